@@ -1,0 +1,150 @@
+"""The nouns that travel: Document, Passage, Sentence, Span, Mention, and a record's other fates.
+
+Positions are half-open everywhere. A `Span` counts words; a `Mention` counts Unicode code
+points of its document's text, so that `document.text[mention.start:mention.end]` is always
+`mention.text`. All are immutable, hashable where their fields are, and cheap to pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+AttributeValue: TypeAlias = "str | tuple[str, ...]"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Words `[start, end)` of one sentence, with a label such as "Disease"."""
+
+    start: int
+    end: int
+    label: str
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Characters `[start, end)` of a document's text, with a label.
+
+    `score` is the tagger's probability in [0, 1], or None where nobody gave one. `concept`
+    is a database identifier ("MESH:D003693"). `id` names the annotation in formats that
+    name them; mentions of one document that share a non-empty `id` are the parts of one
+    discontinuous annotation.
+    """
+
+    start: int
+    end: int
+    label: str
+    text: str
+    score: float | None = None
+    concept: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation between annotations or concepts: `arguments` are (role, reference) pairs."""
+
+    label: str
+    arguments: tuple[tuple[str, str], ...]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Characters `[start, end)` of a document's text that belong together.
+
+    `kind` is "title", "abstract", "vernacular_title", "other_abstract" or "text"; `label` is
+    a section's own heading ("METHODS"); `language` an ISO 639-2 code where known ("eng").
+    """
+
+    start: int
+    end: int
+    kind: str
+    label: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words in order, with where each starts in the document's text (code points).
+
+    A word is an exact piece of that text: word i covers `[starts[i], starts[i] + len(words[i]))`.
+    `gold` holds the annotated spans, or None where nobody annotated the sentence.
+    """
+
+    id: str
+    words: tuple[str, ...]
+    starts: tuple[int, ...]
+    document_id: str = ""
+    gold: tuple[Span, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def characters(self, span: Span) -> tuple[int, int]:
+        """Return the `[start, end)` characters that `span`'s words cover in the document."""
+        last = span.end - 1
+        return self.starts[span.start], self.starts[last] + len(self.words[last])
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text with its passages and what is annotated in it.
+
+    `text` is the whole text; passages are pieces of it, in order, and need not cover it.
+    `mentions` is None where nobody annotated the document, and empty where somebody found
+    nothing. `sentences` is filled by formats that bring their own words (IOB2, ChemProt);
+    others leave it empty and `corpora.sentences` finds them. `attributes` carries what a
+    format knows besides (journal, year, MeSH terms), as strings or tuples of strings.
+    """
+
+    id: str
+    text: str
+    passages: tuple[Passage, ...] = ()
+    mentions: tuple[Mention, ...] | None = None
+    sentences: tuple[Sentence, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    version: int = 1
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+    def passage_text(self, passage: Passage) -> str:
+        """Return the characters of `passage`."""
+        return self.text[passage.start : passage.end]
+
+    def misplaced(self) -> Iterator[Mention]:
+        """Yield the mentions whose offsets do not cover their text (there should be none)."""
+        for mention in self.mentions or ():
+            if self.text[mention.start : mention.end] != mention.text:
+                yield mention
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An input record that could not be read or tagged, kept so that it can be replayed.
+
+    `place` is the line, byte or record number in `source`; `raw` is the record as it stood,
+    decoded as far as it can be; `remedy` says what its owner can do.
+    """
+
+    source: str
+    place: str
+    reason: str
+    remedy: str = ""
+    document_id: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A notice that a document was withdrawn (PubMed's `DeleteCitation`)."""
+
+    document_id: str
+    version: int = 1
+
+
+Record: TypeAlias = "Document | Rejected | Deletion"

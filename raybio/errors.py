@@ -1,0 +1,97 @@
+"""Every exception raybio raises on purpose.
+
+    RaybioError                  anything below; `exit_code` is what a command exits with
+    ├── UsageError               a command or call that cannot be taken as given
+    ├── ConfigError              a job config with faults (all of them, in one message)
+    ├── InputError               data that cannot be read: names source, place and remedy
+    │   ├── FormatError          a file or record that is not what its format promises
+    │   ├── TagError             a tag outside the scheme, or illegal where it stands
+    │   └── OffsetError          a mention whose offsets do not cover its text
+    ├── ModelError               a model folder that is missing, unsafe or of the wrong kind
+    ├── FetchError               a download that failed or did not match its checksum
+    ├── TrainingError            a training run that cannot start or go on
+    └── CommitError              an output folder that refuses this job's shards
+"""
+
+from __future__ import annotations
+
+
+class RaybioError(Exception):
+    """Base of the tree above."""
+
+    exit_code = 1
+
+
+class UsageError(RaybioError):
+    """A command or call that cannot be taken as given."""
+
+    exit_code = 2
+
+
+class ConfigError(RaybioError):
+    """A job config with faults; `faults` holds one line each."""
+
+    exit_code = 2
+
+    def __init__(self, source: str, faults: list[str]) -> None:
+        self.source = source
+        self.faults = faults
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"{source}: {count}\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, list[str]]]:
+        return type(self), (self.source, self.faults)
+
+
+class InputError(RaybioError):
+    """Data that cannot be read.
+
+    `source` is the file, `place` the line, byte or record in it ("line 7"),
+    `problem` what is wrong there and `remedy` what the reader of the message can do.
+    """
+
+    exit_code = 2
+
+    def __init__(self, source: str, place: str, problem: str, remedy: str) -> None:
+        self.source = source
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+        where = f"{source}, {place}" if place else source
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
+        # Exceptions are rebuilt from `args` when they cross a process; ours take four.
+        return type(self), (self.source, self.place, self.problem, self.remedy)
+
+
+class FormatError(InputError):
+    """A file or record that is not what its format promises."""
+
+
+class TagError(InputError):
+    """A tag outside the scheme, or illegal where it stands."""
+
+
+class OffsetError(InputError):
+    """A mention whose offsets do not cover its text."""
+
+
+class ModelError(RaybioError):
+    """A model folder that is missing, unsafe or of the wrong kind."""
+
+    exit_code = 2
+
+
+class FetchError(RaybioError):
+    """A download that failed or did not match its checksum."""
+
+
+class TrainingError(RaybioError):
+    """A training run that cannot start or go on."""
+
+
+class CommitError(RaybioError):
+    """An output folder that refuses this job's shards."""
+
+    exit_code = 2
