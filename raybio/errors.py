@@ -10,7 +10,8 @@
     ├── ModelError               a model folder that is missing, unsafe or of the wrong kind
     ├── FetchError               a download that failed or did not match its checksum
     ├── TrainingError            a training run that cannot start or go on
-    └── CommitError              an output folder that refuses this job's shards
+    ├── CommitError              an output folder that refuses this job's shards
+    └── RejectedError            more records rejected than the job allows
 """
 
 from __future__ import annotations
@@ -95,3 +96,9 @@ class CommitError(RaybioError):
     """An output folder that refuses this job's shards."""
 
     exit_code = 2
+
+
+class RejectedError(RaybioError):
+    """More records rejected than the job allows."""
+
+    exit_code = 3

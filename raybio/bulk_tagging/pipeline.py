@@ -1,0 +1,306 @@
+"""Bulk tagging on Ray Data: read files -> tag and commit shards -> count.
+
+A row of the dataset is a whole shard, so nothing depends on how Ray Data cuts its blocks. Few
+shards are in flight at a time, whatever the size of the input.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from raybio.bulk_tagging.commit import ShardFiles
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
+from raybio.bulk_tagging.tagging import tag_documents
+from raybio.cluster import connected, quiet_data
+from raybio.config import TagCorpusConfig, config_hash, resolved
+from raybio.corpora.opening import write_bytes
+from raybio.errors import RejectedError
+from raybio.model_sources import fingerprint, model_folder
+from raybio.taggers import load_tagger
+
+Row = dict[str, Any]
+
+# What decides the content of a shard's files: a change here is another output.
+_DECISIVE = ("format", "formats", "passages", "shard_documents", "precision")
+_PROGRESS_SECONDS = 5.0
+# Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
+_BLOCK_BYTES = 256 * 1024
+_RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class TaggedCorpus:
+    """What is in the output now, from the ledger, and what this run did for it.
+
+    `counts` has shards, documents, without_text, rejected, deleted, sentences, words, mentions,
+    subwords and subwords_dropped. `seconds` is the whole run; `tagging_seconds` reaches from the
+    first shard's tagging to the last commit, without start-up.
+    """
+
+    output: str
+    files: int
+    counts: dict[str, int]
+    mentions_by_label: dict[str, int]
+    shards_this_run: int
+    documents_this_run: int
+    seconds: float
+    tagging_seconds: float
+
+    @property
+    def documents_per_second(self) -> float | None:
+        """Documents tagged per second of tagging; None where this run had nothing left to do."""
+        return self.documents_this_run / self.tagging_seconds if self.tagging_seconds else None
+
+
+def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print) -> TaggedCorpus:
+    """Tag what is left of the input; say how it goes to `progress`, a line at a time.
+
+    Raises:
+        UsageError: the input names nothing.
+        ModelError: there is no such model.
+        CommitError: the output was made with another model or config.
+        RejectedError: more records than `max_rejected` were rejected; what is done stays done.
+    """
+    started = time.perf_counter()
+    folder = model_folder(config.model, allow_pickle=config.allow_pickle)
+    files = find_inputs(config.input, config.format)
+    making = Making(config.model, fingerprint(folder), config_hash(config, *_DECISIVE), resolved(config))
+    ledger = _claim(config, making)
+    todo = [(file, done) for file in files if (done := ledger.done(file)) is not None]
+    progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
+    watch = _Watch(config, ledger, todo, progress)
+    if todo:
+        with connected():
+            quiet_data()
+            for result in _run(config, folder, making, ledger.output, todo):
+                watch.see(result)
+    keys = [file.key for file in files]
+    _gather_rejected(ledger, keys)
+    return _summary(ledger, keys, watch, time.perf_counter() - started)
+
+
+def _claim(config: TagCorpusConfig, making: Making) -> Ledger:
+    ledger = Ledger(config.output)
+    if config.on_change == "new-generation" and ledger.made_by_another(making):
+        ledger = Ledger(f"{ledger.output}/generation-{making.identity}")
+    ledger.claim(making)
+    return ledger
+
+
+def _run(
+    config: TagCorpusConfig,
+    folder: Path,
+    making: Making,
+    output: str,
+    todo: Sequence[tuple[InputFile, set[int]]],
+) -> Iterator[CommittedShard | EndOfFile]:
+    """Yield what was committed as it is, in no order, and the ends of files."""
+    ray.data.DataContext.get_current().target_max_block_size = _BLOCK_BYTES
+    taggers = config.taggers
+    least, most = _pool(config)
+    sources = ray.data.from_items(_rows(todo), override_num_blocks=len(todo))
+    # Reading asks for no CPU: it is a small part of the work, and on a small machine the
+    # taggers hold all the CPUs there are.
+    shards = sources.map_batches(
+        _read,
+        fn_kwargs={"size": config.shard_documents},
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=0,
+        compute=ray.data.TaskPoolStrategy(size=most),
+    )
+    results = shards.map_batches(
+        _TagAndCommit,
+        fn_constructor_args=(config, folder, making, output),
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=taggers.cpus,
+        num_gpus=taggers.gpus,
+        compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
+        max_restarts=_RESTARTS,
+        max_task_retries=_RESTARTS,
+    )
+    for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from _items(batch)
+
+
+def _pool(config: TagCorpusConfig) -> tuple[int, int]:
+    """Return the least and most taggers: as configured, or as many as the cluster has room for."""
+    taggers = config.taggers
+    resources = ray.cluster_resources()
+    room = resources.get("GPU", 0) / taggers.gpus if taggers.gpus else resources.get("CPU", 1) / taggers.cpus
+    least = taggers.count or max(1, min(int(room), taggers.max_count or int(room)))
+    return least, taggers.max_count or least
+
+
+def _rows(items: Iterable[Any]) -> list[Row]:
+    """Return dataset rows that carry `items` as they are."""
+    return [{"item": pickle.dumps(item)} for item in items]
+
+
+def _items(batch: pa.Table) -> Iterator[Any]:
+    for item in batch.column("item").to_pylist():
+        yield pickle.loads(item)  # noqa: S301 - written by `_rows` in this same job
+
+
+def _read(batch: pa.Table, size: int) -> Iterator[pa.Table]:
+    """Turn rows of (file, done) into rows of shards and ends of files."""
+    for file, done in _items(batch):
+        for shard in read_shards(file, size, done):
+            yield pa.Table.from_pylist(_rows([shard]))
+
+
+class _TagAndCommit:
+    """One tagger of the pool: takes a shard, leaves its files and ledger entry, returns what it did."""
+
+    def __init__(self, config: TagCorpusConfig, folder: Path, making: Making, output: str) -> None:
+        self._kinds = config.passages
+        self._tagger = load_tagger(
+            folder,
+            precision=config.precision,
+            threads=config.taggers.threads,
+            max_batch_tokens=config.max_batch_tokens,
+        )
+        self._files = ShardFiles(output, config.formats, config.model, making.config_hash)
+        self._ledger = Ledger(output)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        results = [item if isinstance(item, EndOfFile) else self._commit(item) for item in _items(batch)]
+        return pa.Table.from_pylist(_rows(results))
+
+    def _commit(self, shard: Shard) -> CommittedShard:
+        started = time.time()
+        before = Counter(self._tagger.counts)
+        tagged = tag_documents(shard.documents, self._tagger, self._kinds, shard.file.path)
+        entry = ShardEntry(
+            shard=shard.name,
+            documents=len(tagged.documents),
+            without_text=sum(not document.text for document in tagged.documents),
+            rejected=len(shard.rejected) + len(tagged.rejected),
+            deleted=len(shard.deletions),
+            sentences=tagged.sentences,
+            words=tagged.words,
+            mentions=dict(Counter(m.label for d in tagged.documents for m in d.mentions or ())),
+            work=dict(Counter(self._tagger.counts) - before),
+            files=self._files.write(shard, tagged),
+            started=started,
+            finished=time.time(),
+        )
+        self._ledger.commit(shard.file, shard.number, entry)
+        return CommittedShard(shard.file.key, shard.number, entry)
+
+
+class _Watch:
+    """Sees every result: reports progress, closes finished files, stops a job that goes wrong."""
+
+    def __init__(
+        self,
+        config: TagCorpusConfig,
+        ledger: Ledger,
+        todo: Sequence[tuple[InputFile, set[int]]],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._max_rejected = config.max_rejected
+        self._ledger = ledger
+        self._progress = progress
+        self._open = {file.key: (file, set(done)) for file, done in todo}
+        self._ends: dict[str, EndOfFile] = {}
+        self._files = len(todo)
+        self._reported = time.monotonic()
+        self.shards = self.documents = self.mentions = self.rejected = 0
+        self.first_start, self.last_finish = float("inf"), 0.0
+
+    @property
+    def tagging_seconds(self) -> float:
+        """Seconds from the first shard's tagging to the last commit; 0 where there was none."""
+        return max(0.0, self.last_finish - self.first_start)
+
+    def see(self, result: CommittedShard | EndOfFile) -> None:
+        """Take account of one result.
+
+        Raises:
+            RejectedError: this run has now rejected more than it may.
+        """
+        if isinstance(result, EndOfFile):
+            self._ends[result.key] = result
+        else:
+            self._open[result.key][1].add(result.number)
+            self._count(result.entry)
+        self._close(result.key)
+        if time.monotonic() - self._reported > _PROGRESS_SECONDS:
+            self._reported = time.monotonic()
+            self._progress(self._line())
+
+    def _count(self, entry: ShardEntry) -> None:
+        self.shards += 1
+        self.documents += entry.documents
+        self.mentions += sum(entry.mentions.values())
+        self.rejected += entry.rejected
+        self.first_start = min(self.first_start, entry.started)
+        self.last_finish = max(self.last_finish, entry.finished)
+        if self._max_rejected is not None and self.rejected > self._max_rejected:
+            raise RejectedError(
+                f"{self.rejected} records were rejected, more than max_rejected={self._max_rejected}. See "
+                f"{self._ledger.output}/rejected for the reasons; committed shards stay, a re-run goes on"
+            )
+
+    def _close(self, key: str) -> None:
+        end = self._ends.get(key)
+        file, committed = self._open[key]
+        if end is not None and len(committed) == end.shards:
+            self._ledger.finish(file, end.shards, end.broken)
+            del self._open[key], self._ends[key]
+
+    def _line(self) -> str:
+        rate = self.documents / self.tagging_seconds if self.tagging_seconds else 0.0
+        return (
+            f"files {self._files - len(self._open)}/{self._files}, shards {self.shards}, "
+            f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, rejected {self.rejected}"
+        )
+
+
+def _gather_rejected(ledger: Ledger, keys: Sequence[str]) -> None:
+    """Write one replayable file of all that is rejected in the output, in order of shards."""
+    with write_bytes(f"{ledger.output}/rejected.jsonl") as stream:
+        for entry in ledger.entries(keys):
+            if entry.rejected:
+                stream.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
+
+
+def _summary(ledger: Ledger, keys: Sequence[str], watch: _Watch, seconds: float) -> TaggedCorpus:
+    totals: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    for entry in ledger.entries(keys):
+        totals.update(
+            shards=1,
+            documents=entry.documents,
+            without_text=entry.without_text,
+            rejected=entry.rejected,
+            deleted=entry.deleted,
+            sentences=entry.sentences,
+            words=entry.words,
+            mentions=sum(entry.mentions.values()),
+            **{name: entry.work.get(name, 0) for name in ("subwords", "subwords_dropped")},
+        )
+        labels.update(entry.mentions)
+    return TaggedCorpus(
+        output=ledger.output,
+        files=len(keys),
+        counts=dict(totals),
+        mentions_by_label=dict(sorted(labels.items())),
+        shards_this_run=watch.shards,
+        documents_this_run=watch.documents,
+        seconds=seconds,
+        tagging_seconds=watch.tagging_seconds,
+    )

@@ -1,0 +1,165 @@
+"""Input files -> shards: fixed ranges of records, the unit of work and of commit.
+
+Shard k of a file holds its records `[k * size, (k + 1) * size)` in the file's own order, so that
+its name, and with it the names of its output files, depends on nothing but the input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import fsspec
+
+from raybio.corpora import FORMATS, format_named, format_of
+from raybio.corpora.opening import stem_of
+from raybio.entities import Deletion, Document, Record, Rejected
+from raybio.errors import InputError, UsageError
+
+_FINGERPRINT_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file to tag: `key` names its outputs, `fingerprint` changes with its content."""
+
+    path: str
+    key: str
+    format: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The records of one range of one file."""
+
+    file: InputFile
+    number: int
+    documents: tuple[Document, ...]
+    rejected: tuple[Rejected, ...]
+    deletions: tuple[Deletion, ...]
+
+    @property
+    def name(self) -> str:
+        """The shard's name, and the stem of its output files."""
+        return f"{self.file.key}-{self.number:05d}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfFile:
+    """Says that a file was read to its end, how many shards it has, and whether it was broken."""
+
+    key: str
+    shards: int
+    broken: bool
+
+
+def find_inputs(patterns: Iterable[str], format: str | None = None) -> list[InputFile]:
+    """Return the files that `patterns` (paths, globs, folders, URLs) name, sorted by key.
+
+    In a folder, files whose name tells no readable format are passed over (`.md5` files, say).
+
+    Raises:
+        UsageError: a pattern names nothing, or two files would share a key.
+    """
+    found: dict[str, InputFile] = {}
+    for pattern in patterns:
+        for file in _matches(pattern, format):
+            other = found.setdefault(file.key, file)
+            if other.path != file.path:
+                raise UsageError(
+                    f"{other.path} and {file.path} would both be called {file.key} in the output. "
+                    "Rename one, or tag them into two output folders"
+                )
+    return [found[key] for key in sorted(found)]
+
+
+def _matches(pattern: str, format: str | None) -> list[InputFile]:
+    filesystem, path = fsspec.core.url_to_fs(pattern)
+    chosen_by_name = not filesystem.isdir(path)
+    paths = sorted(filesystem.glob(path)) if chosen_by_name else sorted(filesystem.find(path))
+    if format == "brat":
+        paths, chosen_by_name = [path], True
+    files = []
+    for each in paths:
+        name = filesystem.unstrip_protocol(each) if "://" in pattern else each
+        if chosen_by_name or _is_readable(each, format):
+            files.append(InputFile(name, stem_of(each), format or format_of(name), _fingerprint(filesystem, each)))
+    if not files:
+        raise UsageError(f"no input file at {pattern}. Name files, a glob or a folder that holds some")
+    return files
+
+
+def _is_readable(path: str, format: str | None) -> bool:
+    try:
+        found = format_of(path)
+    except UsageError:
+        return False
+    return FORMATS[found].can_read and format in (None, found)
+
+
+def _fingerprint(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
+    """Return a hash of a file's size, beginning and end (where gzip keeps its checksum)."""
+    if filesystem.isdir(path):
+        return ""
+    size = filesystem.size(path)
+    head = filesystem.read_block(path, 0, _FINGERPRINT_BYTES)
+    tail = filesystem.read_block(path, max(0, size - _FINGERPRINT_BYTES), _FINGERPRINT_BYTES)
+    return hashlib.sha256(b"%d\0" % size + head + tail).hexdigest()[:16]
+
+
+def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[Shard | EndOfFile]:
+    """Yield the file's shards of `size` records that are not in `done`, then its EndOfFile.
+
+    A fault after which nothing can be read ends the file early: it is a rejected record of the
+    last shard, and the end says `broken`. Deletion notices travel in the shard they stand in.
+    """
+    number, held, broken = 0, _Held(), False
+    for record in _records(file):
+        if held.records == size:
+            if number not in done:
+                yield held.shard(file, number)
+            number, held = number + 1, _Held()
+        if isinstance(record, InputError):
+            broken = True
+            held.add(Rejected(file.path, record.place, record.problem, record.remedy))
+        else:
+            held.add(record)
+    if held.records or held.deletions:
+        if number not in done:
+            yield held.shard(file, number)
+        number += 1
+    yield EndOfFile(file.key, number, broken)
+
+
+def _records(file: InputFile) -> Iterator[Record | InputError]:
+    """Yield a file's records, and last of all the error that ended the reading, if one did."""
+    try:
+        yield from format_named(file.format).read_path(file.path)
+    except InputError as error:
+        yield error
+
+
+class _Held:
+    """The records of a shard that is being read."""
+
+    def __init__(self) -> None:
+        self.documents: list[Document] = []
+        self.rejected: list[Rejected] = []
+        self.deletions: list[Deletion] = []
+
+    @property
+    def records(self) -> int:
+        return len(self.documents) + len(self.rejected)
+
+    def add(self, record: Record) -> None:
+        if isinstance(record, Document):
+            self.documents.append(record)
+        elif isinstance(record, Rejected):
+            self.rejected.append(record)
+        else:
+            self.deletions.append(record)
+
+    def shard(self, file: InputFile, number: int) -> Shard:
+        return Shard(file, number, tuple(self.documents), tuple(self.rejected), tuple(self.deletions))

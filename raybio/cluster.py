@@ -1,0 +1,41 @@
+"""Joins the Ray cluster that is there, or starts a private one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Hold a connection to Ray for the length of a `with` block; one that is open is shared.
+
+    A job that was submitted to a cluster, or a shell where RAY_ADDRESS is set, joins that
+    cluster. Otherwise a private cluster is started for the block: it listens on this machine
+    only, shows no dashboard and needs no token.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging.WARNING)
+    else:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def quiet_data() -> None:
+    """Turn off Ray Data's own progress bars and chatter; jobs report progress themselves."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -1,0 +1,73 @@
+"""Which annotated corpus a job reads: one by name, or three files."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from raybio.config.section import Section, Text
+
+CorpusName: TypeAlias = Literal["JNLPBA", "BioRED", "ChemProt", "BC5CDR", "Reddit-Impacts", "sample"]
+ReadFormat: TypeAlias = Literal[
+    "iob2", "pubtator", "bioc-xml", "bioc-json", "chemprot", "pubmed", "jsonl", "text", "parquet", "brat"
+]
+
+
+class CorpusSection(Section):
+    """Either `name` (with `data`), or `train`, `dev` and `test` (with `format`)."""
+
+    name: CorpusName | None = Field(
+        default=None, description="a known corpus; 'sample' is the small one that comes with raybio"
+    )
+    data: Text | None = Field(
+        default=None, description="folder of the known corpora; null = the environment variable RAYBIO_DATA"
+    )
+    protocol: Literal["corrected", "study"] = Field(
+        default="corrected",
+        description="corrected = gold as the corpus means it; study = as the study's code read it",
+    )
+    train: Text | None = Field(
+        default=None, validate_default=True, description="file to train on, in place of name"
+    )
+    dev: Text | None = Field(
+        default=None, validate_default=True, description="file that chooses the best epoch"
+    )
+    test: Text | None = Field(default=None, validate_default=True, description="file scored at the end")
+    format: ReadFormat | None = Field(
+        default=None, description="format of train, dev and test; null = told by their suffix"
+    )
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="read only the first documents of each split, for smoke runs; null = all",
+    )
+
+    @field_validator("data")
+    @classmethod
+    def _data_goes_with_a_name(cls, data: str | None, info: ValidationInfo) -> str | None:
+        if data is not None and info.data.get("name", "faulty") is None:
+            raise ValueError("goes with name only; give a name, or remove it")
+        return data
+
+    @field_validator("train", "dev", "test", "format")
+    @classmethod
+    def _files_replace_a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("name") is not None:
+            raise ValueError(f"cannot go with name ({info.data['name']!r}); keep one of the two")
+        return value
+
+    @field_validator("train")
+    @classmethod
+    def _some_form(cls, train: str | None, info: ValidationInfo) -> str | None:
+        if train is None and info.data.get("name", "faulty") is None:
+            raise ValueError("missing; give either name, or train, dev and test")
+        return train
+
+    @field_validator("dev", "test")
+    @classmethod
+    def _three_files(cls, path: str | None, info: ValidationInfo) -> str | None:
+        files_chosen = info.data.get("name", "faulty") is None and info.data.get("train") is not None
+        if path is None and files_chosen:
+            raise ValueError("missing; train, dev and test go together")
+        return path

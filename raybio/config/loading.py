@@ -1,0 +1,85 @@
+"""From a YAML file and override words to one typed config, or to every fault at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from raybio.config.faults import WHOLE_FILE, Fault, KeyPath, Place, closest, dotted, shown
+from raybio.config.overrides import apply, split_words
+from raybio.config.section import JobConfig
+from raybio.config.validation import validate
+from raybio.config.yaml_text import Parsed, parse
+from raybio.errors import ConfigError
+
+MOST_BYTES = 1 << 20
+
+SomeJob = TypeVar("SomeJob", bound=JobConfig)
+
+
+def load(path: str | Path, overrides: Sequence[str], jobs: Mapping[str, type[SomeJob]]) -> SomeJob:
+    """Read the config at `path`, apply `overrides` in order, and check it as its `job` asks.
+
+    `jobs` maps each name that `job:` may have to its config class.
+
+    Raises:
+        ConfigError: holds every fault of the file and the overrides, in the order one reads them.
+    """
+    parsed = _read(Path(path))
+    words, faults = split_words(overrides)
+    faults += parsed.faults
+    config = None
+    if isinstance(parsed.data, dict):
+        config_class = _choose(parsed.data.get("job"), jobs)
+        if config_class is None:
+            faults.append(_no_such_job(parsed.data, _place(("job",), parsed.places), jobs))
+        else:
+            faults += filter(None, [apply(word, parsed, config_class) for word in words])
+            config, problems = validate(config_class, parsed.data)
+            faults += [Fault(_place(at, parsed.places), dotted(at), problem) for at, problem in problems]
+    elif not parsed.faults:
+        faults.append(_not_a_config(parsed.data))
+    if config is None or faults:
+        raise ConfigError(str(path), [str(fault) for fault in sorted(set(faults))])
+    return config
+
+
+def _read(path: Path) -> Parsed:
+    try:
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            return _unread(f"larger than {MOST_BYTES:,} bytes; give a config, not data")
+        return parse(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return _unread("no such file; check the path")
+    except OSError as error:
+        return _unread(f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        return _unread(f"not UTF-8 text at byte {error.start}; save it as UTF-8")
+
+
+def _unread(problem: str) -> Parsed:
+    return Parsed(faults=[Fault(WHOLE_FILE, "", problem)])
+
+
+def _not_a_config(data: object) -> Fault:
+    found = "nothing" if data is None else shown(data)
+    return Fault(WHOLE_FILE, "", f"found {found}; a config is a mapping with 'job: NAME' in it")
+
+
+def _choose(name: object, jobs: Mapping[str, type[SomeJob]]) -> type[SomeJob] | None:
+    return jobs.get(name) if isinstance(name, str) else None
+
+
+def _no_such_job(data: Mapping[str, object], place: Place, jobs: Mapping[str, type[JobConfig]]) -> Fault:
+    name = data.get("job")
+    found = f"found {shown(name)}" if "job" in data else "missing"
+    match = closest(name, jobs) if isinstance(name, str) else None
+    hint = f"; did you mean {match!r}?" if match else ""
+    return Fault(place, "job", f"{found}; allowed: one of {', '.join(jobs)}{hint}")
+
+
+def _place(path: KeyPath, places: Mapping[KeyPath, Place]) -> Place:
+    """Return where `path` was given, or else the section it belongs in."""
+    ends = range(len(path), 0, -1)
+    return next((places[path[:end]] for end in ends if path[:end] in places), WHOLE_FILE)

@@ -1,0 +1,123 @@
+"""The options of a config class, read off its fields: for messages and for the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from raybio.config.faults import closest, shown
+from raybio.config.section import Section
+
+_TYPES = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "anything"}
+_BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One leaf of a config: its dotted key, what it accepts, its default and what it means."""
+
+    key: str
+    allowed: str
+    choices: tuple[str, ...]
+    default: str
+    description: str
+
+
+def options(config_class: type[Section], prefix: str = "") -> Iterator[Option]:
+    """Yield every option of `config_class`, sections unfolded, in the order of its fields."""
+    for name, info in config_class.model_fields.items():
+        if section := _section(info.annotation):
+            yield from options(section, f"{prefix}{name}.")
+        else:
+            yield Option(
+                key=prefix + name,
+                allowed=_allowed(info.annotation, info.metadata),
+                choices=tuple(_choices(info.annotation)),
+                default=_default(info),
+                description=info.description or "",
+            )
+
+
+def section_at(config_class: type[Section], names: Sequence[str | int]) -> type[Section]:
+    """Return the class of the section reached by `names`, or the last section on the way."""
+    for name in names:
+        info = config_class.model_fields.get(str(name))
+        section = _section(info.annotation) if info else None
+        if section is None:
+            break
+        config_class = section
+    return config_class
+
+
+def suggestion(config_class: type[Section], names: Sequence[str | int]) -> str:
+    """Return "; did you mean ..." for the unknown key `names`, or the keys known in its section.
+
+    A key of another section is suggested by its whole dotted name.
+    """
+    word = str(names[-1])
+    siblings = section_at(config_class, names[:-1]).model_fields
+    elsewhere = {option.key.rpartition(".")[2]: option.key for option in options(config_class)}
+    match = closest(word, siblings) or elsewhere.get(closest(word, elsewhere) or "")
+    return f"; did you mean {match!r}?" if match else f"; known here: {', '.join(siblings)}"
+
+
+def describe(config_class: type[Section]) -> str:
+    """Return all options as a Markdown table: key, allowed values, default, meaning."""
+    rows = [
+        f"| `{option.key}` | {option.allowed} | {option.default} | {option.description} |"
+        for option in options(config_class)
+    ]
+    return "\n".join(["| option | allowed | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def _section(annotation: Any) -> type[Section] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    return info.default if isinstance(info.default, str) else shown(info.default)
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    """Yield the words of every `Literal` inside `annotation`."""
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        for inner in get_args(annotation):
+            yield from _choices(inner)
+
+
+def _allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """Return in words what `annotation`, narrowed by `metadata` (pydantic's bounds), accepts."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _allowed(inner[0], [*inner[1:], *metadata])
+    if origin in (Union, UnionType):
+        return " or ".join(["null", *(_allowed(each, metadata) for each in inner if each is not NoneType)])
+    if origin is Literal:
+        return f"one of {', '.join(inner)}" if len(inner) > 1 else str(inner[0])
+    bounds = dict(_bounds(metadata))
+    filled = "non-empty " if bounds.pop("min_length", 0) else ""
+    if origin is tuple:
+        return f"{filled}list, each item {_allowed(inner[0])}"
+    if origin is dict:
+        return f"{filled}mapping of dotted keys to {_allowed(inner[1])}"
+    return ", ".join(
+        [filled + _TYPES[annotation], *(f"{_BOUNDS[name]} {bound}" for name, bound in bounds.items())]
+    )
+
+
+def _bounds(metadata: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield ("ge", 1) and the like; `Field(...)` inside `Annotated` holds its own metadata."""
+    for each in metadata:
+        if isinstance(each, FieldInfo):
+            yield from _bounds(each.metadata)
+        for name in (*_BOUNDS, "min_length"):
+            if (bound := getattr(each, name, None)) is not None:
+                yield name, bound

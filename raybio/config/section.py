@@ -1,0 +1,67 @@
+"""What every section of a config is: typed, strict, frozen, and with no unknown keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+
+class Section(BaseModel):
+    """A group of options. Every field has a description: the option table is made from them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class JobConfig(Section):
+    """The whole config of one job; `job` names which."""
+
+    job: str = Field(description="which job this file configures")
+
+
+def _is_a_file_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(
+            f"found {name!r}; allowed: letters, digits, '.', '_' and '-', starting with a letter or digit"
+        )
+    return name
+
+
+def _half_a_window_at_most(overlap: int, info: ValidationInfo) -> int:
+    window = info.data.get("max_tokens")
+    if window is not None and overlap > window // 2:
+        raise ValueError(f"found {overlap}; allowed: at most half of max_tokens, which is {window}")
+    return overlap
+
+
+def _holds_a_window(budget: int | None, info: ValidationInfo) -> int | None:
+    window = info.data.get("max_tokens")
+    if budget is not None and window is not None and budget < window:
+        raise ValueError(f"found {budget}; allowed: at least max_tokens, which is {window}")
+    return budget
+
+
+Text = Annotated[str, Field(min_length=1)]
+AllowPickle = Annotated[
+    bool,
+    Field(description="load weights that are pickles, which can run code: only where you trust their source"),
+]
+FileName = Annotated[str, AfterValidator(_is_a_file_name)]
+
+# The next three check each other: declare `MaxTokens` before the two that look at it.
+MaxTokens = Annotated[
+    int,
+    Field(
+        ge=16,
+        description="subwords per window, special tokens included; longer text becomes overlapping windows",
+    ),
+]
+WindowOverlap = Annotated[
+    int,
+    Field(
+        ge=0, validate_default=True, description="subwords that neighbouring windows of a long sentence share"
+    ),
+    AfterValidator(_half_a_window_at_most),
+]
+HoldsAWindow = AfterValidator(_holds_a_window)

@@ -1,0 +1,76 @@
+"""The options of `job: tag-corpus`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from raybio.config.corpus import ReadFormat
+from raybio.config.section import AllowPickle, JobConfig, Section, Text
+
+WriteFormat: TypeAlias = Literal["parquet", "pubtator", "bioc-json", "bioc-xml", "jsonl", "brat"]
+PassageKind: TypeAlias = Literal["title", "abstract", "vernacular_title", "other_abstract", "text"]
+
+
+def _parquet_first(formats: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("parquet", *formats)))
+
+
+class TaggersSection(Section):
+    """The pool of processes that hold the model."""
+
+    count: int | None = Field(
+        default=None, ge=1, description="taggers to start; null = as many as the cluster has room for"
+    )
+    max_count: int | None = Field(
+        default=None, ge=1, description="taggers the pool may grow to; null = count, or the cluster's room"
+    )
+    cpus: float = Field(default=1.0, gt=0, description="CPUs that Ray sets aside for each tagger")
+    gpus: float = Field(default=0.0, ge=0, description="GPUs for each tagger; a fraction shares one")
+    threads: int = Field(default=1, ge=1, description="computing threads of each tagger on CPU")
+
+    @field_validator("max_count")
+    @classmethod
+    def _pool_can_start(cls, most: int | None, info: ValidationInfo) -> int | None:
+        count = info.data.get("count")
+        if most is not None and count is not None and most < count:
+            raise ValueError(f"found {most}; allowed: at least count, which is {count}")
+        return most
+
+
+class TagCorpusConfig(JobConfig):
+    """Tag every document of the input once, shard by shard; a second run tags what is left."""
+
+    job: Literal["tag-corpus"] = Field(description="which job this file configures")
+    model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
+    allow_pickle: AllowPickle = False
+    input: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        min_length=1, description="files, globs or folders to tag; paths or URLs"
+    )
+    format: ReadFormat | None = Field(
+        default=None, description="format of the input; null = told by each file's suffix"
+    )
+    output: Text = Field(description="folder that receives the shards; a path or URL")
+    formats: Annotated[tuple[WriteFormat, ...], Field(strict=False), AfterValidator(_parquet_first)] = Field(
+        default=("parquet",), description="formats to write; parquet is always among them"
+    )
+    passages: Annotated[tuple[PassageKind, ...], Field(strict=False)] = Field(
+        default=("title", "abstract", "text"), min_length=1, description="kinds of passages to tag"
+    )
+    shard_documents: int = Field(default=1000, ge=1, description="documents per shard, the unit of commit")
+    taggers: TaggersSection = Field(
+        default=TaggersSection(), description="the pool of processes that hold the model"
+    )
+    precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        default="auto", description="number format; auto = bf16 on a GPU that has it, else fp32"
+    )
+    max_batch_tokens: int | None = Field(
+        default=None, ge=16, description="subwords of one forward pass, padding included; null = as suits the device"
+    )
+    max_rejected: int | None = Field(
+        default=None, ge=0, description="stop when more records than this are rejected; null = never"
+    )
+    on_change: Literal["refuse", "new-generation"] = Field(
+        default="refuse", description="what to do when the output was made with another model or config"
+    )

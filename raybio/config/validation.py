@@ -1,0 +1,65 @@
+"""Plain data -> a typed config, or every fault in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+
+from raybio.config.faults import FaultsError, KeyPath, closest, shown
+from raybio.config.options import Option, options, section_at, suggestion
+from raybio.config.section import Section
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+SomeSection = TypeVar("SomeSection", bound=Section)
+
+
+def validate(
+    config_class: type[SomeSection], data: Mapping[str, object]
+) -> tuple[SomeSection | None, list[tuple[KeyPath, str]]]:
+    """Return the config and no problems, or None and every problem with the path it is at."""
+    try:
+        return config_class.model_validate(data), []
+    except ValidationError as error:
+        known = {option.key: option for option in options(config_class)}
+        return None, [
+            problem for details in error.errors() for problem in _problems(config_class, known, details)
+        ]
+
+
+def _problems(
+    config_class: type[Section], known: Mapping[str, Option], details: ErrorDetails
+) -> Iterator[tuple[KeyPath, str]]:
+    path = details["loc"]
+    cause = details.get("ctx", {}).get("error")
+    if isinstance(cause, FaultsError):
+        yield from (((*path, *below), problem) for below, problem in cause.found)
+    elif isinstance(cause, ValueError):
+        yield path, str(cause)
+    elif details["type"] == "extra_forbidden":
+        yield path, "unknown key" + suggestion(config_class, path)
+    else:
+        yield path, _wrong_value(config_class, known, details)
+
+
+def _wrong_value(config_class: type[Section], known: Mapping[str, Option], details: ErrorDetails) -> str:
+    names = [str(part) for part in details["loc"] if not isinstance(part, int)]
+    option = known.get(".".join(names))
+    if details["type"] == "missing":
+        return f"missing; {option.description if option else 'this section is required'}"
+    found = f"found {shown(details['input'])}"
+    if option is None:
+        keys = ", ".join(section_at(config_class, names).model_fields)
+        return f"{found}; allowed: a section with the keys {keys}"
+    return f"{found}; allowed: {option.allowed}{_remedy(option, details)}"
+
+
+def _remedy(option: Option, details: ErrorDetails) -> str:
+    value = details["input"]
+    if details["type"] == "string_type" and isinstance(value, bool | int | float):
+        return "; put it in quotes to make it text"
+    match = closest(value, option.choices) if isinstance(value, str) else None
+    return f"; did you mean {match!r}?" if match else ""

@@ -1,0 +1,192 @@
+"""The "iob2" format: one word a line with its tag, a blank line between sentences.
+
+Columns are separated by tabs where a line has one, else by spaces; the first is the word
+and the last its tag, so that two columns (`word tag`) and four (`word pos chunk tag`, as
+CoNLL-2003 has it) both read. Columns between are not kept. A line that starts with
+`-DOCSTART-` begins a document of several sentences; without one nothing in the file says
+where a document ends, so each sentence is a Document of its own. Lines end in "\\n" or
+"\\r\\n" and nothing else: a word may hold U+2028 or U+0085.
+
+The text is the words joined by one space and the sentences by one newline. Ids are
+`{file stem}:{line of the first word}`, for sentences and for documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from raybio.corpora.opening import no_records, read_lines, stem_of
+from raybio.corpora.word_layout import gold_mentions, lay_out
+from raybio.entities import Document, Passage, Record, Rejected, Sentence, Span
+from raybio.errors import FormatError, InputError
+from raybio.iob2 import check_tags, repair_tags, spans_from_tags, tags_from_spans
+
+DOCUMENT_START = "-DOCSTART-"
+
+_UNHOLDABLE = re.compile(r"[ \t\r\n]|^\ufeff|^-DOCSTART-|^$")
+
+
+@dataclass(slots=True)
+class _Block:
+    """The lines of one sentence as they stand, and the number of the first one.
+
+    `document` counts the `-DOCSTART-` lines before it.
+    """
+
+    first_line: int
+    lines: list[str]
+    document: int
+
+
+def read(stream: BinaryIO, source: str, repair: bool = False) -> Iterator[Record]:
+    """Yield a Document per `-DOCSTART-` (or per sentence), and a Rejected per sentence that is at fault.
+
+    At fault is a sentence with a line that is not a word and a tag, with a tag outside IOB2,
+    or with an `I-` that continues nothing. With `repair` the last are mended to `B-`, and
+    their number stands in the document's attribute "repaired_tags".
+
+    Raises:
+        FormatError: the file is empty, is not UTF-8, or ends in the middle of its gzip data.
+    """
+    draft = _Draft(source)
+    seen = False
+    for block in _blocks(stream, source):
+        seen = True
+        if block.document == 0 or block.document != draft.document:
+            yield from draft.finish()
+            draft = _Draft(source, block.document, block.first_line)
+        try:
+            words, tags = _columns(block, source)
+            mended, repairs = repair_tags(tags) if repair else (tags, 0)
+            check_tags(mended, source, block.first_line)
+        except InputError as error:
+            yield _rejected(error, block, draft.id)
+        else:
+            draft.add(block.first_line, words, spans_from_tags(mended), repairs)
+    yield from draft.finish()
+    if not seen:
+        raise no_records(source, "sentence")
+
+
+def read_tagged_sentences(stream: BinaryIO, source: str) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Yield (line of the first word, words, tags exactly as written) for each sentence.
+
+    Raises:
+        FormatError: a line is not a word and a tag, or the file cannot be read on or is empty.
+    """
+    block = None
+    for block in _blocks(stream, source):
+        yield block.first_line, *_columns(block, source)
+    if block is None:
+        raise no_records(source, "sentence")
+
+
+def write(documents: Iterable[Document], stream: BinaryIO) -> None:
+    """Write word, tab and tag a line; a blank line follows each sentence.
+
+    From the first document of several sentences on, a `-DOCSTART-` line opens each document.
+
+    Raises:
+        FormatError: a document has no sentences, a sentence no gold spans or overlapping ones,
+            or a word or label is one that the format cannot hold.
+    """
+    marked = False
+    for document in documents:
+        if not document.sentences:
+            raise _unwritable(document, "has no sentences", "Split it into sentences and words first")
+        marked = marked or len(document.sentences) > 1
+        if marked:
+            stream.write(f"{DOCUMENT_START}\tO\n\n".encode())
+        for sentence in document.sentences:
+            rows = zip(sentence.words, _tags(document, sentence), strict=True)
+            stream.write("".join(f"{word}\t{tag}\n" for word, tag in rows).encode() + b"\n")
+
+
+class _Draft:
+    """A document in the making."""
+
+    def __init__(self, source: str, document: int = 0, first_line: int = 0) -> None:
+        self.document = document
+        self.stem = stem_of(source)
+        self.id = f"{self.stem}:{first_line}"
+        self.sentences: list[tuple[str, list[str], list[Span]]] = []
+        self.repairs = 0
+
+    def add(self, first_line: int, words: list[str], gold: list[Span], repairs: int) -> None:
+        self.sentences.append((f"{self.stem}:{first_line}", words, gold))
+        self.repairs += repairs
+
+    def finish(self) -> Iterator[Document]:
+        """Yield the document, if any sentence came."""
+        if not self.sentences:
+            return
+        text, starts = lay_out(words for _, words, _ in self.sentences)
+        sentences = tuple(
+            Sentence(name, tuple(words), where, self.id, tuple(gold))
+            for (name, words, gold), where in zip(self.sentences, starts, strict=True)
+        )
+        yield Document(
+            self.id,
+            text,
+            passages=(Passage(0, len(text), "text"),),
+            mentions=gold_mentions(text, sentences),
+            sentences=sentences,
+            attributes={"repaired_tags": str(self.repairs)} if self.repairs else {},
+        )
+
+
+def _blocks(stream: BinaryIO, source: str) -> Iterator[_Block]:
+    document = 0
+    block = _Block(0, [], document)
+    for number, line in read_lines(stream, source):
+        opens = line.startswith(DOCUMENT_START)
+        if not opens and line.strip(" \t"):
+            block.first_line = block.first_line or number
+            block.lines.append(line)
+            continue
+        if block.lines:
+            yield block
+        document += opens
+        block = _Block(0, [], document)
+    if block.lines:
+        yield block
+
+
+def _columns(block: _Block, source: str) -> tuple[list[str], list[str]]:
+    words, tags = [], []
+    for number, line in enumerate(block.lines, block.first_line):
+        # str.split() would also cut at U+0085 and U+2028, which words hold.
+        columns = line.split("\t") if "\t" in line else [part for part in line.split(" ") if part]
+        if len(columns) < 2 or not columns[0] or not columns[-1]:
+            problem = f"{line!r} is not a word and a tag"
+            remedy = "Write the word, a tab and the tag, or leave the line blank"
+            raise FormatError(source, f"line {number}", problem, remedy)
+        words.append(columns[0])
+        tags.append(columns[-1])
+    return words, tags
+
+
+def _rejected(error: InputError, block: _Block, document_id: str) -> Rejected:
+    raw = "\n".join(block.lines)
+    return Rejected(error.source, error.place, error.problem, error.remedy, document_id, raw)
+
+
+def _tags(document: Document, sentence: Sentence) -> list[str]:
+    if sentence.gold is None:
+        raise _unwritable(document, f"sentence {sentence.id} was never annotated", "Tag it first")
+    for piece in (*sentence.words, *(span.label for span in sentence.gold)):
+        if _UNHOLDABLE.search(piece):
+            raise _unwritable(document, f"{piece!r} has no place in columns", "Write jsonl instead")
+    if not sentence.words:
+        raise _unwritable(document, f"sentence {sentence.id} has no words", "Leave it out")
+    try:
+        return tags_from_spans(sentence.gold, len(sentence))
+    except ValueError as error:
+        raise _unwritable(document, str(error), "IOB2 holds one tag a word; write jsonl instead") from error
+
+
+def _unwritable(document: Document, problem: str, remedy: str) -> FormatError:
+    return FormatError(f"document {document.id}", "", problem, remedy)

@@ -1,0 +1,297 @@
+"""BioC's tree <-> Document. The tree is BioC JSON's: plain dicts and lists; BioC XML maps onto it.
+
+    document   {"id", "infons", "passages": [...], "relations": [...]}
+    passage    {"infons": {"type", "label", "language"}, "offset", "text", "sentences": [],
+                "annotations": [...], "relations": []}
+    annotation {"id", "infons": {"type", "identifier", "score"}, "text",
+                "locations": [{"offset", "length"}, ...]}
+    relation   {"id", "infons": {"type"}, "nodes": [{"refid", "role"}, ...]}
+
+Offsets are Unicode code points of the document, as PubTator has them; files that count bytes
+are rejected wherever the difference shows. An annotation with several locations is one
+discontinuous annotation: mentions that share its id.
+
+What BioC has no name for goes into names of our own, which other tools pass over:
+- text that no passage covers (headings, trailing text) is a passage of type "raybio-between",
+  so that a BioC document always holds the whole text; a gap without one reads as spaces;
+- attributes are the document's infons; a tuple is written as a JSON list, and the infon
+  "raybio" names it: {"version": 2, "annotated": false, "lists": ["mesh"]}, defaults left out;
+- BioC names every annotation: a mention without an id is written as "raybio-1", "raybio-2"...
+  and read back without it, unless a relation refers to it by that name.
+
+Mentions read come in the order of the text. Not held: words (`Document.sentences`), and, of
+foreign files, infons of passages, annotations and relations other than those above.
+Format: Comeau et al. 2013, doi:10.1093/database/bat064, and its DTD, version 1.0.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
+from typing import Any, TypeAlias
+
+from raybio.corpora.standoff import (
+    annotation_parts,
+    cannot_hold,
+    check_mentions,
+    covered,
+    disagreement,
+    in_order,
+    integer,
+    probability,
+)
+from raybio.entities import AttributeValue, Document, Mention, Passage, Record, Rejected, Relation
+
+Node: TypeAlias = dict[str, Any]
+
+BETWEEN = "raybio-between"
+OURS = "raybio"
+MADE_UP = "raybio-"
+WIDEST_GAP = 65_536
+"""Characters of the widest gap between passages that is filled; a wider one is a broken offset."""
+
+_JOINTS = (" ", "", " ... ", "...", " … ", "…", " [...] ")
+REMEDY = "Mend the document: offsets count Unicode code points of the whole document"
+
+
+def read_document(node: object, source: str, place: str, raw: Callable[[], str]) -> Record:
+    """Return the Document that `node` describes, or else a Rejected with `place` and what `raw` returns."""
+    try:
+        return _document(_mapping(node, "a document"))
+    except (ValueError, RecursionError) as fault:
+        name = _text(node.get("id")) if isinstance(node, Mapping) else ""
+        return Rejected(source, place, str(fault), REMEDY, name, raw())
+
+
+def tree(document: Document) -> Node:
+    """Return `document` as BioC's tree.
+
+    Raises:
+        FormatError: passages overlap or leave the text, or use a name reserved here.
+        OffsetError: a mention does not cover its text.
+    """
+    check_mentions(document)
+    pieces = list(_pieces(document))
+    ends = [piece.end for piece in pieces]
+    passages = [_passage_tree(document, piece) for piece in pieces]
+    for annotation in _annotation_trees(document):
+        # An annotation stands in the passage that holds its first character.
+        home = bisect_right(ends, annotation["locations"][0]["offset"])
+        passages[home]["annotations"].append(annotation)
+    return {
+        "id": document.id,
+        "infons": _document_infons(document),
+        "passages": passages,
+        "relations": [_relation_tree(relation) for relation in document.relations],
+    }
+
+
+def _document(node: Mapping[str, Any]) -> Document:
+    passages = _list(node, "passages")
+    units = [node, *passages, *(unit for passage in passages for unit in _list(passage, "sentences"))]
+    text = _whole_text(passages)
+    relations = tuple(_relation(item) for unit in units for item in _list(unit, "relations"))
+    referred = _references(relations)
+    found = [_mentions(item, text, referred) for unit in units for item in _list(unit, "annotations")]
+    attributes, ours = _attributes(_infons(node))
+    mentions = in_order(mention for parts in found for mention in parts)
+    return Document(
+        _text(node.get("id")),
+        text,
+        tuple(_passage(passage) for passage in passages if _infon(passage, "type") != BETWEEN),
+        mentions if mentions or ours.get("annotated", True) else None,
+        relations=relations,
+        version=integer(ours.get("version", 1), "version"),
+        attributes=attributes,
+    )
+
+
+def _whole_text(passages: Iterable[Mapping[str, Any]]) -> str:
+    """Lay the passages' texts at their offsets, with spaces in the gaps."""
+    laid: list[str] = []
+    end = 0
+    for passage in passages:
+        for offset, text in _texts(passage):
+            if not 0 <= offset - end <= WIDEST_GAP:
+                raise ValueError(f"a passage begins at {offset}, where the text before it ends at {end}")
+            laid += " " * (offset - end), text
+            end = offset + len(text)
+    whole = "".join(laid)
+    _refuse_surrogates(whole)
+    return whole
+
+
+def _texts(passage: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Return (offset, text) of a passage, or of each of its sentences where it has no text itself."""
+    sentences = [] if passage.get("text") else _list(passage, "sentences")
+    return [
+        (integer(unit.get("offset"), "offset"), _text(unit.get("text"))) for unit in sentences or [passage]
+    ]
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the text holds half a surrogate pair at {error.start}") from error
+
+
+def _passage(node: Mapping[str, Any]) -> Passage:
+    texts = _texts(node)
+    start, (last, text) = texts[0][0], texts[-1]
+    kind = _infon(node, "type") or "text"
+    return Passage(start, last + len(text), kind, _infon(node, "label"), _infon(node, "language"))
+
+
+def _mentions(node: Mapping[str, Any], text: str, referred: set[str]) -> list[Mention]:
+    """Return the mention at each location of one annotation, checked against what the annotation says."""
+    label, name = _infon(node, "type"), _text(node.get("id"))
+    if not label:
+        raise ValueError(f"annotation {name!r} has no infon 'type'")
+    parts = []
+    for location in _list(node, "locations"):
+        start = integer(location.get("offset"), "offset")
+        parts.append((start, start + integer(location.get("length"), "length")))
+    if not parts:
+        raise ValueError(f"annotation {name!r} has no location")
+    _check_saying(_text(node.get("text")), parts, text)
+    name = "" if name.startswith(MADE_UP) and name not in referred else name
+    score = probability(said) if (said := _infon(node, "score")) else None
+    concept = _infon(node, "identifier")
+    return [Mention(start, end, label, text[start:end], score, concept, name) for start, end in parts]
+
+
+def _check_saying(said: str, parts: list[tuple[int, int]], text: str) -> None:
+    """Check an annotation's words: its parts joined in one of the ways seen, or all from first to last."""
+    found = [covered(text, start, end) for start, end in parts]
+    first, last = min(start for start, _ in parts), max(end for _, end in parts)
+    if said != text[first:last] and said not in (joint.join(found) for joint in _JOINTS):
+        raise disagreement(first, last, said, " ".join(found))
+
+
+def _relation(node: Mapping[str, Any]) -> Relation:
+    arguments = tuple((_text(end.get("role")), _text(end.get("refid"))) for end in _list(node, "nodes"))
+    return Relation(_infon(node, "type"), arguments, _text(node.get("id")))
+
+
+def _references(relations: Iterable[Relation]) -> set[str]:
+    return {reference for relation in relations for _, reference in relation.arguments}
+
+
+def _attributes(infons: Mapping[str, Any]) -> tuple[dict[str, AttributeValue], Mapping[str, Any]]:
+    """Return the attributes among a document's infons, and what the infon "raybio" says."""
+    ours = _mapping(_parsed(infons.get(OURS, "{}")), f"infon {OURS!r}")
+    lists = ours.get("lists", [])
+    if not isinstance(lists, list):
+        raise ValueError(f"infon {OURS!r} names the lists with {type(lists).__name__}, not a list")
+    attributes: dict[str, AttributeValue] = {}
+    for key, value in infons.items():
+        items = _parsed(value) if key in lists else value
+        if isinstance(items, list):
+            attributes[key] = tuple(_text(item) for item in items)
+        elif key != OURS:
+            attributes[key] = _text(value)
+    return attributes, ours
+
+
+def _parsed(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _infons(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _mapping(node.get("infons") or {}, "infons")
+
+
+def _infon(node: Mapping[str, Any], key: str) -> str:
+    return _text(_infons(node).get(key))
+
+
+def _text(value: object) -> str:
+    """Return `value` if it is a string, "" for None, and its JSON otherwise (a number for an id)."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _mapping(value: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is {type(value).__name__}, where BioC has an object")
+    return value
+
+
+def _list(node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = node.get(key) or []
+    if not isinstance(found, list):
+        raise ValueError(f"{key!r} is {type(found).__name__}, where BioC has a list")
+    return [_mapping(item, f"one of {key!r}") for item in found]
+
+
+def _pieces(document: Document) -> Iterator[Passage]:
+    """Yield the passages, and one of kind `BETWEEN` for what none covers; one space needs none."""
+    end = 0
+    for passage in document.passages:
+        if not end <= passage.start <= passage.end <= len(document.text):
+            problem = f"the passage at {passage.start}-{passage.end}, which overlaps or leaves the text"
+            raise cannot_hold("BioC", document, problem, "Give passages in order")
+        if passage.kind in (BETWEEN, ""):
+            raise cannot_hold("BioC", document, f"a passage of kind {passage.kind!r}", "Rename the kind")
+        if document.text[end : passage.start] not in ("", " "):
+            yield Passage(end, passage.start, BETWEEN)
+        yield passage
+        end = passage.end
+    if end < len(document.text):
+        yield Passage(end, len(document.text), BETWEEN)
+
+
+def _passage_tree(document: Document, passage: Passage) -> Node:
+    return {
+        "infons": _filled({"type": passage.kind, "label": passage.label, "language": passage.language}),
+        "offset": passage.start,
+        "text": document.passage_text(passage),
+        "sentences": [],
+        "annotations": [],
+        "relations": [],
+    }
+
+
+def _annotation_trees(document: Document) -> Iterator[Node]:
+    mentions = document.mentions or ()
+    # A made-up name must be nobody's, nor become what a relation refers to.
+    taken = {mention.id for mention in mentions} | _references(document.relations)
+    names = (name for i in count(1) if (name := f"{MADE_UP}{i}") not in taken)
+    for parts in annotation_parts(in_order(mentions)):
+        first = parts[0]
+        score = "" if first.score is None else repr(first.score)
+        yield {
+            "id": first.id or next(names),
+            "infons": _filled({"type": first.label, "identifier": first.concept, "score": score}),
+            "text": " ".join(part.text for part in parts),
+            "locations": [{"offset": part.start, "length": part.end - part.start} for part in parts],
+        }
+
+
+def _relation_tree(relation: Relation) -> Node:
+    nodes = [{"refid": reference, "role": role} for role, reference in relation.arguments]
+    return {"id": relation.id, "infons": _filled({"type": relation.label}), "nodes": nodes}
+
+
+def _document_infons(document: Document) -> dict[str, str]:
+    if OURS in document.attributes:
+        raise cannot_hold("BioC", document, f"an attribute named {OURS!r}", "Rename the attribute")
+    lists = [key for key, value in document.attributes.items() if isinstance(value, tuple)]
+    ours: Node = {} if document.version == 1 else {"version": document.version}
+    if document.mentions is None:
+        ours["annotated"] = False
+    if lists:
+        ours["lists"] = lists
+    infons = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in document.attributes.items()
+    }
+    return {**infons, OURS: json.dumps(ours, ensure_ascii=False)} if ours else infons
+
+
+def _filled(infons: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in infons.items() if value}

@@ -1,0 +1,241 @@
+"""One file over HTTP: streamed, resumed where it broke off, checked, and renamed when it is right."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from raybio.errors import FetchError, UsageError
+
+Progress: TypeAlias = Callable[[str, int, "int | None"], None]
+"""Called with a file's name, its bytes so far, and its size where the server told it."""
+
+Result = TypeVar("Result")
+
+TRIES = 4
+TIMEOUT = 60.0
+"""Seconds without a byte after which a connection counts as dropped."""
+
+FIRST_PAUSE = 1.0
+"""Seconds before the second try; each further pause is twice as long."""
+
+BLOCK = 1 << 18
+"""Bytes read at a time."""
+
+_RETRIED = {408, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """A checked file: `fresh` is False where it was already there and right."""
+
+    path: Path
+    url: str
+    size: int
+    fresh: bool
+
+
+class _DroppedError(Exception):
+    """The server failed, or the connection did, in a way that another try may mend."""
+
+
+class _NothingLeftError(Exception):
+    """The server has no byte from the asked-for start on."""
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+def fetch_file(
+    url: str, target: Path, expected: Mapping[str, str], progress: Progress | None = None
+) -> FetchedFile:
+    """Download `url` to `target`, unless a file with the expected checksums is already there.
+
+    The bytes go to `target` + ".part", which a later call takes up again where this one broke
+    off; `expected` maps "SHA-256", "git blob" or "MD5" to hexadecimal digits.
+
+    Raises:
+        FetchError: the server cannot be reached, does not have the file, or sent something
+            else than expected (the part is then deleted); or the disk cannot be written.
+        UsageError: `url` is neither http nor https.
+    """
+    try:
+        if is_right(target, expected):
+            return FetchedFile(target, url, target.stat().st_size, fresh=False)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        _try_often(url, lambda: _download(url, part, target.name, progress))
+        _check(url, part, expected)
+        size = part.stat().st_size
+        part.replace(target)
+    except OSError as error:
+        raise FetchError(f"{target}: cannot be written ({error.strerror or error})") from error
+    return FetchedFile(target, url, size, fresh=True)
+
+
+def fetch_text(url: str, limit: int = 4096) -> str:
+    """Return the content of a text file of at most `limit` bytes.
+
+    Raises:
+        FetchError: it cannot be had, is longer, or is not UTF-8.
+        UsageError: `url` is neither http nor https.
+    """
+
+    def read() -> bytes:
+        with _open(url) as response, _drops_reported():
+            return response.read(limit + 1)
+
+    content = _try_often(url, read)
+    if len(content) > limit:
+        raise FetchError(f"{url}: longer than {limit} bytes, so it is not the file that was asked for")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise FetchError(f"{url}: not a text file") from error
+
+
+def is_right(path: Path, expected: Mapping[str, str]) -> bool:
+    """Say whether `path` is a file with the `expected` checksums."""
+    return path.is_file() and checksums(path).items() >= expected.items()
+
+
+def checksums(path: Path) -> dict[str, str]:
+    """Return a file's "SHA-256", "MD5" and "git blob" (SHA-1 of `blob <size>\\0<content>`).
+
+    Git's hash format: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects.
+    """
+    hashes: dict[str, _Hash] = {
+        "SHA-256": hashlib.sha256(),
+        "MD5": hashlib.md5(usedforsecurity=False),
+        "git blob": hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False),
+    }
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            for one in hashes.values():
+                one.update(block)
+    return {name: one.hexdigest() for name, one in hashes.items()}
+
+
+def _check(url: str, part: Path, expected: Mapping[str, str]) -> None:
+    """Delete `part` and raise where a checksum is not the expected one."""
+    got = checksums(part)
+    for name, value in expected.items():
+        if got[name] != value:
+            part.unlink()
+            raise FetchError(
+                f"{url}: wrong content: expected {name} {value}, got {got[name]}. "
+                "The download was deleted; fetch it again, or check what stands between you and the server"
+            )
+
+
+def _try_often(url: str, attempt: Callable[[], Result]) -> Result:
+    """Return what `attempt` does; where the connection drops, try again up to `TRIES` times in all."""
+    for tries in range(1, TRIES):
+        with suppress(_DroppedError):
+            return attempt()
+        time.sleep(FIRST_PAUSE * 2 ** (tries - 1))
+    try:
+        return attempt()
+    except _DroppedError as error:
+        raise FetchError(
+            f"{url}: gave up after {TRIES} tries ({error}). Check the network connection, "
+            "or name a mirror; what has arrived is kept, and the next call goes on from there"
+        ) from error
+
+
+def _download(url: str, part: Path, name: str, progress: Progress | None) -> None:
+    """Bring `part` from the bytes it has to the whole file; raise `_DroppedError` where it stays short."""
+    have = part.stat().st_size if part.exists() else 0
+    try:
+        response = _open(url, start=have)
+    except _NothingLeftError:
+        return  # The part was whole already, or is wrong: its checksum decides.
+    with response:
+        if not _goes_on_at(have, response):
+            have = 0
+        length = response.headers["Content-Length"]
+        size = have + int(length) if length else None
+        with part.open("ab" if have else "wb") as file:
+            for block in _blocks(response):
+                file.write(block)
+                have += len(block)
+                if progress:
+                    progress(name, have, size)
+    if size is not None and have < size:
+        raise _DroppedError(f"the connection broke off after {have} of {size} bytes")
+
+
+def _goes_on_at(start: int, response: http.client.HTTPResponse) -> bool:
+    """Say whether the server sends the rest from `start`, and not the whole file in spite of the range.
+
+    Raises:
+        FetchError: it sends another piece than was asked for.
+    """
+    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        return False
+    piece = response.headers["Content-Range"] or ""
+    if not piece.startswith(f"bytes {start}-"):
+        raise FetchError(
+            f"{response.url}: sent {piece!r} for the bytes from {start} on. Delete the .part file"
+        )
+    return True
+
+
+def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the response's bytes; only reading is guarded, so that a full disk is not tried again."""
+    while True:
+        with _drops_reported():
+            block = response.read(BLOCK)
+        if not block:
+            return
+        yield block
+
+
+def _open(url: str, start: int = 0) -> http.client.HTTPResponse:
+    """Ask for `url` from byte `start` on.
+
+    Raises:
+        _NothingLeftError: the file ends before `start`.
+        _DroppedError: the server cannot be reached, or cannot answer now.
+        FetchError: the server does not have the file, or does not give it.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UsageError(f"{url}: only http and https addresses can be fetched")
+    headers = {"User-Agent": "raybio"} | ({"Range": f"bytes={start}-"} if start else {})
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (scheme checked above)
+    try:
+        with _drops_reported():
+            response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
+            return response
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise _NothingLeftError from error
+        answer = f"the server answered {error.code} {error.reason}"
+        if error.code in _RETRIED:
+            raise _DroppedError(answer) from error
+        raise FetchError(f"{url}: {answer}. Check that the file is there, or name a mirror") from error
+
+
+@contextmanager
+def _drops_reported() -> Iterator[None]:
+    """Turn a broken connection into `_DroppedError`; let a server's answer pass."""
+    try:
+        yield
+    except urllib.error.HTTPError:
+        raise
+    except urllib.error.URLError as error:
+        raise _DroppedError(str(error.reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _DroppedError(str(error) or type(error).__name__) from error

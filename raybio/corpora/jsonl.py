@@ -1,0 +1,118 @@
+"""The "jsonl" format: one Document a line as a JSON object, nothing lost.
+
+    {"id": "10", "text": "...", "version": 1,
+     "passages":  [{"start": 0, "end": 9, "kind": "title", "label": "", "language": "eng"}],
+     "mentions":  [{"start": 0, "end": 4, "label": "Disease", "text": "...",
+                    "score": 0.9, "concept": "MESH:D003693", "id": "T1"}],
+     "sentences": [{"id": "10:0", "words": ["..."], "starts": [0], "document_id": "10",
+                    "gold": [{"start": 0, "end": 1, "label": "Disease"}]}],
+     "relations": [{"label": "CID", "arguments": [["Chemical", "T1"], ["Disease", "T2"]], "id": "R1"}],
+     "attributes": {"journal": "...", "mesh": ["...", "..."]}}
+
+The fields are those of `raybio.entities`; "id" and "text" must be there, and a field left out
+has its default (no "mentions" means that nobody annotated the document). Offsets count
+Unicode code points, not UTF-16 units or bytes; `gold` counts words. The file is UTF-8, not
+escaped ASCII; U+0085, U+2028 and U+2029 are escaped, since many tools cut lines there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, from_json
+
+from raybio.corpora.checks import fault_of
+from raybio.corpora.opening import no_records, read_lines
+from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation, Sentence, Span
+from raybio.errors import FormatError
+
+_ADAPTER = TypeAdapter(Document)
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_PARTS: dict[str, type] = {
+    "passages": Passage,
+    "mentions": Mention,
+    "sentences": Sentence,
+    "relations": Relation,
+    "gold": Span,
+}
+
+
+def read(stream: BinaryIO, source: str) -> Iterator[Record]:
+    """Yield a Document for each line, or a Rejected where the line is not one.
+
+    Raises:
+        FormatError: the file is empty, or cannot be read on.
+    """
+    seen = False
+    for number, line in read_lines(stream, source):
+        if not line.strip():
+            continue
+        seen = True
+        try:
+            yield document_from_json(line)
+        except ValueError as error:
+            remedy = "Compare the line with the fields of the jsonl format"
+            yield Rejected(source, f"line {number}", str(error), remedy, raw=line)
+    if not seen:
+        raise no_records(source, "document")
+
+
+def write(documents: Iterable[Document], stream: BinaryIO) -> None:
+    """Write one line for each document.
+
+    Raises:
+        FormatError: a document breaks its own promises, or holds a lone surrogate.
+    """
+    for document in documents:
+        stream.write(document_to_json(document).encode() + b"\n")
+
+
+def document_to_json(document: Document) -> str:
+    """Return `document` as one line of JSON, fields that have their default left out.
+
+    Raises:
+        FormatError: the document breaks its own promises, or holds a lone surrogate.
+    """
+    name = f"document {document.id!a}"
+    if fault := fault_of(document):
+        raise FormatError(name, "", fault, "Mend the document before it is written")
+    try:
+        line = _ADAPTER.dump_json(document, exclude_defaults=True).decode()
+    except PydanticSerializationError as error:
+        remedy = "Replace lone surrogates (half a character) in its strings"
+        raise FormatError(name, "", f"cannot be written as UTF-8 ({error})", remedy) from error
+    return line.translate(_LINE_ENDS)
+
+
+def document_from_json(line: str) -> Document:
+    """Return the Document that `document_to_json` wrote.
+
+    Raises:
+        ValueError: it is not JSON, a field is missing, unknown or of the wrong type, or the
+            document breaks its own promises; the message says which.
+    """
+    try:
+        document = _ADAPTER.validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
+    if unknown := next(_unknown_fields(from_json(line), Document), ""):
+        raise ValueError(f"unknown field {unknown!r}")
+    if fault := fault_of(document):
+        raise ValueError(fault)
+    return document
+
+
+def _unknown_fields(record: Mapping[str, Any], kind: type) -> Iterator[str]:
+    """Yield the names in `record`, an object of valid shape, that `kind` has no field for."""
+    known = {field.name for field in fields(kind)}
+    for name, value in record.items():
+        if name not in known:
+            yield name
+        elif name in _PARTS:
+            for part in value or ():
+                yield from _unknown_fields(part, _PARTS[name])

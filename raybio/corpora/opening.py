@@ -1,0 +1,234 @@
+"""Bytes in and out: local paths and URLs, gzip, strict UTF-8 lines, writes that land whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import shutil
+import tempfile
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+
+from raybio.errors import FormatError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes of the longest line read; a longer one is almost surely not a line of text."""
+
+_BOM = b"\xef\xbb\xbf"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_PYARROW_SCHEMES = {"s3", "gs", "gcs", "hdfs", "abfs", "abfss", "file"}
+_SPOOL = 64 * 1024 * 1024
+
+
+def is_url(path: str) -> bool:
+    """Say whether `path` names a file system of its own (`s3://...`) and not a local path."""
+    return _URL.match(path) is not None
+
+
+def filesystem_of(url: str) -> tuple[FileSystem, str]:
+    """Return the file system that `url` names and the path in it.
+
+    pyarrow brings S3, Google Cloud, Azure and HDFS; every other scheme is looked up in fsspec.
+
+    Raises:
+        InputError: neither knows the scheme, or it cannot be reached.
+    """
+    # Imported here: reading a local text file should not load pyarrow.
+    import fsspec
+    from pyarrow import fs
+
+    scheme = url.partition("://")[0].lower()
+    try:
+        if scheme in _PYARROW_SCHEMES:
+            return fs.FileSystem.from_uri(url)
+        remote, path = fsspec.core.url_to_fs(url)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(url, "", f"cannot open this location ({error})", "Check the URL") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(remote)), path  # type: ignore[abstract]
+
+
+@contextmanager
+def open_bytes(path: str) -> Iterator[BinaryIO]:
+    """Open a local path or URL for reading; what ends in `.gz` is unpacked on the way.
+
+    Raises:
+        InputError: there is no such file, or it cannot be opened.
+        FormatError: while reading, when gzip data are broken or end early.
+    """
+    try:
+        packed = _open_remote(path) if is_url(path) else Path(path).open("rb")  # noqa: SIM115
+    except (OSError, ValueError) as error:
+        problem = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise InputError(path, "", f"cannot be opened ({problem})", "Check the path") from error
+    with packed:
+        if path.lower().endswith(".gz"):
+            yield cast(BinaryIO, io.BufferedReader(_Gunzip(packed, path)))
+        else:
+            yield packed
+
+
+@contextmanager
+def write_bytes(path: str) -> Iterator[BinaryIO]:
+    """Open a local path or URL for writing; nothing is there until the block ends well.
+
+    Locally the bytes go to a hidden name beside `path`, which is renamed at the end; to a
+    URL they go in one upload at the end. What ends in `.gz` is packed, with no time stamp,
+    so that the same documents give the same bytes.
+
+    Raises:
+        UsageError: the file cannot be created.
+    """
+    with _upload(path) if is_url(path) else _replace(Path(path)) as stream:
+        if path.lower().endswith(".gz"):
+            with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
+                yield cast(BinaryIO, packed)
+        else:
+            yield stream
+
+
+def read_lines(stream: BinaryIO, source: str) -> Iterator[tuple[int, str]]:
+    r"""Yield (line number from 1, line without its ending) of strict UTF-8 text.
+
+    Only "\n" and "\r\n" end a line: `str.splitlines` would also cut at U+2028, U+0085 and
+    others, which real abstracts hold. A byte order mark before line 1 is left out.
+
+    Raises:
+        FormatError: a byte is not UTF-8, or a line is longer than `LONGEST_LINE`.
+    """
+    offset = 0
+    number = 0
+    while raw := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(raw) > LONGEST_LINE:
+            raise FormatError(
+                source,
+                f"line {number}",
+                f"the line is longer than {LONGEST_LINE} bytes",
+                "Check that this is a text file of the format named",
+            )
+        yield number, _decode(raw, source, number, offset)
+        offset += len(raw)
+
+
+def read_text(stream: BinaryIO, source: str) -> str:
+    """Return the whole of `stream` as strict UTF-8 text, line endings untouched, without a byte order mark.
+
+    Raises:
+        FormatError: a byte is not UTF-8.
+    """
+    raw = stream.read()
+    try:
+        return raw.removeprefix(_BOM).decode("utf-8")
+    except UnicodeDecodeError as error:
+        skipped = len(_BOM) if raw.startswith(_BOM) else 0
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _not_utf8(source, line, error, skipped) from error
+
+
+def stem_of(source: str) -> str:
+    """Return the file name in `source` without folder, `.gz` and one more suffix: "train.rebuilt"."""
+    name = re.split(r"[/\\]", source)[-1].removesuffix(".gz")
+    return name.rpartition(".")[0] or name
+
+
+def no_records(source: str, expected: str) -> FormatError:
+    """Return the error for a file that holds not one record, such as an empty one."""
+    return FormatError(source, "", f"the file holds no {expected}", "Check that it was written to its end")
+
+
+def _decode(raw: bytes, source: str, number: int, offset: int) -> str:
+    skipped = len(_BOM) if number == 1 and raw.startswith(_BOM) else 0
+    try:
+        line = raw[skipped:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(source, number, error, offset + skipped) from error
+    if line.endswith("\n"):
+        return line[:-2] if line.endswith("\r\n") else line[:-1]
+    return line
+
+
+def _not_utf8(source: str, line: int, error: UnicodeDecodeError, offset: int) -> FormatError:
+    byte = error.object[error.start]
+    return FormatError(
+        source,
+        f"line {line}, byte {offset + error.start}",
+        f"byte 0x{byte:02X} is not UTF-8",
+        "Convert the file to UTF-8, for example with iconv -f LATIN1 -t UTF-8",
+    )
+
+
+def _open_remote(url: str) -> BinaryIO:
+    filesystem, path = filesystem_of(url)
+    # compression=None: pyarrow would otherwise unpack ".gz" itself, with errors that name no offset.
+    return cast(BinaryIO, io.BufferedReader(filesystem.open_input_stream(path, compression=None)))
+
+
+@contextmanager
+def _replace(target: Path) -> Iterator[BinaryIO]:
+    if target.exists() and not target.is_file():
+        # A pipe or terminal cannot be renamed over.
+        with _created(target, target, "wb") as stream:
+            yield stream
+        return
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    stream = _created(partial, target, "xb")
+    try:
+        with stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _created(path: Path, target: Path, mode: Literal["wb", "xb"]) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open(mode)
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written ({error.strerror}). Check the path") from error
+
+
+@contextmanager
+def _upload(url: str) -> Iterator[BinaryIO]:
+    # Closing an object store's stream publishes what it holds, so it is opened only when all is ready.
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as spool:
+        yield cast(BinaryIO, spool)
+        spool.seek(0)
+        filesystem, path = filesystem_of(url)
+        with filesystem.open_output_stream(path, compression=None) as target:
+            shutil.copyfileobj(spool, target)
+
+
+class _Gunzip(io.RawIOBase):
+    """Unpacked bytes of a gzip stream; broken data raise FormatError with the offset reached."""
+
+    def __init__(self, packed: BinaryIO, source: str) -> None:
+        self._unpacked = gzip.GzipFile(fileobj=packed, mode="rb")
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            piece = self._unpacked.read1(len(buffer))
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise FormatError(
+                self._source,
+                f"byte {self._unpacked.tell()} of the unpacked data",
+                f"the gzip data are broken or end early ({error})",
+                "Fetch the file again and compare its checksum",
+            ) from error
+        buffer[: len(piece)] = piece
+        return len(piece)

@@ -1,0 +1,76 @@
+"""The "text" format: one UTF-8 file is one Document, its text exactly as it stands.
+
+Offsets count the file's characters: line endings stay as they are ("\\r\\n" too), and only a
+byte order mark is left out. Paragraphs, which blank lines separate, become passages of kind
+"text". The document's id is the file's name without its suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from raybio.corpora.opening import no_records, read_text, stem_of
+from raybio.entities import Document, Passage, Record
+from raybio.errors import FormatError
+
+_MARK = "\ufeff"
+
+
+def read(stream: BinaryIO, source: str) -> Iterator[Record]:
+    """Yield the one Document of the file.
+
+    Raises:
+        FormatError: the file is empty or is not UTF-8.
+    """
+    text = read_text(stream, source)
+    if not text:
+        raise no_records(source, "text")
+    yield Document(stem_of(source), text, passages=paragraphs(text))
+
+
+def write(documents: Iterable[Document], stream: BinaryIO) -> None:
+    """Write the text of the one document in `documents`, and nothing else of it.
+
+    Raises:
+        FormatError: there are several documents, or none with text, or one that is annotated.
+    """
+    found = None
+    for document in documents:
+        if found is not None:
+            raise _unwritable(document, "is not the only one, and a text file holds one")
+        if document.mentions or document.relations or any(s.gold for s in document.sentences):
+            raise _unwritable(document, "is annotated, and a text file holds no annotations")
+        found = document
+    if found is None or not found.text:
+        raise FormatError("text", "", "there is no text to write", "Give it one document")
+    # A reader takes the first byte order mark for the file's own; one that is text needs it before.
+    mark = _MARK if found.text.startswith(_MARK) else ""
+    try:
+        stream.write((mark + found.text).encode())
+    except UnicodeEncodeError as error:
+        raise _unwritable(found, f"cannot be written as UTF-8 ({error.reason})") from error
+
+
+def paragraphs(text: str) -> tuple[Passage, ...]:
+    """Return the runs of lines of `text` that are not blank, without the whitespace around each run."""
+    found = []
+    start = end = 0
+    for line in text.split("\n"):
+        if line.strip():
+            end += len(line) + 1
+        else:
+            found.append((start, end))
+            start = end = end + len(line) + 1
+    found.append((start, end))
+    return tuple(_trimmed(text, *piece) for piece in found if text[slice(*piece)].strip())
+
+
+def _trimmed(text: str, start: int, end: int) -> Passage:
+    piece = text[start:end]
+    start += len(piece) - len(piece.lstrip())
+    return Passage(start, start + len(piece.strip()), "text")
+
+
+def _unwritable(document: Document, problem: str) -> FormatError:
+    return FormatError(f"document {document.id}", "", problem, "Write brat (a folder of texts) or jsonl")

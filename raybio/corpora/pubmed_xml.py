@@ -1,0 +1,302 @@
+"""PubMed's XML: citations, books and deletion notices, as NLM ships them and as efetch returns them.
+
+Format: https://dtd.nlm.nih.gov/ncbi/pubmed/out/pubmed_250101.dtd
+
+A citation becomes one Document; its id is the PMID. Its text is one line: title, abstract sections,
+other abstracts and vernacular title, joined by single spaces. A section with a heading stands
+there as "METHODS: Rats were ...", as PubTator shows it, and its Passage covers what follows the
+heading only. Copyright notices are left out.
+
+Markup inside a text is dropped and its content kept where it stands, with nothing added:
+`CO<sub>2</sub>` gives "CO2", `10<sup>-6</sup>` gives "10-6", MathML gives the text of its elements.
+Only a displayed formula (`<DispFormula>`) is set off by spaces. Runs of white space, line breaks and
+non-breaking spaces among them, become one space. Characters are never normalised (NFC or other).
+
+A file is read in constant memory, and in pieces if wanted: `first` and `stop` count its citations and
+books from 0. Deletion notices stand at its end and belong to the piece whose `stop` is None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import BinaryIO, NamedTuple, cast
+
+from lxml import etree
+
+from raybio.corpora.opening import no_records
+from raybio.entities import AttributeValue, Deletion, Document, Passage, Record, Rejected
+from raybio.errors import FormatError
+
+_DELETIONS = "DeleteCitation"
+_CHUNK = 64 * 1024
+_CITATION_START = re.compile(rb"<Pubmed(?:Book)?Article[\s/>]")
+_LONGEST_START = len(b"<PubmedBookArticle>")
+_YEAR = re.compile(r"\d{4}")
+_NUMBER = re.compile(r"[0-9]+")
+
+
+def read(stream: BinaryIO, source: str, first: int = 0, stop: int | None = None) -> Iterator[Record]:
+    """Yield citations and books `[first, stop)` of the file, then (without a `stop`) its deletions.
+
+    A citation without abstract has a title passage only; one without title too has the text "".
+    One that cannot be read, for want of a PMID say, is yielded as Rejected with its whole XML.
+
+    Raises:
+        FormatError: the XML is broken (the records before the fault have been yielded), declares
+            entities of its own, or holds no citation and no deletion at all.
+    """
+    if stop is not None and stop <= first:
+        return
+    position, empty = 0, True
+    for element in _elements(stream, source):
+        empty = False
+        if element.tag == _DELETIONS:
+            if stop is None:
+                yield from _deletions(element, source)
+            continue
+        if position >= first:
+            yield _record(element, source, position)
+        position += 1
+        if position == stop:
+            return
+    if empty:
+        raise no_records(source, "PubMed citation")
+
+
+def count_records(stream: BinaryIO) -> int:
+    """Return how many citations and books the file holds, from their start tags, without parsing it.
+
+    For UTF-8, which NLM writes. A tag inside a comment would count too: ranges made from this
+    number miss nothing as long as the last one has no `stop`.
+    """
+    count, rest = 0, b""
+    for chunk in iter(partial(stream.read, _CHUNK), b""):
+        window = rest + chunk
+        end = 0
+        for match in _CITATION_START.finditer(window):
+            count += 1
+            end = match.end()
+        rest = window[max(end, len(window) - _LONGEST_START + 1) :]
+    return count
+
+
+def _elements(stream: BinaryIO, source: str) -> Iterator[etree._Element]:
+    """Yield citations, books and deletion lists; each is emptied when the next one is asked for."""
+    parser = etree.XMLPullParser(
+        events=("end",),
+        tag=("PubmedArticle", "PubmedBookArticle", _DELETIONS),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    # read1 hands out what is there before a truncated gzip fails; read would lose it.
+    read_some = getattr(stream, "read1", stream.read)
+    offset, last = 0, ""
+    for chunk in iter(partial(read_some, _CHUNK), b""):
+        fault = _feed(parser, chunk)
+        for _, element in cast("Iterator[tuple[str, etree._Element]]", parser.read_events()):
+            if not last:
+                _refuse_entities(element, source)
+            last = _pmid_text(element) or last
+            yield element
+            _release(element)
+        if fault:
+            raise fault.error(source, f"bytes {offset} to {offset + len(chunk)}", last)
+        offset += len(chunk)
+    if offset == 0:
+        raise no_records(source, "PubMed citation")
+    try:
+        _refuse_entities(parser.close(), source)
+    except etree.XMLSyntaxError as error:
+        raise _Fault(*error.position, error.msg).error(source, f"byte {offset}", last) from error
+
+
+class _Fault(NamedTuple):
+    """Where and why the XML cannot be parsed on."""
+
+    line: int
+    column: int
+    problem: str
+
+    def error(self, source: str, where: str, last: str) -> FormatError:
+        after = f"after PMID {last}" if last else "before the first PMID"
+        place = f"line {self.line}, column {self.column}, {where}"
+        problem = f"broken XML {after} ({self.problem.strip()})"
+        return FormatError(source, place, problem, "Fetch the file again and compare its checksum")
+
+
+def _feed(parser: etree.XMLPullParser, chunk: bytes) -> _Fault | None:
+    """Parse `chunk`; return the fault that ends the parsing, if there is one.
+
+    lxml raises for most faults but only logs some (an undeclared entity), ignoring what follows.
+    """
+    try:
+        parser.feed(chunk)
+    except etree.XMLSyntaxError as error:
+        return _Fault(*error.position, error.msg)
+    for entry in parser.feed_error_log.filter_from_fatals():
+        return _Fault(entry.line, entry.column, entry.message)
+    return None
+
+
+def _refuse_entities(element: etree._Element, source: str) -> None:
+    dtd = element.getroottree().docinfo.internalDTD
+    names = [] if dtd is None else [entity.name for entity in dtd.iterentities()]  # type: ignore[attr-defined]
+    if names:
+        raise FormatError(
+            source,
+            "DOCTYPE",
+            f"the file declares XML entities of its own ({', '.join(names[:5])}), which PubMed's never do",
+            "Do not trust it; fetch the file from NLM",
+        )
+
+
+def _release(element: etree._Element) -> None:
+    """Empty `element` and forget those before it: the parser would keep the whole file."""
+    element.clear()
+    parent = element.getparent()
+    while parent is not None and element.getprevious() is not None:
+        del parent[0]
+
+
+class _UnreadableError(ValueError):
+    """Why one citation cannot be read."""
+
+
+def _record(element: etree._Element, source: str, position: int) -> Document | Rejected:
+    try:
+        return _document(element)
+    except _UnreadableError as error:
+        return _rejected(element, source, f"record {position + 1}", str(error))
+
+
+def _deletions(element: etree._Element, source: str) -> Iterator[Deletion | Rejected]:
+    for number, pmid in enumerate(element.iterfind("PMID"), start=1):
+        try:
+            yield Deletion(*_identity(pmid))
+        except _UnreadableError as error:
+            yield _rejected(pmid, source, f"deletion {number}", str(error))
+
+
+def _rejected(element: etree._Element, source: str, place: str, reason: str) -> Rejected:
+    remedy = "Report it to NLM, or mend it and read it again"
+    raw = etree.tostring(element, encoding="unicode", with_tail=False)
+    return Rejected(source, place, reason, remedy, _pmid_text(element), raw)
+
+
+def _pmid_text(element: etree._Element) -> str:
+    return (element.findtext("MedlineCitation/PMID") or element.findtext("BookDocument/PMID") or "").strip()
+
+
+def _identity(pmid: etree._Element | None) -> tuple[str, int]:
+    if pmid is None:
+        raise _UnreadableError("the citation has no PMID")
+    identifier, version = _text(pmid), pmid.get("Version", "1")
+    if not _NUMBER.fullmatch(identifier) or not _NUMBER.fullmatch(version):
+        raise _UnreadableError(f"PMID {identifier!r}, version {version!r}: both must be numbers")
+    return identifier, int(version)
+
+
+def _document(element: etree._Element) -> Document:
+    citation = element.find("MedlineCitation")
+    if citation is None:
+        citation = element.find("BookDocument")
+    if citation is None:
+        raise _UnreadableError("there is neither a MedlineCitation nor a BookDocument in it")
+    identifier, version = _identity(citation.find("PMID"))
+    # What an article has in Article (title, abstract, language), a book has in BookDocument itself.
+    article = citation.find("Article")
+    body = citation if article is None else article
+    attributes = _attributes(element, citation, body)
+    title = body.find("ArticleTitle")
+    text = _Text()
+    text.add(_text(body.find("Book/BookTitle") if title is None else title), "title", language="eng")
+    text.add_sections(body.find("Abstract"), "abstract", language="eng")
+    for other in citation.iterfind("OtherAbstract"):
+        text.add_sections(other, "other_abstract", other.get("Type", ""), other.get("Language", ""))
+    original = next((language for language in attributes.get("languages", ()) if language != "eng"), "")
+    text.add(_text(body.find("VernacularTitle")), "vernacular_title", language=original)
+    return Document(
+        identifier, " ".join(text.pieces), tuple(text.passages), version=version, attributes=attributes
+    )
+
+
+class _Text:
+    """A document's text as it grows: pieces to be joined by single spaces, and where passages lie."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.passages: list[Passage] = []
+        self._length = 0
+
+    def add(self, text: str, kind: str, label: str = "", heading: str = "", language: str = "") -> None:
+        """Append `text`, unless it is empty, with its `heading` before it and outside its passage."""
+        if not text:
+            return
+        for piece in (f"{heading}:", text) if heading else (text,):
+            start = self._length + bool(self.pieces)
+            self.pieces.append(piece)
+            self._length = start + len(piece)
+        self.passages.append(Passage(start, self._length, kind, label or heading, language))
+
+    def add_sections(
+        self, abstract: etree._Element | None, kind: str, label: str = "", language: str = ""
+    ) -> None:
+        """Append each AbstractText of `abstract`; `label` names the sections without a heading."""
+        for section in () if abstract is None else abstract.iterfind("AbstractText"):
+            heading = " ".join(section.get("Label", "").split())
+            self.add(_text(section), kind, heading or label, heading, language)
+
+
+def _text(element: etree._Element | None) -> str:
+    """Return the text in `element` without its markup, on one line."""
+    return "" if element is None else " ".join("".join(_pieces(element)).split())
+
+
+def _pieces(element: etree._Element) -> Iterator[str]:
+    yield element.text or ""
+    for child in element:
+        if isinstance(child, etree._Entity):
+            raise _UnreadableError(f"nothing says what the entity {child.text} in its text means")
+        space = " " if child.tag == "DispFormula" else ""
+        yield space
+        yield from _pieces(child)
+        yield space
+        yield child.tail or ""
+
+
+def _texts(elements: Iterator[etree._Element]) -> Iterator[str]:
+    return filter(None, map(_text, elements))
+
+
+def _attributes(
+    element: etree._Element, citation: etree._Element, body: etree._Element
+) -> dict[str, AttributeValue]:
+    """Return what else is known, by the names below; what is missing or empty is left out.
+
+    `year` is the first of a range ("1998 Dec-1999 Jan"), `mesh` holds descriptors as
+    "D008297:Male", `date_revised` is "2026-01-31".
+    """
+    year = _YEAR.search(_text(body.find(".//PubDate")))
+    identifiers = {item.get("IdType"): _text(item) for item in element.iterfind("*/ArticleIdList/ArticleId")}
+    locations = {item.get("EIdType"): _text(item) for item in body.iterfind("ELocationID")}
+    descriptors = citation.iterfind("MeshHeadingList/MeshHeading/DescriptorName")
+    found: dict[str, AttributeValue] = {
+        "journal": _text(body.find("Journal/Title")),
+        "journal_abbreviation": _text(body.find("Journal/ISOAbbreviation")),
+        "book": _text(body.find("Book/BookTitle")),
+        "year": year[0] if year else "",
+        "publication_types": tuple(_texts(body.iter("PublicationType"))),
+        "mesh": tuple(f"{name.get('UI', '')}:{_text(name)}" for name in descriptors),
+        "languages": tuple(_texts(body.iterfind("Language"))),
+        "doi": locations.get("doi") or identifiers.get("doi", ""),
+        "pmc": identifiers.get("pmc", ""),
+        "status": citation.get("Status", ""),
+        "date_revised": "-".join(_texts(citation.iterfind("DateRevised/*"))),
+    }
+    return {name: value for name, value in found.items() if value}

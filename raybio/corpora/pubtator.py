@@ -1,0 +1,198 @@
+r"""PubTator: a title line, an abstract line, then one line per mention and per relation.
+
+    8701013|t|Famotidine-associated delirium. A series of six cases.
+    8701013|a|Famotidine is a histamine H2-receptor antagonist ...
+    8701013<TAB>0<TAB>10<TAB>Famotidine<TAB>Chemical<TAB>D015738
+    8701013<TAB>CID<TAB>D015738<TAB>D003693
+
+A blank line ends a document. Offsets are Unicode code points of title + " " + abstract, which
+is the Document's text. The concept may be missing; columns after it are not read. A relation
+names its label and two concepts; a fifth column ("Novel" in BioRED) is a third argument, with
+the role "note".
+
+Written, every line break and tab of the text becomes one space, and a mention's text is cut
+from that same text: one character for one keeps every offset. The title passage goes into
+the `t` line and all that follows its separating space into the `a` line; where no such space
+is, the whole text is the title, since any other cut would shift offsets by one.
+
+The format holds no scores, mention ids (so no discontinuous annotations: each part is a line
+of its own), relation ids and roles, versions, attributes, words, nor other passages. It cannot
+tell "nobody annotated this" from "nothing was found": both read as no mentions.
+Format: https://www.ncbi.nlm.nih.gov/CBBresearch/Lu/Demo/tmTools/Format.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from raybio.corpora.opening import no_records, read_lines
+from raybio.corpora.standoff import cannot_hold, check_mentions, covered, disagreement, integer
+from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation
+
+_TITLE = re.compile(r"([^|\t]+)\|t\|")
+_RELATION_LABEL = re.compile(r"[^\W\d]")
+_ONE_SPACE = str.maketrans("\t\r\n", "   ")
+_REMEDY = "Mend the line: offsets count the code points of title + ' ' + abstract"
+_ROLES = ("", "", "note")
+
+Line = tuple[int, str]
+
+
+def read(stream: BinaryIO, source: str) -> Iterator[Record]:
+    """Yield the documents of a PubTator file; one with a faulty line is Rejected whole.
+
+    Raises:
+        FormatError: the file is not UTF-8, or holds no document.
+    """
+    empty = True
+    for lines in _records(read_lines(stream, source)):
+        empty = False
+        yield _read_record(lines, source)
+    if empty:
+        raise no_records(source, "PubTator document")
+
+
+def write(documents: Iterable[Document], stream: BinaryIO) -> None:
+    """Write `documents` as PubTator, UTF-8, each followed by a blank line.
+
+    Raises:
+        FormatError: an id, label, concept or relation would break the line it stands in.
+        OffsetError: a mention does not cover its text.
+    """
+    for document in documents:
+        check_mentions(document)
+        lines = "\n".join(_lines(document))
+        try:
+            stream.write(f"{lines}\n\n".encode())
+        except UnicodeEncodeError as error:
+            raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the text") from error
+
+
+def _records(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """Group lines into records; a title line starts one even where the blank line is missing."""
+    record: list[Line] = []
+    for number, line in lines:
+        blank = not line.strip()
+        if record and (blank or _TITLE.match(line)):
+            yield record
+            record = []
+        if not blank:
+            record.append((number, line))
+    if record:
+        yield record
+
+
+def _read_record(lines: list[Line], source: str) -> Document | Rejected:
+    number, first = lines[0]
+    document_id = re.split(r"[|\t]", first, maxsplit=1)[0]
+    mentions: list[Mention] = []
+    relations: list[Relation] = []
+    try:
+        text, passages, rest = _read_text(lines)
+        for number, line in rest:  # noqa: B007 (the line at fault, below)
+            columns = _columns(line, document_id)
+            if _is_relation(columns):
+                relations.append(_read_relation(columns))
+            else:
+                mentions.append(_read_mention(columns, text))
+    except ValueError as fault:
+        raw = "\n".join(line for _, line in lines)
+        return Rejected(source, f"line {number}", str(fault), _REMEDY, document_id, raw)
+    return Document(document_id, text, passages, tuple(mentions), relations=tuple(relations))
+
+
+def _read_text(lines: list[Line]) -> tuple[str, tuple[Passage, ...], list[Line]]:
+    """Return the text, its passages, and the lines after the title's and the abstract's."""
+    match = _TITLE.match(lines[0][1])
+    if match is None:
+        raise ValueError(f"a document begins with ID|t|TITLE, not with {lines[0][1][:80]!r}")
+    title = lines[0][1][match.end() :]
+    marker = f"{match[1]}|a|"
+    has_abstract = len(lines) > 1 and lines[1][1].startswith(marker)
+    abstract = lines[1][1].removeprefix(marker) if has_abstract else ""
+    text = f"{title} {abstract}" if abstract else title
+    passages = Passage(0, len(title), "title"), Passage(len(title) + 1, len(text), "abstract")
+    return text, tuple(p for p in passages if p.start < p.end), lines[1 + has_abstract :]
+
+
+def _columns(line: str, document_id: str) -> list[str]:
+    columns = line.split("\t")
+    if columns[0] != document_id:
+        raise ValueError(f"the line belongs to no title line: its id is {columns[0][:80]!r}")
+    return columns
+
+
+def _is_relation(columns: list[str]) -> bool:
+    return len(columns) in (4, 5) and _RELATION_LABEL.match(columns[1]) is not None
+
+
+def _read_relation(columns: list[str]) -> Relation:
+    return Relation(columns[1], tuple(zip(_ROLES, columns[2:], strict=False)))
+
+
+def _read_mention(columns: list[str], text: str) -> Mention:
+    if len(columns) < 5:
+        raise ValueError(f"a mention has at least 5 columns separated by tabs; here are {len(columns)}")
+    start, end = integer(columns[1], "start"), integer(columns[2], "end")
+    said, label = columns[3:5]
+    if not label:
+        raise ValueError(f"the mention {said!r} has no label")
+    found = covered(text, start, end)
+    if found != said:
+        raise disagreement(start, end, said, found)
+    return Mention(start, end, label, said, concept=columns[5] if len(columns) > 5 else "")
+
+
+def _lines(document: Document) -> Iterator[str]:
+    text = document.text.translate(_ONE_SPACE)
+    title, abstract = _cut(document, text)
+    # A byte order mark would be lost from the first id of a file.
+    if not _is_plain(document.id) or "|" in document.id or document.id.startswith("\ufeff"):
+        raise cannot_hold("PubTator", document, "this id", "Use an id without '|', tabs and line breaks")
+    yield f"{document.id}|t|{title}"
+    yield f"{document.id}|a|{abstract}"
+    for mention in document.mentions or ():
+        yield _line(document, *_mention_columns(mention, text))
+    for relation in document.relations:
+        yield _line(document, *_relation_columns(document, relation))
+
+
+def _cut(document: Document, text: str) -> tuple[str, str]:
+    """Return the title and abstract that, joined by a space, are `text` (or all of it, and nothing)."""
+    first = document.passages[0] if document.passages else None
+    end = first.end if first and first.kind == "title" else 0
+    if text[end : end + 1] == " " and text[end + 1 :]:
+        return text[:end], text[end + 1 :]
+    return text, ""
+
+
+def _mention_columns(mention: Mention, text: str) -> list[str]:
+    columns = [str(mention.start), str(mention.end), text[mention.start : mention.end], mention.label]
+    return [*columns, mention.concept] if mention.concept else columns
+
+
+def _relation_columns(document: Document, relation: Relation) -> list[str]:
+    columns = [relation.label, *(reference for _, reference in relation.arguments)]
+    if _is_relation([document.id, *columns]):
+        return columns
+    raise cannot_hold(
+        "PubTator",
+        document,
+        f"the relation {relation.label!r} with {len(relation.arguments)} arguments",
+        "A relation has a label that begins with a letter, two arguments and at most one note",
+    )
+
+
+def _line(document: Document, *columns: str) -> str:
+    for column in columns:
+        if not _is_plain(column):
+            remedy = "Labels and references are not empty, and have no tabs and line breaks"
+            raise cannot_hold("PubTator", document, f"the column {column!r}", remedy)
+    return "\t".join((document.id, *columns))
+
+
+def _is_plain(column: str) -> bool:
+    """Say whether `column` survives in a line: it is not empty and has no tab or line break."""
+    return column != "" and column == column.translate(_ONE_SPACE)

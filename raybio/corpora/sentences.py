@@ -1,0 +1,219 @@
+"""Raw text -> sentences and words, with exact offsets; and annotated mentions -> gold spans.
+
+A word is a run of letters and digits, or any other single character that is not white space:
+`beta-blocker (5%)` has the words `beta - blocker ( 5 % )`. BC5CDR and ChemProt were cut that way, so
+a model trained on them sees in raw text the words that it knows. (JNLPBA was not: it keeps `IL-2`.)
+
+A sentence ends at `.`, `?` or `!`, and quotes or brackets that close there, before white space, unless
+what stands before or after says otherwise: the tables below, asked in the order of `_ends_sentence`.
+They were made from BC5CDR's training and development abstracts; `benchmarks/sentence_splitting.py`
+measures them. No pattern looks back or ahead without bound, so time is linear in any text.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Literal, NamedTuple
+
+from raybio.entities import Document, Mention, Passage, Sentence, Span
+from raybio.iob2 import flatten_spans
+
+# Combining accents (U+0300 to U+036F) stay with their letter: text is never normalised here.
+_WORD = re.compile(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*|[^\w\s]|_")
+
+# Either a short bracketed remark, jumped over as a whole unless it is itself a sentence, or what may
+# be an end: a full stop before white space, an East Asian one anywhere, a blank line.
+_BRACKETED_OR_END = re.compile(
+    r"""
+      \( [^()]{0,300}+ (?<![.?!]) \)
+    | \[ [^\[\]]{0,300}+ (?<![.?!]) \]
+    | [.?!] ["'’”)\]]*+ (?=\s)
+    | [。！？] ["'’”」』）)\]]*+
+    | \n [^\S\n]*+ \n
+    """,
+    re.VERBOSE,
+)
+
+# fmt: off
+# Abbreviations that something always follows,
+_NEVER_LAST = frozenset(
+    {"vs", "v", "cf", "e.g", "i.e", "viz", "Fig", "Figs", "fig", "figs", "Dr", "Drs", "Mr", "Mrs",
+     "Prof", "St", "Mt"}
+)
+# those that a number follows ("no." may also be a word),
+_BEFORE_NUMBER = frozenset(
+    {"No", "Nos", "no", "nos", "Ref", "Refs", "ref", "refs", "Eq", "Eqs", "Vol", "vol", "p", "pp", "ca",
+     "approx", "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec"}
+)
+# and those that end a sentence only before a capital, as the dotted ones do ("i.v.", "p.o.", "U.S.").
+_SELDOM_LAST = frozenset(
+    {"al", "spp", "sp", "subsp", "var", "etc", "Inc", "Ltd", "Co", "Corp", "Jr", "Sr", "resp"}
+)
+# fmt: on
+_DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
+_ABBREVIATION = re.compile(r"(?:[^\W\d_]{1,8}\.){0,5}[^\W\d_]{1,8}\Z")
+_LONGEST_ABBREVIATION = 12
+
+_CAPITALISED = re.compile(r"[\"'“‘]?(?:[A-Z][a-z]|[A-Z][A-Z /]{0,60}:|A\s)")
+_INITIAL = re.compile(r"[A-Z]\.")
+_NOT_SPACE = re.compile(r"\S")
+# Names that keep their small first letter at the start of a sentence: mRNA, p53, c-Jun, beta-Blocker.
+_SMALL_NAME = re.compile(
+    r"[a-z]{1,4}[A-Z]|[a-z]{1,6}\d|[a-z]-[A-Z]|(?:alpha|beta|gamma|delta|kappa|omega)-|[α-ω]"
+)
+
+
+def split_words(text: str) -> list[tuple[int, int]]:
+    """Return the `[start, end)` characters of each word: every character but white space is in one."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """Return the `[start, end)` characters of each sentence, white space around it left out."""
+    sentences = []
+    start = 0
+    for end in (*_sentence_ends(text), len(text)):
+        piece = text[start:end]
+        if stripped := piece.strip():
+            first = start + piece.index(stripped[0])
+            sentences.append((first, first + len(stripped)))
+        start = end
+    return sentences
+
+
+def _sentence_ends(text: str) -> Iterator[int]:
+    for match in _BRACKETED_OR_END.finditer(text):
+        mark = text[match.start()]
+        if mark in "([":
+            continue
+        if mark not in ".?!" or _ends_sentence(text, match.start(), match.end()):
+            yield match.end()
+
+
+def _ends_sentence(text: str, stop: int, end: int) -> bool:
+    """Say whether the full stop at `stop`, with closing marks up to `end`, ends a sentence."""
+    following = _NOT_SPACE.search(text, end)
+    if following is None:
+        return True
+    after = following.start()
+    if text[after].islower() and not _SMALL_NAME.match(text, after):
+        return False
+    before = _ABBREVIATION.search(text[max(0, stop - _LONGEST_ABBREVIATION) : stop])
+    if text[stop] != "." or before is None:
+        return True
+    word = before[0]
+    if word in _NEVER_LAST:
+        return False
+    if word in _BEFORE_NUMBER:
+        return not text[after].isdigit()
+    if word in _SELDOM_LAST or _DOTTED.fullmatch(word):
+        return _CAPITALISED.match(text, after) is not None
+    # "A. B. Smith"; but "group A. Patients" and "vitamin D. The" end.
+    return not (len(word) == 1 and word.isupper() and _INITIAL.match(text, after))
+
+
+@dataclass(frozen=True, slots=True)
+class Misalignment:
+    """A mention that words and sentences do not fit, and whether a gold span stands for it all the same."""
+
+    mention: Mention
+    reason: Literal["off word boundaries", "across sentences", "outside sentences", "overlapped"]
+    kept: bool
+
+
+def split_document(
+    document: Document,
+    kinds: Collection[str] | None = None,
+    on_misaligned: Callable[[Misalignment], None] | None = None,
+) -> tuple[Sentence, ...]:
+    """Return the sentences of `document`, passage by passage; offsets count in `document.text`.
+
+    Sentences that the document brings along are returned as they are. Otherwise each passage is
+    split on its own (a document without passages is one passage of kind "text"), and where the
+    document is annotated its mentions become gold spans by the rules of `align_mentions`, which
+    tells `on_misaligned` of those that do not fit. `kinds` limits the passages, all by default.
+    Sentence ids are "DOCUMENT:N", N from 0.
+    """
+    if document.sentences:
+        return document.sentences
+    passages = document.passages or (Passage(0, len(document.text), "text"),)
+    pieces = (
+        (passage.start + start, passage.start + end)
+        for passage in passages
+        if kinds is None or passage.kind in kinds
+        for start, end in split_sentences(document.passage_text(passage))
+    )
+    sentences = tuple(_sentence(document, number, *piece) for number, piece in enumerate(pieces))
+    if document.mentions is None:
+        return sentences
+    return align_mentions(document.mentions, sentences, on_misaligned)
+
+
+def align_mentions(
+    mentions: Iterable[Mention],
+    sentences: Sequence[Sentence],
+    on_misaligned: Callable[[Misalignment], None] | None = None,
+) -> tuple[Sentence, ...]:
+    """Return `sentences`, which are in order of text, with the gold spans of `mentions`.
+
+    A span takes every word that its mention touches, so a mention that begins or ends inside a
+    word grows to the whole word. A mention across two sentences, or in none, gives no span. Of
+    spans that overlap, `iob2.flatten_spans` keeps the longest. Mentions of the same words and
+    label (one name, two concepts) share one span; each part of a discontinuous annotation has
+    its own. `on_misaligned` hears of every mention that gave no span or one of other characters.
+    """
+    report = on_misaligned or (lambda _: None)
+    words = [
+        _Word(start, start + len(word), number, position)
+        for number, sentence in enumerate(sentences)
+        for position, (word, start) in enumerate(zip(sentence.words, sentence.starts, strict=True))
+    ]
+    placed: list[dict[Mention, Span]] = [{} for _ in sentences]
+    for mention in mentions:
+        touched = words[
+            bisect_right(words, mention.start, key=_end) : bisect_left(words, mention.end, key=_start)
+        ]
+        if not touched or mention.start >= mention.end:
+            report(Misalignment(mention, "outside sentences", kept=False))
+        elif touched[0].sentence != touched[-1].sentence:
+            report(Misalignment(mention, "across sentences", kept=False))
+        else:
+            span = Span(touched[0].position, touched[-1].position + 1, mention.label)
+            placed[touched[0].sentence][mention] = span
+    return tuple(_with_gold(*pair, report) for pair in zip(sentences, placed, strict=True))
+
+
+class _Word(NamedTuple):
+    start: int
+    end: int
+    sentence: int
+    position: int
+
+
+_start, _end = attrgetter("start"), attrgetter("end")
+
+
+def _with_gold(
+    sentence: Sentence, placed: Mapping[Mention, Span], report: Callable[[Misalignment], None]
+) -> Sentence:
+    kept, dropped = flatten_spans(placed.values())
+    for mention, span in placed.items():
+        if span in dropped:
+            report(Misalignment(mention, "overlapped", kept=False))
+        elif sentence.characters(span) != (mention.start, mention.end):
+            report(Misalignment(mention, "off word boundaries", kept=True))
+    return replace(sentence, gold=tuple(kept))
+
+
+def _sentence(document: Document, number: int, start: int, end: int) -> Sentence:
+    words = split_words(document.text[start:end])
+    return Sentence(
+        id=f"{document.id}:{number}",
+        words=tuple(document.text[start + first : start + last] for first, last in words),
+        starts=tuple(start + first for first, _ in words),
+        document_id=document.id,
+    )

@@ -1,0 +1,107 @@
+"""Scores as plain text for a terminal: aligned columns, ratios in percent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from raybio.entities import Span
+from raybio.evaluation.disagreements import Disagreement
+from raybio.evaluation.significance import Difference
+
+SCORERS = ("paper", "corrected")
+FIGURES = ("possible", "actual", "strict P", "R", "F1", "partial P", "R", "F1", "exact F1", "type F1")
+NAMES = {"overall": "all", "length_1": "1 word", "length_2": "2 words", "length_3plus": "3+ words"}
+
+
+def render_evaluation(scores: Mapping[str, Any]) -> str:
+    """Return the whole of `Evaluation.to_dict()`, or of a file that holds it, as text."""
+    return "\n".join(_evaluation_lines(scores)) + "\n"
+
+
+def render_difference(difference: Difference, a: str, b: str) -> str:
+    """Return one line on how taggers `a` and `b` compare."""
+    interval = f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}"
+    return (
+        f"{a} - {b}: {100 * difference.f1:+.2f} strict F1 (corrected), "
+        f"{difference.confidence:.0%} interval {interval}, p = {difference.p_value:.3g} "
+        f"({difference.samples} draws of {difference.units:,} {difference.unit}s)\n"
+    )
+
+
+def render_disagreements(disagreements: Iterable[Disagreement]) -> str:
+    """Return one paragraph for each place: sentence index, entities as word ranges, reasons."""
+    return "".join(
+        f"sentence {place.sentence}: gold {_spans(place.gold)}; predicted {_spans(place.predicted)}\n"
+        + "".join(f"    {reason}\n" for reason in place.reasons)
+        for place in disagreements
+    )
+
+
+def align(header: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> list[str]:
+    """Return lines of columns two blanks apart; the first `words` columns to the left, figures right."""
+    table = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < words else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+
+
+def _evaluation_lines(scores: Mapping[str, Any]) -> Iterator[str]:
+    corrected = scores["corrected"]
+    yield f"{scores['sentences']:,} sentences, {scores['words']:,} words; scores in percent"
+    yield ""
+    yield from align(
+        ("scorer", "entities", *FIGURES),
+        ((scorer, NAMES[group], *_figures(scores[scorer][group])) for group in NAMES for scorer in SCORERS),
+        words=2,
+    )
+    yield "By length, paper: gold entities cut out alone, all words predicted outside gold under 1 word."
+    yield "By length, corrected: precision by predicted length, recall by gold length."
+    if corrected["by_label"]:
+        yield ""
+        yield from align(
+            ("scorer", "label", *FIGURES),
+            (("corrected", label, *_figures(each)) for label, each in corrected["by_label"].items()),
+            words=2,
+        )
+    if corrected["intervals"]:
+        yield ""
+        yield _intervals(corrected["intervals"])
+    yield ""
+    yield (
+        f"Orphan I- tags read as the start of an entity: {scores['repairs']['gold']:,} in gold, "
+        f"{scores['repairs']['predicted']:,} in the prediction"
+    )
+    yield f"Places where the two scorers disagree: {scores['disagreements']:,}"
+
+
+def _figures(measures: Mapping[str, Mapping[str, float]]) -> list[str]:
+    strict, partial = measures["strict"], measures["partial"]
+    ratios = [
+        *(strict[name] for name in ("precision", "recall", "f1")),
+        *(partial[name] for name in ("precision", "recall", "f1")),
+        measures["exact"]["f1"],
+        measures["type"]["f1"],
+    ]
+    counts = [f"{strict['possible']:,}", f"{strict['actual']:,}"]
+    return counts + [f"{100 * ratio:.2f}" for ratio in ratios]
+
+
+def _intervals(intervals: Mapping[str, Any]) -> str:
+    parts = ", ".join(
+        f"{short} {100 * intervals[name]['low']:.2f} to {100 * intervals[name]['high']:.2f}"
+        for short, name in (("P", "precision"), ("R", "recall"), ("F1", "f1"))
+    )
+    return (
+        f"corrected strict, {intervals['confidence']:.0%} intervals: {parts} "
+        f"({intervals['samples']} draws of {intervals['units']:,} {intervals['unit']}s)"
+    )
+
+
+def _spans(spans: Sequence[Span]) -> str:
+    return ", ".join(f"{span.label}[{span.start}:{span.end}]" for span in spans)

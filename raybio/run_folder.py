@@ -1,0 +1,139 @@
+"""One job's folder: what it was told, where it ran, what came out.
+
+    config.yaml        the resolved configuration, every default written out
+    environment.json   versions, platform, commit: what a reader needs to run it again
+    metrics.jsonl      one line an epoch (or another step of the job)
+    scores.json        the final figures
+    report.html        the same for a person
+    model/             the result of training, a plain Hugging Face folder
+    predictions/       gold and predicted tags of each scored split
+
+A run folder is on a file system that all its workers see (a local or shared disk).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from raybio.errors import UsageError
+
+_REPORTED = ["raybio", "ray", "torch", "transformers", "pyarrow", "numpy", "openvino", "nncf"]
+
+
+class RunFolder:
+    """A run folder at `path`; see the module for what is in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @classmethod
+    def create(cls, path: Path, config_yaml: str) -> RunFolder:
+        """Make a new run folder and write its configuration and environment.
+
+        Raises:
+            UsageError: a run of that name is there already.
+        """
+        folder = cls(path)
+        if (folder.path / "config.yaml").exists():
+            raise UsageError(f"{path} is a run already. Choose another name, or say resume=true to go on with it")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write_text("config.yaml", config_yaml)
+        folder.write_json("environment.json", environment())
+        return folder
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """Open a run folder that is there.
+
+        Raises:
+            UsageError: there is none at `path`.
+        """
+        if not (path / "config.yaml").is_file():
+            raise UsageError(f"{path} is not a run folder: it has no config.yaml")
+        return cls(path)
+
+    @property
+    def model(self) -> Path:
+        """Where the trained model goes."""
+        return self.path / "model"
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a file of the folder whole, so that a reader never sees half of it."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(path.name + ".part")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+        return path
+
+    def write_json(self, name: str, data: Any) -> Path:
+        """Write `data` as indented JSON."""
+        return self.write_text(name, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Return what a JSON file of the folder holds."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    def add_metrics(self, row: Mapping[str, Any]) -> None:
+        """Append one line to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(row)) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def write_predictions(self, split: str, rows: Iterable[tuple[list[str], list[str], list[str]]]) -> Path:
+        """Write (words, gold tags, predicted tags) of each sentence in three columns."""
+        sentences = (
+            "".join(f"{word}\t{gold}\t{predicted}\n" for word, gold, predicted in zip(*row, strict=True))
+            for row in rows
+        )
+        return self.write_text(f"predictions/{split}.tsv", "\n".join(sentences))
+
+
+def timestamp() -> str:
+    """Return the time now (UTC) in a form that sorts and suits a file name."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, platform and commit; never environment variables, which may hold secrets."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": {name: version for name in _REPORTED if (version := _version(name))},
+        "commit": _commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the commit of raybio's own checkout, with a mark where it has local changes."""
+    source = Path(__file__).resolve().parents[1]
+    if not (source / ".git").exists():
+        return None
+    command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return None

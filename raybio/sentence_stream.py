@@ -1,0 +1,100 @@
+"""Annotated corpora as a stream of sentences: plain for scoring, a Ray Dataset for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import ray.data
+
+from raybio.config import CorpusSection
+from raybio.corpora import names, read_corpus, sample
+from raybio.corpora.sentences import split_document
+from raybio.entities import Document, Sentence
+from raybio.errors import TrainingError
+from raybio.iob2 import spans_from_tags, tags_from_spans
+
+_BLOCK_SENTENCES = 1024
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("document_id", pa.string()),
+        ("words", pa.list_(pa.string())),
+        ("tags", pa.list_(pa.string())),
+    ]
+)
+
+
+def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
+    """Yield the documents of one split ("train", "dev" or "test") of a configured corpus."""
+    if corpus.name == "sample":
+        documents = read_corpus(sample.sample_split(split, corpus.data))
+    elif corpus.name is not None:
+        documents = names.read_split(corpus.name, split, corpus.data, corpus.protocol)
+    else:
+        documents = read_corpus(getattr(corpus, split), corpus.format)
+    yield from islice(documents, corpus.limit)
+
+
+def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
+    """Yield the annotated sentences of one split.
+
+    Raises:
+        TrainingError: a document has no annotation to learn from or to score against.
+    """
+    for document in read_documents(corpus, split):
+        for sentence in split_document(document):
+            if sentence.gold is None:
+                raise TrainingError(
+                    f"document {document.id} of the {split} split is not annotated. "
+                    "Give annotated documents, or use `raybio tag` for raw text"
+                )
+            if sentence.words:
+                yield sentence
+
+
+def sentence_dataset(corpus: CorpusSection, split: str) -> ray.data.Dataset:
+    """Return one split as a Ray Dataset: a row (id, document_id, words, tags) a sentence, in order.
+
+    One task reads the split, block by block. It asks for no CPU of its own, since on a small
+    machine the training workers may hold them all.
+    """
+
+    def read(_: dict[str, Any]) -> Iterator[pa.Table]:
+        sentences = read_sentences(corpus, split)
+        while block := [_row(sentence) for sentence in islice(sentences, _BLOCK_SENTENCES)]:
+            yield pa.Table.from_pylist(block, schema=_SCHEMA)
+
+    return ray.data.from_items([{"split": split}]).map_batches(read, num_cpus=0)
+
+
+def rows(batches: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of Arrow batches as plain dicts."""
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+def sentence_of(row: dict[str, Any]) -> Sentence:
+    """Return the sentence of a dataset row; its words are taken to stand one space apart."""
+    words = tuple(row["words"])
+    starts = [0]
+    for word in words[:-1]:
+        starts.append(starts[-1] + len(word) + 1)
+    gold = tuple(spans_from_tags(row["tags"]))
+    return Sentence(row["id"], words, tuple(starts), row["document_id"], gold)
+
+
+def gold_tags(sentence: Sentence) -> list[str]:
+    """Return the IOB2 tags of an annotated sentence."""
+    return tags_from_spans(sentence.gold or (), len(sentence))
+
+
+def _row(sentence: Sentence) -> dict[str, Any]:
+    return {
+        "id": sentence.id,
+        "document_id": sentence.document_id,
+        "words": list(sentence.words),
+        "tags": gold_tags(sentence),
+    }

@@ -1,0 +1,50 @@
+"""What every tagger does, and how its tags become mentions in a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from raybio.entities import Document, Mention, Sentence
+from raybio.iob2 import spans_from_tags
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """One IOB2 tag a word, and the probability in [0, 1] that the tagger gave to each."""
+
+    tags: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+class Tagger(Protocol):
+    """One protocol for bulk tagging, evaluation and serving, encoder or LLM."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The entity labels this tagger knows, sorted."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the tagger has done so far, by name: "subwords", "subwords_dropped" (0), "windows"."""
+        ...
+
+    def tag(self, sentences: Sequence[Sentence]) -> list[Tags]:
+        """Return the tags of each sentence, in order: as many as it has words, always."""
+        ...
+
+
+def place_mentions(document: Document, sentences: Iterable[Sentence], tagged: Iterable[Tags]) -> list[Mention]:
+    """Return the mentions that `tagged` says are in `document`, in order of position.
+
+    A mention's score is that of its least certain word.
+    """
+    mentions = []
+    for sentence, result in zip(sentences, tagged, strict=True):
+        for span in spans_from_tags(result.tags):
+            start, end = sentence.characters(span)
+            score = min(result.scores[span.start : span.end])
+            mentions.append(Mention(start, end, span.label, document.text[start:end], score))
+    return mentions

@@ -1,0 +1,285 @@
+"""The encoder tagger: a token classifier read in full windows, one tag per word.
+
+Speed comes from three things: words are encoded once, windows are batched by token budget
+(hardly any padding), and what follows the model is one pass of array arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from raybio.alignment import SubwordEncoder, Subwords, Window, windows
+from raybio.entities import Sentence
+from raybio.errors import ModelError
+from raybio.iob2 import label_of, tag_set
+from raybio.taggers.base import Tags
+from raybio.taggers.batching import token_budget_batches
+
+CARD = "raybio.json"
+WordDecision = Literal["mean", "majority", "first"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+"""Token ids and attention mask, each (windows, tokens) -> logits (windows, tokens, tags)."""
+
+# Measured best on two CPU cores; a GPU wants much more work at once.
+_CPU_BATCH_TOKENS = 1024
+_GPU_BATCH_TOKENS = 32768
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What raybio must know of a model besides its Hugging Face files; kept in `raybio.json`."""
+
+    labels: list[str]
+    max_tokens: int
+    window_overlap: int
+    subword_labels: str
+    word_decision: WordDecision
+    base_model: str = ""
+    trained_on: str = ""
+    kind: str = "encoder"
+    raybio: str = ""
+
+    def but(self, **changes: Any) -> EncoderCard:
+        """Return the card with those `changes` that are not None."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def write(self, folder: Path) -> None:
+        """Write the card into a model folder."""
+        (folder / CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> EncoderCard | None:
+        """Return the card of a model folder, or None where the model is not one of ours."""
+        path = folder / CARD
+        if not path.is_file():
+            return None
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"{path} is not an encoder's card: {error}. Train the model again") from error
+
+
+class EncoderTagger:
+    """Tags sentences with a fine-tuned token classifier.
+
+    `forward` replaces the model's forward pass (the int8 path gives its own). `counts` says how
+    many subwords were read in how many windows, and how many no window owned: always 0.
+    """
+
+    def __init__(
+        self, folder: Path, tags: Sequence[str], card: EncoderCard, forward: Forward, max_batch_tokens: int
+    ) -> None:
+        self._tags = tuple(tags)
+        self._card = card
+        self._forward = forward
+        self._budget = max_batch_tokens
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+        self._encoder = SubwordEncoder(tokenizer)
+        self._prefix, self._suffix = special_tokens(tokenizer)
+        self._padding = tokenizer.pad_token_id
+        self.counts: Counter[str] = Counter()
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        precision: Precision = "auto",
+        device: str = "auto",
+        max_batch_tokens: int | None = None,
+        max_tokens: int | None = None,
+        window_overlap: int | None = None,
+        word_decision: WordDecision | None = None,
+    ) -> EncoderTagger:
+        """Load a model folder onto `device` ("auto": the GPU where there is one).
+
+        What is left None is as the model's card says.
+
+        Raises:
+            ModelError: the folder holds no token classifier with IOB2 tags.
+        """
+        where = torch.device(pick_device(device))
+        model = AutoModelForTokenClassification.from_pretrained(folder, dtype=pick_dtype(precision, where))
+        tags = tags_of(model.config, folder)
+        card = card_of(folder, model.config, tags).but(
+            max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision
+        )
+        budget = max_batch_tokens or (_CPU_BATCH_TOKENS if where.type == "cpu" else _GPU_BATCH_TOKENS)
+        return cls(folder, tags, card, torch_forward(model.to(where).eval()), budget)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The entity labels this tagger knows, sorted."""
+        return tuple(sorted({label_of(tag) for tag in self._tags} - {""}))
+
+    def tag(self, sentences: Sequence[Sentence]) -> list[Tags]:
+        """Return the tags of each sentence, in order."""
+        encoded = self._encoder.encode([sentence.words for sentence in sentences])
+        firsts = np.cumsum([0, *(len(one.ids) for one in encoded)])
+        probabilities = self._read(encoded, firsts)
+        return self._decide(encoded, probabilities)
+
+    def _read(self, encoded: Sequence[Subwords], firsts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Run the model over all windows; return (subwords of all sentences, tags) probabilities."""
+        special = len(self._prefix) + len(self._suffix)
+        size = self._card.max_tokens - special
+        cut = [
+            window
+            for i, one in enumerate(encoded)
+            if one.ids
+            for window in windows(one, i, size, self._card.window_overlap)
+        ]
+        logits = np.empty((int(firsts[-1]), len(self._tags)), dtype=np.float32)
+        owned = 0
+        for batch in token_budget_batches([len(window.ids) + special for window in cut], self._budget):
+            members = [cut[i] for i in batch]
+            output = self._forward(*self._pad(members))
+            for row, window in zip(output, members, strict=True):
+                where = len(self._prefix) - window.start
+                target = firsts[window.sentence]
+                logits[target + window.own_start : target + window.own_end] = row[
+                    where + window.own_start : where + window.own_end
+                ]
+                owned += window.own_end - window.own_start
+        self.counts.update(subwords=len(logits), subwords_dropped=len(logits) - owned, windows=len(cut))
+        return softmax(logits)
+
+    def _pad(self, members: Sequence[Window]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        longest = max(len(window.ids) for window in members) + len(self._prefix) + len(self._suffix)
+        ids = np.full((len(members), longest), self._padding, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, window in enumerate(members):
+            tokens = [*self._prefix, *window.ids, *self._suffix]
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        return ids, mask
+
+    def _decide(self, encoded: Sequence[Subwords], probabilities: NDArray[np.float32]) -> list[Tags]:
+        """Turn subword probabilities into one tag and its probability per word."""
+        begins = np.fromiter(
+            (begin for one in encoded for begin in one.first_of_word()), dtype=bool, count=len(probabilities)
+        )
+        starts = np.flatnonzero(begins)
+        if len(starts) == 0:
+            return [Tags((), ()) for _ in encoded]
+        votes, scores = word_votes(probabilities, starts, self._card.word_decision)
+        chosen = votes.argmax(axis=1)
+        best = scores[np.arange(len(chosen)), chosen]
+        counts = [one.words[-1] + 1 if one.words else 0 for one in encoded]
+        ends = np.cumsum([0, *counts])
+        names = [self._tags[tag] for tag in chosen]
+        values = best.tolist()
+        return [Tags(tuple(names[a:b]), tuple(values[a:b])) for a, b in pairwise(ends)]
+
+
+def word_votes(
+    probabilities: NDArray[np.float32], starts: NDArray[np.int64], decision: WordDecision
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Gather (subwords, tags) probabilities into (words, tags) votes and scores.
+
+    `starts` are the positions of each word's first subword. "first" reads that one alone;
+    "mean" averages the word's subwords; "majority" counts each subword's best tag (the
+    study's way; the earlier subword's tag wins a tie). A score is the mean probability over
+    the subwords that voted.
+    """
+    if decision == "first":
+        return probabilities[starts], probabilities[starts]
+    counts = np.diff([*starts, len(probabilities)]).astype(np.float32)[:, None]
+    mean = np.add.reduceat(probabilities, starts, axis=0) / counts
+    if decision == "mean":
+        return mean, mean
+    best = probabilities.argmax(axis=1)
+    ballots = np.zeros_like(probabilities)
+    ballots[np.arange(len(best)), best] = 1
+    votes = np.add.reduceat(ballots, starts, axis=0)
+    # Subwords vote again in reverse order with a weight too small to overturn a majority:
+    # among equal counts the tag that was voted for first keeps the largest weight.
+    order = np.arange(len(best)) - np.repeat(starts, counts[:, 0].astype(int))
+    first_vote = np.maximum.reduceat(ballots / (order[:, None] + 2), starts, axis=0)
+    return votes + 0.5 * first_vote, mean
+
+
+def torch_forward(model: Any) -> Forward:
+    """Return the forward pass of a torch token classifier as a function of arrays."""
+    device = model.device
+
+    @torch.inference_mode()
+    def forward(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        output = model(
+            input_ids=torch.from_numpy(ids).to(device), attention_mask=torch.from_numpy(mask).to(device)
+        )
+        logits: NDArray[np.float32] = output.logits.float().cpu().numpy()
+        return logits
+
+    return forward
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the softmax over the last axis, safe for large logits."""
+    if not logits.size:
+        return logits
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the ids a tokenizer puts before and after a text ([CLS] and [SEP])."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+    return whole[:at], whole[at + len(bare) :]
+
+
+def pick_device(device: str) -> str:
+    """Resolve "auto" to "cuda" where there is a GPU, else "cpu"; other names stay."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def pick_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Resolve a precision to a dtype; "auto" is bf16 on a GPU that has it, else fp32."""
+    if precision == "auto":
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has_bf16 else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def tags_of(config: Any, folder: Path) -> list[str]:
+    """Return the tags of a classifier by output position.
+
+    Raises:
+        ModelError: they are not exactly O and the two tags of each label.
+    """
+    tags = [config.id2label[i] for i in range(config.num_labels)]
+    labels = {label_of(tag) for tag in tags} - {""}
+    if not labels or set(tags) != set(tag_set(labels)):
+        raise ModelError(
+            f"{folder} is not a token classifier with IOB2 tags: it gives {', '.join(tags[:6])}. "
+            "Train one with `raybio train-encoder`, or mend id2label in its config.json"
+        )
+    return tags
+
+
+def card_of(folder: Path, config: Any, tags: Sequence[str]) -> EncoderCard:
+    """Return the model's card, or a plain one for a classifier that was trained elsewhere."""
+    card = EncoderCard.read(folder)
+    if card is not None:
+        return card
+    longest = min(getattr(config, "max_position_embeddings", 512) or 512, 512)
+    labels = sorted({label_of(tag) for tag in tags} - {""})
+    return EncoderCard(labels, longest, min(64, longest // 8), "first", "first")

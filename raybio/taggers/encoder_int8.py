@@ -1,0 +1,113 @@
+"""The encoder tagger's int8 path on CPUs: OpenVINO, quantized after training with nncf.
+
+The model is quantized once, on the sentences that came with it, and kept in its folder under
+`int8/`. Measured against fp32 on the same sentences it is more than twice as fast at equal F1
+(see benchmarks/encoder_throughput.py). It is used where a config says `precision: int8`, and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from raybio.alignment import SubwordEncoder
+from raybio.errors import ModelError
+from raybio.taggers.calibration import read_calibration
+from raybio.taggers.encoder import EncoderTagger, Forward, card_of, special_tokens, tags_of
+
+_BATCH_TOKENS = 1024
+_QUANTIZED = "int8"
+logger = logging.getLogger(__name__)
+
+
+def load_int8(
+    folder: Path, *, threads: int | None = None, max_batch_tokens: int | None = None, **card_changes: Any
+) -> EncoderTagger:
+    """Load a model folder's int8 form, quantizing it first where nobody has yet.
+
+    Raises:
+        ModelError: OpenVINO or nncf is not installed, or the folder cannot be quantized.
+    """
+    openvino = _openvino()
+    quantized = _quantize_once(folder)
+    core = openvino.Core()
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    compiled = core.compile_model(quantized / "model.xml", "CPU", settings)
+    config = AutoModelForTokenClassification.from_pretrained(folder).config
+    tags = tags_of(config, folder)
+    card = card_of(folder, config, tags).but(**card_changes)
+    return EncoderTagger(folder, tags, card, _forward(compiled), max_batch_tokens or _BATCH_TOKENS)
+
+
+def _openvino() -> Any:
+    try:
+        import nncf
+        import openvino
+    except ImportError as error:
+        raise ModelError(f"precision int8 needs {error.name}. Run `pip install 'raybio[int8]'`") from None
+    nncf.set_log_level(logging.ERROR)
+    return openvino
+
+
+def _forward(compiled: Any) -> Forward:
+    request = compiled.create_infer_request()
+
+    def forward(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        request.infer({"input_ids": ids, "attention_mask": mask}, share_inputs=True)
+        logits: NDArray[np.float32] = request.get_output_tensor(0).data
+        return logits
+
+    return forward
+
+
+def _quantize_once(folder: Path) -> Path:
+    target = folder / _QUANTIZED
+    with FileLock(str(folder / f"{_QUANTIZED}.lock")):
+        if not target.is_dir():
+            logger.warning("quantizing %s to int8 (once)", folder)
+            with tempfile.TemporaryDirectory(dir=folder) as draft:
+                _quantize(folder, Path(draft) / "model.xml")
+                shutil.copytree(draft, f"{target}.part", dirs_exist_ok=True)
+            Path(f"{target}.part").rename(target)
+    return target
+
+
+def _quantize(folder: Path, path: Path) -> None:
+    import nncf
+    import openvino
+
+    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+    samples = _samples(folder)
+    with torch.inference_mode():
+        converted = openvino.convert_model(
+            model, example_input={name: torch.from_numpy(value) for name, value in samples[0].items()}
+        )
+    quantized = nncf.quantize(
+        converted,
+        nncf.Dataset(samples),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(samples),
+    )
+    openvino.save_model(quantized, path)
+
+
+def _samples(folder: Path) -> list[dict[str, NDArray[np.int64]]]:
+    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    prefix, suffix = special_tokens(tokenizer)
+    samples = []
+    for subwords in SubwordEncoder(tokenizer).encode(read_calibration(folder)):
+        ids = np.array([[*prefix, *subwords.ids[:500], *suffix]], dtype=np.int64)
+        samples.append({"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    return samples

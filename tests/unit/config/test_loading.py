@@ -1,0 +1,261 @@
+"""load_config: typed values out, every fault at once."""
+
+import pickle
+
+import pydantic
+import pytest
+
+from raybio.config import TagCorpusConfig, TrainEncoderConfig, load_config
+from raybio.errors import ConfigError
+
+
+def test_job_chooses_the_class_and_defaults_fill_the_rest(train, tag):
+    encoder = train()
+    assert type(encoder) is TrainEncoderConfig
+    assert (encoder.training.epochs, encoder.training.learning_rate, encoder.seed) == (20, 3e-5, 1)
+    assert encoder.corpus.name == "BC5CDR"
+    tagging = tag()
+    assert type(tagging) is TagCorpusConfig
+    assert tagging.formats == ("parquet",)
+    assert tagging.taggers.count is None
+
+
+def test_values_come_typed(train):
+    config = train("training:\n  learning_rate: 5e-5\n  weight_decay: 1\n  gradient_clip: null\nname: 'NO'\n")
+    assert config.training.learning_rate == 5e-5
+    assert type(config.training.weight_decay) is float
+    assert config.training.gradient_clip is None
+    assert config.name == "NO"
+
+
+def test_text_that_yaml_1_1_reads_as_something_else_stays_text(train):
+    assert train("name: NO\n").name == "NO"
+    assert train("output: 2024-01-02\n").output == "2024-01-02"
+
+
+def test_all_faults_of_a_file_come_at_once_each_with_its_line(faults, load):
+    text = """\
+job: train-encoder
+model: bundled:minilm
+corpus:
+  name: BC5CDR
+training:
+  learing_rate: 5e-5
+  epochs: ten
+
+  precision: bf61
+"""
+    assert faults(load, text) == [
+        "line 6: training.learing_rate: unknown key; did you mean 'learning_rate'?",
+        "line 7: training.epochs: found 'ten'; allowed: whole number, at least 1",
+        "line 9: training.precision: found 'bf61'; allowed: one of auto, fp32, bf16, fp16;"
+        " did you mean 'bf16'?",
+    ]
+
+
+def test_faults_of_every_kind_are_reported_together(faults, load):
+    text = """\
+job: train-encoder
+corpus: {name: bc5cdr, train: x.tsv}
+training:
+  epochs: 3
+  epochs: 4
+  window_overlap: 300
+  batch_sentences: !!bool yes
+sweep:
+  training.seed: [1]
+"""
+    found = faults(load, text, "seed=x", "foo", "workers.count=0", "output=[a")
+    assert [fault.split(": ")[:2] for fault in found] == [
+        ["model", "missing; encoder to start from"],
+        ["line 2", "corpus.name"],
+        ["line 5", "training.epochs"],
+        ["line 6", "training.window_overlap"],
+        ["line 7", "training.batch_sentences"],
+        ["line 7", "training.batch_sentences"],
+        ["line 9", "sweep.training.seed"],
+        ["override 'seed=x'", "seed"],
+        ["override 'foo'", "not an override; write key=value, such as training.epochs=3"],
+        ["override 'workers.count=0'", "workers.count"],
+        ["override 'output=[a'", "output"],
+    ]
+
+
+def test_the_error_names_the_file_and_survives_a_pickle(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("job: tag-corpus\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert caught.value.source == str(path)
+    assert str(caught.value).startswith(f"{path}: 3 faults\n  - input: missing; files, globs or folders")
+    assert pickle.loads(pickle.dumps(caught.value)).faults == caught.value.faults
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("test: yes", "line 4: test: found 'yes'; allowed: true or false"),
+        ("test: 1", "line 4: test: found 1; allowed: true or false"),
+        ("bootstrap: 010", "line 4: bootstrap: found '010'; allowed: whole number, at least 0"),
+        ("bootstrap: 10.0", "line 4: bootstrap: found 10.0; allowed: whole number, at least 0"),
+        ("bootstrap: true", "line 4: bootstrap: found true; allowed: whole number, at least 0"),
+        ("bootstrap: null", "line 4: bootstrap: found null; allowed: whole number, at least 0"),
+        ("bootstrap: [1]", "line 4: bootstrap: found [1]; allowed: whole number, at least 0"),
+        ("bootstrap: -1", "line 4: bootstrap: found -1; allowed: whole number, at least 0"),
+        ("output: 5", "line 4: output: found 5; allowed: non-empty text; put it in quotes to make it text"),
+        ("output: ''", "line 4: output: found ''; allowed: non-empty text"),
+        ("training: 3", "line 4: training: found 3; allowed: a section with the keys epochs, learning_rate,"),
+        ("workers:", "line 4: workers: found null; allowed: a section with the keys count, accelerator,"),
+        (
+            "training: {learning_rate: 0}",
+            "line 4: training.learning_rate: found 0; allowed: number, more than 0",
+        ),
+        (
+            "training: {learning_rate: '5e-5'}",
+            "line 4: training.learning_rate: found '5e-5'; allowed: number,",
+        ),
+        ("training: {learning_rate: 1e999}", "line 4: training.learning_rate: found inf; allowed: number,"),
+        (
+            "training: {warmup_ratio: 10}",
+            "line 4: training.warmup_ratio: found 10; allowed: number, at least 0,",
+        ),
+        ("name: a/b", "line 4: name: found 'a/b'; allowed: letters, digits, '.', '_' and '-',"),
+        ("name: ..", "line 4: name: found '..'; allowed: letters, digits"),
+        (
+            "resume: true",
+            "line 4: resume: found true, but there is no name; give the name of the run to go on",
+        ),
+        ("learning_rate: 1", "line 4: learning_rate: unknown key; did you mean 'training.learning_rate'?"),
+        ("qqq: 1", "line 4: qqq: unknown key; known here: job, sweep, model, allow_pickle, corpus,"),
+    ],
+)
+def test_one_fault_says_what_was_found_and_what_is_allowed(faults, train, lines, fault):
+    (found,) = faults(train, lines)
+    assert found.startswith(fault)
+
+
+def test_an_item_of_a_list_is_named_by_its_position_and_line(faults, tag):
+    text = "formats:\n  - pubtator\n  - bioc_json\n"
+    assert faults(tag, text) == [
+        "line 7: formats[1]: found 'bioc_json'; allowed: list, each item one of parquet, pubtator, bioc-json,"
+        " bioc-xml, jsonl, brat; did you mean 'bioc-json'?"
+    ]
+
+
+def test_a_list_is_not_one_word(faults, tag):
+    (fault,) = faults(tag, "", "input=a.xml")
+    assert (
+        fault
+        == "override 'input=a.xml': input: found 'a.xml'; allowed: non-empty list, each item non-empty text"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "found nothing; a config is a mapping with 'job: NAME' in it"),
+        ("# only a comment\n", "found nothing; a config is a mapping with 'job: NAME' in it"),
+        ("- a\n", "found ['a']; a config is a mapping with 'job: NAME' in it"),
+        ("job\n", "found 'job'; a config is a mapping with 'job: NAME' in it"),
+        ("{}\n", "job: missing; allowed: one of train-encoder, tag-corpus"),
+        ("job: 3\n", "line 1: job: found 3; allowed: one of train-encoder, tag-corpus"),
+        ("a: 1\njob: tag\n", "line 2: job: found 'tag'; allowed: one of train-encoder, tag-corpus"),
+        (
+            "job: train_encoder\n",
+            "line 1: job: found 'train_encoder'; allowed: one of train-encoder, tag-corpus;"
+            " did you mean 'train-encoder'?",
+        ),
+        ("a: [1\n", "line 2: not readable as YAML: expected ',' or ']', but got '<stream end>'"),
+    ],
+)
+def test_a_file_that_is_no_config_is_one_clear_fault(faults, load, text, fault):
+    assert faults(load, text) == [fault]
+
+
+def test_files_that_cannot_be_read(faults, tmp_path):
+    assert faults(load_config, tmp_path / "none.yaml") == ["no such file; check the path"]
+    assert faults(load_config, tmp_path) == ["cannot be read: Is a directory"]
+    path = tmp_path / "file.yaml"
+    path.write_bytes(b"job: caf\xe9\n")
+    assert faults(load_config, path) == ["not UTF-8 text at byte 8; save it as UTF-8"]
+    path.write_bytes(b"#" * (2 << 20))
+    assert faults(load_config, path) == ["larger than 1,048,576 bytes; give a config, not data"]
+
+
+def test_a_byte_order_mark_is_no_fault(load):
+    assert load("\ufeffjob: tag-corpus\nmodel: x\ninput: [a]\noutput: o\n").model == "x"
+
+
+def test_configs_are_frozen(train):
+    with pytest.raises(pydantic.ValidationError):
+        train().training.epochs = 3
+
+
+class TestOverrides:
+    def test_they_are_read_as_the_file_is(self, train):
+        config = train(
+            "training: {epochs: 3}\nname: a\n",
+            "training.epochs=5",
+            "training.learning_rate=5e-5",
+            "training.gradient_clip=null",
+            "test=false",
+            "name=NO",
+            "output=s3://bucket/a: b #c",
+        )
+        assert (config.training.epochs, config.training.learning_rate) == (5, 5e-5)
+        assert config.training.gradient_clip is None
+        assert config.test is False
+        assert config.name == "NO"
+        assert config.output == "s3://bucket/a: b #c"
+
+    def test_lists_mappings_and_quotes(self, tag):
+        config = tag("", 'input=["*.xml", b]', "taggers={count: 2}", 'output="5"', "formats=[brat]")
+        assert config.input == ("*.xml", "b")
+        assert config.taggers.count == 2
+        assert config.output == "5"
+        assert config.formats == ("parquet", "brat")
+
+    def test_the_last_one_wins(self, train):
+        assert train("", "seed=2", "seed=3").seed == 3
+
+    def test_they_mend_a_fault_of_the_file(self, train):
+        assert train("training: {epochs: ten}\n", "training.epochs=10").training.epochs == 10
+
+    def test_they_fill_an_empty_section(self, train):
+        assert train("workers:\n", "workers.count=2").workers.count == 2
+
+    def test_they_may_bring_what_the_file_lacks(self, load):
+        config = load("job: train-encoder\n", "model=x", "corpus.name=sample")
+        assert (config.model, config.corpus.name) == ("x", "sample")
+
+    def test_faults_name_the_word_and_not_the_line_it_replaced(self, faults, tag):
+        assert faults(tag, "formats: [brat, jsonl]\n", "formats=[brat, jsonn]") == [
+            "override 'formats=[brat, jsonn]': formats[1]: found 'jsonn'; allowed: list, each item one of"
+            " parquet, pubtator, bioc-json, bioc-xml, jsonl, brat; did you mean 'jsonl'?"
+        ]
+
+    @pytest.mark.parametrize(
+        ("word", "fault"),
+        [
+            ("training.epoch=3", "training.epoch: unknown key; did you mean 'epochs'?"),
+            ("trainin.epochs=3", "trainin: unknown key; did you mean 'training'?"),
+            ("epochs=3", "epochs: unknown key; did you mean 'training.epochs'?"),
+            ("model.x=3", "model.x: 'model' holds a value here, so it has no keys"),
+            ("training.epochs=3.5", "training.epochs: found 3.5; allowed: whole number, at least 1"),
+            ("training.epochs=", "training.epochs: found null; allowed: whole number, at least 1"),
+            ("training=3", "training: found 3; allowed: a section with the keys epochs,"),
+            ("job=tag-corpus", "job: found 'tag-corpus'; allowed: train-encoder"),
+            ("epochs", "not an override; write key=value, such as training.epochs=3"),
+            ("=3", "not an override; write key=value, such as training.epochs=3"),
+            ("model='x", "model: not readable as YAML: found unexpected end of stream"),
+        ],
+    )
+    def test_each_fault_names_its_word(self, faults, train, word, fault):
+        (found,) = faults(train, "", word)
+        assert found.startswith(f"override {word!r}: {fault}")
+
+    def test_bad_words_are_reported_beside_a_missing_file(self, faults, tmp_path):
+        assert faults(load_config, tmp_path / "none.yaml", ["foo"]) == [
+            "no such file; check the path",
+            "override 'foo': not an override; write key=value, such as training.epochs=3",
+        ]

@@ -1,0 +1,93 @@
+"""Options that must agree with each other."""
+
+import pytest
+
+FILES = "train: a.tsv, dev: b.tsv, test: c.tsv"
+
+
+def corpus(section: str) -> str:
+    return f"job: train-encoder\nmodel: m\ncorpus: {{{section}}}\n"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "name: BC5CDR",
+        "name: Reddit-Impacts, data: /corpora, protocol: study, limit: 5",
+        "name: sample",
+        FILES,
+        f"{FILES}, format: iob2, limit: 1",
+    ],
+)
+def test_a_corpus_is_a_name_or_three_files(load, section):
+    assert load(corpus(section)).corpus
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("", ["corpus.train: missing; give either name, or train, dev and test"]),
+        ("limit: 5", ["corpus.train: missing; give either name, or train, dev and test"]),
+        ("train: a.tsv, test: c.tsv", ["corpus.dev: missing; train, dev and test go together"]),
+        (
+            "name: BC5CDR, dev: b.tsv, format: iob2",
+            [
+                "corpus.dev: cannot go with name ('BC5CDR'); keep one of the two",
+                "corpus.format: cannot go with name ('BC5CDR'); keep one of the two",
+            ],
+        ),
+        (f"{FILES}, data: /corpora", ["corpus.data: goes with name only; give a name, or remove it"]),
+        (
+            "name: bc5, train: a.tsv",
+            [
+                "corpus.name: found 'bc5'; allowed: null or one of JNLPBA, BioRED, ChemProt, BC5CDR,"
+                " Reddit-Impacts, sample; did you mean 'BC5CDR'?"
+            ],
+        ),
+    ],
+)
+def test_a_corpus_in_both_forms_or_in_none_is_a_fault(faults, load, section, expected):
+    assert faults(load, corpus(section)) == [f"line 3: {fault}" for fault in expected]
+
+
+def test_windows_overlap_by_half_at_most_even_when_the_overlap_is_the_default(faults, train, tag):
+    fault = "found 64; allowed: at most half of max_tokens, which is 100"
+    assert faults(train, "training: {max_tokens: 100}") == [f"line 4: training.window_overlap: {fault}"]
+    assert faults(tag, "max_tokens: 100") == [f"window_overlap: {fault}"]
+    assert train("training: {max_tokens: 100, window_overlap: 50}").training.window_overlap == 50
+
+
+def test_a_batch_has_room_for_a_window(faults, train, tag):
+    fault = "max_batch_tokens: found 500; allowed: at least max_tokens, which is 512"
+    assert faults(train, "training: {max_batch_tokens: 500}") == [f"line 4: training.{fault}"]
+    assert faults(tag, "max_batch_tokens: 500") == [f"line 5: {fault}"]
+    assert faults(train, "training: {max_tokens: 20000}")[0].startswith(
+        "line 4: training.max_batch_tokens: found 16384"
+    )
+    assert tag("max_batch_tokens: null").max_batch_tokens is None
+
+
+def test_a_pool_grows_to_at_least_what_it_starts_with(faults, tag):
+    assert faults(tag, "taggers: {count: 3, max_count: 2}") == [
+        "line 5: taggers.max_count: found 2; allowed: at least count, which is 3"
+    ]
+    assert tag("taggers: {count: 2, max_count: 2}").taggers.max_count == 2
+    assert tag("taggers: {max_count: 2}").taggers.count is None
+
+
+@pytest.mark.parametrize(
+    ("formats", "written"),
+    [
+        ("[]", ("parquet",)),
+        ("[brat]", ("parquet", "brat")),
+        ("[jsonl, parquet, jsonl]", ("parquet", "jsonl")),
+    ],
+)
+def test_parquet_is_always_written_and_nothing_twice(tag, formats, written):
+    assert tag(f"formats: {formats}").formats == written
+
+
+def test_there_is_something_to_tag(faults, load, tag):
+    assert faults(tag, "passages: []")[0].startswith("line 5: passages: found []; allowed: non-empty list")
+    (fault,) = faults(load, "job: tag-corpus\nmodel: m\noutput: o\ninput: []\n")
+    assert fault.startswith("line 4: input: found []; allowed: non-empty list")

@@ -1,0 +1,44 @@
+"""The configs that come with raybio, and the tables they lean on."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from raybio.config import JOBS, load_config, resolved, sweep_points
+from raybio.config.corpus import ReadFormat
+from raybio.config.tag_corpus import WriteFormat
+from raybio.config.yaml_text import parse
+from raybio.corpora import FORMATS
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+
+
+def jobs() -> list[str]:
+    files = sorted(CONFIGS.rglob("*.yaml"))
+    parsed = {str(file.relative_to(CONFIGS)): parse(file.read_text("utf-8")).data for file in files}
+    return [name for name, data in parsed.items() if isinstance(data, dict) and "job" in data]
+
+
+@pytest.mark.parametrize("name", jobs())
+def test_every_shipped_config_loads(name):
+    config = load_config(CONFIGS / name)
+    assert type(config) is JOBS[config.job]
+
+
+@pytest.mark.parametrize(
+    "name", ["bert_large_cased", "bert_large_uncased", "biomedbert_large", "deberta_v3_large"]
+)
+def test_the_encoders_of_the_study_are_swept_as_the_study_did(name):
+    config = load_config(CONFIGS / "train_encoder" / f"{name}.yaml")
+    points = sweep_points(config)
+    assert len(points) == 12
+    assert {p.training.learning_rate for p in points} == {1e-5, 2e-5, 3e-5}
+    assert {p.training.batch_sentences for p in points} == {4, 8, 16, 32}
+    kept = ("epochs", "patience", "warmup_ratio", "schedule", "max_tokens")
+    assert [resolved(config)["training"][key] for key in kept] == [20, 3, 0.1, "linear", 512]
+
+
+def test_formats_are_those_of_the_corpora():
+    assert set(get_args(ReadFormat)) == {name for name, entry in FORMATS.items() if entry.can_read}
+    assert set(get_args(WriteFormat)) <= {name for name, entry in FORMATS.items() if entry.can_write}

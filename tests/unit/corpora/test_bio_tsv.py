@@ -1,0 +1,217 @@
+import gzip
+import io
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import tagged_sentences
+
+from raybio.corpora import read_corpus
+from raybio.corpora.bio_tsv import read, read_tagged_sentences, write
+from raybio.corpora.word_layout import gold_mentions, lay_out
+from raybio.entities import Document, Mention, Passage, Rejected, Sentence, Span
+from raybio.errors import FormatError
+from raybio.iob2 import tags_from_spans
+
+
+def records(content: str, **options):
+    return list(read(io.BytesIO(content.encode()), "x/a.tsv", **options))
+
+
+def written(*documents: Document) -> str:
+    stream = io.BytesIO()
+    write(documents, stream)
+    return stream.getvalue().decode()
+
+
+def document(*sentences: tuple[list[str], tuple[Span, ...]], name: str = "d") -> Document:
+    text, starts = lay_out(words for words, _ in sentences)
+    made = tuple(
+        Sentence(f"{name}:{i}", tuple(words), where, name, gold)
+        for i, ((words, gold), where) in enumerate(zip(sentences, starts, strict=True))
+    )
+    passages = (Passage(0, len(text), "text"),)
+    return Document(name, text, passages, gold_mentions(text, made), made)
+
+
+def content_of(found: Document) -> tuple[str, list[tuple[tuple[str, ...], tuple[Span, ...] | None]]]:
+    return found.text, [(s.words, s.gold) for s in found.sentences]
+
+
+def test_two_columns():
+    first, second = records("Type\tB-Disease\n2\tI-Disease\ndiabetes\tI-Disease\n\n\nHelp\tO\n")
+    assert first == Document(
+        "a:1",
+        "Type 2 diabetes",
+        passages=(Passage(0, 15, "text"),),
+        mentions=(Mention(0, 15, "Disease", "Type 2 diabetes"),),
+        sentences=(Sentence("a:1", ("Type", "2", "diabetes"), (0, 5, 7), "a:1", (Span(0, 3, "Disease"),)),),
+    )
+    assert (second.id, second.mentions) == ("a:6", ())
+
+
+@pytest.mark.parametrize(
+    "content", ["IL-2\tNN\tB-NP\tB-protein", "IL-2  NN B-NP   B-protein ", "IL-2 B-protein"]
+)
+def test_any_number_of_columns_with_tabs_or_spaces(content):
+    (found,) = records(content)
+    assert content_of(found) == ("IL-2", [(("IL-2",), (Span(0, 1, "protein"),))])
+
+
+def test_docstart_begins_a_document_of_several_sentences():
+    found = records(
+        "lone\tO\n\n-DOCSTART-\tO\n\na\tO\nb\tB-X\n\nc\tB-X\n-DOCSTART- -X- O O\nd\tO\n\n-DOCSTART-\tO\n"
+    )
+    assert [(d.id, d.text, [s.id for s in d.sentences]) for d in found] == [
+        ("a:1", "lone", ["a:1"]),
+        ("a:5", "a b\nc", ["a:5", "a:8"]),
+        ("a:10", "d", ["a:10"]),
+    ]
+    assert found[1].mentions == (Mention(2, 3, "X", "b"), Mention(4, 5, "X", "c"))
+
+
+def test_carriage_returns_and_byte_order_mark():
+    assert records("\ufeffa\tB-X\r\nb\tI-X\r\n\r\nc\tO\r\n") == records("a\tB-X\nb\tI-X\n\nc\tO\n")
+
+
+@pytest.mark.parametrize("word", ["a\u2028b", "a\u0085b", "a\u00a0b", "\u200b", "a b"])
+def test_a_word_keeps_its_odd_characters(word):
+    (found,) = records(f"{word}\tB-X\nc\tO\n")
+    assert found.sentences[0].words == (word, "c")
+    assert found.mentions == (Mention(0, len(word), "X", word),)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "remedy"),
+    [
+        ("word", "'word' is not a word and a tag", "Write the word, a tab and the tag"),
+        ("\tO", r"'\tO' is not a word and a tag", "Write the word, a tab and the tag"),
+        ("word\t", r"'word\t' is not a word and a tag", "Write the word, a tab and the tag"),
+        ("word\tB_Disease", "'B_Disease' is not an IOB2 tag", "Write O, B-LABEL or I-LABEL"),
+        ("word\tI-Disease", "'I-Disease' continues no entity", "Write B-Disease there"),
+    ],
+)
+@pytest.mark.parametrize("start", ["", "-DOCSTART-\tO\n"])
+def test_a_sentence_at_fault_is_rejected_alone(line, reason, remedy, start):
+    shift = start.count("\n")
+    found = records(f"{start}good\tO\n\nso\tO\n{line}\nfar\tO\n\nfine\tO\n")
+    (rejected,) = [record for record in found if isinstance(record, Rejected)]
+    assert (rejected.source, rejected.place) == ("x/a.tsv", f"line {4 + shift}")
+    assert rejected.reason == reason
+    assert remedy in rejected.remedy
+    assert rejected.raw == f"so\tO\n{line}\nfar\tO"
+    documents = [record for record in found if isinstance(record, Document)]
+    assert "\n".join(d.text for d in documents) == "good\nfine"
+
+
+def test_the_error_without_a_taker_names_file_line_and_remedy(tmp_path):
+    path = tmp_path / "b.tsv"
+    path.write_text("a\tO\nb\tI-X\n")
+    with pytest.raises(FormatError, match=r"b\.tsv, line 2: 'I-X' continues no entity\. Write B-X there"):
+        list(read_corpus(str(path)))
+
+
+def test_repair_mends_orphans_and_counts_them():
+    found = records("a\tI-X\nb\tI-X\nc\tI-Y\n\nd\tO\n\ne\tQ\n", repair=True)
+    assert found[0].sentences[0].gold == (Span(0, 2, "X"), Span(2, 3, "Y"))
+    assert found[0].attributes == {"repaired_tags": "2"}
+    assert found[1].attributes == {}
+    assert isinstance(found[2], Rejected)
+
+
+def test_tags_as_written():
+    stream = io.BytesIO(b"-DOCSTART-\tO\n\na x I-X\nb y weird\n\nc\tO\n")
+    assert list(read_tagged_sentences(stream, "a")) == [(3, ["a", "b"], ["I-X", "weird"]), (6, ["c"], ["O"])]
+    with pytest.raises(FormatError, match="a, line 2: 'c' is not a word and a tag"):
+        list(read_tagged_sentences(io.BytesIO(b"a O\nc\n"), "a"))
+    with pytest.raises(FormatError, match="holds no sentence"):
+        list(read_tagged_sentences(io.BytesIO(b"\n"), "a"))
+
+
+def test_wrong_encoding_ends_the_reading():
+    with pytest.raises(FormatError, match="a, line 2, byte 7: byte 0xE9 is not UTF-8"):
+        list(read(io.BytesIO("a\tO\ncaf\xe9\tO\n".encode("latin-1")), "a"))
+
+
+def test_truncated_gzip_ends_the_reading_after_what_is_whole(tmp_path):
+    path = tmp_path / "a.tsv.gz"
+    path.write_bytes(gzip.compress(b"".join(b"word%d\tO\n\n" % i for i in range(20_000)))[:-9_000])
+    documents = read_corpus(str(path))
+    assert next(documents).text == "word0"
+    with pytest.raises(FormatError, match="gzip data are broken or end early"):
+        list(documents)
+
+
+def test_docstart_is_written_from_the_first_document_that_needs_it():
+    one, two = (["a"], ()), (["b", "c"], (Span(0, 2, "X"),))
+    assert written(document(one), document(two)) == "a\tO\n\nb\tB-X\nc\tI-X\n\n"
+    assert written(document(one), document(one, two), document(one)) == (
+        "a\tO\n\n-DOCSTART-\tO\n\na\tO\n\nb\tB-X\nc\tI-X\n\n-DOCSTART-\tO\n\na\tO\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (Document("d", "text"), "has no sentences"),
+        (document((["a b"], ())), "'a b' has no place in columns"),
+        (document((["-DOCSTART-"], ())), "has no place in columns"),
+        (document((["a"], (Span(0, 1, "big one"),))), "'big one' has no place in columns"),
+        (document((["a", "b"], (Span(0, 2, "X"), Span(1, 2, "X")))), "overlaps another span"),
+        (Document("d", "a", sentences=(Sentence("d:0", ("a",), (0,)),)), "was never annotated"),
+        (document(([], ())), "has no words"),
+    ],
+)
+def test_what_columns_cannot_hold_is_refused(found, problem):
+    with pytest.raises(FormatError, match=problem):
+        written(found)
+
+
+@given(st.lists(st.lists(tagged_sentences(), min_size=1, max_size=2), min_size=1, max_size=3))
+def test_documents_go_round(drawn):
+    documents = [document(*sentences) for sentences in drawn]
+    text = written(*documents)
+    found = records(text)
+    assert [content_of(d) for d in found] == [content_of(d) for d in documents]
+    assert [d.mentions for d in found] == [d.mentions for d in documents]
+    assert written(*found) == text
+    lines = text.split("\n")
+    for one in found:
+        assert not list(one.misplaced())
+        for sentence in one.sentences:
+            assert lines[int(sentence.id.removeprefix("a:")) - 1].startswith(sentence.words[0] + "\t")
+    assert len({d.id for d in found}) == len(found)
+
+
+@given(tagged_sentences())
+def test_words_lie_where_their_starts_say(drawn):
+    words, gold = drawn
+    (found,) = records(written(document(drawn)))
+    (sentence,) = found.sentences
+    assert all(found.text[s : s + len(w)] == w for w, s in zip(sentence.words, sentence.starts, strict=True))
+    assert all(b == a + len(w) + 1 for (a, b), w in zip(pairwise(sentence.starts), words, strict=False))
+    (_, _, tags), *_ = read_tagged_sentences(io.BytesIO(written(found).encode()), "a")
+    assert tags == tags_from_spans(gold, len(words))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentences"),
+    [
+        ("BC5CDR/train.tsv", 4560),
+        ("BC5CDR/dev.tsv", 4581),
+        ("BC5CDR/test.tsv", 4797),
+        ("JNLPBA/dev.tsv", 1739),
+        ("JNLPBA/test.tsv", 3856),
+    ],
+)
+def test_real_corpora_hold_the_sentences_of_table_one(corpora, name, sentences):
+    documents = list(read_corpus(str(corpora / name)))
+    assert sum(len(d.sentences) for d in documents) == sentences
+    assert not any(True for d in documents for _ in d.misplaced())
+
+
+def test_four_columns_hold_what_two_hold(corpora):
+    two = read_corpus(str(corpora / "JNLPBA/test.tsv"))
+    four = read_corpus(str(corpora / "JNLPBA/test.4col.txt"), "iob2")
+    assert [content_of(d) for d in two] == [content_of(d) for d in four]

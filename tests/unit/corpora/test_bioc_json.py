@@ -1,0 +1,131 @@
+"""The shapes BioC JSON comes in; test_bioc.py has what is in a document."""
+
+import io
+import json
+
+import pytest
+
+from raybio.corpora import bioc_json
+from raybio.entities import Document, Mention, Passage, Rejected, Relation
+from raybio.errors import FormatError
+
+ONE = {
+    "id": "10021369",
+    "infons": {},
+    "passages": [
+        {
+            "infons": {"type": "title", "journal": "J"},
+            "offset": 0,
+            "text": "Drosophila EYES ABSENT.",
+            "sentences": [],
+            "annotations": [
+                {
+                    "id": "2",
+                    "infons": {"identifier": "7227", "type": "Species", "valid": True, "score": None},
+                    "text": "Drosophila",
+                    "locations": [{"offset": 0, "length": 10}],
+                }
+            ],
+            "relations": [],
+        },
+        {"infons": {"type": "abstract"}, "offset": 24, "text": "Abc.", "annotations": [], "relations": []},
+    ],
+    "relations": [
+        {"id": "R1", "infons": {"type": "A", "score": "0.9"}, "nodes": [{"refid": "2", "role": "2,0"}]}
+    ],
+    "authors": ["A", "B"],
+}
+EXPECTED = Document(
+    "10021369",
+    "Drosophila EYES ABSENT. Abc.",
+    (Passage(0, 23, "title"), Passage(24, 28, "abstract")),
+    (Mention(0, 10, "Species", "Drosophila", concept="7227", id="2"),),
+    relations=(Relation("A", (("2,0", "2"),), "R1"),),
+)
+
+
+def read(content: bytes | str) -> list:
+    raw = content.encode() if isinstance(content, str) else content
+    return list(bioc_json.read(io.BytesIO(raw), "x.json"))
+
+
+LINE = json.dumps(ONE)
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [
+        (LINE, 1),
+        (f"\n\n{LINE}\n\n{LINE}\n", 2),
+        (f"\ufeff{LINE}\r\n{LINE}", 2),
+        (json.dumps([ONE, ONE, ONE], indent=2), 3),
+        (json.dumps({"source": "", "documents": [ONE, ONE]}), 2),
+        (json.dumps({"source": "", "documents": [ONE, ONE]}, indent=1), 2),
+        ("\ufeff" + json.dumps({"documents": [ONE, ONE]}, indent=1), 2),
+        (json.dumps({"PubTator3": [ONE, ONE]}), 2),
+        (json.dumps({"PubTator3": [ONE]}) + "\n" + json.dumps({"PubTator3": [ONE]}), 2),
+    ],
+)
+def test_every_shape_is_read(content, count):
+    assert read(content) == [EXPECTED] * count
+
+
+def test_sentences_of_a_passage_are_its_text():
+    annotation = ONE["passages"][0]["annotations"][0]
+    sentences = [
+        {"offset": 0, "text": "Drosophila.", "annotations": [annotation], "infons": {}, "relations": []},
+        {"offset": 13, "text": "Two.", "annotations": [], "infons": {}, "relations": []},
+    ]
+    (document,) = read(json.dumps({"id": 7, "passages": [{"infons": None, "sentences": sentences}]}))
+    assert (document.id, document.text) == ("7", "Drosophila.  Two.")
+    assert document.passages == (Passage(0, 17, "text"),)
+    assert [mention.text for mention in document.mentions] == ["Drosophila"]
+
+
+def test_lists_among_a_documents_infons_are_tuples():
+    (document,) = read(json.dumps({"id": "1", "infons": {"a": ["x", 1], "b": None, "c": 2, "d": "[]"}}))
+    assert document.attributes == {"a": ("x", "1"), "b": "", "c": "2", "d": "[]"}
+
+
+def test_a_bad_line_is_rejected_and_the_next_is_read():
+    first, second, third, last = read(b'{"id": oops}\n{"id": "\xff"}\n[1]\n' + LINE.encode())
+    assert (first.place, first.raw) == ("line 1", '{"id": oops}')
+    assert first.reason.startswith("the line is not JSON in UTF-8 (Expecting value")
+    assert (second.place, second.raw) == ("line 2", '{"id": "\\xff"}')
+    assert third == Rejected(
+        "x.json",
+        "line 3, document 1",
+        "a document is int, where BioC has an object",
+        "Mend the document: offsets count Unicode code points of the whole document",
+        "",
+        "1",
+    )
+    assert last == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"documents": [\n{"id": "1"},\n', "x.json, line 3, column 1: the JSON is broken"),
+        (b"\n\n[\n1,,]", "x.json, line 4, column 3: the JSON is broken"),
+        (b"not json", "x.json, line 1, column 1: the JSON is broken"),
+        (b'[{"id": "\xe9"}]', "x.json: this is not JSON in UTF-8"),
+        (b"[" * 200_000, "x.json: this is not JSON in UTF-8"),
+        (b"", "x.json: the file holds no BioC document"),
+        (b"\n \n", "x.json: the file holds no BioC document"),
+        (b"[]", "x.json: the file holds no BioC document"),
+    ],
+)
+def test_a_broken_file_is_an_error(content, said):
+    with pytest.raises(FormatError) as error:
+        read(content)
+    assert str(error.value).startswith(said)
+
+
+def test_a_document_stands_on_one_line():
+    stream = io.BytesIO()
+    bioc_json.write([EXPECTED, EXPECTED], stream)
+    head, *lines, tail = stream.getvalue().decode().splitlines()
+    assert head.startswith('{"source": "raybio"')
+    assert [json.loads(line.rstrip(","))["id"] for line in lines] == ["10021369", "10021369"]
+    assert tail == "]}"

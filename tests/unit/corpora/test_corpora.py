@@ -1,0 +1,113 @@
+"""The table of formats, and reading and writing through it."""
+
+import inspect
+
+import pytest
+
+from raybio.corpora import FORMATS, format_of, read_corpus, write_corpus
+from raybio.entities import Deletion, Document, Rejected
+from raybio.errors import FormatError, UsageError
+
+DOCUMENT = Document("1", "Aspirin helps.")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a.tsv", "iob2"),
+        ("a.IOB2.gz", "iob2"),
+        ("s3://b/BC5CDR_Test.PubTator", "pubtator"),
+        ("a.BioC.XML", "bioc-xml"),
+        ("a.bioc.json.gz", "bioc-json"),
+        ("data/ChemProt/dev.json", "chemprot"),
+        ("chemprot_dev.json", "chemprot"),
+        ("pubmed26n1334.xml.gz", "pubmed"),
+        ("a.jsonl.gz", "jsonl"),
+        ("a.txt", "text"),
+        ("a.parquet", "parquet"),
+        ("new/folder/", "brat"),
+    ],
+)
+def test_formats_are_told_by_name(path, name):
+    assert format_of(path) == name
+
+
+def test_a_folder_is_brat(tmp_path):
+    assert format_of(str(tmp_path)) == "brat"
+
+
+@pytest.mark.parametrize("path", ["a.json", "a", "a.pdf"])
+def test_a_name_that_does_not_tell_is_refused(path):
+    with pytest.raises(UsageError, match="Name one of: iob2"):
+        format_of(path)
+
+
+def test_unknown_formats_are_refused_at_the_call_with_the_nearest():
+    with pytest.raises(UsageError, match="Did you mean pubtator"):
+        read_corpus("a.txt", "pubtater")
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if not FORMATS[name].can_write])
+def test_formats_that_cannot_be_written_say_so(tmp_path, name):
+    with pytest.raises(UsageError, match="can be read but not written"):
+        write_corpus([DOCUMENT], str(tmp_path / "a"), name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_entry_names_functions_of_its_shape(name):
+    entry = FORMATS[name]
+    first = "path" if entry.takes_path else "stream"
+    assert first in inspect.signature(entry._function(entry.reader)).parameters
+    if entry.can_write:
+        assert list(inspect.signature(entry._function(entry.writer)).parameters) == ["documents", first]
+
+
+def test_rejected_records_go_to_the_caller_or_stop_the_reading(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": "1", "text": "Aspirin helps."}\n{"id": "2"}\n{"id": "3", "text": ""}\n')
+    rejected: list[Rejected] = []
+    assert [d.id for d in read_corpus(str(path), on_rejected=rejected.append)] == ["1", "3"]
+    assert [(r.source, r.place, r.raw) for r in rejected] == [(str(path), "line 2", '{"id": "2"}')]
+    documents = read_corpus(str(path))
+    assert next(documents) == DOCUMENT
+    with pytest.raises(FormatError, match=r"a\.jsonl, line 2: text: Field required"):
+        next(documents)
+
+
+def test_deletions_are_passed_on_or_dropped(monkeypatch, tmp_path):
+    import raybio.corpora.jsonl as jsonl
+
+    monkeypatch.setattr(jsonl, "read", lambda stream, source: iter([Deletion("7"), DOCUMENT]))
+    path = tmp_path / "a.jsonl"
+    path.touch()
+    deletions: list[Deletion] = []
+    assert list(read_corpus(str(path), on_deletion=deletions.append)) == [DOCUMENT]
+    assert deletions == [Deletion("7")]
+    assert list(read_corpus(str(path))) == [DOCUMENT]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet", "a.txt"])
+def test_a_document_goes_round(tmp_path, name):
+    for path in (str(tmp_path / name), f"memory://round-{name}/{name}"):
+        write_corpus([DOCUMENT], path)
+        assert [d.text for d in read_corpus(path)] == [DOCUMENT.text]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.tsv", "a.txt", "a.parquet"])
+def test_a_file_is_not_left_half_written(tmp_path, name):
+    def failing():
+        yield DOCUMENT
+        raise RuntimeError
+
+    with pytest.raises((RuntimeError, FormatError)):
+        write_corpus(failing(), str(tmp_path / name))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["iob2", "jsonl", "text", "chemprot", "parquet"])
+def test_an_empty_file_is_refused(tmp_path, name):
+    path = tmp_path / "empty"
+    path.touch()
+    with pytest.raises(FormatError, match="empty"):
+        list(read_corpus(str(path), name))

@@ -1,0 +1,235 @@
+import runpy
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raybio.corpora.sentences import (
+    Misalignment,
+    align_mentions,
+    split_document,
+    split_sentences,
+    split_words,
+)
+from raybio.entities import Document, Mention, Passage, Sentence, Span
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sentence_splitting.py"
+
+# fmt: off
+FRAGMENTS = [". ", "? ", "! ", " (", ") ", "[", "]", "i.v. ", "vs. ", "et al. ", "E. coli ", "No. 5 ",
+             "A. B. ", '"', "mg/kg. ", "The ", "mRNA ", "\n\n", "\n", "。", "a", "_", "\u0301", "\u00a0",
+             "😀", "β", "3.5", "\u2028"]
+HOSTILE = ["a. ", "(", "[", ". ", ".", ".) ", "([", "(a. ", "i.v. ", "i.v. A", "A.", '."', "\n ", "\n",
+           " ", "a\u0301", "_"]
+# fmt: on
+texts = st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS)).map("".join))
+
+
+def sentences_of(text: str) -> list[str]:
+    return [text[start:end] for start, end in split_sentences(text)]
+
+
+def words_of(text: str) -> list[str]:
+    return [text[start:end] for start, end in split_words(text)]
+
+
+@given(texts)
+def test_words_hold_every_character_but_white_space_once_and_in_order(text):
+    covered = [i for start, end in split_words(text) for i in range(start, end)]
+    assert covered == [i for i, character in enumerate(text) if not character.isspace()]
+
+
+@given(texts)
+def test_sentences_hold_every_character_but_white_space_once_and_in_order(text):
+    spans = split_sentences(text)
+    covered = [i for start, end in spans for i in range(start, end) if not text[i].isspace()]
+    assert covered == [i for i, character in enumerate(text) if not character.isspace()]
+    assert all(text[start:end] == text[start:end].strip() != "" for start, end in spans)
+
+
+@given(texts)
+def test_no_word_lies_across_two_sentences(text):
+    inside = [(s + start, s + end) for s, e in split_sentences(text) for start, end in split_words(text[s:e])]
+    assert inside == split_words(text)
+
+
+@given(st.lists(st.tuples(texts, texts), max_size=5), st.data())
+def test_sentences_stay_in_their_passages_and_are_exact_pieces_of_the_text(parts, data):
+    text, passages = "", []
+    for between, inside in parts:
+        start = len(text) + len(between)
+        text += between + inside
+        passages.append(Passage(start, len(text), data.draw(st.sampled_from(["title", "abstract"]))))
+    document = Document("7", text, tuple(passages))
+    for kinds in (None, {"title"}):
+        sentences = split_document(document, kinds)
+        wanted = [p for p in document.passages if kinds is None or p.kind in kinds]
+        assert [s.id for s in sentences] == [f"7:{n}" for n in range(len(sentences))]
+        found = [(i, i + len(w)) for s in sentences for i, w in zip(s.starts, s.words, strict=True)]
+        assert [text[start:end] for start, end in found] == [w for s in sentences for w in s.words]
+        if passages:
+            assert found == [
+                (p.start + start, p.start + end)
+                for p in wanted
+                for start, end in split_words(text[p.start : p.end])
+            ]
+        for sentence in sentences:
+            start, end = sentence.starts[0], sentence.starts[-1] + len(sentence.words[-1])
+            assert any(p.start <= start and end <= p.end for p in document.passages) or not passages
+            assert sentence.gold is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("beta-blocker (5%)", "beta - blocker ( 5 % )"),
+        ("MAX_24h 1.5 mg/kg", "MAX _ 24h 1 . 5 mg / kg"),
+        ("cafe\u0301s café naïve", "cafe\u0301s café naïve"),
+        ("Ca2+ → β-cell", "Ca2 + → β - cell"),
+        ("😀😀 𝛼1", "😀 😀 𝛼1"),
+        ("\u200ba\u00adb", "\u200b a \u00ad b"),
+    ],
+)
+def test_words(text, words):
+    assert words_of(text) == words.split(" ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It fell (75 vs. 72 years).| Then it rose.",
+        "Given i.v. 5 min before.| It helped.",
+        "Saline was given i.v.| The rats slept.",
+        "We gave 60 mg/kg (i.p.) 5 days after.",
+        "Doses of 5 mg/kg.| Rats died.",
+        "We found E. coli and S. aureus in it.",
+        "By Smith et al. 1981 it was.| Jones et al.| We disagree.",
+        "See Fig. 2 and No. 5.| The answer is no.| Yes?| Yes!",
+        "Cole, M. A., Abd Jamil, A. H. found it.",
+        "Vitamin D.| Patients of group A.| They slept.",
+        "OBJECTIVE: To see.| METHODS: We saw.",
+        "It fell.| mRNA rose.| p53 did not.| beta-Blockers help.| c-Jun too.| α-Synuclein too.",
+        "In 37%.| 99mTc was used.| (See below.)| [Then this.]| It ended.",
+        "As was known [Nat. Neurosci. 9 (2006), 917] it is.",
+        'They said "meth mouth."| This is it.',
+        "From Nov. 30 to Dec. 1 it rained.",
+        "A paragraph\n\n|Another one\nof two lines",
+        "研究了它。|结果很好！",
+        "One has no end at all and that is fine",
+        "What...| Yes.",
+    ],
+)
+def test_sentences(text):
+    pieces = [piece.strip() for piece in text.split("|")]
+    assert sentences_of(text.replace("|", "")) == pieces
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_time_is_linear_in_hostile_text(piece):
+    text = piece * (500_000 // len(piece))  # about 0.3 s; quadratic time would be minutes
+    start = time.perf_counter()
+    split_sentences(text)
+    split_words(text)
+    assert time.perf_counter() - start < 10
+
+
+def test_a_stop_before_ten_megabytes_of_space_and_of_letters():
+    for filling in (" ", "a", "("):
+        assert len(split_sentences("." + filling * 10_000_000 + "b. C")) in (1, 2)
+
+
+def test_bc5cdr_test_is_cut_as_its_makers_did(corpora):
+    measure = runpy.run_path(str(BENCHMARK))["measure"]
+    folder = corpora / "BC5CDR"
+    result = measure(folder / "BC5CDR_Test.PubTator", [folder / "test.tsv"])
+    assert (result.abstracts, result.words.gold, result.sentences.gold) == (500, 124_750, 4_797)
+    assert (result.words.precision, result.words.recall) == (1.0, 1.0)
+    assert result.sentences.precision >= 0.998
+    assert result.sentences.recall >= 0.998
+    assert result.mentions_cut == 0
+
+
+def test_sentences_a_document_brings_are_kept():
+    own = (Sentence("x:0", ("A", "b"), (0, 2)),)
+    assert split_document(Document("x", "A b", sentences=own)) is own
+
+
+def test_a_document_without_passages_is_one_text_passage():
+    document = Document("x", "One. Two.")
+    assert [sentence.words for sentence in split_document(document)] == [("One", "."), ("Two", ".")]
+    assert split_document(document, kinds={"title"}) == ()
+    assert split_document(Document("x", "")) == ()
+
+
+def mention(text: str, part: str, label: str = "Disease", concept: str = "") -> Mention:
+    start = text.index(part)
+    return Mention(start, start + len(part), label, part, concept=concept)
+
+
+TEXT = "LABEL: Renal-cell carcinoma. Anti-TNF alpha therapy failed."
+SENTENCES = split_document(Document("d", TEXT, (Passage(7, len(TEXT), "abstract", "LABEL"),)))
+
+
+def align(*mentions: Mention) -> tuple[list[list[Span]], list[tuple[str, str, bool]]]:
+    heard: list[Misalignment] = []
+    aligned = align_mentions(mentions, SENTENCES, heard.append)
+    gold = [list(sentence.gold or ()) for sentence in aligned]
+    return gold, [(item.mention.text, item.reason, item.kept) for item in heard]
+
+
+def test_mentions_become_gold_spans_of_words():
+    assert align(mention(TEXT, "Renal-cell carcinoma"), mention(TEXT, "TNF alpha", "Gene")) == (
+        [[Span(0, 4, "Disease")], [Span(2, 4, "Gene")]],
+        [],
+    )
+
+
+def test_an_annotated_document_without_mentions_has_empty_gold_and_no_none():
+    sentences = split_document(Document("d", "One. Two.", mentions=()))
+    assert [sentence.gold for sentence in sentences] == [(), ()]
+
+
+def test_a_mention_inside_a_word_grows_to_it_and_is_heard_of():
+    gold, heard = align(mention(TEXT, "cinoma"))
+    assert gold == [[Span(3, 4, "Disease")], []]
+    assert heard == [("cinoma", "off word boundaries", True)]
+
+
+def test_mentions_without_a_span_are_heard_of():
+    across, outside = mention(TEXT, "carcinoma. Anti"), mention(TEXT, "LABEL")
+    assert align(across, outside, Mention(9, 9, "Disease", "")) == (
+        [[], []],
+        [
+            ("carcinoma. Anti", "across sentences", False),
+            ("LABEL", "outside sentences", False),
+            ("", "outside sentences", False),
+        ],
+    )
+
+
+def test_of_overlapping_mentions_the_longest_stays_and_equal_ones_share_a_span():
+    long, short = mention(TEXT, "Renal-cell carcinoma"), mention(TEXT, "carcinoma")
+    again = mention(TEXT, "Renal-cell carcinoma", concept="MESH:D002292")
+    assert align(short, long, again) == (
+        [[Span(0, 4, "Disease")], []],
+        [("carcinoma", "overlapped", False)],
+    )
+
+
+@given(st.text(alphabet="ab. -", max_size=60), st.data())
+def test_every_mention_gets_a_span_or_is_heard_of(text, data):
+    place = st.integers(0, len(text))
+    pairs = data.draw(st.lists(st.tuples(place, place, st.sampled_from("XY")), max_size=8))
+    mentions = tuple(
+        Mention(min(a, b), max(a, b), label, text[min(a, b) : max(a, b)]) for a, b, label in pairs
+    )
+    heard: list[Misalignment] = []
+    sentences = split_document(Document("d", text, mentions=mentions), on_misaligned=heard.append)
+    spans = {
+        (*sentence.characters(span), span.label) for sentence in sentences for span in sentence.gold or ()
+    }
+    exact = {m for m in mentions if (m.start, m.end, m.label) in spans}
+    assert set(mentions) == exact | {item.mention for item in heard}
+    assert exact.isdisjoint(item.mention for item in heard)
