@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+import ray.data
 
 
 @contextmanager
@@ -16,17 +17,20 @@ def connected() -> Iterator[None]:
 
     A job that was submitted to a cluster, or a shell where RAY_ADDRESS is set, joins that
     cluster. Otherwise a private cluster is started for the block: it listens on this machine
-    only, shows no dashboard and needs no token.
+    only, shows no dashboard and needs no token. What workers print stays in Ray's log files: jobs
+    report progress themselves.
     """
     if ray.is_initialized():
         yield
         return
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.WARNING)
+        ray.init(logging_level=logging.WARNING, log_to_driver=False)
     else:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING)
+        ray.init(
+            address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False
+        )
     try:
         yield
     finally:

@@ -5,6 +5,7 @@
     metrics.jsonl      one line an epoch (or another step of the job)
     scores.json        the final figures
     report.html        the same for a person
+    log.txt            progress, a line at a time, as it was shown
     model/             the result of training, a plain Hugging Face folder
     predictions/       gold and predicted tags of each scored split
 
@@ -18,13 +19,16 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from raybio.errors import UsageError
 
+_SHOW_EVERY_SECONDS = 0.5
 _REPORTED = ["raybio", "ray", "torch", "transformers", "pyarrow", "numpy", "openvino", "nncf"]
 
 
@@ -81,6 +85,36 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """Return what a JSON file of the folder holds."""
         return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    def say(self, line: str) -> None:
+        """Append a line of progress to log.txt; any process of the job may."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC):%H:%M:%S} {line}\n")
+
+    @contextmanager
+    def shown(self, show: Callable[[str], None]) -> Iterator[None]:
+        """Pass each line that is added to log.txt to `show`, for the length of a `with` block."""
+        path = self.path / "log.txt"
+        path.touch()
+        over = threading.Event()
+        with path.open(encoding="utf-8") as file:
+            file.seek(0, os.SEEK_END)
+
+            def follow() -> None:
+                while True:
+                    last = over.wait(_SHOW_EVERY_SECONDS)
+                    for line in file:
+                        show(line.rstrip("\n"))
+                    if last:
+                        return
+
+            follower = threading.Thread(target=follow, daemon=True)
+            follower.start()
+            try:
+                yield
+            finally:
+                over.set()
+                follower.join()
 
     def add_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl."""

@@ -117,7 +117,7 @@ class EncoderTagger:
         card = card_of(folder, model.config, tags).but(
             max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision
         )
-        budget = max_batch_tokens or (_CPU_BATCH_TOKENS if where.type == "cpu" else _GPU_BATCH_TOKENS)
+        budget = max_batch_tokens or default_budget(where)
         return cls(folder, tags, card, torch_forward(model.to(where).eval()), budget)
 
     @property
@@ -242,6 +242,11 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     whole = tokenizer("a")["input_ids"]
     at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
     return whole[:at], whole[at + len(bare) :]
+
+
+def default_budget(device: torch.device) -> int:
+    """Return how many subwords, padding included, suit one forward pass on `device`."""
+    return _CPU_BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
 
 
 def pick_device(device: str) -> str:

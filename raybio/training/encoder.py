@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 import raybio
 from raybio.alignment import SubwordEncoder
 from raybio.cluster import connected, quiet_data
-from raybio.config import TrainEncoderConfig, resolved, to_yaml
+from raybio.config import TrainEncoderConfig, to_yaml
 from raybio.errors import TrainingError
 from raybio.evaluation import evaluate
 from raybio.iob2 import tag_set
@@ -35,7 +35,7 @@ from raybio.model_sources import model_folder
 from raybio.run_folder import RunFolder, timestamp
 from raybio.sentence_stream import gold_tags, read_sentences, rows, sentence_dataset, sentence_of
 from raybio.taggers.calibration import write_calibration
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, special_tokens, torch_forward
+from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, special_tokens, torch_forward
 from raybio.training import encoder_steps as steps
 from raybio.training.metrics_log import MetricsLog
 from raybio.training.scoring import score_split
@@ -55,8 +55,10 @@ class TrainedEncoder:
     scores: dict[str, Any]
 
 
-def train_encoder(config: TrainEncoderConfig) -> TrainedEncoder:
+def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = print) -> TrainedEncoder:
     """Fine-tune, keep the best epoch by strict F1 on dev, score it, and fill the run folder.
+
+    `progress` is called with a line of text now and then.
 
     Raises:
         ConfigError, ModelError, InputError: what the run was given cannot be used.
@@ -68,11 +70,13 @@ def train_encoder(config: TrainEncoderConfig) -> TrainedEncoder:
     labels = sorted({span.label for s in read_sentences(config.corpus, "train") for span in s.gold or ()})
     if not labels:
         raise TrainingError("the training split has no entity to learn from. Check its file and format")
-    with connected():
+    with run.shown(progress), connected():
         quiet_data()
+        run.say(f"run folder {run.path}")
         result = _fit(config, base, labels, run)
         best = _best(result, config.training.keep)
         _export(best[0], config, run)
+        run.say(f"kept epoch {best[1]['epoch']}; scoring it")
         scores = _score(config, run)
     run.write_json("scores.json", scores)
     return TrainedEncoder(run, int(best[1]["epoch"]), scores)
@@ -92,7 +96,7 @@ def _fit(config: TrainEncoderConfig, base: Path, labels: Sequence[str], run: Run
     scored = config.training.keep == "best"
     trainer = TorchTrainer(
         _train_worker,
-        train_loop_config={"config": resolved(config), "base": str(base), "labels": list(labels)},
+        train_loop_config={"config": config, "base": base, "labels": labels, "run": run},
         scaling_config=ScalingConfig(
             num_workers=config.workers.count,
             use_gpu=use_gpu,
@@ -176,7 +180,7 @@ class _Progress:
 
 
 def _train_worker(settings: dict[str, Any]) -> None:
-    config = TrainEncoderConfig.model_validate(settings["config"])
+    config: TrainEncoderConfig = settings["config"]
     context = ray.train.get_context()
     training = config.training
     torch.manual_seed(config.seed)  # the same new weights in every worker
@@ -184,7 +188,7 @@ def _train_worker(settings: dict[str, Any]) -> None:
     # The second moments of words that never occur decay into denormal numbers, which are slow.
     torch.set_flush_denormal(True)
 
-    learner = _Learner(config, Path(settings["base"]), settings["labels"])
+    learner = _Learner(config, settings["base"], settings["labels"], settings["run"])
     progress = learner.resume()
     while progress.epoch < training.epochs and not (training.patience and progress.worse >= training.patience):
         progress.epoch += 1
@@ -203,7 +207,7 @@ def _train_worker(settings: dict[str, Any]) -> None:
             "dev_seconds": time.perf_counter() - trained,
         }
         if context.get_world_rank() == 0:
-            print(f"epoch {progress.epoch}: loss {loss:.4f}, dev strict F1 {100 * f1:.2f}", flush=True)
+            learner.run.say(f"epoch {progress.epoch}: loss {loss:.4f}, dev strict F1 {100 * f1:.2f}")
             with tempfile.TemporaryDirectory() as folder:
                 learner.save(Path(folder), progress)
                 ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
@@ -214,8 +218,9 @@ def _train_worker(settings: dict[str, Any]) -> None:
 class _Learner:
     """One worker's model, optimizer and data."""
 
-    def __init__(self, config: TrainEncoderConfig, base: Path, labels: Sequence[str]) -> None:
+    def __init__(self, config: TrainEncoderConfig, base: Path, labels: Sequence[str], run: RunFolder) -> None:
         self.config = config
+        self.run = run
         training = config.training
         context = ray.train.get_context()
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
@@ -263,7 +268,7 @@ class _Learner:
             counted += count
             if self.rank == 0 and time.perf_counter() - reported > _PROGRESS_SECONDS:
                 reported = time.perf_counter()
-                print(f"epoch {epoch}: batch {i + 1} of {self.batches_per_epoch}", flush=True)
+                self.run.say(f"epoch {epoch}: batch {i + 1} of {self.batches_per_epoch}")
         return float(self._sum(total)) / max(1, counted)
 
     def _step(self, share: Sequence[steps.Example], labelled: int) -> float:
@@ -293,7 +298,7 @@ class _Learner:
         self.bare.eval()
         folder = Path(self.bare.config.name_or_path)
         tagger = EncoderTagger(
-            folder, self.tags, self._card(), torch_forward(self.bare), self.config.training.max_batch_tokens
+            folder, self.tags, self._card(), torch_forward(self.bare), default_budget(self.device)
         )
         share = self.dev[self.rank :: self.world]
         predicted = [list(tags.tags) for tags in tagger.tag(share)]
@@ -331,7 +336,7 @@ class _Learner:
         self.scaler.load_state_dict(state["scaler"])
         progress = _Progress(**state["progress"])
         if self.rank == 0:
-            print(f"resumed after epoch {progress.epoch}", flush=True)
+            self.run.say(f"resumed after epoch {progress.epoch}")
         return progress
 
     def _card(self) -> EncoderCard:
