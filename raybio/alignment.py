@@ -96,12 +96,16 @@ class SubwordEncoder:
 def windows(subwords: Subwords, sentence: int, size: int, overlap: int) -> list[Window]:
     """Cut a sentence into windows of at most `size` subwords that share `overlap` with the next.
 
+    The last window shares more, so that it is full. An empty sentence has no window.
+
     Raises:
         ValueError: `overlap` is not smaller than `size`.
     """
     if not 0 <= overlap < size:
         raise ValueError(f"an overlap of {overlap} subwords does not fit in windows of {size}")
     length = len(subwords.ids)
+    if not length:
+        return []
     starts = list(range(0, max(length - overlap, 1), size - overlap))
     # A last window that is short has little context: move it left, so that it is full.
     starts[-1] = max(0, min(starts[-1], length - size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,9 +29,8 @@ def connected() -> Iterator[None]:
     else:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(
-            address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False
-        )
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+        ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
     try:
         yield
     finally:
@@ -42,4 +42,6 @@ def quiet_data() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Ray Data guesses from the number of files; ours yield many shards each.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"ray\.data\.")

@@ -1,17 +1,17 @@
 """Every exception raybio raises on purpose.
 
-    RaybioError                  anything below; `exit_code` is what a command exits with
-    ├── UsageError               a command or call that cannot be taken as given
-    ├── ConfigError              a job config with faults (all of them, in one message)
-    ├── InputError               data that cannot be read: names source, place and remedy
-    │   ├── FormatError          a file or record that is not what its format promises
-    │   ├── TagError             a tag outside the scheme, or illegal where it stands
-    │   └── OffsetError          a mention whose offsets do not cover its text
-    ├── ModelError               a model folder that is missing, unsafe or of the wrong kind
-    ├── FetchError               a download that failed or did not match its checksum
-    ├── TrainingError            a training run that cannot start or go on
-    ├── CommitError              an output folder that refuses this job's shards
-    └── RejectedError            more records rejected than the job allows
+RaybioError                  anything below; `exit_code` is what a command exits with
+├── UsageError               a command or call that cannot be taken as given
+├── ConfigError              a job config with faults (all of them, in one message)
+├── InputError               data that cannot be read: names source, place and remedy
+│   ├── FormatError          a file or record that is not what its format promises
+│   ├── TagError             a tag outside the scheme, or illegal where it stands
+│   └── OffsetError          a mention whose offsets do not cover its text
+├── ModelError               a model folder that is missing, unsafe or of the wrong kind
+├── FetchError               a download that failed or did not match its checksum
+├── TrainingError            a training run that cannot start or go on
+├── CommitError              an output folder that refuses this job's shards
+└── RejectedError            more records rejected than the job allows
 """
 
 from __future__ import annotations

@@ -102,25 +102,24 @@ def flatten_spans(spans: Iterable[Span]) -> tuple[list[Span], list[Span]]:
     return sorted(kept), sorted(dropped)
 
 
-def check_tags(tags: Sequence[str], source: str, first_line: int, labels: Iterable[str] | None = None) -> None:
+def check_tags(
+    tags: Sequence[str], source: str, first_line: int, labels: Iterable[str] | None = None
+) -> None:
     """Refuse tags outside the scheme, outside `labels` (when given), and orphans.
 
     Raises:
         TagError: names `source` and the line of the first bad tag, counted from `first_line`.
     """
     known = None if labels is None else set(labels)
+    orphaned = set(orphans(tags))
     for i, tag in enumerate(tags):
-        place = f"line {first_line + i}"
         if not is_tag(tag):
-            raise TagError(source, place, f"{tag!r} is not an IOB2 tag", "Write O, B-LABEL or I-LABEL")
-        if known is not None and tag != OUTSIDE and label_of(tag) not in known:
-            raise TagError(
-                source, place, f"unknown label {label_of(tag)!r}", f"Known labels: {', '.join(sorted(known))}"
-            )
-    for i in orphans(tags):
-        raise TagError(
-            source,
-            f"line {first_line + i}",
-            f"{tags[i]!r} continues no entity",
-            f"Write B-{tags[i][2:]} there, or read with repair to have it mended and counted",
-        )
+            problem, remedy = f"{tag!r} is not an IOB2 tag", "Write O, B-LABEL or I-LABEL"
+        elif known is not None and tag != OUTSIDE and label_of(tag) not in known:
+            problem, remedy = f"unknown label {label_of(tag)!r}", f"Known labels: {', '.join(sorted(known))}"
+        elif i in orphaned:
+            problem = f"{tag!r} continues no entity"
+            remedy = f"Write B-{label_of(tag)} there, or read with repair to have it mended and counted"
+        else:
+            continue
+        raise TagError(source, f"line {first_line + i}", problem, remedy)

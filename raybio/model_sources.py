@@ -105,9 +105,10 @@ def _from_hub(name: str, allow_pickle: bool) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelError(
-            f"{name} is neither a folder here nor a model that the Hugging Face hub gave: "
-            f"{str(error).splitlines()[0]} Check the name, the network and your access to it"
+            f"{name} is neither a folder here nor a model that the Hugging Face hub gave: {reason}. "
+            "Check the name, the network and your access to it"
         ) from error
 
 

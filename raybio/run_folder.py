@@ -47,7 +47,9 @@ class RunFolder:
         """
         folder = cls(path)
         if (folder.path / "config.yaml").exists():
-            raise UsageError(f"{path} is a run already. Choose another name, or say resume=true to go on with it")
+            raise UsageError(
+                f"{path} is a run already. Choose another name, or say resume=true to go on with it"
+            )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write_text("config.yaml", config_yaml)
         folder.write_json("environment.json", environment())

@@ -62,7 +62,7 @@ def sentence_dataset(corpus: CorpusSection, split: str) -> ray.data.Dataset:
     machine the training workers may hold them all.
     """
 
-    def read(_: dict[str, Any]) -> Iterator[pa.Table]:
+    def read(_: Any) -> Iterator[pa.Table]:
         sentences = read_sentences(corpus, split)
         while block := [_row(sentence) for sentence in islice(sentences, _BLOCK_SENTENCES)]:
             yield pa.Table.from_pylist(block, schema=_SCHEMA)

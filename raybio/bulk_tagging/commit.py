@@ -1,9 +1,9 @@
 """A tagged shard -> its output files and its ledger entry.
 
-    mentions/SHARD.parquet    one row a mention (`corpora.parquet.MENTION_SCHEMA`)
-    documents/SHARD.parquet   one row a record: what became of it
-    FORMAT/SHARD.SUFFIX       the annotated documents, for each further format asked for
-    rejected/SHARD.jsonl      what was rejected, if anything was
+mentions/SHARD.parquet    one row a mention (`corpora.parquet.MENTION_SCHEMA`)
+documents/SHARD.parquet   one row a record: what became of it
+FORMAT/SHARD.SUFFIX       the annotated documents, for each further format asked for (brat: a folder)
+rejected/SHARD.jsonl      what was rejected, if anything was
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,26 +25,25 @@ from raybio.bulk_tagging.tagging import TaggedDocuments
 from raybio.corpora import FORMATS
 from raybio.corpora.opening import write_bytes
 from raybio.corpora.parquet import mention_table
-from raybio.entities import Rejected
+from raybio.entities import Document, Rejected
+from raybio.errors import FormatError
 
-RECORD_SCHEMA = pa.schema(
-    [
-        ("document_id", pa.string()),
-        ("version", pa.int32()),
-        ("fate", pa.string()),
-        ("mentions", pa.int32()),
-        ("source", pa.string()),
-    ]
-)
+_RECORD_COLUMNS: dict[str, pa.DataType] = {
+    "document_id": pa.string(),
+    "version": pa.int32(),
+    "fate": pa.string(),
+    "mentions": pa.int32(),
+    "source": pa.string(),
+}
+RECORD_SCHEMA = pa.schema(_RECORD_COLUMNS)
 """`fate` is "tagged", "without text", "rejected" or "deleted"."""
 
-_SUFFIXES = {
-    "pubtator": ".pubtator",
-    "bioc-xml": ".bioc.xml",
-    "bioc-json": ".bioc.json",
-    "jsonl": ".jsonl",
-    "brat": "",
-}
+
+class WrittenShard(NamedTuple):
+    """A shard's files, path -> {"bytes", "sha256"}, and how many rejected records are in them."""
+
+    files: dict[str, dict[str, Any]]
+    rejected: int
 
 
 class ShardFiles:
@@ -54,35 +55,88 @@ class ShardFiles:
         self._model = model
         self._config_hash = config_hash
 
-    def write(self, shard: Shard, tagged: TaggedDocuments) -> dict[str, dict[str, Any]]:
-        """Write a shard's files, each whole; return {path: {"bytes", "sha256"}}."""
+    def write(self, shard: Shard, tagged: TaggedDocuments) -> WrittenShard:
+        """Write a shard's files, each whole.
+
+        A document that one of the formats cannot hold is left out of that format alone, and
+        said so in a rejected record; the other outputs have it.
+        """
         rejected = [*shard.rejected, *tagged.rejected]
+        files: dict[str, dict[str, Any]] = {}
+        # A shard of nothing but deletions or rejected records has no document to write.
+        for name in self._formats if tagged.documents else ():
+            content, unheld = _held(name, tagged.documents, shard.file.path)
+            rejected += unheld
+            files |= self._put_format(name, shard, content)
         table = mention_table(tagged.documents, self._model, self._config_hash)
-        files = {
+        records = _records(shard, tagged, [*shard.rejected, *tagged.rejected])
+        contents = {
             f"mentions/{shard.name}.parquet": _parquet(table),
-            f"documents/{shard.name}.parquet": _parquet(_records(shard, tagged, rejected)),
+            f"documents/{shard.name}.parquet": _parquet(records),
         }
         if rejected:
-            files[f"rejected/{shard.name}.jsonl"] = _lines(rejected)
-        written = {path: self._put(path, content) for path, content in files.items()}
-        for name in self._formats:
-            written |= self._format(name, shard, tagged)
-        return written
+            contents[f"rejected/{shard.name}.jsonl"] = _lines(rejected)
+        files |= {path: self._put(path, content) for path, content in contents.items()}
+        return WrittenShard(files, len(rejected))
 
-    def _format(self, name: str, shard: Shard, tagged: TaggedDocuments) -> dict[str, dict[str, Any]]:
-        path = f"{name}/{shard.name}{_SUFFIXES[name]}"
+    def _put_format(self, name: str, shard: Shard, content: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+        """Write one format's files; a folder is one entry, hashed over its files in order of name."""
         entry = FORMATS[name]
-        if entry.takes_path:
-            entry.write_path(tagged.documents, f"{self._output}/{path}")
-            return {path: {}}
-        buffer = io.BytesIO()
-        entry.write_stream(tagged.documents, buffer)
-        return {path: self._put(path, buffer.getvalue())}
+        if not entry.takes_path:
+            path = f"{name}/{shard.name}{entry.suffixes[0]}"
+            return {path: self._put(path, content[""])}
+        path = f"{name}/{shard.name}"
+        for file, each in content.items():
+            self._put(f"{path}/{file}", each)
+        whole = b"".join(content.values())
+        return {path: {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}}
 
     def _put(self, path: str, content: bytes) -> dict[str, Any]:
         with write_bytes(f"{self._output}/{path}") as stream:
             stream.write(content)
         return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _held(name: str, documents: Sequence[Document], source: str) -> tuple[dict[str, bytes], list[Rejected]]:
+    """Return what a format makes of `documents`, and those that it cannot hold.
+
+    The file names in a folder are keys; a format that is one file has the key "".
+    """
+    try:
+        return _written(name, documents), []
+    except FormatError:
+        held: list[Document] = []
+        unheld: list[Rejected] = []
+        for document in documents:
+            try:
+                # With those before it: some documents fit alone and not together (one id twice).
+                _written(name, [*(other for other in held if other.id == document.id), document])
+                held.append(document)
+            except FormatError as error:
+                unheld.append(_cannot_hold(name, document, error, source))
+        return _written(name, held), unheld
+
+
+def _written(name: str, documents: Sequence[Document]) -> dict[str, bytes]:
+    entry = FORMATS[name]
+    if not entry.takes_path:
+        buffer = io.BytesIO()
+        entry.write_stream(documents, buffer)
+        return {"": buffer.getvalue()}
+    with tempfile.TemporaryDirectory() as draft:
+        entry.write_path(documents, draft)
+        return {file.name: file.read_bytes() for file in sorted(Path(draft).iterdir())}
+
+
+def _cannot_hold(name: str, document: Document, error: FormatError, source: str) -> Rejected:
+    return Rejected(
+        source=source,
+        place=f"document {document.id}",
+        reason=f"the output format {name} cannot hold it: {error.problem}",
+        remedy="Its mentions are in the other outputs; leave this format out, or take it from them",
+        document_id=document.id,
+        raw=document.text,
+    )
 
 
 def _records(shard: Shard, tagged: TaggedDocuments, rejected: Sequence[Rejected]) -> pa.Table:

@@ -78,7 +78,8 @@ class Ledger:
 
     def __init__(self, output: str) -> None:
         self.output = output.rstrip("/")
-        self._filesystem, self._root = fsspec.core.url_to_fs(self.output)
+        # Another process commits, so a listing that was remembered would be out of date.
+        self._filesystem, self._root = fsspec.core.url_to_fs(self.output, use_listings_cache=False)
 
     def made_by_another(self, making: Making) -> bool:
         """Say whether something else than `making` made this output."""
@@ -92,40 +93,41 @@ class Ledger:
             CommitError: another model or config made what is there.
         """
         if self.made_by_another(making):
-            changed = "config" if self._read(MAKING)["model_fingerprint"] == making.model_fingerprint else "model"
+            same_model = self._read(MAKING)["model_fingerprint"] == making.model_fingerprint
+            changed = "config" if same_model else "model"
             raise CommitError(
                 f"{self.output} was made with another {changed}; to mix the two would be silent. Choose "
                 "another output, or say on_change=new-generation to start a new one beside it"
             )
         if self._read(MAKING) is None:
-            self._write(MAKING, asdict(making))
+            self.write_json(MAKING, asdict(making))
 
     def done(self, file: InputFile) -> set[int] | None:
         """Return the numbers of the file's committed shards, or None when all of it is.
 
-        What was committed for another content of the file is forgotten: its entries go first,
-        then its output files, and the file is tagged anew.
+        What was committed for another content of the file is forgotten: its output files go
+        first, then its entries, so that whoever dies in between leaves nothing that is not listed.
         """
         finished = self._read(f"ledger/{file.key}.json")
         if finished is not None:
             if finished["fingerprint"] == file.fingerprint:
                 return None
-            self._remove(f"ledger/{file.key}.json")
             self._forget(finished["shards"])
+            self._remove(f"ledger/{file.key}.json")
         numbers = set()
         for name in self._list(f"ledger/{file.key}"):
             held = self._read(f"ledger/{file.key}/{name}")
             if held["fingerprint"] == file.fingerprint:
                 numbers.add(int(name.removesuffix(".json")))
             else:
-                self._remove(f"ledger/{file.key}/{name}")
                 self._forget([held["shard"]])
+                self._remove(f"ledger/{file.key}/{name}")
         return numbers
 
     def commit(self, file: InputFile, number: int, entry: ShardEntry) -> None:
         """Write a shard's entry; its output files must be there already."""
         held = {"fingerprint": file.fingerprint, "shard": asdict(entry)}
-        self._write(f"ledger/{file.key}/{number:05d}.json", held)
+        self.write_json(f"ledger/{file.key}/{number:05d}.json", held)
 
     def finish(self, file: InputFile, shards: int, broken: bool) -> None:
         """Fold the entries of a file, all of whose `shards` are committed, into one."""
@@ -136,7 +138,7 @@ class Ledger:
             "broken": broken,
             "shards": [entry["shard"] for entry in held],
         }
-        self._write(f"ledger/{file.key}.json", finished)
+        self.write_json(f"ledger/{file.key}.json", finished)
         self._remove(f"ledger/{file.key}")
 
     def entries(self, keys: Iterable[str]) -> Iterator[ShardEntry]:
@@ -154,6 +156,11 @@ class Ledger:
         content: bytes = self._filesystem.cat_file(f"{self._root}/{name}")
         return content
 
+    def write_json(self, name: str, data: Any) -> None:
+        """Write a JSON file of the output, whole."""
+        with write_bytes(f"{self.output}/{name}") as stream:
+            stream.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
+
     def _forget(self, shards: Iterable[dict[str, Any]]) -> None:
         for shard in shards:
             for name in shard["files"]:
@@ -169,10 +176,6 @@ class Ledger:
     def _read(self, name: str) -> Any:
         path = f"{self._root}/{name}"
         return json.loads(self._filesystem.cat_file(path)) if self._filesystem.exists(path) else None
-
-    def _write(self, name: str, data: Any) -> None:
-        with write_bytes(f"{self.output}/{name}") as stream:
-            stream.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
 
     def _remove(self, name: str) -> None:
         path = f"{self._root}/{name}"

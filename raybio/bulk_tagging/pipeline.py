@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import pickle
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
+from ray.util.annotations import RayDeprecationWarning
 
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
@@ -27,6 +29,7 @@ from raybio.config import TagCorpusConfig, config_hash, resolved
 from raybio.corpora.opening import write_bytes
 from raybio.errors import RejectedError
 from raybio.model_sources import fingerprint, model_folder
+from raybio.run_folder import environment
 from raybio.taggers import load_tagger
 
 Row = dict[str, Any]
@@ -87,7 +90,9 @@ def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print)
                 watch.see(result)
     keys = [file.key for file in files]
     _gather_rejected(ledger, keys)
-    return _summary(ledger, keys, watch, time.perf_counter() - started)
+    summary = _summary(ledger, keys, watch, time.perf_counter() - started)
+    ledger.write_json("summary.json", {**asdict(summary), "environment": environment()})
+    return summary
 
 
 def _claim(config: TagCorpusConfig, making: Making) -> Ledger:
@@ -113,26 +118,33 @@ def _run(
     # Reading asks for no CPU: it is a small part of the work, and on a small machine the
     # taggers hold all the CPUs there are.
     shards = sources.map_batches(
-        _read,
+        _read,  # type: ignore[arg-type]  # Ray's types forget fn_kwargs
         fn_kwargs={"size": config.shard_documents},
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=0,
-        compute=ray.data.TaskPoolStrategy(size=most),
+        compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
     )
-    results = shards.map_batches(
-        _TagAndCommit,
-        fn_constructor_args=(config, folder, making, output),
-        batch_size=1,
-        batch_format="pyarrow",
-        num_cpus=taggers.cpus,
-        num_gpus=taggers.gpus,
-        compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-        max_restarts=_RESTARTS,
-        max_task_retries=_RESTARTS,
-    )
+    with warnings.catch_warnings():
+        # Deprecated without another way to bound restarts (ray 2.60).
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        results = shards.map_batches(
+            _TagAndCommit,
+            fn_constructor_args=(config, folder, making, output),
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=taggers.cpus,
+            num_gpus=taggers.gpus,
+            compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
+            ray_remote_args_fn=_bounded_restarts,
+        )
     for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from _items(batch)
+
+
+def _bounded_restarts() -> dict[str, Any]:
+    """Ray's default is to retry for ever what kills its worker every time."""
+    return {"max_restarts": _RESTARTS, "max_task_retries": _RESTARTS}
 
 
 def _pool(config: TagCorpusConfig) -> tuple[int, int]:
@@ -149,12 +161,12 @@ def _rows(items: Iterable[Any]) -> list[Row]:
     return [{"item": pickle.dumps(item)} for item in items]
 
 
-def _items(batch: pa.Table) -> Iterator[Any]:
+def _items(batch: Any) -> Iterator[Any]:
     for item in batch.column("item").to_pylist():
         yield pickle.loads(item)  # noqa: S301 - written by `_rows` in this same job
 
 
-def _read(batch: pa.Table, size: int) -> Iterator[pa.Table]:
+def _read(batch: Any, size: int) -> Iterator[pa.Table]:
     """Turn rows of (file, done) into rows of shards and ends of files."""
     for file, done in _items(batch):
         for shard in read_shards(file, size, done):
@@ -183,17 +195,18 @@ class _TagAndCommit:
         started = time.time()
         before = Counter(self._tagger.counts)
         tagged = tag_documents(shard.documents, self._tagger, self._kinds, shard.file.path)
+        written = self._files.write(shard, tagged)
         entry = ShardEntry(
             shard=shard.name,
             documents=len(tagged.documents),
             without_text=sum(not document.text for document in tagged.documents),
-            rejected=len(shard.rejected) + len(tagged.rejected),
+            rejected=written.rejected,
             deleted=len(shard.deletions),
             sentences=tagged.sentences,
             words=tagged.words,
             mentions=dict(Counter(m.label for d in tagged.documents for m in d.mentions or ())),
             work=dict(Counter(self._tagger.counts) - before),
-            files=self._files.write(shard, tagged),
+            files=written.files,
             started=started,
             finished=time.time(),
         )
@@ -266,7 +279,8 @@ class _Watch:
         rate = self.documents / self.tagging_seconds if self.tagging_seconds else 0.0
         return (
             f"files {self._files - len(self._open)}/{self._files}, shards {self.shards}, "
-            f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, rejected {self.rejected}"
+            f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, "
+            f"rejected {self.rejected:,}"
         )
 
 

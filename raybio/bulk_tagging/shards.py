@@ -77,18 +77,19 @@ def find_inputs(patterns: Iterable[str], format: str | None = None) -> list[Inpu
 
 def _matches(pattern: str, format: str | None) -> list[InputFile]:
     filesystem, path = fsspec.core.url_to_fs(pattern)
-    chosen_by_name = not filesystem.isdir(path)
-    paths = sorted(filesystem.glob(path)) if chosen_by_name else sorted(filesystem.find(path))
-    if format == "brat":
-        paths, chosen_by_name = [path], True
-    files = []
-    for each in paths:
-        name = filesystem.unstrip_protocol(each) if "://" in pattern else each
-        if chosen_by_name or _is_readable(each, format):
-            files.append(InputFile(name, stem_of(each), format or format_of(name), _fingerprint(filesystem, each)))
-    if not files:
+    if filesystem.isdir(path) and format != "brat":
+        paths = [each for each in filesystem.find(path) if _is_readable(each, format)]
+    elif filesystem.exists(path):  # asked before it is taken for a glob: a name may hold brackets
+        paths = [path]
+    else:
+        paths = filesystem.glob(path)
+    if not paths:
         raise UsageError(f"no input file at {pattern}. Name files, a glob or a folder that holds some")
-    return files
+    names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
+    return [
+        InputFile(name, stem_of(each), format or format_of(name), _fingerprint(filesystem, each))
+        for name, each in zip(names, paths, strict=True)
+    ]
 
 
 def _is_readable(path: str, format: str | None) -> bool:
@@ -100,9 +101,14 @@ def _is_readable(path: str, format: str | None) -> bool:
 
 
 def _fingerprint(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
-    """Return a hash of a file's size, beginning and end (where gzip keeps its checksum)."""
+    """Return a hash of a file's size, beginning and end (where gzip keeps its checksum).
+
+    That of a folder is made of its files' names and fingerprints.
+    """
     if filesystem.isdir(path):
-        return ""
+        names = sorted(filesystem.find(path))
+        parts = [f"{name.removeprefix(path)}\0{_fingerprint(filesystem, name)}\n" for name in names]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
     size = filesystem.size(path)
     head = filesystem.read_block(path, 0, _FINGERPRINT_BYTES)
     tail = filesystem.read_block(path, max(0, size - _FINGERPRINT_BYTES), _FINGERPRINT_BYTES)

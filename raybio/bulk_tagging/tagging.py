@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -31,43 +31,53 @@ def tag_documents(
 ) -> TaggedDocuments:
     """Tag the passages of `kinds` in each document; mentions that came with it are replaced.
 
+    Relations that came with it go too: they were between those mentions.
+
     All sentences go to the tagger at once, so that it can batch them by length. When that
     fails, the documents are halved until the ones it fails on are found; they are rejected.
     """
     split = [(document, split_document(replace(document, mentions=None), kinds)) for document in documents]
-    tagged: list[Document] = []
-    rejected: list[Rejected] = []
-    _tag(split, tagger, tagged.append, lambda document, error: rejected.append(_reject(document, error, source)))
+    results = list(_tag(split, tagger, source))
     return TaggedDocuments(
-        tagged,
-        rejected,
+        [result for result in results if isinstance(result, Document)],
+        [result for result in results if isinstance(result, Rejected)],
         sum(len(sentences) for _, sentences in split),
         sum(len(sentence) for _, sentences in split for sentence in sentences),
     )
 
 
-def _tag(
-    split: Sequence[Split],
-    tagger: Tagger,
-    keep: Callable[[Document], None],
-    reject: Callable[[Document, Exception], None],
-) -> None:
+def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[Document | Rejected]:
     if not split:
         return
     try:
-        results = iter(tagger.tag([sentence for _, sentences in split for sentence in sentences]))
+        tagged = _tag_all(split, tagger)
     except Exception as error:  # a tagger may fail in any way; what it fails on is kept as rejected
         if len(split) == 1:
             logger.warning("document %s could not be tagged: %s", split[0][0].id, error)
-            reject(split[0][0], error)
-            return
-        half = len(split) // 2
-        _tag(split[:half], tagger, keep, reject)
-        _tag(split[half:], tagger, keep, reject)
+            yield _reject(split[0][0], error, source)
+        else:
+            half = len(split) // 2
+            yield from _tag(split[:half], tagger, source)
+            yield from _tag(split[half:], tagger, source)
         return
-    for document, sentences in split:
-        mentions = place_mentions(document, sentences, [next(results) for _ in sentences])
-        keep(replace(document, mentions=tuple(mentions), sentences=()))
+    yield from tagged
+
+
+def _tag_all(split: Sequence[Split], tagger: Tagger) -> list[Document]:
+    sentences = [sentence for _, sentences in split for sentence in sentences]
+    results = tagger.tag(sentences)
+    if [len(result.tags) for result in results] != [len(sentence) for sentence in sentences]:
+        raise ValueError("the tagger did not give one tag to each word")
+    left = iter(results)
+    return [
+        replace(
+            document,
+            mentions=tuple(place_mentions(document, sentences, [next(left) for _ in sentences])),
+            sentences=(),
+            relations=(),
+        )
+        for document, sentences in split
+    ]
 
 
 def _reject(document: Document, error: Exception, source: str) -> Rejected:

@@ -6,17 +6,20 @@ name. `describe(config_class)` lists them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from raybio.config.corpus import CorpusSection
-from raybio.config.loading import load
+from raybio.config.loading import check, load
 from raybio.config.options import describe
 from raybio.config.section import JobConfig
 from raybio.config.sweep import sweep_points
 from raybio.config.tag_corpus import TagCorpusConfig, TaggersSection
 from raybio.config.train_encoder import LoggingSection, TrainEncoderConfig, TrainingSection, WorkersSection
 from raybio.config.writing import config_hash, resolved, to_yaml
+
+SomeJob = TypeVar("SomeJob", bound=JobConfig)
 
 JOBS: dict[str, type[JobConfig]] = {"train-encoder": TrainEncoderConfig, "tag-corpus": TagCorpusConfig}
 
@@ -32,7 +35,9 @@ __all__ = [
     "WorkersSection",
     "config_hash",
     "describe",
+    "job_of",
     "load_config",
+    "load_job",
     "resolved",
     "sweep_points",
     "to_yaml",
@@ -49,3 +54,26 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
             its key, what was found and what is allowed.
     """
     return load(path, overrides, JOBS)
+
+
+def load_job(config_class: type[SomeJob], path: str | Path, overrides: Sequence[str] = ()) -> SomeJob:
+    """Return the config in the YAML file at `path`, as `load_config` does, of this one job.
+
+    Raises:
+        ConfigError: as `load_config` has it; or the file configures another job, which is named.
+    """
+    name = _name_of(config_class)
+    return load(path, overrides, {name: config_class}, other_jobs=JOBS)
+
+
+def job_of(config_class: type[SomeJob], options: Mapping[str, object], source: str) -> SomeJob:
+    """Return the config that plain nested `options` hold, defaults filled in; `job` need not be said.
+
+    Raises:
+        ConfigError: names `source` (what gave the options) and holds every fault.
+    """
+    return check({"job": _name_of(config_class), **options}, config_class, source)
+
+
+def _name_of(config_class: type[JobConfig]) -> str:
+    return next(name for name, known in JOBS.items() if known is config_class)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,10 +18,16 @@ MOST_BYTES = 1 << 20
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
 
 
-def load(path: str | Path, overrides: Sequence[str], jobs: Mapping[str, type[SomeJob]]) -> SomeJob:
+def load(
+    path: str | Path,
+    overrides: Sequence[str],
+    jobs: Mapping[str, type[SomeJob]],
+    other_jobs: Collection[str] = (),
+) -> SomeJob:
     """Read the config at `path`, apply `overrides` in order, and check it as its `job` asks.
 
-    `jobs` maps each name that `job:` may have to its config class.
+    `jobs` maps each name that `job:` may have here to its config class; `other_jobs` are
+    those that another command takes, which the message then names.
 
     Raises:
         ConfigError: holds every fault of the file and the overrides, in the order one reads them.
@@ -33,7 +39,7 @@ def load(path: str | Path, overrides: Sequence[str], jobs: Mapping[str, type[Som
     if isinstance(parsed.data, dict):
         config_class = _choose(parsed.data.get("job"), jobs)
         if config_class is None:
-            faults.append(_no_such_job(parsed.data, _place(("job",), parsed.places), jobs))
+            faults.append(_not_this_job(parsed.data, _place(("job",), parsed.places), jobs, other_jobs))
         else:
             faults += filter(None, [apply(word, parsed, config_class) for word in words])
             config, problems = validate(config_class, parsed.data)
@@ -42,6 +48,19 @@ def load(path: str | Path, overrides: Sequence[str], jobs: Mapping[str, type[Som
         faults.append(_not_a_config(parsed.data))
     if config is None or faults:
         raise ConfigError(str(path), [str(fault) for fault in sorted(set(faults))])
+    return config
+
+
+def check(data: Mapping[str, object], config_class: type[SomeJob], source: str) -> SomeJob:
+    """Return the config that plain nested `data` holds.
+
+    Raises:
+        ConfigError: names `source` and holds every fault.
+    """
+    config, problems = validate(config_class, data)
+    if config is None:
+        faults = [Fault(WHOLE_FILE, dotted(at), problem) for at, problem in problems]
+        raise ConfigError(source, [str(fault) for fault in faults])
     return config
 
 
@@ -71,8 +90,12 @@ def _choose(name: object, jobs: Mapping[str, type[SomeJob]]) -> type[SomeJob] | 
     return jobs.get(name) if isinstance(name, str) else None
 
 
-def _no_such_job(data: Mapping[str, object], place: Place, jobs: Mapping[str, type[JobConfig]]) -> Fault:
+def _not_this_job(
+    data: Mapping[str, object], place: Place, jobs: Collection[str], other_jobs: Collection[str]
+) -> Fault:
     name = data.get("job")
+    if isinstance(name, str) and name in other_jobs:
+        return Fault(place, "job", f"this file configures {name}; run `raybio {name}` with it")
     found = f"found {shown(name)}" if "job" in data else "missing"
     match = closest(name, jobs) if isinstance(name, str) else None
     hint = f"; did you mean {match!r}?" if match else ""

@@ -66,7 +66,9 @@ class TagCorpusConfig(JobConfig):
         default="auto", description="number format; auto = bf16 on a GPU that has it, else fp32"
     )
     max_batch_tokens: int | None = Field(
-        default=None, ge=16, description="subwords of one forward pass, padding included; null = as suits the device"
+        default=None,
+        ge=16,
+        description="subwords of one forward pass, padding included; null = as suits the device",
     )
     max_rejected: int | None = Field(
         default=None, ge=0, description="stop when more records than this are rejected; null = never"

@@ -27,7 +27,9 @@ class TrainingSection(Section):
     schedule: Literal["linear", "constant"] = Field(
         default="linear", description="learning rate after the warm-up: falls to 0 over all epochs, or stays"
     )
-    batch_sentences: int = Field(default=16, ge=1, description="sentences per optimizer step, shared among the workers")
+    batch_sentences: int = Field(
+        default=16, ge=1, description="sentences per optimizer step, shared among the workers"
+    )
     max_tokens: MaxTokens = 512
     window_overlap: WindowOverlap = 64
     max_batch_tokens: Annotated[int, Field(ge=16), HoldsAWindow] = Field(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from raybio.corpora.opening import no_records, read_lines, stem_of
 from raybio.corpora.word_layout import gold_mentions, lay_out
@@ -27,6 +27,18 @@ from raybio.iob2 import check_tags, repair_tags, spans_from_tags, tags_from_span
 DOCUMENT_START = "-DOCSTART-"
 
 _UNHOLDABLE = re.compile(r"[ \t\r\n]|^\ufeff|^-DOCSTART-|^$")
+
+
+class TaggedSentence(NamedTuple):
+    """A sentence as its file has it: the line of its first word, its words, and its tags as written.
+
+    `document` counts the `-DOCSTART-` lines before it; 0 is none.
+    """
+
+    first_line: int
+    words: list[str]
+    tags: list[str]
+    document: int
 
 
 @dataclass(slots=True)
@@ -71,15 +83,15 @@ def read(stream: BinaryIO, source: str, repair: bool = False) -> Iterator[Record
         raise no_records(source, "sentence")
 
 
-def read_tagged_sentences(stream: BinaryIO, source: str) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Yield (line of the first word, words, tags exactly as written) for each sentence.
+def read_tagged_sentences(stream: BinaryIO, source: str) -> Iterator[TaggedSentence]:
+    """Yield each sentence with its tags exactly as written, legal or not.
 
     Raises:
         FormatError: a line is not a word and a tag, or the file cannot be read on or is empty.
     """
     block = None
     for block in _blocks(stream, source):
-        yield block.first_line, *_columns(block, source)
+        yield TaggedSentence(block.first_line, *_columns(block, source), block.document)
     if block is None:
         raise no_records(source, "sentence")
 

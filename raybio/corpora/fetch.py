@@ -189,15 +189,15 @@ def fetch_corpus(
     `github` is the server's address; without it `RAYBIO_FETCH_GITHUB` or GitHub itself.
 
     Raises:
-        UsageError: there is no such corpus.
-        FetchError: a file cannot be had or is not what it should be, or the corpus is on request.
+        UsageError: there is no such corpus, or it is given on request only.
+        FetchError: a file cannot be had or is not what it should be.
     """
     found = {known.lower(): known for known in (*CORPORA, *ON_REQUEST)}.get(name.lower())
     if found is None:
         raise UsageError(f"no corpus {name!r}. Known: {', '.join(sorted((*CORPORA, *ON_REQUEST)))}")
     folder = Path(data) / found
     if found in ON_REQUEST:
-        raise FetchError(f"{found} is {ON_REQUEST[found].format(folder=folder)}")
+        raise UsageError(f"{found} is {ON_REQUEST[found].format(folder=folder)}")
     server = github or os.environ.get("RAYBIO_FETCH_GITHUB") or GITHUB
     return [
         fetch_file(source.url(server), folder / source.name, source.checksums, progress)

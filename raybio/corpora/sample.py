@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack

@@ -120,21 +120,24 @@ def statistics_json(rows: Mapping[tuple[str, str], CorpusStatistics]) -> dict[st
 def statistics_table(rows: Mapping[tuple[str, str], CorpusStatistics]) -> str:
     """Return `rows`, by (corpus, split), as Tables I and II, published figures below ours, and the rest.
 
-    A "rebuilt train" split stands in Table I's "train" column and says that it is rebuilt.
+    A "rebuilt train" split stands in Table I's "train" column and says that it is rebuilt. A
+    split "all" (a corpus that is not split) has a column of its own, and a line in Table II.
     """
     corpora = list(dict.fromkeys(corpus for corpus, _ in rows))
+    splits = [*SPLITS, "all"] if any(split == "all" for _, split in rows) else [*SPLITS]
     instances, lengths = [], []
     for corpus in corpora:
-        instances.append([corpus, "counted", *(_instances(rows, corpus, split) for split in SPLITS)])
+        instances.append([corpus, "counted", *(_instances(rows, corpus, split) for split in splits)])
         if published := PUBLISHED_INSTANCES.get(corpus):
-            instances.append(["", "published", *(_number(published[split]) for split in SPLITS)])
-        if (corpus, "test") in rows:
-            lengths.append([corpus, "counted", *_lengths(rows[corpus, "test"].entities_by_length)])
+            instances.append(["", "published", *(_number(published.get(split)) for split in splits)])
+        for split in ("test", "all"):
+            if (corpus, split) in rows:
+                lengths.append([corpus, "counted", *_lengths(rows[corpus, split].entities_by_length)])
         if (corpus, "test") in rows and corpus in PUBLISHED_LENGTHS:
             lengths.append(["", "published", *_lengths(PUBLISHED_LENGTHS[corpus])])
     others = [[corpus, split, *_others(found)] for (corpus, split), found in rows.items()]
     blocks = [
-        _block("Table I: sentences", ["corpus", "", *SPLITS], instances),
+        _block("Table I: sentences", ["corpus", "", *splits], instances),
         _block(
             "Table II: entities of test by length in words", ["corpus", "", "all", "1", "2", "3+"], lengths
         ),
@@ -152,7 +155,7 @@ def _instances(rows: Mapping[tuple[str, str], CorpusStatistics], corpus: str, sp
     if rebuilt := rows.get((corpus, f"rebuilt {split}")):
         return f"{_number(rebuilt.sentences)} (rebuilt)"
     found = rows.get((corpus, split))
-    return "-" if found is None else _number(found.sentences)
+    return _number(found.sentences if found else None)
 
 
 def _published_lengths(corpus: str, split: str) -> list[int] | None:
@@ -170,8 +173,8 @@ def _lengths(lengths: Sequence[int]) -> list[str]:
     return [_number(sum(lengths)), *map(_number, lengths)]
 
 
-def _number(count: int) -> str:
-    return f"{count:,}"
+def _number(count: int | None) -> str:
+    return "-" if count is None else f"{count:,}"
 
 
 def _block(title: str, header: list[str], lines: list[list[str]]) -> str:

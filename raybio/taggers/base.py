@@ -36,7 +36,9 @@ class Tagger(Protocol):
         ...
 
 
-def place_mentions(document: Document, sentences: Iterable[Sentence], tagged: Iterable[Tags]) -> list[Mention]:
+def place_mentions(
+    document: Document, sentences: Iterable[Sentence], tagged: Iterable[Tags]
+) -> list[Mention]:
     """Return the mentions that `tagged` says are in `document`, in order of position.
 
     A mention's score is that of its least certain word.

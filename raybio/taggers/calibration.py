@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 
 _FILE = "calibration.json"
+_SENTENCES = TypeAdapter(Annotated[list[list[str]], Field(min_length=1)])
 
 
 def write_calibration(folder: Path, sentences: Sequence[Sentence]) -> None:
@@ -22,7 +26,7 @@ def read_calibration(folder: Path) -> list[list[str]]:
     """Return the words of a model folder's calibration sentences.
 
     Raises:
-        ModelError: the folder has none.
+        ModelError: the folder has none, or they are not lists of words.
     """
     path = folder / _FILE
     if not path.is_file():
@@ -30,5 +34,10 @@ def read_calibration(folder: Path) -> list[list[str]]:
             f"{folder} has no {_FILE}, which int8 needs. Train the model with raybio, or write that "
             "file: a JSON list of some dozens of sentences, each a list of words"
         )
-    sentences: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))
-    return sentences
+    try:
+        return _SENTENCES.validate_json(path.read_bytes())
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise ModelError(
+            f"{path} is not a JSON list of sentences, each a list of words: {problem}"
+        ) from error

@@ -112,13 +112,13 @@ class EncoderTagger:
             ModelError: the folder holds no token classifier with IOB2 tags.
         """
         where = torch.device(pick_device(device))
-        model = AutoModelForTokenClassification.from_pretrained(folder, dtype=pick_dtype(precision, where))
+        model = load_classifier(folder, pick_dtype(precision, where))
         tags = tags_of(model.config, folder)
         card = card_of(folder, model.config, tags).but(
             max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision
         )
         budget = max_batch_tokens or default_budget(where)
-        return cls(folder, tags, card, torch_forward(model.to(where).eval()), budget)
+        return cls(folder, tags, card, torch_forward(model.to(where)), budget)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -139,7 +139,6 @@ class EncoderTagger:
         cut = [
             window
             for i, one in enumerate(encoded)
-            if one.ids
             for window in windows(one, i, size, self._card.window_overlap)
         ]
         logits = np.empty((int(firsts[-1]), len(self._tags)), dtype=np.float32)
@@ -187,7 +186,7 @@ class EncoderTagger:
 
 def word_votes(
     probabilities: NDArray[np.float32], starts: NDArray[np.int64], decision: WordDecision
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Gather (subwords, tags) probabilities into (words, tags) votes and scores.
 
     `starts` are the positions of each word's first subword. "first" reads that one alone;
@@ -202,14 +201,25 @@ def word_votes(
     if decision == "mean":
         return mean, mean
     best = probabilities.argmax(axis=1)
-    ballots = np.zeros_like(probabilities)
-    ballots[np.arange(len(best)), best] = 1
-    votes = np.add.reduceat(ballots, starts, axis=0)
-    # Subwords vote again in reverse order with a weight too small to overturn a majority:
-    # among equal counts the tag that was voted for first keeps the largest weight.
-    order = np.arange(len(best)) - np.repeat(starts, counts[:, 0].astype(int))
-    first_vote = np.maximum.reduceat(ballots / (order[:, None] + 2), starts, axis=0)
-    return votes + 0.5 * first_vote, mean
+    ballots = np.eye(probabilities.shape[1], dtype=np.int64)[best]
+    # A tie goes to the tag whose first ballot came first: worth more the earlier it came, and in
+    # all less than one ballot more. Whole numbers, so that no word is too long for the sum.
+    most = len(best)
+    earliest = np.maximum.reduceat(ballots * np.arange(most, 0, -1)[:, None], starts, axis=0)
+    return (most + 1) * np.add.reduceat(ballots, starts, axis=0) + earliest, mean
+
+
+def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """Return the Hugging Face token classifier in a model folder, ready for inference.
+
+    Raises:
+        ModelError: there is none.
+    """
+    try:
+        return AutoModelForTokenClassification.from_pretrained(folder, dtype=dtype).eval()
+    except (OSError, ValueError) as error:
+        problem = str(error).partition("\n")[0].rstrip(".")
+        raise ModelError(f"{folder} holds no token classifier: {problem}. Name a trained model") from error
 
 
 def torch_forward(model: Any) -> Forward:
@@ -272,7 +282,7 @@ def tags_of(config: Any, folder: Path) -> list[str]:
     """
     tags = [config.id2label[i] for i in range(config.num_labels)]
     labels = {label_of(tag) for tag in tags} - {""}
-    if not labels or set(tags) != set(tag_set(labels)):
+    if not labels or sorted(tags) != sorted(tag_set(labels)):
         raise ModelError(
             f"{folder} is not a token classifier with IOB2 tags: it gives {', '.join(tags[:6])}. "
             "Train one with `raybio train-encoder`, or mend id2label in its config.json"

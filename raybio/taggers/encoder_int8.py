@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from transformers import AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
-from raybio.alignment import SubwordEncoder
+from raybio.alignment import SubwordEncoder, windows
 from raybio.errors import ModelError
 from raybio.taggers.calibration import read_calibration
-from raybio.taggers.encoder import EncoderTagger, Forward, card_of, special_tokens, tags_of
+from raybio.taggers.encoder import EncoderTagger, Forward, card_of, load_classifier, special_tokens, tags_of
 
 _BATCH_TOKENS = 1024
 _QUANTIZED = "int8"
@@ -45,7 +44,7 @@ def load_int8(
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(quantized / "model.xml", "CPU", settings)
-    config = AutoModelForTokenClassification.from_pretrained(folder).config
+    config = AutoConfig.from_pretrained(folder)
     tags = tags_of(config, folder)
     card = card_of(folder, config, tags).but(**card_changes)
     return EncoderTagger(folder, tags, card, _forward(compiled), max_batch_tokens or _BATCH_TOKENS)
@@ -77,10 +76,10 @@ def _quantize_once(folder: Path) -> Path:
     with FileLock(str(folder / f"{_QUANTIZED}.lock")):
         if not target.is_dir():
             logger.warning("quantizing %s to int8 (once)", folder)
-            with tempfile.TemporaryDirectory(dir=folder) as draft:
-                _quantize(folder, Path(draft) / "model.xml")
-                shutil.copytree(draft, f"{target}.part", dirs_exist_ok=True)
-            Path(f"{target}.part").rename(target)
+            draft = folder / f"{_QUANTIZED}.part"
+            shutil.rmtree(draft, ignore_errors=True)  # of a process that died here
+            _quantize(folder, draft / "model.xml")
+            draft.rename(target)
     return target
 
 
@@ -88,8 +87,8 @@ def _quantize(folder: Path, path: Path) -> None:
     import nncf
     import openvino
 
-    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
     samples = _samples(folder)
+    model = load_classifier(folder)
     with torch.inference_mode():
         converted = openvino.convert_model(
             model, example_input={name: torch.from_numpy(value) for name, value in samples[0].items()}
@@ -104,10 +103,16 @@ def _quantize(folder: Path, path: Path) -> None:
 
 
 def _samples(folder: Path) -> list[dict[str, NDArray[np.int64]]]:
+    """Return the calibration sentences as the model will read them: one window each."""
+    sentences = read_calibration(folder)
+    config = AutoConfig.from_pretrained(folder)
+    card = card_of(folder, config, tags_of(config, folder))
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
     prefix, suffix = special_tokens(tokenizer)
+    size = card.max_tokens - len(prefix) - len(suffix)
     samples = []
-    for subwords in SubwordEncoder(tokenizer).encode(read_calibration(folder)):
-        ids = np.array([[*prefix, *subwords.ids[:500], *suffix]], dtype=np.int64)
-        samples.append({"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    for i, subwords in enumerate(SubwordEncoder(tokenizer).encode(sentences)):
+        for window in windows(subwords, i, size, card.window_overlap):
+            ids = np.array([[*prefix, *window.ids, *suffix]], dtype=np.int64)
+            samples.append({"input_ids": ids, "attention_mask": np.ones_like(ids)})
     return samples

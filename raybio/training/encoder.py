@@ -38,7 +38,7 @@ from raybio.taggers.calibration import write_calibration
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, special_tokens, torch_forward
 from raybio.training import encoder_steps as steps
 from raybio.training.metrics_log import MetricsLog
-from raybio.training.scoring import score_split
+from raybio.training.scoring import score_split, uses_gpu
 
 _SHUFFLE_BUFFER = 50_000
 _CALIBRATION_SENTENCES = 64
@@ -76,8 +76,9 @@ def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = 
         result = _fit(config, base, labels, run)
         best = _best(result, config.training.keep)
         _export(best[0], config, run)
-        run.say(f"kept epoch {best[1]['epoch']}; scoring it")
-        scores = _score(config, run)
+        run.say(f"kept epoch {best[1]['epoch']}")
+        splits = ["dev", "test"] if config.test else ["dev"]
+        scores = {split: score_split(config, run, split) for split in splits}
     run.write_json("scores.json", scores)
     return TrainedEncoder(run, int(best[1]["epoch"]), scores)
 
@@ -92,7 +93,7 @@ def _run_folder(config: TrainEncoderConfig) -> RunFolder:
 
 
 def _fit(config: TrainEncoderConfig, base: Path, labels: Sequence[str], run: RunFolder) -> Any:
-    use_gpu = _use_gpu(config.workers.accelerator)
+    use_gpu = uses_gpu(config.workers)
     scored = config.training.keep == "best"
     trainer = TorchTrainer(
         _train_worker,
@@ -112,13 +113,16 @@ def _fit(config: TrainEncoderConfig, base: Path, labels: Sequence[str], run: Run
             checkpoint_config=CheckpointConfig(
                 num_to_keep=1, checkpoint_score_attribute="dev_strict_f1" if scored else None
             ),
-            callbacks=[_LogEpochs(run, config)],
+            # ray.train hands RunConfig out under the type of the version before.
+            callbacks=[_LogEpochs(run, config)],  # type: ignore[list-item]
         ),
     )
     try:
         return trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise TrainingError(f"training stopped: {_cause(error)}. The logs are in {run.path / 'ray'}") from error
+        raise TrainingError(
+            f"training stopped: {_cause(error)}. The logs are in {run.path / 'ray'}"
+        ) from error
 
 
 def _cause(error: BaseException) -> str:
@@ -142,12 +146,6 @@ class _LogEpochs(ray.train.UserCallback):
         self._log.add(metrics[0])
 
 
-def _use_gpu(accelerator: str) -> bool:
-    if accelerator == "auto":
-        return bool(ray.cluster_resources().get("GPU", 0))
-    return accelerator == "gpu"
-
-
 def _best(result: Any, keep: str) -> tuple[Checkpoint, dict[str, Any]]:
     if keep == "last":
         return result.checkpoint, result.metrics
@@ -159,12 +157,6 @@ def _export(checkpoint: Checkpoint, config: TrainEncoderConfig, run: RunFolder) 
         shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
     stream = steps.shuffled(read_sentences(config.corpus, "train"), _SHUFFLE_BUFFER, config.seed)
     write_calibration(run.model, list(islice(stream, _CALIBRATION_SENTENCES)))
-
-
-def _score(config: TrainEncoderConfig, run: RunFolder) -> dict[str, Any]:
-    splits = ["dev", "test"] if config.test else ["dev"]
-    gpus = 1.0 if _use_gpu(config.workers.accelerator) else 0.0
-    return {split: score_split(config, run, split, gpus) for split in splits}
 
 
 # What follows runs in the workers.
@@ -190,7 +182,9 @@ def _train_worker(settings: dict[str, Any]) -> None:
 
     learner = _Learner(config, settings["base"], settings["labels"], settings["run"])
     progress = learner.resume()
-    while progress.epoch < training.epochs and not (training.patience and progress.worse >= training.patience):
+    while progress.epoch < training.epochs and not (
+        training.patience and progress.worse >= training.patience
+    ):
         progress.epoch += 1
         started = time.perf_counter()
         loss = learner.epoch(progress.epoch)
@@ -234,7 +228,9 @@ class _Learner:
             label2id=self.tag_ids,
             ignore_mismatched_sizes=True,
         )
-        self.max_tokens = min(training.max_tokens, getattr(model.config, "max_position_embeddings", None) or 512)
+        self.max_tokens = min(
+            training.max_tokens, getattr(model.config, "max_position_embeddings", None) or 512
+        )
         self.maker = steps.ExampleMaker(
             SubwordEncoder(self.tokenizer),
             special_tokens(self.tokenizer),

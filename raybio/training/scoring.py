@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from raybio.config import TrainEncoderConfig
+from raybio.config import TrainEncoderConfig, WorkersSection
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
@@ -16,11 +16,20 @@ from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers import load_tagger
 
 
-def score_split(config: TrainEncoderConfig, run: RunFolder, split: str, gpus: float) -> dict[str, Any]:
+def uses_gpu(workers: WorkersSection) -> bool:
+    """Say whether a job's workers get a GPU each: as configured, or where the cluster has any."""
+    if workers.accelerator == "auto":
+        return bool(ray.cluster_resources().get("GPU", 0))
+    return workers.accelerator == "gpu"
+
+
+def score_split(config: TrainEncoderConfig, run: RunFolder, split: str) -> dict[str, Any]:
     """Tag a split with the run's model; write the predictions and return both scorers' figures.
 
     The model is read back from the run folder, so that the figures are those of what was saved.
     """
+    run.say(f"scoring {split}")
+    gpus = 1.0 if uses_gpu(config.workers) else 0.0
     sentences = list(read_sentences(config.corpus, split))
     predicted = _tag(config, run.model, sentences, gpus)
     gold = [gold_tags(sentence) for sentence in sentences]

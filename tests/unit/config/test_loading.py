@@ -5,7 +5,7 @@ import pickle
 import pydantic
 import pytest
 
-from raybio.config import TagCorpusConfig, TrainEncoderConfig, load_config
+from raybio.config import TagCorpusConfig, TrainEncoderConfig, job_of, load_config, load_job
 from raybio.errors import ConfigError
 
 
@@ -259,3 +259,26 @@ class TestOverrides:
             "no such file; check the path",
             "override 'foo': not an override; write key=value, such as training.epochs=3",
         ]
+
+
+def test_one_job_is_demanded(tmp_path):
+    path = tmp_path / "tag.yaml"
+    path.write_text("job: tag-corpus\nmodel: m\ninput: [a]\noutput: o\n")
+    assert load_job(TagCorpusConfig, path, ["output=p"]).output == "p"
+    with pytest.raises(
+        ConfigError, match=r"line 1: job: this file configures tag-corpus; run `raybio tag-corpus`"
+    ):
+        load_job(TrainEncoderConfig, path)
+    path.write_text("job: tag-corpse\n")
+    with pytest.raises(ConfigError, match="found 'tag-corpse'; allowed: one of train-encoder"):
+        load_job(TrainEncoderConfig, path)
+
+
+def test_options_make_a_job():
+    options = {"model": "m", "input": ["a"], "output": "o", "taggers": {"count": 2}}
+    config = job_of(TagCorpusConfig, options, "the options")
+    assert (config.job, config.input, config.taggers.count) == ("tag-corpus", ("a",), 2)
+    with pytest.raises(
+        ConfigError, match=r"the options: 2 faults\n  - output: missing.*\n  - taggers\.count: found 0"
+    ):
+        job_of(TagCorpusConfig, {"model": "m", "input": ["a"], "taggers": {"count": 0}}, "the options")

@@ -122,7 +122,10 @@ def test_repair_mends_orphans_and_counts_them():
 
 def test_tags_as_written():
     stream = io.BytesIO(b"-DOCSTART-\tO\n\na x I-X\nb y weird\n\nc\tO\n")
-    assert list(read_tagged_sentences(stream, "a")) == [(3, ["a", "b"], ["I-X", "weird"]), (6, ["c"], ["O"])]
+    assert list(read_tagged_sentences(stream, "a")) == [
+        (3, ["a", "b"], ["I-X", "weird"], 1),
+        (6, ["c"], ["O"], 1),
+    ]
     with pytest.raises(FormatError, match="a, line 2: 'c' is not a word and a tag"):
         list(read_tagged_sentences(io.BytesIO(b"a O\nc\n"), "a"))
     with pytest.raises(FormatError, match="holds no sentence"):
@@ -191,8 +194,8 @@ def test_words_lie_where_their_starts_say(drawn):
     (sentence,) = found.sentences
     assert all(found.text[s : s + len(w)] == w for w, s in zip(sentence.words, sentence.starts, strict=True))
     assert all(b == a + len(w) + 1 for (a, b), w in zip(pairwise(sentence.starts), words, strict=False))
-    (_, _, tags), *_ = read_tagged_sentences(io.BytesIO(written(found).encode()), "a")
-    assert tags == tags_from_spans(gold, len(words))
+    first, *_ = read_tagged_sentences(io.BytesIO(written(found).encode()), "a")
+    assert first.tags == tags_from_spans(gold, len(words))
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import bioc as bioc_library
 import pytest
 from bioc import biocjson, biocxml
 from hypothesis import given
+from strategies import documents
 
 from raybio.corpora import bioc_json, bioc_xml, pubtator
 from raybio.corpora.standoff import in_order
 from raybio.entities import Document, Mention, Passage, Rejected, Relation
 from raybio.errors import FormatError, OffsetError
-from tests.strategies import documents
 
 FORMATS = pytest.mark.parametrize("bioc", [bioc_json, bioc_xml], ids=["json", "xml"])
 

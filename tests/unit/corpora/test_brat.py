@@ -5,12 +5,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from strategies import documents
 
 from raybio.corpora import brat, pubtator
 from raybio.corpora.standoff import in_order
 from raybio.entities import Document, Mention, Passage, Rejected, Relation
 from raybio.errors import FormatError, InputError, OffsetError
-from tests.strategies import documents
 
 TEXT = "β-Blockers 😀 cause heart\nand kidney failure."
 DOCUMENT = Document(

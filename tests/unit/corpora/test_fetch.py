@@ -274,7 +274,7 @@ def test_an_unknown_corpus_touches_nothing(tmp_path: Path, name: str) -> None:
 
 
 def test_reddit_impacts_is_on_request(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=r"not public: ask its authors.*Reddit-Impacts as train.tsv.*IOB2"):
+    with pytest.raises(UsageError, match=r"not public: ask its authors.*Reddit-Impacts as train.tsv.*IOB2"):
         fetch_corpus("reddit-impacts", tmp_path)
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 import bconv
 import pytest
 from hypothesis import given
+from strategies import documents
 
 from raybio.corpora import pubtator
 from raybio.entities import Document, Mention, Passage, Rejected, Relation
 from raybio.errors import FormatError, OffsetError
-from tests.strategies import documents
 
 TWO = """\
 1|t|β-Blockers 😀 in rats.

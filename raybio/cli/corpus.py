@@ -1,0 +1,239 @@
+"""The commands `corpus stats`, `convert`, `fetch` and `sample`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybio.cli.command_line import Commands, add_command, add_group, add_json, whole_number
+from raybio.cli.terminal import DownloadProgress, say, show, show_figures
+from raybio.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from raybio.corpora.download import FetchedFile
+    from raybio.corpora.statistics import CorpusStatistics
+    from raybio.entities import Document, Rejected
+
+    Rows = dict[tuple[str, str], CorpusStatistics]
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare the commands of this file."""
+    group = add_group(commands, "corpus", "Count, convert, download or make corpora")
+    _add_stats(add_command(group, "stats", _stats))
+    _add_convert(add_command(group, "convert", _convert))
+    _add_fetch(add_command(group, "fetch", _fetch))
+    sample = add_command(group, "sample", _sample)
+    sample.add_argument("folder", metavar="FOLDER", help="where the files go")
+    sample.add_argument(
+        "--citations",
+        type=whole_number,
+        default=400,
+        metavar="N",
+        help="citations of the dump; default: %(default)s",
+    )
+
+
+def _add_stats(stats: ArgumentParser) -> None:
+    stats.add_argument("corpora", nargs="+", metavar="NAME|PATH", help="corpus of the study, or a file")
+    stats.add_argument("--data", metavar="DIR", help="folder of the named corpora; default: $RAYBIO_DATA")
+    stats.add_argument(
+        "--protocol",
+        choices=("corrected", "study"),
+        default="corrected",
+        help="how ChemProt's labels are read: as they are meant, or as the study's code read them",
+    )
+    stats.add_argument("--format", metavar="F", help="format of the files, where their names do not tell")
+    add_json(stats)
+
+
+def _add_convert(convert: ArgumentParser) -> None:
+    convert.add_argument("input", metavar="INPUT", help="file, folder or URL to read")
+    convert.add_argument("output", metavar="OUTPUT", help="file, folder or URL to write")
+    convert.add_argument("--from", dest="source_format", metavar="F", help="format of INPUT")
+    convert.add_argument("--to", dest="target_format", metavar="F", help="format of OUTPUT")
+    convert.add_argument(
+        "--rejected",
+        metavar="FILE",
+        help="write records that cannot be read there, as JSON lines; without it the first one is an error",
+    )
+
+
+def _add_fetch(fetch: ArgumentParser) -> None:
+    fetch.add_argument("name", metavar="NAME", help="corpus of the study, or pubmed")
+    fetch.add_argument("--data", metavar="DIR", help="where a corpus goes; default: $RAYBIO_DATA, or data")
+    fetch.add_argument("--files", metavar="N-N", help="pubmed: the numbers of the files, such as 1-3,7")
+    fetch.add_argument("--kind", choices=("baseline", "updates"), help="pubmed: default: baseline")
+    fetch.add_argument("--year", type=whole_number, metavar="YY", help="pubmed: two digits; default: 26")
+    fetch.add_argument("--to", metavar="DIR", help="pubmed: default: pubmed/ and the server's folder name")
+
+
+def _stats(options: Namespace) -> None:
+    """Count sentences and entities, beside the figures that the study published."""
+    from raybio.corpora.names import CORPORA
+    from raybio.corpora.statistics import statistics_json, statistics_table
+
+    known = {name.lower(): name for name in CORPORA}
+    rows: Rows = {}
+    for word in options.corpora:
+        if word.lower() in known:
+            rows |= _count_named(known[word.lower()], options.data, options.protocol)
+        else:
+            rows |= _count_file(word, options.format, options.protocol)
+    show_figures(statistics_table(rows), statistics_json(rows), options.json)
+
+
+def _count_named(name: str, data: str | None, protocol: str) -> Rows:
+    """Count every split of a named corpus that is there.
+
+    Raises:
+        InputError: none is.
+    """
+    from raybio.corpora.names import corpus_named, read_split, split_label
+    from raybio.corpora.sentences import split_document
+    from raybio.corpora.statistics import corpus_statistics
+
+    rows: Rows = {}
+    missing = []
+    for split in corpus_named(name).splits:
+        try:
+            label = split_label(name, split, data)
+        except InputError as error:
+            missing.append(error)
+            continue
+        say(f"reading {name}, {label}")
+        rows[name, label] = corpus_statistics(read_split(name, split, data, protocol), split_document)
+    if not rows:
+        raise missing[0]
+    for reason in missing:
+        say(str(reason))
+    return rows
+
+
+def _count_file(path: str, format_name: str | None, protocol: str) -> Rows:
+    from raybio.corpora import format_named, format_of
+    from raybio.corpora.names import CORPORA
+    from raybio.corpora.opening import is_url
+    from raybio.corpora.sentences import split_document
+    from raybio.corpora.statistics import corpus_statistics
+
+    if not is_url(path) and not Path(path).exists():
+        near = difflib.get_close_matches(path, CORPORA, n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(f"{path} is neither a file here nor a corpus. {hint}Corpora: {', '.join(CORPORA)}")
+    entry = format_named(format_name or format_of(path))
+    say(f"reading {path} as {entry.name}")
+    records = entry.read_path(path, **({"protocol": protocol} if entry.name == "chemprot" else {}))
+    named = re.search(r"(?<![a-z])(train|dev|test)(?:el)?(?![a-z])", Path(path).name.lower())
+    split = named[1] if named else "all"
+    return {(path, split): corpus_statistics(records, split_document)}
+
+
+def _convert(options: Namespace) -> None:
+    """Write a corpus in another format; formats are told by the names of the files.
+
+    Formats: iob2 (.tsv .iob2 .bio .conll), pubtator (.pubtator), bioc-xml (.bioc.xml),
+    bioc-json (.bioc.json), jsonl (.jsonl), parquet (.parquet), brat (a folder); to read only:
+    pubmed (.xml), chemprot (.json), text (.txt). Any may end in .gz.
+    """
+    from raybio.corpora import format_named, format_of, read_corpus, write_corpus
+
+    target = format_named(options.target_format or format_of(options.output)).name
+    counts: Counter[str] = Counter()
+    with _kept(options.rejected, counts) as on_rejected:
+        documents = read_corpus(
+            options.input,
+            options.source_format,
+            on_rejected=on_rejected,
+            on_deletion=lambda _: counts.update([_LEFT_OUT]),
+        )
+        if target == "iob2":
+            documents = _with_sentences(documents, counts)
+        write_corpus(_counted(documents, counts), options.output, target)
+    say(f"documents written to {options.output} as {target}: {counts.pop('documents', 0):,}")
+    for fate, count in counts.items():
+        say(f"{fate}: {count:,}")
+
+
+_REJECTED = "records rejected"
+_LEFT_OUT = "deletion notices left out"
+_MISALIGNED = "mentions that fit no words of one sentence exactly, or overlap a longer one"
+
+
+@contextmanager
+def _kept(path: str | None, counts: Counter[str]) -> Iterator[Callable[[Rejected], None] | None]:
+    """Open `path` for rejected records; give what writes one there and counts it."""
+    from raybio.corpora.opening import write_bytes
+
+    if path is None:
+        yield None
+        return
+    with write_bytes(path) as stream:
+
+        def keep(record: Rejected) -> None:
+            counts[_REJECTED] += 1
+            stream.write(json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n")
+
+        yield keep
+
+
+def _with_sentences(documents: Iterable[Document], counts: Counter[str]) -> Iterator[Document]:
+    """Yield `documents` cut into sentences and words, as columns of words need them."""
+    from raybio.corpora.sentences import split_document
+
+    for document in documents:
+        sentences = split_document(document, on_misaligned=lambda _: counts.update([_MISALIGNED]))
+        yield replace(document, sentences=sentences)
+
+
+def _counted(documents: Iterable[Document], counts: Counter[str]) -> Iterator[Document]:
+    for document in documents:
+        counts["documents"] += 1
+        yield document
+
+
+def _fetch(options: Namespace) -> None:
+    """Download a public corpus or PubMed files, and check what came."""
+    is_pubmed = options.name.lower() == "pubmed"
+    for option in ("data",) if is_pubmed else ("files", "kind", "year", "to"):
+        if getattr(options, option) is not None:
+            raise UsageError(f"--{option} does not go with {options.name}")
+    files = _fetch_pubmed(options) if is_pubmed else _fetch_corpus(options)
+    for file in files:
+        say(f"{file.path.name}: {'downloaded' if file.fresh else 'was here already'}, checksum right")
+    show("".join(f"{file.path}\n" for file in files))
+
+
+def _fetch_corpus(options: Namespace) -> list[FetchedFile]:
+    from raybio.corpora.fetch import fetch_corpus
+
+    data = options.data or os.environ.get("RAYBIO_DATA") or "data"
+    return fetch_corpus(options.name, data, progress=DownloadProgress())
+
+
+def _fetch_pubmed(options: Namespace) -> list[FetchedFile]:
+    from raybio.corpora.fetch import PUBMED_FOLDERS, fetch_pubmed
+
+    if options.files is None:
+        raise UsageError("name the PubMed files to download, such as --files 1-3")
+    kind = options.kind or "baseline"
+    folder = options.to or f"pubmed/{PUBMED_FOLDERS[kind]}"
+    year = 26 if options.year is None else options.year
+    return fetch_pubmed(options.files, folder, kind=kind, year=year, progress=DownloadProgress())
+
+
+def _sample(options: Namespace) -> None:
+    """Write the small sample corpus: IOB2 splits, and a PubMed dump with its gold mentions."""
+    from raybio.corpora.sample import generate_sample
+
+    files = generate_sample(options.folder, citations=options.citations)
+    show("".join(f"{path}\n" for path in asdict(files).values()))

@@ -1,0 +1,115 @@
+"""The commands `evaluate` and `report`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybio.cli.command_line import Commands, add_command, add_json, whole_number
+from raybio.cli.terminal import show, show_figures
+from raybio.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from raybio.corpora.bio_tsv import TaggedSentence
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare the commands of this file."""
+    evaluate = add_command(commands, "evaluate", _evaluate)
+    evaluate.add_argument("gold", metavar="GOLD", help="IOB2 file: a word and its tag on each line")
+    evaluate.add_argument("predicted", metavar="PRED", help="IOB2 file of the same words")
+    evaluate.add_argument(
+        "--bootstrap",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="draws for 95 %% intervals, over documents where the gold file has -DOCSTART- lines",
+    )
+    evaluate.add_argument(
+        "--disagreements", action="store_true", help="list where the two scorers differ, and why"
+    )
+    add_json(evaluate)
+    report = add_command(commands, "report", _report)
+    report.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    report.add_argument(
+        "--output", metavar="FILE", help="default: report.html in the run folder, or here for several"
+    )
+
+
+def _evaluate(options: Namespace) -> None:
+    """Score predicted tags against gold ones, with the study's scorer and the corrected one."""
+    if options.disagreements and options.json == "-":
+        raise UsageError(
+            "--disagreements prints text, which --json - leaves out: name a file for one of them"
+        )
+    gold, predicted = _read(options.gold), _read(options.predicted)
+    _check_same_words(options.gold, gold, options.predicted, predicted)
+
+    from raybio.evaluation import evaluate
+    from raybio.evaluation.disagreements import find_disagreements
+    from raybio.evaluation.tables import render_disagreements, render_evaluation
+    from raybio.iob2 import spans_from_tags
+
+    gold_tags, predicted_tags = [s.tags for s in gold], [s.tags for s in predicted]
+    documents = [str(sentence.document or "") for sentence in gold]
+    figures = evaluate(gold_tags, predicted_tags, documents, options.bootstrap).to_dict()
+    table = render_evaluation(figures)
+    if options.disagreements:
+        spans = ([spans_from_tags(tags) for tags in side] for side in (gold_tags, predicted_tags))
+        table += "\n" + render_disagreements(find_disagreements(*spans))
+    show_figures(table, figures, options.json)
+
+
+def _report(options: Namespace) -> None:
+    """Write one HTML page about one run folder or several."""
+    from raybio.reports.html import write_report
+
+    runs = [Path(run) for run in options.runs]
+    beside = runs[0] if len(runs) == 1 else Path()
+    show(f"{write_report(runs, Path(options.output or beside / 'report.html'))}\n")
+
+
+def _read(path: str) -> list[TaggedSentence]:
+    from raybio.corpora.bio_tsv import read_tagged_sentences
+    from raybio.corpora.opening import open_bytes
+
+    with open_bytes(path) as stream:
+        return list(read_tagged_sentences(stream, path))
+
+
+def _check_same_words(
+    gold_path: str, gold: list[TaggedSentence], predicted_path: str, predicted: list[TaggedSentence]
+) -> None:
+    """Refuse a prediction that is not about the gold file's words.
+
+    Raises:
+        InputError: names the first sentence (from 1) and line where they part.
+    """
+    for number, (ours, theirs) in enumerate(zip_longest(gold, predicted), start=1):
+        if ours is None or theirs is None:
+            where, place = (gold_path, ours.first_line) if ours else (predicted_path, theirs.first_line)
+            problem = (
+                f"sentence {number} is in this file only ({len(gold):,} gold, {len(predicted):,} predicted)"
+            )
+            raise InputError(where, f"line {place}", problem, _REMEDY)
+        if ours.words != theirs.words:
+            raise _other_words(number, gold_path, ours, predicted_path, theirs)
+
+
+_REMEDY = "Predict every gold sentence once, word by word, in the same order"
+
+
+def _other_words(
+    number: int, gold_path: str, gold: TaggedSentence, predicted_path: str, predicted: TaggedSentence
+) -> InputError:
+    pairs = zip_longest(gold.words, predicted.words)
+    at, (word, found) = next((at, pair) for at, pair in enumerate(pairs) if pair[0] != pair[1])
+    there = f"{gold_path}, line {gold.first_line + at}"
+    problem = f"sentence {number} has {_shown(found)} where {there}, has {_shown(word)}"
+    return InputError(predicted_path, f"line {predicted.first_line + at}", problem, _REMEDY)
+
+
+def _shown(word: str | None) -> str:
+    return "no more words" if word is None else repr(word)

@@ -1,0 +1,70 @@
+"""What a command says: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_DOWNLOAD_SECONDS = 2.0
+
+
+class ReaderGoneError(Exception):
+    """Nobody reads stdout any more."""
+
+
+def say(line: str) -> None:
+    """Print a line of progress, or a complaint, to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print a result to stdout; `text` ends its own lines.
+
+    Raises:
+        ReaderGoneError: stdout is a pipe that its reader has closed.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more when it exits, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGoneError from None
+
+
+def show_figures(table: str, figures: Mapping[str, Any], json_file: str | None) -> None:
+    """Print `table`, and write `figures` to `json_file` where one is named; "-" prints them instead.
+
+    Raises:
+        OSError: `json_file` cannot be written.
+    """
+    text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if json_file == "-":
+        show(text)
+        return
+    if json_file is not None:
+        Path(json_file).write_text(text, encoding="utf-8")
+    show(table)
+
+
+class DownloadProgress:
+    """Says how far a download is, every few seconds and when it is complete."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def __call__(self, name: str, have: int, size: int | None) -> None:
+        """Take note of `have` of `size` bytes of file `name`; an unknown size is None."""
+        now = time.monotonic()
+        if have == size or now - self._said > _DOWNLOAD_SECONDS:
+            self._said = now
+            say(f"{name}: {_megabytes(have)}" + (f" of {_megabytes(size)}" if size else ""))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

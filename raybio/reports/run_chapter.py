@@ -1,0 +1,189 @@
+"""A run -> its chapter: how good the model is, where it fails, how it learned, how to run it again."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from raybio.reports import tables
+from raybio.reports.blocks import Block, Chapter, Curve, Curves, Examples, Figure, Headline, Section, Verbatim
+from raybio.reports.comparison import beside_study
+from raybio.reports.mistakes import (
+    Judged,
+    Outcome,
+    choose_examples,
+    example,
+    frequent_texts,
+    judge_sentences,
+)
+from raybio.reports.sources import Run, TaggedSentence
+
+_EXAMPLES = 4
+_FREQUENT = 8
+_EXPLAINED = {
+    Outcome.MISSED: "No predicted entity was paired with the gold one.",
+    Outcome.SPURIOUS: "Gold has no entity there, or another prediction was paired with it already.",
+    Outcome.BOUNDARY: "The label is right; the words are too few, too many or shifted.",
+    Outcome.LABEL: "The words are right; the label is not.",
+    Outcome.BOTH: "The words overlap, and the label is another.",
+}
+
+
+def run_chapter(run: Run, alone: bool) -> Chapter:
+    """Say all about one run; `alone`, with the study's figures for its corpus."""
+    sections = (
+        Section("How good it is", tuple(_scores(run))),
+        *(beside_study([run]) if alone else ()),
+        Section("By length and by label", tuple(_groups(run))),
+        Section("Where it fails", tuple(_failures(run))),
+        Section("How it learned", tuple(_learning(run))),
+        Section("How to run it again", _recipe(run)),
+    )
+    return Chapter(run.name, tuple(_facts(run)), tuple(section for section in sections if section.blocks))
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    yield "Model", str(run.config.get("model", "not told"))
+    corpus = run.corpus_name
+    if run.corpus.get("protocol") == "study":
+        corpus += ", read by the study's protocol"
+    if run.corpus.get("limit"):
+        corpus += f", only the first {run.corpus['limit']:,} documents of each split"
+    yield "Corpus", corpus
+    started = str(run.environment.get("started", "not told"))
+    yield "Started", started.replace("T", " ").replace("+00:00", " UTC")
+    yield "Commit", str(run.environment.get("commit") or "not told")
+    if "seed" in run.config:
+        yield "Seed", str(run.config["seed"])
+
+
+def _scores(run: Run) -> Iterator[Block]:
+    if run.split is None:
+        yield "This run has no scores: its folder has no scores.json. It still runs, or it stopped early."
+        return
+    if run.split != "test":
+        yield (
+            f"This run was not scored on a test split. The figures are those of {run.split}, which may have "
+            "chosen the epoch, and so flatter the model."
+        )
+    if run.corpus.get("limit"):
+        yield (
+            f"A smoke run: it read only the first {run.corpus['limit']:,} documents of each split. "
+            "Its figures say that the job works, not how good the model can be."
+        )
+    yield _headline(run.scores[run.split], run.split)
+    yield tables.score_table(run.scores, run.split)
+
+
+def _headline(scores: Mapping[str, Any], split: str) -> Headline:
+    corrected, paper = scores["corrected"], scores["paper"]["overall"]["strict"]
+    strict, intervals = corrected["overall"]["strict"], corrected["intervals"]
+    drawn = "no interval was drawn"
+    if intervals:
+        drawn = (
+            f"{intervals['confidence']:.0%} interval {tables.interval(intervals, 'f1')} "
+            f"({intervals['units']:,} {intervals['unit']}s)"
+        )
+    return Headline(
+        (
+            Figure(f"Strict F1 on {split}, corrected scorer", tables.percent(strict["f1"]), drawn),
+            Figure("Strict F1, paper scorer", tables.percent(paper["f1"]), "the study's way of counting"),
+            Figure(
+                "Precision", tables.percent(strict["precision"]), f"{strict['actual']:,} predicted entities"
+            ),
+            Figure("Recall", tables.percent(strict["recall"]), f"{strict['possible']:,} gold entities"),
+            Figure("Scored", f"{scores['sentences']:,}", f"sentences, {scores['words']:,} words"),
+        )
+    )
+
+
+def _groups(run: Run) -> Iterator[Block]:
+    if run.split is None:
+        return
+    scores = run.scores[run.split]
+    yield tables.length_table(scores)
+    if scores["corrected"]["by_label"]:
+        yield tables.label_table(scores)
+
+
+def _failures(run: Run) -> Iterator[Block]:
+    split = run.split or "test"
+    sentences = run.predictions.get(split)
+    if not sentences:
+        yield f"There are no examples: predictions/{split}.tsv is not in the run folder, or it is empty."
+        return
+    judged = judge_sentences(sentences)
+    yield f"From the predictions on {split}, paired as the corrected scorer pairs them."
+    yield tables.outcome_table(judged)
+    for outcome, explanation in _EXPLAINED.items():
+        shown = choose_examples(judged, outcome, _EXAMPLES)
+        if shown:
+            items = tuple(example(sentences, judged, each) for each in shown)
+            yield Examples(outcome.value.capitalize(), explanation, items)
+    yield from _frequent(sentences, judged)
+    yield from _repairs(run, split)
+
+
+def _frequent(sentences: Sequence[TaggedSentence], judged: Sequence[Judged]) -> Iterator[Block]:
+    for outcome in (Outcome.MISSED, Outcome.SPURIOUS):
+        rows = frequent_texts(sentences, judged, outcome, _FREQUENT)
+        if rows:
+            yield tables.frequent_table(f"Most often {outcome.value}", rows)
+
+
+def _repairs(run: Run, split: str) -> Iterator[Block]:
+    scores = run.scores.get(split)
+    if scores:
+        repairs = scores["repairs"]
+        yield (
+            f"The two scorers disagree in {scores['disagreements']:,} places. Orphan I- tags read as the "
+            f"start of an entity: {repairs['gold']:,} in gold, {repairs['predicted']:,} in the prediction."
+        )
+
+
+def _learning(run: Run) -> Iterator[Block]:
+    if not run.metrics:
+        yield "There is no learning curve: metrics.jsonl is not in the run folder, or it is empty."
+        return
+    kept = run.kept_epoch
+    curves = (
+        _curve(run, "train_loss", "Loss in training", 1.0, None),
+        _curve(run, "dev_strict_f1", "Strict F1 on dev, percent", 100.0, kept),
+    )
+    drawn = tuple(curve for curve in curves if curve.values)
+    told = f"; the model of epoch {kept} was kept" if kept else ""
+    if drawn:
+        yield Curves(f"By epoch{told}", drawn)
+    seconds = [(row.get("train_seconds", 0.0), row.get("dev_seconds", 0.0)) for row in run.metrics]
+    training, scoring = (sum(column) for column in zip(*seconds, strict=True))
+    epochs = "1 epoch" if len(run.metrics) == 1 else f"{len(run.metrics)} epochs"
+    yield f"{epochs}: {training:,.1f} s of training and {scoring:,.1f} s of scoring on dev, as measured."
+
+
+def _curve(run: Run, key: str, name: str, scale: float, kept: int | None) -> Curve:
+    points = [(int(row["epoch"]), scale * float(row[key])) for row in run.metrics if row.get(key) is not None]
+    finite = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+    return Curve(name, tuple(epoch for epoch, _ in finite), tuple(value for _, value in finite), kept)
+
+
+def _recipe(run: Run) -> tuple[Block, ...]:
+    environment = "\n".join(f"{name}: {value}" for name, value in _flat_environment(run.environment))
+    return (
+        Verbatim("Environment", environment or "environment.json is not in the run folder."),
+        Verbatim("Resolved configuration (config.yaml)", without_credentials(run.config_text)),
+    )
+
+
+def without_credentials(text: str) -> str:
+    """Return `text` with "..." for user and password in its URLs: reports are passed on."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "...@", text)
+
+
+def _flat_environment(environment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in environment.items():
+        if isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield name, value

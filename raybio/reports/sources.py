@@ -1,0 +1,214 @@
+"""Reading what a report is about: run folders and tagged outputs.
+
+What is not there is None or empty, since a run may have stopped early or have no test split;
+what is there and cannot be read is a FormatError.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from raybio.corpora import read_corpus
+from raybio.entities import Document, Rejected
+from raybio.errors import FormatError, UsageError
+from raybio.run_folder import RunFolder
+
+SHOWN_DOCUMENTS = 3
+SHOWN_REJECTED = 5
+_REMEDY = "Mend or remove the file, then report again"
+
+
+class TaggedSentence(NamedTuple):
+    """A scored sentence: as many gold and predicted tags as words."""
+
+    words: tuple[str, ...]
+    gold: tuple[str, ...]
+    predicted: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds; see `run_folder` for the files.
+
+    `scores` and `predictions` are keyed by split; `scores` is empty when the run wrote none.
+    `metrics` has one row an epoch, the last where an epoch was done again.
+    """
+
+    path: Path
+    config_text: str
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    metrics: tuple[Mapping[str, Any], ...]
+    scores: Mapping[str, Mapping[str, Any]]
+    predictions: Mapping[str, tuple[TaggedSentence, ...]]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def corpus(self) -> Mapping[str, Any]:
+        """The configuration's corpus section, empty where it has none."""
+        section = self.config.get("corpus")
+        return section if isinstance(section, dict) else {}
+
+    @property
+    def model_name(self) -> str:
+        """The model as the configuration names it, a folder by its last part."""
+        name = str(self.config.get("model", "a model")).removeprefix("bundled:").rstrip("/")
+        return name.rsplit("/", 1)[-1]
+
+    @property
+    def corpus_name(self) -> str:
+        """The corpus by its name, or by the name of its training file."""
+        name = self.corpus.get("name") or self.corpus.get("train")
+        return str(name).rsplit("/", 1)[-1] if name else "an unnamed corpus"
+
+    @property
+    def split(self) -> str | None:
+        """The split whose scores speak for the run: test, else another that was scored."""
+        return "test" if "test" in self.scores else next(iter(self.scores), None)
+
+    @property
+    def kept_epoch(self) -> int | None:
+        """The epoch whose model was kept, where the configuration tells; the first of equals."""
+        rows = [row for row in self.metrics if "dev_strict_f1" in row]
+        keep = (self.config.get("training") or {}).get("keep")
+        if not rows or keep not in ("best", "last"):
+            return None
+        chosen = max(rows, key=lambda row: row["dev_strict_f1"]) if keep == "best" else rows[-1]
+        return int(chosen["epoch"])
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """What a tagged output holds: how it was made, how it went, and some of its documents.
+
+    `summary` is None while no run over the output has ended. `documents` are a few with mentions,
+    from outputs that keep the text (jsonl, pubtator); `rejected` are the first few of its rejected
+    records.
+    """
+
+    path: Path
+    making: Mapping[str, Any]
+    summary: Mapping[str, Any] | None
+    documents: tuple[Document, ...]
+    rejected: tuple[Mapping[str, Any], ...]
+
+    @property
+    def labels(self) -> set[str]:
+        """The labels of the documents' mentions."""
+        return {mention.label for document in self.documents for mention in document.mentions or ()}
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        UsageError: there is none at `path`.
+        FormatError: one of its files cannot be read.
+    """
+    folder = RunFolder.existing(path)
+    config_text = (folder.path / "config.yaml").read_text(encoding="utf-8")
+    try:
+        config = yaml.safe_load(config_text)
+    except yaml.YAMLError as error:
+        raise FormatError(f"{path}/config.yaml", "", f"not YAML: {error}", _REMEDY) from error
+    if not isinstance(config, dict):
+        raise FormatError(f"{path}/config.yaml", "", "it holds no options", _REMEDY)
+    return Run(
+        path=folder.path,
+        config_text=config_text,
+        config=config,
+        environment=_json(folder.path / "environment.json") or {},
+        metrics=_metrics(folder.path / "metrics.jsonl"),
+        scores=_json(folder.path / "scores.json") or {},
+        predictions={
+            file.stem: tuple(_tagged_sentences(file))
+            for file in sorted((folder.path / "predictions").glob("*.tsv"))
+        },
+    )
+
+
+def read_tagging(path: Path) -> Tagging:
+    """Read a tagged output (a local folder).
+
+    Raises:
+        UsageError: there is none at `path`.
+        FormatError: one of its files cannot be read.
+    """
+    making = _json(path / "raybio.json")
+    if making is None:
+        raise UsageError(f"{path} is not a tagged output: it has no raybio.json")
+    rejected = islice(_json_lines(path / "rejected.jsonl"), SHOWN_REJECTED)
+    documents = tuple(islice(_documents(path), SHOWN_DOCUMENTS))
+    return Tagging(path.absolute(), making, _json(path / "summary.json"), documents, tuple(rejected))
+
+
+def _metrics(path: Path) -> tuple[Mapping[str, Any], ...]:
+    by_epoch = {row["epoch"]: row for row in _json_lines(path) if "epoch" in row}
+    return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
+
+
+def _tagged_sentences(path: Path) -> Iterator[TaggedSentence]:
+    """Yield the sentences of a file that `RunFolder.write_predictions` wrote."""
+    rows: list[list[str]] = []
+    for number, line in enumerate([*_lines(path), ""], start=1):
+        cells = line.split("\t")
+        if len(cells) == 3:
+            rows.append(cells)
+        elif line:
+            problem = f"{len(cells)} columns in place of word, gold tag and predicted tag"
+            raise FormatError(str(path), f"line {number}", problem, _REMEDY)
+        elif rows:
+            yield TaggedSentence(*(tuple(column) for column in zip(*rows, strict=True)))
+            rows = []
+
+
+def _documents(path: Path) -> Iterator[Document]:
+    """Yield the first document with mentions of each shard that keeps the text."""
+    for name in ("jsonl", "pubtator"):
+        shards = sorted((path / name).glob("*"))
+        for shard in shards:
+            with_mentions = (d for d in read_corpus(str(shard), name, _pass_over) if d.mentions and d.text)
+            yield from islice(with_mentions, 1)
+        if shards:
+            return
+
+
+def _pass_over(record: Rejected) -> None:
+    """Take a record that cannot be shown as an example; others will do."""
+
+
+def _lines(path: Path) -> list[str]:
+    # Not str.splitlines: words may hold U+2028 and its kind.
+    return path.read_text(encoding="utf-8").split("\n")
+
+
+def _json(path: Path) -> Any:
+    """Return what a JSON file holds, or None where there is no file."""
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FormatError(str(path), "", f"not JSON: {error}", _REMEDY) from error
+
+
+def _json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise FormatError(str(path), f"line {number}", f"not JSON: {error}", _REMEDY) from error

@@ -1,0 +1,147 @@
+"""Encoder fine-tuning on Ray Train, with the real pretrained model."""
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from samples import training_config
+
+from raybio.config import TrainEncoderConfig, TrainingSection, WorkersSection, load_config, resolved
+from raybio.corpora.bio_tsv import read_tagged_sentences
+from raybio.corpora.sample import SampleFiles
+from raybio.entities import Sentence
+from raybio.errors import TrainingError, UsageError
+from raybio.evaluation import evaluate
+from raybio.run_folder import RunFolder
+from raybio.taggers import load_tagger
+from raybio.training.encoder import TrainedEncoder, train_encoder
+from raybio.training.sweep import train_sweep
+
+
+def strict_f1(scores: dict) -> float:
+    return scores["corrected"]["overall"]["strict"]["f1"]
+
+
+def test_the_model_learns_and_the_run_folder_tells_all(trained: TrainedEncoder) -> None:
+    run = trained.run
+    epochs = run.metrics()
+    assert [row["epoch"] for row in epochs] == [1, 2]
+    assert epochs[1]["train_loss"] < epochs[0]["train_loss"]
+    assert strict_f1(trained.scores["test"]) > 0.3
+    assert strict_f1(trained.scores["dev"]) == pytest.approx(max(row["dev_strict_f1"] for row in epochs))
+    assert run.read_json("scores.json") == json.loads(json.dumps(trained.scores))
+    assert set(run.read_json("environment.json")["packages"]) >= {"raybio", "ray", "torch", "transformers"}
+    assert isinstance(load_config(run.path / "config.yaml"), TrainEncoderConfig)
+    assert list((run.path / "tensorboard").iterdir())
+    assert "epoch 2" in (run.path / "log.txt").read_text()
+
+
+def test_the_stored_predictions_give_the_stored_scores(trained: TrainedEncoder) -> None:
+    sentences = [
+        [line.split("\t") for line in block.splitlines()]
+        for block in (trained.run.path / "predictions/test.tsv").read_text().strip("\n").split("\n\n")
+    ]
+    gold = [[row[1] for row in sentence] for sentence in sentences]
+    predicted = [[row[2] for row in sentence] for sentence in sentences]
+    assert evaluate(gold, predicted).strict_f1 == pytest.approx(strict_f1(trained.scores["test"]))
+
+
+def test_any_hugging_face_pipeline_loads_the_model(trained: TrainedEncoder) -> None:
+    from transformers import pipeline
+
+    tagger = pipeline("token-classification", model=str(trained.run.model), device="cpu")
+    assert {token["entity"][:2] for token in tagger("Aspirin reduced arthritis in mice.")} <= {"B-", "I-"}
+    card = json.loads((trained.run.model / "raybio.json").read_text())
+    assert card["kind"] == "encoder" and card["base_model"] == "bundled:minilm"
+
+
+def test_two_workers_learn_what_one_does(
+    trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
+) -> None:
+    workers = WorkersSection(count=2, accelerator="cpu")
+    two = train_encoder(training_config(sample, tmp_path, "two", workers=workers, test=False))
+    one = trained.run.metrics()
+    # The arithmetic is the same but for drop-out, which each worker draws for itself.
+    for a, b in zip(one, two.run.metrics(), strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=0.15)
+    assert "test" not in two.scores
+
+
+def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_path: Path) -> None:
+    training = TrainingSection(epochs=3, learning_rate=3e-4, patience=0)
+    config = training_config(sample, tmp_path, "killed", training=training, test=False)
+    log = tmp_path / "killed" / "log.txt"
+    killed: list[int] = []
+
+    def kill_after_first_epoch() -> None:
+        until = time.monotonic() + 240
+        while time.monotonic() < until:
+            if log.exists() and "epoch 1: loss" in log.read_text():
+                worker = next(
+                    process
+                    for process in psutil.process_iter(["cmdline"])
+                    if "ray::RayTrainWorker" in " ".join(process.info["cmdline"] or [])
+                )
+                # The report that follows the line must reach the controller first.
+                time.sleep(2)
+                worker.send_signal(signal.SIGKILL)
+                killed.append(worker.pid)
+                return
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill_after_first_epoch)
+    killer.start()
+    result = train_encoder(config)
+    killer.join()
+    assert killed
+    assert "resumed after epoch" in log.read_text()
+    assert [row["epoch"] for row in result.run.metrics()] == [1, 2, 3]
+
+
+def test_a_run_is_resumed_only_when_asked(sample: SampleFiles, tmp_path: Path) -> None:
+    short = TrainingSection(epochs=1, learning_rate=3e-4)
+    train_encoder(training_config(sample, tmp_path, "run", training=short, test=False))
+    longer = TrainingSection(epochs=2, learning_rate=3e-4)
+    with pytest.raises(UsageError, match="resume=true"):
+        train_encoder(training_config(sample, tmp_path, "run", training=longer))
+    result = train_encoder(training_config(sample, tmp_path, "run", training=longer, resume=True, test=False))
+    assert [row["epoch"] for row in result.run.metrics()] == [1, 2]
+    assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
+
+
+def test_a_sweep_touches_test_once(sample: SampleFiles, tmp_path: Path) -> None:
+    one_epoch = TrainingSection(epochs=1)
+    config = TrainEncoderConfig.model_validate(
+        {
+            **resolved(training_config(sample, tmp_path, "sweep", training=one_epoch)),
+            "sweep": {"training.learning_rate": [1e-6, 3e-4]},
+        }
+    )
+    best = train_sweep(config)
+    assert best.run.path.name == "sweep-2"
+    assert set(best.scores) == {"dev", "test"} == set(best.run.read_json("scores.json"))
+    assert set(RunFolder(tmp_path / "sweep-1").read_json("scores.json")) == {"dev"}
+
+
+def test_a_split_without_entities_is_refused(sample: SampleFiles, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.tsv"
+    empty.write_text("nothing\tO\nhere\tO\n\n")
+    corpus = {"train": str(empty), "dev": str(sample.dev), "test": str(sample.test)}
+    from raybio.config import CorpusSection
+
+    with pytest.raises(TrainingError, match="no entity"):
+        train_encoder(training_config(sample, tmp_path, "empty", corpus=CorpusSection(**corpus)))
+
+
+def test_long_sentences_are_learned_and_tagged_whole(trained: TrainedEncoder, sample: SampleFiles) -> None:
+    with sample.test.open("rb") as stream:
+        words = [w for _, ws, _ in read_tagged_sentences(stream, "test.tsv") for w in ws][:900]
+    tagger = load_tagger(trained.run.model)
+    starts = tuple(range(0, 100 * len(words), 100))
+    (tags,) = tagger.tag([Sentence("long", tuple(words), starts)])
+    assert len(tags.tags) == len(words)
+    assert tagger.counts["subwords_dropped"] == 0 and tagger.counts["windows"] > 1

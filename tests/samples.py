@@ -1,0 +1,40 @@
+"""Small job configurations that several tests start from."""
+
+from pathlib import Path
+
+from raybio.config import (
+    CorpusSection,
+    TagCorpusConfig,
+    TrainEncoderConfig,
+    TrainingSection,
+    WorkersSection,
+)
+from raybio.corpora.sample import SampleFiles
+
+
+def training_config(sample: SampleFiles, output: Path, name: str, **changes: object) -> TrainEncoderConfig:
+    """Return a small training run on the sample; `changes` replace its fields."""
+    fields: dict[str, object] = {
+        "job": "train-encoder",
+        "model": "bundled:minilm",
+        "corpus": CorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test)),
+        "output": str(output),
+        "name": name,
+        "training": TrainingSection(epochs=2, learning_rate=3e-4, warmup_ratio=0.0),
+        "workers": WorkersSection(accelerator="cpu"),
+        "bootstrap": 20,
+    }
+    return TrainEncoderConfig(**{**fields, **changes})
+
+
+def tagging_config(model: Path, source: Path, output: Path, **changes: object) -> TagCorpusConfig:
+    """Return a small tagging job; `changes` replace its fields."""
+    fields: dict[str, object] = {
+        "job": "tag-corpus",
+        "model": str(model),
+        "input": (str(source),),
+        "output": str(output),
+        "formats": ("parquet", "jsonl"),
+        "shard_documents": 10,
+    }
+    return TagCorpusConfig(**{**fields, **changes})

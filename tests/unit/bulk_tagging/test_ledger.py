@@ -1,0 +1,147 @@
+import uuid
+
+import fsspec
+import pytest
+
+from raybio.bulk_tagging.ledger import Ledger, Making, ShardEntry
+from raybio.bulk_tagging.shards import InputFile
+from raybio.errors import CommitError
+
+MAKING = Making("runs/a/model", "f" * 16, "c" * 8, {"precision": "fp32", "formats": ["parquet"]})
+FILE = InputFile("in/a.jsonl", "a", "jsonl", "fingerprint-1")
+CHANGED = InputFile("in/a.jsonl", "a", "jsonl", "fingerprint-2")
+
+
+@pytest.fixture(params=["local", "memory"])
+def output(request, tmp_path):
+    return str(tmp_path / "out") if request.param == "local" else f"memory://out-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def ledger(output):
+    return Ledger(output)
+
+
+def entry(number, key="a", **files):
+    named = {f"mentions/{key}-{number:05d}.parquet": {"bytes": 3, "sha256": "0"}, **files}
+    return ShardEntry(
+        shard=f"{key}-{number:05d}",
+        documents=3,
+        without_text=1,
+        rejected=0,
+        deleted=0,
+        sentences=9,
+        words=90,
+        mentions={"Disease": 2},
+        work={"subwords": 120},
+        files=named,
+        started=1.0,
+        finished=2.5,
+    )
+
+
+def commit(ledger, file, *numbers):
+    for number in numbers:
+        for name in entry(number, file.key).files:
+            with fsspec.open(f"{ledger.output}/{name}", "wb", auto_mkdir=True) as stream:
+                stream.write(b"abc")
+        ledger.commit(file, number, entry(number, file.key))
+
+
+def names(ledger):
+    filesystem, root = fsspec.core.url_to_fs(ledger.output)
+    return sorted(name.removeprefix(root).lstrip("/") for name in filesystem.find(root))
+
+
+def test_nothing_is_done_at_first(ledger):
+    assert ledger.done(FILE) == set()
+    assert list(ledger.entries(["a"])) == []
+
+
+def test_committed_shards_are_done_and_a_finished_file_is_none(ledger):
+    commit(ledger, FILE, 1, 0)
+    assert Ledger(ledger.output).done(FILE) == {0, 1}
+    assert list(ledger.entries(["a"])) == [entry(0), entry(1)]
+    ledger.finish(FILE, 2, broken=False)
+    assert Ledger(ledger.output).done(FILE) is None
+    assert list(ledger.entries(["a"])) == [entry(0), entry(1)]
+    assert names(ledger) == ["ledger/a.json", "mentions/a-00000.parquet", "mentions/a-00001.parquet"]
+
+
+def test_a_ledger_sees_what_another_process_commits(ledger):
+    """A file system may remember its listings; the ledger must not."""
+    assert ledger.done(FILE) == set()
+    other = Ledger(ledger.output)
+    commit(other, FILE, 0)
+    assert ledger.done(FILE) == {0}
+    other.finish(FILE, 1, broken=False)
+    assert ledger.done(FILE) is None
+
+
+def test_committing_twice_is_committing_once(ledger):
+    commit(ledger, FILE, 0, 0)
+    assert list(ledger.entries(["a"])) == [entry(0)]
+
+
+def test_a_file_of_no_shards_is_finished(ledger):
+    ledger.finish(FILE, 0, broken=True)
+    assert ledger.done(FILE) is None
+    assert list(ledger.entries(["a"])) == []
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_changed_input_forgets_what_was_made_of_the_old(ledger, finished):
+    other = InputFile("in/b.jsonl", "b", "jsonl", "same")
+    commit(ledger, FILE, 0, 1)
+    commit(ledger, other, 0)
+    if finished:
+        ledger.finish(FILE, 2, broken=False)
+    assert Ledger(ledger.output).done(CHANGED) == set()
+    assert list(ledger.entries(["a"])) == []
+    assert names(ledger) == ["ledger/b/00000.json", "mentions/b-00000.parquet"]
+    commit(ledger, CHANGED, 0)
+    assert ledger.done(CHANGED) == {0}
+
+
+def test_a_folder_among_the_files_is_forgotten_whole(ledger):
+    for name in ("brat/a-00000/1.txt", "brat/a-00000/1.ann"):
+        with fsspec.open(f"{ledger.output}/{name}", "wb", auto_mkdir=True) as stream:
+            stream.write(b"abc")
+    ledger.commit(FILE, 0, entry(0, **{"brat/a-00000": {}}))
+    ledger.done(CHANGED)
+    assert names(ledger) == []
+
+
+def test_keys_that_begin_alike_are_not_mixed(ledger):
+    longer = InputFile("in/ab.jsonl", "ab", "jsonl", "x")
+    commit(ledger, longer, 0)
+    assert ledger.done(FILE) == set()
+    assert list(ledger.entries(["a", "ab"])) == [entry(0, "ab")]
+
+
+def test_the_first_run_claims_the_output_and_the_same_may_go_on(ledger):
+    assert not ledger.made_by_another(MAKING)
+    ledger.claim(MAKING)
+    again = Ledger(ledger.output)
+    again.claim(Making("moved/model", MAKING.model_fingerprint, MAKING.config_hash, {}))
+    assert not again.made_by_another(MAKING)
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "config_hash", "changed"),
+    [("0" * 16, "c" * 8, "model"), ("f" * 16, "d" * 8, "config"), ("0" * 16, "d" * 8, "model")],
+)
+def test_another_model_or_config_is_refused(ledger, fingerprint, config_hash, changed):
+    ledger.claim(MAKING)
+    other = Making("m", fingerprint, config_hash, {})
+    assert ledger.made_by_another(other)
+    with pytest.raises(CommitError, match=f"was made with another {changed}; .* on_change=new-generation"):
+        ledger.claim(other)
+    assert not ledger.made_by_another(MAKING)
+
+
+def test_files_of_the_output_can_be_read(ledger):
+    commit(ledger, FILE, 0)
+    assert ledger.read_bytes("mentions/a-00000.parquet") == b"abc"
+    ledger.write_json("summary.json", {"β": 1})
+    assert ledger.read_bytes("summary.json").decode() == '{"β": 1}\n'

@@ -1,0 +1,205 @@
+import gzip
+import json
+
+import fsspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
+from raybio.corpora import write_corpus
+from raybio.entities import Document
+from raybio.errors import UsageError
+
+
+def lines(count, first=0):
+    return "".join(
+        json.dumps({"id": str(i), "text": f"Text {i}."}) + "\n" for i in range(first, first + count)
+    )
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    def make(text, name="a.jsonl"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        packed = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
+        path.write_bytes(packed)
+        return path
+
+    return make
+
+
+def ids(shard):
+    return [document.id for document in shard.documents]
+
+
+def read(path, size=3, done=()):
+    [file] = find_inputs([str(path)])
+    *shards, end = read_shards(file, size, done)
+    assert all(isinstance(shard, Shard) for shard in shards)
+    assert isinstance(end, EndOfFile) and end.key == file.key
+    return shards, end
+
+
+# Inputs -----------------------------------------------------------------------------------------
+
+
+def test_files_globs_and_folders_name_inputs_sorted_by_key(jsonl, tmp_path):
+    for name in ("b.jsonl.gz", "deep/a.jsonl", "c.jsonl"):
+        jsonl(lines(1), name)
+    keys = ["a", "b", "c"]
+    assert [file.key for file in find_inputs([str(tmp_path)])] == keys
+    assert [file.key for file in find_inputs([f"{tmp_path}/*.jsonl*", f"{tmp_path}/deep/a.jsonl"])] == keys
+    assert {file.format for file in find_inputs([str(tmp_path)])} == {"jsonl"}
+
+
+def test_one_file_named_twice_is_one_input(jsonl, tmp_path):
+    path = jsonl(lines(1))
+    assert len(find_inputs([str(path), f"{tmp_path}/*.jsonl", str(tmp_path)])) == 1
+
+
+def test_two_files_of_one_key_are_refused(jsonl, tmp_path):
+    jsonl(lines(1), "x/a.jsonl")
+    jsonl(lines(1), "y/a.jsonl.gz")
+    with pytest.raises(
+        UsageError, match=r"x/a.jsonl and .*y/a.jsonl.gz would both be called a in the output"
+    ):
+        find_inputs([str(tmp_path)])
+
+
+def test_a_folder_passes_over_what_is_no_corpus(jsonl, tmp_path):
+    jsonl(lines(1), "a.jsonl.gz")
+    (tmp_path / "a.jsonl.gz.md5").write_text("0")
+    (tmp_path / "README").write_text("hello")
+    assert [file.key for file in find_inputs([str(tmp_path)])] == ["a"]
+
+
+def test_a_folder_gives_the_files_of_one_format_when_asked(jsonl, tmp_path):
+    jsonl(lines(1), "a.jsonl")
+    (tmp_path / "b.txt").write_text("text")
+    assert [file.key for file in find_inputs([str(tmp_path)], "text")] == ["b"]
+
+
+def test_a_named_file_must_tell_its_format(tmp_path):
+    (tmp_path / "a.unknown").write_text(lines(1))
+    with pytest.raises(UsageError, match="the name does not tell its format"):
+        find_inputs([f"{tmp_path}/a.unknown"])
+    [file] = find_inputs([f"{tmp_path}/a.unknown"], "jsonl")
+    assert file.format == "jsonl"
+
+
+@pytest.mark.parametrize("pattern", ["nothing.jsonl", "*.jsonl", "."])
+def test_a_pattern_that_names_nothing_is_refused(tmp_path, pattern):
+    with pytest.raises(UsageError, match="no input file at"):
+        find_inputs([f"{tmp_path}/{pattern}"])
+
+
+def test_a_file_name_with_brackets_is_not_a_glob(jsonl):
+    assert [file.key for file in find_inputs([str(jsonl(lines(1), "a[1].jsonl"))])] == ["a[1]"]
+
+
+def test_inputs_may_be_urls():
+    filesystem = fsspec.filesystem("memory")
+    filesystem.pipe("/shards_in/a.jsonl", lines(4).encode())
+    [file] = find_inputs(["memory://shards_in/"])
+    assert file.path.startswith("memory://")
+    first, second, _ = read_shards(file, 3, ())
+    assert [ids(first), ids(second)] == [["0", "1", "2"], ["3"]]
+
+
+def test_the_fingerprint_changes_with_the_content_and_not_with_the_place(jsonl):
+    def fingerprint_of(text, name):
+        return find_inputs([str(jsonl(text, name))])[0].fingerprint
+
+    before = fingerprint_of(lines(9), "x/a.jsonl")
+    assert fingerprint_of(lines(9), "y/b.jsonl") == before
+    assert fingerprint_of(lines(10), "x/a.jsonl") != before
+    assert fingerprint_of(lines(9, first=1), "x/a.jsonl") != before
+    packed = fingerprint_of("x" * 10_000_000, "x/a.jsonl.gz")
+    assert fingerprint_of("x" * 5_000_000 + "y" + "x" * 4_999_999, "x/a.jsonl.gz") != packed
+
+
+def test_a_brat_folder_is_one_input_whose_fingerprint_changes_with_its_files(tmp_path):
+    write_corpus([Document("1", "Text."), Document("2", "More.")], f"{tmp_path}/brat", "brat")
+    [before] = find_inputs([f"{tmp_path}/brat"], "brat")
+    [shard, end] = read_shards(before, 5, ())
+    assert (before.key, ids(shard), end) == ("brat", ["1", "2"], EndOfFile("brat", 1, broken=False))
+    (tmp_path / "brat" / "2.txt").write_text("Less.")
+    [after] = find_inputs([f"{tmp_path}/brat"], "brat")
+    assert after.fingerprint != before.fingerprint
+
+
+# Shards -----------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 30), st.integers(1, 10), st.sets(st.integers(0, 9)))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_shards_are_fixed_ranges_of_records_and_done_ones_are_left_out(jsonl, count, size, done):
+    shards, end = read(jsonl(lines(count)), size, done)
+    total = -(-count // size)
+    assert end == EndOfFile("a", total, broken=False)
+    assert [shard.number for shard in shards] == [k for k in range(total) if k not in done]
+    for shard in shards:
+        assert ids(shard) == [
+            str(i) for i in range(shard.number * size, min(count, (shard.number + 1) * size))
+        ]
+        assert shard.name == f"a-{shard.number:05d}"
+
+
+def test_a_record_at_fault_holds_its_place(jsonl):
+    [first, second], end = read(jsonl(lines(1) + "{\n" + lines(2, first=2)), 2)
+    assert (ids(first), ids(second), end.broken) == (["0"], ["2", "3"], False)
+    [rejected] = first.rejected
+    assert rejected.place == "line 2" and rejected.raw == "{"
+
+
+def test_deletions_travel_with_the_records_around_them(tmp_path):
+    citation = (
+        '<PubmedArticle><MedlineCitation><PMID Version="1">{}</PMID><Article><ArticleTitle>T.</ArticleTitle>'
+        "</Article></MedlineCitation></PubmedArticle>"
+    )
+    path = tmp_path / "update.xml"
+    path.write_text(
+        "<PubmedArticleSet>"
+        + "".join(citation.format(i) for i in (1, 2))
+        + '<DeleteCitation><PMID Version="1">8</PMID><PMID Version="2">9</PMID></DeleteCitation>'
+        + "</PubmedArticleSet>"
+    )
+    shards, end = read(path, 5)
+    assert [(ids(s), [(d.document_id, d.version) for d in s.deletions]) for s in shards] == [
+        (["1", "2"], [("8", 1), ("9", 2)])
+    ]
+    shards, end = read(path, 2)  # a full shard is closed before the notices come
+    assert [(ids(s), len(s.deletions)) for s in shards] == [(["1", "2"], 0), ([], 2)]
+    assert end == EndOfFile("update", 2, broken=False)
+
+
+def test_what_stands_before_broken_gzip_is_kept(jsonl):
+    path = jsonl("".join(lines(1, i) for i in range(4000)), "a.jsonl.gz")
+    path.write_bytes(path.read_bytes()[:-2000])
+    shards, end = read(path, 1000)
+    found = [i for shard in shards for i in ids(shard)]
+    assert 1000 < len(found) < 4000
+    assert found == [str(i) for i in range(len(found))]
+    [rejected] = [r for shard in shards for r in shard.rejected]
+    assert rejected.source == str(path)
+    assert "broken or end early" in rejected.reason and "Fetch the file again" in rejected.remedy
+    assert end == EndOfFile("a", len(shards), broken=True)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.xml", "a.parquet", "a.bioc.json", "a.xml.gz"])
+def test_a_file_that_cannot_be_read_is_one_rejected_record(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    [shard], end = read(tmp_path / name)
+    assert (shard.documents, len(shard.rejected)) == ((), 1)
+    assert shard.rejected[0].reason and shard.rejected[0].remedy
+    assert end.broken and end.shards == 1
+    assert read(tmp_path / name, done={0})[0] == []
+
+
+def test_a_file_that_has_gone_is_one_rejected_record(tmp_path):
+    file = InputFile(str(tmp_path / "gone.jsonl"), "gone", "jsonl", "0")
+    [shard, end] = read_shards(file, 3, ())
+    assert "cannot be opened" in shard.rejected[0].reason
+    assert end == EndOfFile("gone", 1, broken=True)

@@ -1,0 +1,101 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import documents
+
+from raybio.bulk_tagging.tagging import tag_documents
+from raybio.entities import Document, Mention, Passage, Relation, Sentence
+from raybio.taggers import Tags
+
+KINDS = ("title", "abstract", "text")
+
+
+class Capitals:
+    """Tags each capitalised word; fails on any sentence that holds a word of `poison`."""
+
+    labels = ("Name",)
+
+    def __init__(self, poison=()):
+        self.poison = set(poison)
+        self.calls = 0
+        self.counts = {}
+
+    def tag(self, sentences):
+        self.calls += 1
+        if self.poison.intersection(word for sentence in sentences for word in sentence.words):
+            raise RuntimeError("poisoned")
+        return [
+            Tags(tuple("B-Name" if w[0].isupper() else "O" for w in s.words), (0.5,) * len(s))
+            for s in sentences
+        ]
+
+
+def test_documents_come_back_with_their_mentions_and_nothing_else_changed():
+    before = Document(
+        "1",
+        "Alpha beta.\nGamma Delta.",
+        (Passage(0, 11, "title"), Passage(12, 24, "other_abstract")),
+        mentions=(Mention(6, 10, "Old", "beta", id="T1"),),
+        relations=(Relation("CID", (("Arg1", "T1"), ("Arg2", "T1"))),),
+        attributes={"journal": "J"},
+    )
+    tagged = tag_documents([before], Capitals(), KINDS, "a.jsonl")
+    assert tagged.documents == [
+        Document(
+            "1",
+            before.text,
+            before.passages,
+            mentions=(Mention(0, 5, "Name", "Alpha", 0.5),),
+            attributes={"journal": "J"},
+        )
+    ]
+    assert (tagged.rejected, tagged.sentences, tagged.words) == ([], 1, 3)
+
+
+def test_sentences_that_a_document_brings_are_tagged_as_they_are():
+    sentence = Sentence("1:0", ("Alpha beta", "."), (0, 10), "1")
+    [document] = tag_documents(
+        [Document("1", "Alpha beta.", sentences=(sentence,))], Capitals(), KINDS, ""
+    ).documents
+    assert document.mentions == (Mention(0, 10, "Name", "Alpha beta", 0.5),)
+    assert document.sentences == ()
+
+
+@given(st.lists(documents(), max_size=5))
+@settings(max_examples=30)
+def test_every_document_is_tagged_in_order_with_exact_offsets(before):
+    tagged = tag_documents(before, Capitals(), KINDS, "a.jsonl")
+    assert [(d.id, d.text) for d in tagged.documents] == [(d.id, d.text) for d in before]
+    assert not any(list(document.misplaced()) for document in tagged.documents)
+    assert all(document.mentions is not None for document in tagged.documents)
+
+
+@given(st.sets(st.integers(0, 30), max_size=5), st.integers(1, 31))
+def test_only_the_documents_a_tagger_fails_on_are_rejected(bad, count):
+    poison = {f"word{i}" for i in bad}
+    before = [Document(str(i), f"Name word{i}.") for i in range(count)]
+    tagged = tag_documents(before, Capitals(poison), KINDS, "a.jsonl")
+    assert [d.id for d in tagged.documents] == [str(i) for i in range(count) if i not in bad]
+    assert [r.document_id for r in tagged.rejected] == [str(i) for i in range(count) if i in bad]
+    assert all(document.mentions for document in tagged.documents)
+
+
+def test_a_rejected_document_can_be_replayed():
+    tagged = tag_documents([Document("7", "Bad text.")], Capitals(["Bad"]), KINDS, "a.jsonl")
+    [rejected] = tagged.rejected
+    assert (rejected.source, rejected.place, rejected.raw) == ("a.jsonl", "document 7", "Bad text.")
+    assert rejected.reason == "the tagger failed on it: RuntimeError: poisoned"
+    assert rejected.remedy
+
+
+def test_culprits_are_found_by_halving():
+    tagger = Capitals(["word63"])
+    tag_documents([Document(str(i), f"word{i}") for i in range(128)], tagger, KINDS, "")
+    assert tagger.calls == 1 + 2 * 7
+
+
+@pytest.mark.parametrize("before", [[], [Document("1", "")], [Document("1", " \n ")]])
+def test_documents_without_text_have_no_mentions(before):
+    tagged = tag_documents(before, Capitals(), KINDS, "a.jsonl")
+    assert [document.mentions for document in tagged.documents] == [()] * len(before)
+    assert (tagged.rejected, tagged.words) == ([], 0)

@@ -1,0 +1,150 @@
+"""check, how a job's command is refused, and what it prints; what the jobs do is tested with Ray."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from raybio.config import load_config
+from raybio.evaluation import evaluate
+
+ROOT = Path(__file__).resolve().parents[3]
+MINILM = ROOT / "configs" / "train_encoder" / "minilm_bc5cdr.yaml"
+PUBMED = ROOT / "configs" / "tag_corpus" / "pubmed.yaml"
+
+
+def test_check_prints_a_config_that_reads_back(raybio, tmp_path):
+    outcome = raybio("check", MINILM, "training.epochs=7", "name=mine")
+    assert (outcome.code, outcome.err) == (0, "")
+    (tmp_path / "again.yaml").write_text(outcome.out)
+    assert load_config(tmp_path / "again.yaml") == load_config(MINILM, ["training.epochs=7", "name=mine"])
+
+
+def test_check_tells_all_faults(raybio):
+    outcome = raybio("check", MINILM, "training.epochs=ten", "modle=x")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "2 faults" in outcome.err
+    assert "did you mean 'model'?" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("command", "config", "other"),
+    [("train-encoder", PUBMED, "tag-corpus"), ("tag-corpus", MINILM, "train-encoder")],
+)
+def test_a_job_refuses_the_config_of_another_and_names_its_command(raybio, command, config, other):
+    outcome = raybio(command, config, "no.such=key")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.endswith(f"job: this file configures {other}; run `raybio {other}` with it\n")
+
+
+def test_tag_tells_all_faults_of_its_options(raybio):
+    outcome = raybio(
+        "tag", "a.txt", "--model", "m", "--output", "o", "--formats", "pubtater,brat", "--taggers", 0
+    )
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "the options of tag: 2 faults" in outcome.err
+    assert "did you mean 'pubtator'?" in outcome.err
+    assert "taggers.count: found 0" in outcome.err
+
+
+@pytest.mark.parametrize("script", ["train_encoder", "tag_corpus"])
+def test_a_job_script_is_the_door_of_its_command(script):
+    command = [sys.executable, ROOT / "jobs" / f"{script}.py", "no.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "raybio: no.yaml: 1 fault\n  - no such file; check the path\n"
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """Put a stand-in for a module in its place: `room(name, function=...)`; nothing of Ray is loaded."""
+
+    def replace(name, **contents):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**contents))
+
+    return replace
+
+
+SCORES = evaluate([["B-X"]], [["B-X"]]).to_dict()
+
+
+def trained(label):
+    def train(config, progress):
+        progress(f"{label} {config.seed}")
+        return SimpleNamespace(
+            run=SimpleNamespace(path=Path("runs/a")), best_epoch=2, scores={"dev": SCORES, "test": SCORES}
+        )
+
+    return train
+
+
+def test_train_encoder_prints_the_scores_of_each_split(raybio, room):
+    room("raybio.training.encoder", train_encoder=trained("one"))
+    room("raybio.training.sweep", train_sweep=trained("many"))
+    outcome = raybio("train-encoder", MINILM, "seed=3")
+    assert (outcome.code, outcome.err) == (0, "one 3\n")
+    assert outcome.out.startswith("dev: 1 sentences")
+    assert "\ntest: 1 sentences" in outcome.out
+    assert outcome.out.endswith("best epoch: 2\nrun folder: runs/a\n")
+    figures = json.loads(raybio("train-encoder", MINILM, "--json", "-").out)
+    assert figures == {"run": "runs/a", "best_epoch": 2, "scores": {"dev": SCORES, "test": SCORES}}
+    assert raybio("train-encoder", MINILM, "seed=3", "sweep={seed: [3, 4]}").err == "many 3\n"
+
+
+@dataclass
+class Tagged:
+    output: str = "o"
+    files: int = 1
+    counts: dict = field(default_factory=lambda: {"documents": 2000, "without_text": 3})
+    mentions_by_label: dict = field(default_factory=lambda: {"Gene": 7})
+    shards_this_run: int = 2
+    documents_this_run: int = 2000
+    seconds: float = 30.0
+    tagging_seconds: float = 20.0
+    documents_per_second: float | None = 100.0
+
+
+def test_tag_and_tag_corpus_print_the_counts(raybio, room):
+    configs = []
+
+    def tag_corpus(config, progress):
+        configs.append(config)
+        progress("tagging")
+        return Tagged()
+
+    room("raybio.bulk_tagging", tag_corpus=tag_corpus)
+    options = ["--formats", "pubtator,brat", "--from", "text", "--precision", "fp32", "--shard-documents", 9]
+    more = ["--taggers", 2, "--max-rejected", 0, "--new-generation", "--json", "-"]
+    outcome = raybio("tag", "a", "b", "--model", "m", "--output", "o", *options, *more)
+    assert (outcome.code, outcome.err) == (0, "tagging\n")
+    figures = json.loads(outcome.out)
+    assert (figures["counts"]["documents"], figures["documents_per_second"]) == (2000, 100.0)
+    (config,) = configs
+    assert (config.model, config.input, config.output) == ("m", ("a", "b"), "o")
+    assert (config.formats, config.format) == (("parquet", "pubtator", "brat"), "text")
+    assert (config.precision, config.shard_documents, config.taggers.count) == ("fp32", 9, 2)
+    assert (config.max_rejected, config.on_change) == (0, "new-generation")
+
+    assert raybio("tag-corpus", PUBMED, "output=o").out == (
+        "files                       1\n"
+        "documents               2,000\n"
+        "without text                3\n"
+        "mentions: Gene              7\n"
+        "this run: 2 shards, 2,000 documents in 30.0 s, 100.0 documents/s while tagging\n"
+        "output: o\n"
+    )
+    assert configs[1] == load_config(PUBMED, ["output=o"])
+
+
+def test_demo_ends_with_its_table_and_report(raybio, room):
+    def run_demo(output, progress):
+        progress(f"into {output}")
+        return SimpleNamespace(table="F1 90\n", report=Path("runs/demo/report.html"))
+
+    room("raybio.demo", run_demo=run_demo)
+    assert raybio("demo") == (0, "F1 90\n\nreport: runs/demo/report.html\n", "into runs\n")
+    assert raybio("demo", "--output", "x").err == "into x\n"

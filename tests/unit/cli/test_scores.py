@@ -1,0 +1,114 @@
+"""evaluate and report."""
+
+import json
+
+import pytest
+
+GOLD = "-DOCSTART-\tO\n\nAspirin\tB-Chemical\nhelps\tO\n\n-DOCSTART-\tO\n\nType\tB-Disease\n2\tI-Disease\n"
+PREDICTED = "Aspirin\tB-Chemical\nhelps\tO\n\nType\tO\n2\tI-Disease\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "gold.tsv").write_text(GOLD)
+    (tmp_path / "pred.tsv").write_text(PREDICTED)
+    return "gold.tsv", "pred.tsv"
+
+
+def test_evaluate_prints_both_scorers(raybio, files):
+    outcome = raybio("evaluate", *files)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("2 sentences, 4 words; scores in percent\n")
+    assert "0 in gold, 1 in the prediction" in outcome.out
+
+
+def test_evaluate_json_has_the_promised_shape(raybio, files, tmp_path):
+    assert raybio("evaluate", *files, "--json", "scores.json").out.startswith("2 sentences")
+    text = raybio("evaluate", *files, "--json", "-").out
+    assert (tmp_path / "scores.json").read_text() == text
+    scores = json.loads(text)
+    for scorer in ("paper", "corrected"):
+        assert {"overall", "length_1", "length_2", "length_3plus"} <= set(scores[scorer])
+        assert set(scores[scorer]["overall"]) == {"strict", "exact", "partial", "type"}
+    assert set(scores["paper"]["overall"]["strict"]) == {
+        *(
+            "precision",
+            "recall",
+            "f1",
+            "correct",
+            "incorrect",
+            "partial",
+            "missed",
+            "spurious",
+            "possible",
+            "actual",
+        )
+    }
+    assert scores["corrected"]["overall"]["strict"]["f1"] == 0.5
+
+
+def test_evaluate_draws_documents_where_gold_has_them(raybio, files):
+    found = json.loads(raybio("evaluate", *files, "--bootstrap", 20, "--json", "-").out)
+    assert found["corrected"]["intervals"]["unit"] == "document"
+    swapped = json.loads(raybio("evaluate", *reversed(files), "--bootstrap", 20, "--json", "-").out)
+    assert swapped["corrected"]["intervals"]["unit"] == "sentence"
+
+
+def test_evaluate_lists_disagreements(raybio, files):
+    assert (
+        "sentence 1: gold Disease[0:2]; predicted Disease[1:2]"
+        in raybio("evaluate", *files, "--disagreements").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("predicted", "message"),
+    [
+        (
+            "Aspirin O\nhelp O\n\nType O\n2 O\n",
+            "pred.tsv, line 2: sentence 1 has 'help' where gold.tsv, line 4, has 'helps'",
+        ),
+        (
+            "Aspirin O\nhelps O\n\nType O\n",
+            "pred.tsv, line 5: sentence 2 has no more words where gold.tsv, line 9, has '2'",
+        ),
+        ("Aspirin O\nhelps O\n", "gold.tsv, line 8: sentence 2 is in this file only (2 gold, 1 predicted)"),
+        (PREDICTED + "\nmore O\n", "pred.tsv, line 7: sentence 3 is in this file only (2 gold, 3 predicted)"),
+        ("Aspirin O\nhelps\n", "pred.tsv, line 2: 'helps' is not a word and a tag"),
+        (PREDICTED.replace("I-Disease", "Disease"), "'Disease' is not an IOB2 tag"),
+        ("", "pred.tsv: the file holds no sentence"),
+    ],
+)
+def test_evaluate_refuses_a_prediction_of_other_words_or_tags(refused, files, tmp_path, predicted, message):
+    (tmp_path / "pred.tsv").write_text(predicted)
+    assert message in refused("evaluate", *files)
+
+
+def test_evaluate_refusals(refused, raybio, files):
+    assert "--disagreements prints text" in refused("evaluate", *files, "--disagreements", "--json", "-")
+    assert "missing.tsv: cannot be opened" in refused("evaluate", "missing.tsv", "pred.tsv")
+    assert raybio("evaluate", *files, "--bootstrap", "-1").code == 2
+
+
+@pytest.mark.parametrize("name", ["bc5cdr-test-a", "jnlpba-test-a"])
+def test_evaluate_equals_the_known_answers(raybio, corpora, golden, name):
+    expected = json.loads((golden / "semeval" / f"{name}.expected.json").read_text())
+    gold = corpora.parent / expected["gold"]
+    predicted = golden / "semeval" / f"{name}.pred.tsv"
+    overall = json.loads(raybio("evaluate", gold, predicted, "--json", "-").out)["paper"]["overall"]
+    for measure in ("strict", "partial"):
+        ratios = [overall[measure][figure] for figure in ("precision", "recall", "f1")]
+        assert ratios == pytest.approx(expected["overall"][measure], abs=1e-9)
+        counts = expected["overall"]["counts"][measure]
+        assert {figure: overall[measure][figure] for figure in counts} == counts
+
+
+def test_report_refuses_what_is_no_run_folder(refused):
+    assert "nothere is not a run folder" in refused("report", "nothere")
+
+
+def test_report_lies_in_the_run_folder_or_here_for_several(raybio, monkeypatch):
+    monkeypatch.setattr("raybio.reports.html.write_report", lambda runs, output: output)
+    assert raybio("report", "runs/a") == (0, "runs/a/report.html\n", "")
+    assert raybio("report", "runs/a", "runs/b").out == "report.html\n"
+    assert raybio("report", "runs/a", "--output", "page.html").out == "page.html\n"

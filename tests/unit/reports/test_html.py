@@ -1,0 +1,194 @@
+"""The page: its figures, its escaping, what it says of what is missing, and that it needs nothing."""
+
+import json
+import re
+from pathlib import Path
+
+import lxml.html
+import pytest
+from lxml import etree
+
+from raybio.errors import FormatError, UsageError
+from raybio.reports import write_report
+
+
+def page_of(path: Path) -> lxml.html.HtmlElement:
+    return lxml.html.fromstring(path.read_text(encoding="utf-8"))
+
+
+def text_of(path: Path) -> str:
+    body = page_of(path).find("body")
+    return re.sub(r"\s+", " ", body.text_content())
+
+
+def percents(scores: dict) -> set[str]:
+    """Every ratio of the strict measure that the page should show."""
+    groups = [scores["paper"], scores["corrected"], scores["corrected"]["by_label"]]
+    each = [group[name]["strict"] for group in groups for name in group if "strict" in (group[name] or {})]
+    return {f"{100 * strict[name]:.2f}" for strict in each for name in ("precision", "recall", "f1")}
+
+
+def test_it_shows_the_figures_of_the_run(make_run, tmp_path):
+    run = make_run()
+    scores = json.loads((run / "scores.json").read_text())["test"]
+    page = write_report([run], tmp_path / "deep" / "report.html")
+    text = text_of(page)
+    assert page == tmp_path / "deep" / "report.html"
+    assert [figure for figure in percents(scores) if figure not in text] == []
+    interval = scores["corrected"]["intervals"]["f1"]
+    assert f"{100 * interval['low']:.2f} to {100 * interval['high']:.2f}" in text
+    main = page_of(page).find_class("headline")[0]
+    assert f"{100 * scores['corrected']['overall']['strict']['f1']:.2f}" in main[0].text_content()
+    assert f"{100 * scores['paper']['overall']['strict']['f1']:.2f}" in main[1].text_content()
+    assert "paper scorer" in main[1].text_content()
+
+
+def test_words_are_text_and_never_markup(make_run, tagged, tmp_path):
+    hostile = make_run(name="a&b", model="</style><img src=x onerror=alert(1)>")
+    page = write_report([hostile], tmp_path / "report.html", [tagged])
+    source = page.read_text(encoding="utf-8")
+    assert "<script" not in source and "<img" not in source
+    text = text_of(page)
+    assert "<script>alert('|')</script> causes nausea" in text  # in an example
+    assert "<script>alert('|')</script> Gene against fever." in text  # in a tagged document
+
+
+def test_it_is_well_formed_and_needs_nothing_but_itself(make_run, tagged, tmp_path):
+    page = write_report([make_run("a"), make_run("b", seed=8)], tmp_path / "report.html", [tagged])
+    source = page.read_text(encoding="utf-8")
+    # As XML, with void tags closed, every tag must match: HTML parsers would mend it silently.
+    closed = re.sub(r"<(meta[^>]*)>", r"<\1/>", source).replace("<!DOCTYPE html>", "")
+    tree = etree.fromstring(closed.encode())
+    addresses = [
+        value for element in tree.iter() for name, value in element.attrib.items() if name in ("src", "href")
+    ]
+    ids = list(tree.xpath("//@id"))
+    assert addresses == [f"#{each}" for each in ids] and len(ids) == len(set(ids)) == 4
+    assert not tree.xpath("//script | //link | //img | //iframe")
+    assert "url(" not in source and "@import" not in source
+
+
+def test_every_colour_of_an_entity_is_defined(make_run, tmp_path):
+    source = write_report([make_run()], tmp_path / "report.html").read_text(encoding="utf-8")
+    used = set(re.findall(r'<mark class="(c\d)', source))
+    assert used == {"c0", "c1"}
+    assert all(f"mark.{colour} {{ background: var(--{colour})" in source for colour in used)
+
+
+def test_examples_show_each_kind_of_error(make_run, tmp_path):
+    page = page_of(write_report([make_run()], tmp_path / "report.html"))
+    shown = {heading.text for heading in page.iter("h4")}
+    assert shown == {"Missed", "Spurious", "Wrong boundary", "Wrong label", "Wrong boundary and label"}
+    differing = {mark.text_content() for mark in page.find_class("differs")}
+    assert "severe renal failure Disease wrong boundary" in differing
+    assert "renal failure Disease wrong boundary" in differing
+    assert "fever Chemical wrong label" in differing
+    assert "rash Disease spurious" in differing
+    assert "cocaine Chemical missed" in differing
+
+
+def test_several_runs_are_compared(make_run, tmp_path):
+    page = write_report([make_run("a"), make_run("b", seed=8)], tmp_path / "report.html")
+    text = text_of(page)
+    assert "2 runs compared" in text
+    options = page_of(page).xpath("//figure[contains(figcaption, 'differ')]//tr")
+    assert [row.xpath("./*/text()") for row in options] == [["option", "a", "b"], ["seed", "7", "8"]]
+    assert "BiomedBERT (large-uncased) (336M)" in text and "88.42" in text
+    assert text.count("Beside the study: BC5CDR") == 1
+
+
+def test_a_partial_run_is_marked_beside_the_study(make_run, tmp_path):
+    run = make_run(corpus={"name": "BC5CDR", "limit": 200})
+    text = text_of(write_report([run], tmp_path / "report.html"))
+    assert "Not like for like" in text and "first (first 200 documents)" in text
+    assert "only the first 200 documents of each split" in text
+
+
+def test_another_corpus_has_nothing_beside_it(make_run, tmp_path):
+    run = make_run(corpus={"name": None, "train": "/data/mine.tsv"})
+    text = text_of(write_report([run], tmp_path / "report.html"))
+    assert "minilm on mine.tsv" in text and "Beside the study" not in text
+
+
+def test_without_a_test_split_it_says_so(make_run, tmp_path):
+    text = text_of(write_report([make_run(splits=["dev"])], tmp_path / "report.html"))
+    assert "not scored on a test split" in text
+    assert "Strict F1 on dev, corrected scorer" in text
+    assert "Beside the study" not in text
+
+
+def test_an_unfinished_run_says_what_is_missing(make_run, tmp_path):
+    run = make_run(splits=[], metrics=False)
+    (run / "environment.json").unlink()
+    text = text_of(write_report([run], tmp_path / "report.html"))
+    for missing in ("scores.json", "predictions/test.tsv", "metrics.jsonl", "environment.json"):
+        assert missing in text
+
+
+def test_scores_without_predictions_or_intervals(make_run, tmp_path):
+    run = make_run(predictions=False)
+    scores = json.loads((run / "scores.json").read_text())
+    scores["test"]["corrected"]["intervals"] = None
+    (run / "scores.json").write_text(json.dumps(scores))
+    text = text_of(write_report([run, make_run("b", splits=[])], tmp_path / "report.html"))
+    assert "There are no examples: predictions/test.tsv is not in the run folder" in text
+    assert "no interval was drawn" in text
+
+
+def test_the_learning_curve_marks_the_kept_epoch(make_run, tmp_path):
+    run = make_run()
+    page = page_of(write_report([run], tmp_path / "report.html"))
+    assert len(page.find_class("curve")) == 2
+    assert "the model of epoch 2 was kept" in page.text_content()
+    assert [mark.text_content() for mark in page.find_class("value")] == ["0.3", "75.00", "62.50"]
+    (run / "metrics.jsonl").write_text('{"epoch": 1, "train_loss": NaN, "dev_strict_f1": 0.0}\n')
+    text = text_of(write_report([run], tmp_path / "report.html"))
+    assert "1 epoch:" in text and "nan" not in text
+
+
+def test_tagging_is_told_and_shown(tagged, tmp_path):
+    page = write_report([], tmp_path / "report.html", [tagged])
+    text = text_of(page)
+    assert "Documents a second3.00measured: 1,200 in 400.0 s of tagging" in text
+    assert "no title" in text and "record 3" in text
+    assert next(page_of(page).iter("mark")).text == "Aspirin"
+
+
+def test_tagging_without_summary_or_text(tagged, tmp_path):
+    (tagged / "summary.json").unlink()
+    (tagged / "jsonl" / "in-00000.jsonl").unlink()
+    text = text_of(write_report([], tmp_path / "report.html", [tagged]))
+    assert "summary.json" in text and "There are no documents to show" in text
+
+
+def test_credentials_in_the_configuration_are_left_out(make_run, tmp_path):
+    run = make_run(logging={"mlflow": "https://me:hunter2@host/x"})
+    source = write_report([run], tmp_path / "report.html").read_text()
+    assert "hunter2" not in source and "https://...@host/x" in source
+
+
+def test_what_is_not_a_run_is_refused(make_run, tmp_path):
+    with pytest.raises(UsageError, match="nothing to report"):
+        write_report([], tmp_path / "report.html")
+    with pytest.raises(UsageError, match=r"no config\.yaml"):
+        write_report([tmp_path], tmp_path / "report.html")
+    with pytest.raises(UsageError, match=r"no raybio\.json"):
+        write_report([make_run()], tmp_path / "report.html", [tmp_path])
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("scores.json", "{", "scores.json"),
+        ("metrics.jsonl", '{"epoch": 1}\n{"epo', "line 2"),
+        ("predictions/test.tsv", "a\tO\n", "line 1: 2 columns"),
+        ("config.yaml", "a: [", "not YAML"),
+        ("config.yaml", "just words", "no options"),
+    ],
+)
+def test_a_broken_file_is_named(make_run, tmp_path, name, content, place):
+    run = make_run()
+    (run / name).write_text(content)
+    with pytest.raises(FormatError, match=place):
+        write_report([run], tmp_path / "report.html")

@@ -1,0 +1,303 @@
+import json
+import shutil
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import texts, words
+from transformers import AutoModelForTokenClassification
+
+from raybio.alignment import SubwordEncoder, windows
+from raybio.entities import Sentence
+from raybio.errors import ModelError
+from raybio.taggers import load_tagger
+from raybio.taggers.encoder import (
+    EncoderCard,
+    EncoderTagger,
+    card_of,
+    pick_device,
+    pick_dtype,
+    softmax,
+    special_tokens,
+    tags_of,
+    word_votes,
+)
+
+MAX_TOKENS, OVERLAP = 64, 16
+
+
+def sentence(*of):
+    return Sentence("s", tuple(of), tuple(range(len(of))))
+
+
+LONG = sentence(*(f"word{i}" if i % 7 else "hydroxychloroquine" for i in range(1000)))
+MEDIUM = sentence(*LONG.words[:150])
+ONE_WORD = sentence("a", "." * 2000, "b")
+SHORT = [
+    sentence("Naloxone", "reverses", "the", "effect", "of", "clonidine", "."),
+    sentence(),
+    sentence("β-blockers"),
+    sentence("IL-2", "😀", "\x01", "hypotension"),
+]
+
+
+@pytest.fixture(scope="module")
+def tagger(tiny_encoder):
+    return EncoderTagger.load(tiny_encoder, device="cpu")
+
+
+def assert_same(left, right):
+    assert [one.tags for one in left] == [one.tags for one in right]
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+# One tag a word ---------------------------------------------------------------------------------
+
+
+@given(st.lists(st.lists(words() | texts(min_size=1, max_size=8), max_size=30), max_size=4))
+@settings(max_examples=40)
+def test_every_word_has_a_tag_and_a_score(tagger, drawn):
+    tagged = tagger.tag([sentence(*one) for one in drawn])
+    assert [len(one.tags) for one in tagged] == [len(one.scores) for one in tagged] == [len(d) for d in drawn]
+    assert all(0 <= score <= 1 for one in tagged for score in one.scores)
+    assert tagger.counts["subwords_dropped"] == 0
+
+
+def test_nothing_to_tag_gives_nothing(tagger):
+    assert tagger.tag([]) == []
+    assert [one.tags for one in tagger.tag([sentence(), sentence()])] == [(), ()]
+
+
+def test_text_longer_than_the_model_is_read_whole(tiny_encoder, tokenizer):
+    tagger = EncoderTagger.load(tiny_encoder, device="cpu")
+    inputs = [*SHORT, LONG, ONE_WORD]
+    tagged = tagger.tag(inputs)
+    assert [len(one.tags) for one in tagged] == [len(one) for one in inputs]
+    encoded = SubwordEncoder(tokenizer).encode([s.words for s in inputs])
+    subwords = [len(one.ids) for one in encoded]
+    assert subwords[-2] > 3000 and subwords[-1] == 2002
+    cut = sum(len(windows(one, 0, MAX_TOKENS - 2, OVERLAP)) for one in encoded)
+    assert tagger.counts == {"subwords": sum(subwords), "subwords_dropped": 0, "windows": cut}
+
+
+def test_the_tags_of_random_weights_differ_or_these_tests_say_little(tagger):
+    assert len(set(tagger.tag([MEDIUM])[0].tags)) >= 4
+
+
+# What must not matter ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", [1, 500, 100_000])
+def test_neither_the_budget_nor_the_company_changes_the_tags(tiny_encoder, tagger, budget):
+    inputs = [*SHORT, MEDIUM, sentence("a", "." * 300)]
+    alone = [tagger.tag([one])[0] for one in inputs]
+    other = EncoderTagger.load(tiny_encoder, device="cpu", max_batch_tokens=budget)
+    assert_same(other.tag(inputs), alone)
+    assert_same(other.tag(inputs[::-1]), alone[::-1])
+
+
+def test_a_word_of_a_long_sentence_has_the_tag_of_the_window_that_owns_it(tiny_encoder, tokenizer):
+    first = EncoderTagger.load(tiny_encoder, device="cpu", word_decision="first")
+    short = list("abcdefghij" * 20)  # one subword a word: windows are sentences
+    whole = first.tag([sentence(*short)])[0]
+    encoded = SubwordEncoder(tokenizer).encode([short])[0]
+    assert len(encoded.ids) == len(short)
+    cut = windows(encoded, 0, MAX_TOKENS - 2, OVERLAP)
+    assert len(cut) > 3
+    for window in cut:
+        alone = first.tag([sentence(*short[window.start : window.start + len(window.ids)])])[0]
+        owned = slice(window.own_start - window.start, window.own_end - window.start)
+        assert alone.tags[owned] == whole.tags[window.own_start : window.own_end]
+        np.testing.assert_allclose(
+            alone.scores[owned], whole.scores[window.own_start : window.own_end], atol=1e-5
+        )
+
+
+def test_the_logits_are_those_of_the_model_itself(tiny_encoder, tokenizer):
+    """The same words through transformers alone, first subword, one sentence at a time."""
+    tagger = EncoderTagger.load(tiny_encoder, device="cpu", word_decision="first")
+    model = AutoModelForTokenClassification.from_pretrained(tiny_encoder).eval()
+    for one in (SHORT[0], SHORT[2]):
+        batch = tokenizer(list(one.words), is_split_into_words=True, return_tensors="pt")
+        with torch.inference_mode():
+            probabilities = model(**batch).logits[0].softmax(-1).numpy()
+        ids = batch.word_ids()
+        at = [ids.index(i) for i in range(len(one))]
+        [tagged] = tagger.tag([one])
+        assert list(tagged.tags) == [model.config.id2label[i] for i in probabilities[at].argmax(-1)]
+        np.testing.assert_allclose(tagged.scores, probabilities[at].max(-1), atol=1e-5)
+
+
+def test_it_agrees_with_the_pipeline_of_transformers(tiny_encoder):
+    from transformers import pipeline
+
+    one = SHORT[0]
+    text = " ".join(one.words)
+    starts = np.cumsum([0, *(len(word) + 1 for word in one.words)])
+    pipe = pipeline("token-classification", model=str(tiny_encoder), device="cpu", ignore_labels=[])
+    theirs = {piece["start"]: piece for piece in pipe(text)}
+    [ours] = EncoderTagger.load(tiny_encoder, device="cpu", word_decision="first").tag([one])
+    assert list(ours.tags) == [theirs[start]["entity"] for start in starts[:-1]]
+    np.testing.assert_allclose(ours.scores, [theirs[start]["score"] for start in starts[:-1]], atol=1e-5)
+
+
+# Word decisions ---------------------------------------------------------------------------------
+
+# Three words of 3, 1 and 4 subwords.
+PROBABILITIES = np.array(
+    [
+        [0.50, 0.30, 0.20],
+        [0.10, 0.60, 0.30],
+        [0.10, 0.50, 0.40],
+        [0.20, 0.30, 0.50],
+        [0.10, 0.20, 0.70],
+        [0.40, 0.35, 0.25],
+        [0.00, 0.20, 0.80],
+        [0.90, 0.10, 0.00],
+    ],
+    dtype=np.float32,
+)
+STARTS = np.array([0, 3, 4])
+
+
+def decided(decision, probabilities=PROBABILITIES, starts=STARTS):
+    votes, scores = word_votes(probabilities, starts, decision)
+    chosen = votes.argmax(axis=1)
+    return chosen.tolist(), scores[np.arange(len(chosen)), chosen].tolist()
+
+
+@pytest.mark.parametrize(
+    ("decision", "tags", "scores"),
+    [
+        ("first", [0, 2, 2], [0.5, 0.5, 0.7]),
+        # Means: (.233 .467 .3), (.2 .3 .5), (.35 .2125 .4375).
+        ("mean", [1, 2, 2], [1.4 / 3, 0.5, 1.75 / 4]),
+        # Ballots: 0 1 1; 2; 2 0 2 0, where the tie goes to the tag of the earlier subword.
+        ("majority", [1, 2, 2], [1.4 / 3, 0.5, 1.75 / 4]),
+    ],
+)
+def test_word_decisions_computed_by_hand(decision, tags, scores):
+    chosen, found = decided(decision)
+    assert chosen == tags
+    assert found == pytest.approx(scores)
+
+
+def one_hot(best, tags=5):
+    return np.eye(tags, dtype=np.float32)[best] * 0.9 + 0.02
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=12), min_size=1, max_size=5))
+def test_the_majority_is_the_most_common_tag_and_the_first_met_of_equals(words_of_votes):
+    starts = np.cumsum([0, *map(len, words_of_votes)])[:-1]
+    best = [tag for one in words_of_votes for tag in one]
+    # Counter keeps the order in which it met them, and so does `most_common` among equals.
+    expected = [Counter(one).most_common(1)[0][0] for one in words_of_votes]
+    assert decided("majority", one_hot(best), starts)[0] == expected
+
+
+def test_a_tie_in_a_very_long_word_goes_to_the_earlier_subword():
+    # Tags 1 and 3 have 1,000 ballots each, late in the word, and 3 has the first of them.
+    best = [0, 2, 4] * 900 + [3, 1] * 1000
+    assert decided("majority", one_hot(best), np.array([0]))[0] == [3]
+
+
+@pytest.mark.parametrize("decision", ["mean", "majority", "first"])
+def test_the_card_decides_unless_the_caller_does(tiny_encoder, decision):
+    by_caller = EncoderTagger.load(tiny_encoder, device="cpu", word_decision=decision)
+    assert by_caller._card.word_decision == decision
+    assert EncoderTagger.load(tiny_encoder, device="cpu")._card.word_decision == "mean"
+    assert len(by_caller.tag([MEDIUM])[0].tags) == len(MEDIUM)
+
+
+def test_softmax_bears_large_logits():
+    shares = softmax(np.array([[1e4, 0.0, -1e4], [0.0, 0.0, 0.0]], dtype=np.float32))
+    np.testing.assert_allclose(shares, [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]], atol=1e-6)
+    assert softmax(np.empty((0, 3), dtype=np.float32)).shape == (0, 3)
+
+
+# Model folders ----------------------------------------------------------------------------------
+
+
+def changed_copy(folder, target, **config):
+    shutil.copytree(folder, target)
+    settings = json.loads((target / "config.json").read_text()) | config
+    (target / "config.json").write_text(json.dumps(settings))
+    return target
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"],
+        ["O", "B-x", "I-x", "B-y", "E-y"],
+        ["O", "B-x", "I-x", "B-y", "O"],
+        ["O", "B-x", "I-x", "I-x", "B-x"],
+    ],
+)
+def test_a_model_of_other_tags_is_refused(tiny_encoder, tmp_path, tags):
+    names = {"id2label": dict(enumerate(tags)), "label2id": {tag: i for i, tag in enumerate(tags)}}
+    folder = changed_copy(tiny_encoder, tmp_path / "other", **names)
+    with pytest.raises(ModelError, match="not a token classifier with IOB2 tags: it gives"):
+        load_tagger(folder, device="cpu")
+
+
+def test_tags_may_stand_in_any_order(tmp_path):
+    tags = ["I-x", "O", "B-x"]
+    assert tags_of(SimpleNamespace(id2label=dict(enumerate(tags)), num_labels=3), tmp_path) == tags
+
+
+def test_a_model_from_elsewhere_works_without_a_card(tiny_encoder, tmp_path):
+    folder = changed_copy(tiny_encoder, tmp_path / "foreign")
+    (folder / "raybio.json").unlink()
+    tagger = load_tagger(folder, device="cpu")
+    assert tagger.labels == ("Chemical", "Disease")
+    tagged = tagger.tag([*SHORT, MEDIUM])
+    assert [len(one.tags) for one in tagged] == [len(one) for one in [*SHORT, MEDIUM]]
+    config = SimpleNamespace(max_position_embeddings=MAX_TOKENS)
+    assert card_of(folder, config, ["O", "B-x", "I-x"]) == EncoderCard(["x"], MAX_TOKENS, 8, "first", "first")
+
+
+def test_a_folder_without_a_classifier_is_refused(tmp_path, minilm):
+    with pytest.raises(ModelError, match="holds no token classifier"):
+        load_tagger(tmp_path, device="cpu")
+    with pytest.raises(ModelError, match="not a token classifier with IOB2 tags: it gives LABEL_0, LABEL_1"):
+        load_tagger(minilm, device="cpu")
+
+
+def test_the_card_survives_the_folder(tmp_path):
+    card = EncoderCard(["a"], 512, 64, "all", "majority", "bundled:minilm", "BC5CDR", raybio="0.1.0")
+    card.write(tmp_path)
+    assert EncoderCard.read(tmp_path) == card
+    assert EncoderCard.read(tmp_path / "nowhere") is None
+    assert card.but(max_tokens=128, word_decision=None).max_tokens == 128
+    assert card.but(word_decision=None) == card
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"flavour": 1}', "\ud800"])
+def test_a_broken_card_is_named(tmp_path, content):
+    (tmp_path / "raybio.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ModelError, match=r"raybio.json is not an encoder's card: .*Train the model again"):
+        EncoderCard.read(tmp_path)
+
+
+def test_special_tokens_are_what_surrounds_a_text(tokenizer):
+    assert special_tokens(tokenizer) == ([tokenizer.cls_token_id], [tokenizer.sep_token_id])
+
+
+def test_devices_and_precisions():
+    cpu = torch.device("cpu")
+    assert pick_device("cpu") == "cpu"
+    assert pick_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert pick_dtype("auto", cpu) == pick_dtype("fp32", cpu) == torch.float32
+    assert pick_dtype("bf16", cpu) == torch.bfloat16
+    assert pick_dtype("fp16", cpu) == torch.float16
+
+
+def test_bf16_gives_a_tag_a_word_too(tiny_encoder):
+    tagged = load_tagger(tiny_encoder, precision="bf16", device="cpu").tag(SHORT)
+    assert [len(one.tags) for one in tagged] == [len(one) for one in SHORT]

@@ -1,0 +1,86 @@
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from raybio.entities import Sentence
+from raybio.errors import ModelError
+from raybio.model_sources import fingerprint
+from raybio.taggers import load_tagger
+from raybio.taggers.encoder_int8 import _samples
+
+SENTENCES = [
+    Sentence(
+        "1",
+        ("Clonidine", "lowers", "the", "blood", "pressure", "of", "hypertensive", "rats", "."),
+        (0,) * 9,
+    ),
+    Sentence("2", (), ()),
+    Sentence(
+        "3",
+        ("Naloxone", "reverses", "the", "antihypertensive", "effect", "of", "clonidine", ".") * 20,
+        (0,) * 160,
+    ),
+]
+needs_openvino = pytest.mark.skipif(
+    not all(find_spec(name) for name in ("openvino", "nncf")),
+    reason="openvino and nncf are not installed",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_encoder, tmp_path_factory):
+    return Path(shutil.copytree(tiny_encoder, tmp_path_factory.mktemp("int8") / "model"))
+
+
+@needs_openvino
+def test_int8_is_made_once_by_whoever_comes_first_and_mostly_agrees(folder, monkeypatch):
+    from raybio.taggers import encoder_int8
+
+    quantize, made = encoder_int8._quantize, []
+    monkeypatch.setattr(encoder_int8, "_quantize", lambda *a: (made.append(a), quantize(*a)))
+    (folder / "int8.part").mkdir()
+    (folder / "int8.part" / "model.xml").write_text("half of it, by a process that died")
+    before = fingerprint(folder)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: load_tagger(folder, precision="int8", threads=1), range(2))
+    assert len(made) == 1
+    assert not (folder / "int8.part").exists()
+    assert fingerprint(folder) == before
+
+    tagged = first.tag(SENTENCES)
+    assert tagged == second.tag(SENTENCES)
+    assert [len(one.tags) for one in tagged] == [len(one) for one in SENTENCES]
+    assert first.counts["subwords_dropped"] == 0
+    full = load_tagger(folder, device="cpu").tag(SENTENCES)
+    same = [a == b for q, f in zip(tagged, full, strict=True) for a, b in zip(q.tags, f.tags, strict=True)]
+    assert np.mean(same) > 0.8
+    assert all(0 <= score <= 1 for one in tagged for score in one.scores)
+
+
+def test_samples_are_windows_that_the_model_can_read(tiny_encoder):
+    samples = _samples(tiny_encoder)
+    lengths = [sample["input_ids"].shape[1] for sample in samples]
+    assert max(lengths) == 64
+    assert len(samples) > 11  # ten short sentences and a long one, which is not cut off
+    assert all(sample["attention_mask"].all() for sample in samples)
+
+
+def test_without_calibration_sentences_int8_says_what_to_do(tiny_encoder, tmp_path):
+    pytest.importorskip("nncf")
+    bare = Path(shutil.copytree(tiny_encoder, tmp_path / "bare"))
+    (bare / "calibration.json").unlink()
+    with pytest.raises(ModelError, match=r"has no calibration.json, which int8 needs"):
+        load_tagger(bare, precision="int8")
+    assert not (bare / "int8").exists()
+
+
+@pytest.mark.parametrize("missing", ["openvino", "nncf"])
+def test_without_its_packages_int8_says_what_to_install(tiny_encoder, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ModelError, match=rf"int8 needs {missing}. Run `pip install 'raybio\[int8\]'`"):
+        load_tagger(tiny_encoder, precision="int8")

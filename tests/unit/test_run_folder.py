@@ -1,0 +1,130 @@
+import json
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import tagged_sentences
+
+from raybio import run_folder
+from raybio.errors import UsageError
+from raybio.iob2 import tags_from_spans
+from raybio.run_folder import RunFolder, environment, timestamp
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder.create(tmp_path / "run", "seed: 1\n")
+
+
+def test_a_new_run_holds_its_config_and_environment(run):
+    assert (run.path / "config.yaml").read_text() == "seed: 1\n"
+    assert set(run.read_json("environment.json")["packages"]) >= {"torch", "ray"}
+    assert run.model == run.path / "model"
+    assert RunFolder.existing(run.path).path == run.path
+
+
+def test_a_run_is_not_made_twice(run):
+    with pytest.raises(UsageError, match=r"is a run already. Choose another name, or say resume=true"):
+        RunFolder.create(run.path, "seed: 2\n")
+    assert (run.path / "config.yaml").read_text() == "seed: 1\n"
+
+
+def test_a_folder_that_is_no_run_is_not_opened(tmp_path):
+    with pytest.raises(UsageError, match=r"is not a run folder: it has no config.yaml"):
+        RunFolder.existing(tmp_path)
+
+
+def test_a_relative_run_folder_stays_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder.create(Path("run"), "")
+    monkeypatch.chdir("/")
+    run.write_text("a.txt", "a")
+    assert (tmp_path / "run" / "a.txt").read_text() == "a"
+
+
+def test_a_reader_sees_a_file_whole_or_as_it_was(run, monkeypatch):
+    run.write_text("scores.json", "old")
+
+    def full_disk(self, text, encoding):
+        self.write_bytes(text[:3].encode())
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            run.write_text("scores.json", "new and longer")
+    assert (run.path / "scores.json").read_text() == "old"
+    run.write_text("scores.json", "new")
+    assert (run.path / "scores.json").read_text() == "new"
+    assert not list(run.path.glob("*.part"))
+
+
+def test_json_survives(run):
+    data = {"β": [1, 2.5, None], "nested": {"a": "😀"}}
+    run.write_json("deep/er/data.json", data)
+    assert run.read_json("deep/er/data.json") == data
+
+
+def test_metrics_are_lines_in_order(run):
+    assert run.metrics() == []
+    rows = [{"epoch": 1, "note": "a\u2028b"}, {"epoch": 2, "loss": 0.5}]
+    for row in rows:
+        run.add_metrics(row)
+    assert run.metrics() == rows
+
+
+def test_every_line_said_is_shown_once_in_order(run, monkeypatch):
+    monkeypatch.setattr(run_folder, "_SHOW_EVERY_SECONDS", 0.001)
+    run.say("before")
+    shown = []
+    with run.shown(shown.append):
+        for i in range(300):
+            run.say(f"line {i} β")
+        other = threading.Thread(target=RunFolder(run.path).say, args=("from elsewhere",))
+        other.start()
+        other.join()
+    run.say("after")
+    assert [line[9:] for line in shown] == [*(f"line {i} β" for i in range(300)), "from elsewhere"]
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in shown)
+    assert len((run.path / "log.txt").read_text().splitlines()) == 303
+
+
+def test_the_last_words_before_a_failure_are_shown(run):
+    shown = []
+    with pytest.raises(ValueError, match="stop"), run.shown(shown.append):
+        run.say("last words")
+        raise ValueError("stop")
+    assert shown[0].endswith("last words")
+
+
+def test_the_environment_holds_no_environment_variable(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret_in_a_variable")
+    written = json.dumps(environment())
+    assert "hf_secret_in_a_variable" not in written
+    assert not set(environment()) & set(os.environ)
+    assert set(environment()) == {"started", "python", "platform", "cpus", "packages", "commit"}
+
+
+def test_timestamps_sort_and_suit_file_names():
+    assert re.fullmatch(r"\d{8}-\d{6}", timestamp())
+
+
+@given(st.lists(tagged_sentences(), max_size=4))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_predictions_can_be_read_back(tmp_path, drawn):
+    rows = [(words, tags_from_spans(spans, len(words)), ["O"] * len(words)) for words, spans in drawn]
+    path = RunFolder(tmp_path).write_predictions("dev", iter(rows))
+    assert path == tmp_path / "predictions" / "dev.tsv"
+    blocks = path.read_bytes().decode().split("\n\n") if rows else []
+    columns = [[line.split("\t") for line in block.strip("\n").split("\n")] for block in blocks]
+    read = [tuple(list(column) for column in zip(*block, strict=True)) for block in columns]
+    assert read == rows
+
+
+def test_predictions_of_another_length_are_refused(run):
+    with pytest.raises(ValueError, match="zip"):
+        run.write_predictions("dev", [(["a", "b"], ["O", "O"], ["O"])])
