@@ -5,6 +5,7 @@ from pathlib import Path
 from raybio.config import (
     CorpusSection,
     TagCorpusConfig,
+    TaggersSection,
     TrainEncoderConfig,
     TrainingSection,
     WorkersSection,
@@ -36,5 +37,6 @@ def tagging_config(model: Path, source: Path, output: Path, **changes: object) -
         "output": str(output),
         "formats": ("parquet", "jsonl"),
         "shard_documents": 10,
+        "taggers": TaggersSection(count=1),
     }
     return TagCorpusConfig(**{**fields, **changes})

@@ -39,7 +39,7 @@ _DECISIVE = ("format", "formats", "passages", "shard_documents", "precision")
 _PROGRESS_SECONDS = 5.0
 # Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
 _BLOCK_BYTES = 256 * 1024
-_RESTARTS = 3
+_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _run(
         compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
     )
     with warnings.catch_warnings():
-        # Deprecated without another way to bound restarts (ray 2.60).
+        # Deprecated without another way to bound retries (ray 2.60).
         warnings.simplefilter("ignore", RayDeprecationWarning)
         results = shards.map_batches(
             _TagAndCommit,
@@ -136,15 +136,15 @@ def _run(
             num_cpus=taggers.cpus,
             num_gpus=taggers.gpus,
             compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-            ray_remote_args_fn=_bounded_restarts,
+            ray_remote_args_fn=_bounded_retries,
         )
     for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from _items(batch)
 
 
-def _bounded_restarts() -> dict[str, Any]:
+def _bounded_retries() -> dict[str, Any]:
     """Ray's default is to retry for ever what kills its worker every time."""
-    return {"max_restarts": _RESTARTS, "max_task_retries": _RESTARTS}
+    return {"max_task_retries": _RETRIES}
 
 
 def _pool(config: TagCorpusConfig) -> tuple[int, int]:

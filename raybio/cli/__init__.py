@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: help was asked for (code 0), or the command line is no command of ours (code 2).
     """
-    options = _parser().parse_args(arguments)
+    options = command_line_parser().parse_args(arguments)
     try:
         options.run(options)
     except RaybioError as error:
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; `options.run` is the command chosen."""
     parser = argparse.ArgumentParser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"raybio {raybio.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -13,7 +13,6 @@ from raybio.training.encoder import TrainedEncoder, train_encoder
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,11 +30,11 @@ def rows(output: Path, table: str = "mentions") -> list[dict]:
 
 
 def tree(output: Path) -> dict[str, str]:
-    """Hash of every output file; what says when it was made is left out."""
+    """Hash of every output file; what says when and from where is left out."""
     return {
         str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(output.rglob("*"))
-        if path.is_file() and path.name != "summary.json" and "ledger" not in path.parts
+        if path.is_file() and path.name not in ("summary.json", "raybio.json") and "ledger" not in path.parts
     }
 
 

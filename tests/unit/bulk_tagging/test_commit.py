@@ -47,7 +47,7 @@ def content_of(output, path):
 
 
 def write(output, formats=FORMATS, shard=SHARD, tagged=TAGGED):
-    return ShardFiles(output + "/", formats, "runs/x/model", "cafe").write(shard, tagged)
+    return ShardFiles(output + "/", formats, "runs/x/model", "cafe").write(shard, tagged).files
 
 
 def table_of(output, path):

@@ -50,17 +50,15 @@ def test_a_corpus_in_both_forms_or_in_none_is_a_fault(faults, load, section, exp
     assert faults(load, corpus(section)) == [f"line 3: {fault}" for fault in expected]
 
 
-def test_windows_overlap_by_half_at_most_even_when_the_overlap_is_the_default(faults, train, tag):
+def test_windows_overlap_by_half_at_most_even_when_the_overlap_is_the_default(faults, train):
     fault = "found 64; allowed: at most half of max_tokens, which is 100"
     assert faults(train, "training: {max_tokens: 100}") == [f"line 4: training.window_overlap: {fault}"]
-    assert faults(tag, "max_tokens: 100") == [f"window_overlap: {fault}"]
     assert train("training: {max_tokens: 100, window_overlap: 50}").training.window_overlap == 50
 
 
 def test_a_batch_has_room_for_a_window(faults, train, tag):
     fault = "max_batch_tokens: found 500; allowed: at least max_tokens, which is 512"
     assert faults(train, "training: {max_batch_tokens: 500}") == [f"line 4: training.{fault}"]
-    assert faults(tag, "max_batch_tokens: 500") == [f"line 5: {fault}"]
     assert faults(train, "training: {max_tokens: 20000}")[0].startswith(
         "line 4: training.max_batch_tokens: found 16384"
     )
