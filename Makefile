@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak
+.PHONY: help install demo test soak docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: install ## every check and every quick test
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak
+
+docs: install ## write docs/configuration.md and the map in README.md from the code
+	$(BIN)/python docs/build.py
 
 # constraints.txt pins torch to the build without CUDA where one is offered.
 $(INSTALLED): pyproject.toml constraints.txt requirements-models.txt

