@@ -43,6 +43,9 @@ from raybio.iob2 import tags_from_spans
 from raybio.run_folder import environment
 from raybio.taggers import load_tagger
 
+_WARM_UP = 200
+"""Sentences that each way tags before the clock starts."""
+
 TagAll = Callable[[Sequence[Sentence]], list[list[str]]]
 
 
@@ -126,7 +129,7 @@ def compare_ways(arguments: argparse.Namespace, sentences: list[Sentence]) -> li
     rows = []
     for name, make in ways.items():
         tag = make()
-        tag(sentences[:8])
+        tag(sentences[:_WARM_UP])
         predicted, wall, cpu = timed(lambda tag=tag: tag(sentences))
         rows.append(
             {
@@ -153,7 +156,7 @@ def compare_job(arguments: argparse.Namespace, documents: Sequence[Document]) ->
     words = sum(len(sentence) for document in documents for sentence in split_document(document))
     words = words * len(many) // len(documents)
     tagger = load_tagger(arguments.model, precision=arguments.precision, threads=arguments.threads)
-    tag_documents(many[:20], tagger, ["title", "abstract"], "")
+    tag_documents(many[:50], tagger, ["title", "abstract"], "")
     _, bare, _ = timed(lambda: _bare_loop(many, tagger, arguments.shard_documents))
     with tempfile.TemporaryDirectory() as folder:
         source = f"{folder}/abstracts.jsonl"
