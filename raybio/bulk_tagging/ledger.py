@@ -141,9 +141,14 @@ class Ledger:
         self.write_json(f"ledger/{file.key}.json", finished)
         self._remove(f"ledger/{file.key}")
 
-    def entries(self, keys: Iterable[str]) -> Iterator[ShardEntry]:
-        """Yield the shard entries of the files called `keys`, finished or in hand."""
-        for key in keys:
+    def keys(self) -> list[str]:
+        """Return the keys of all input files of which something is committed, sorted."""
+        names = self._names("ledger")
+        return sorted({name.removesuffix(".json") for name in names})
+
+    def entries(self) -> Iterator[ShardEntry]:
+        """Yield the entries of all committed shards, file by file."""
+        for key in self.keys():
             finished = self._read(f"ledger/{key}.json")
             if finished is not None:
                 shards = finished["shards"]
@@ -167,11 +172,15 @@ class Ledger:
                 self._remove(name)
 
     def _list(self, folder: str) -> list[str]:
+        return [name for name in self._names(folder) if name.endswith(".json")]
+
+    def _names(self, folder: str) -> list[str]:
         path = f"{self._root}/{folder}"
         if not self._filesystem.isdir(path):
             return []
         names = (entry.rsplit("/", 1)[-1] for entry in self._filesystem.ls(path, detail=False))
-        return sorted(name for name in names if name.endswith(".json"))
+        # A writer that was killed leaves its draft, under a hidden name.
+        return sorted(name for name in names if not name.startswith("."))
 
     def _read(self, name: str) -> Any:
         path = f"{self._root}/{name}"

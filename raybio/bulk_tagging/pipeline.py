@@ -83,14 +83,15 @@ def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print)
     todo = [(file, done) for file in files if (done := ledger.done(file)) is not None]
     progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
     watch = _Watch(config, ledger, todo, progress)
-    if todo:
-        with connected():
-            quiet_data()
-            for result in _run(config, folder, making, ledger.output, todo):
-                watch.see(result)
-    keys = [file.key for file in files]
-    _gather_rejected(ledger, keys)
-    summary = _summary(ledger, keys, watch, time.perf_counter() - started)
+    try:
+        if todo:
+            with connected():
+                quiet_data()
+                for result in _run(config, folder, making, ledger.output, todo):
+                    watch.see(result)
+    finally:
+        _gather_rejected(ledger)
+    summary = _summary(ledger, watch, time.perf_counter() - started)
     ledger.write_json("summary.json", {**asdict(summary), "environment": environment()})
     return summary
 
@@ -284,18 +285,18 @@ class _Watch:
         )
 
 
-def _gather_rejected(ledger: Ledger, keys: Sequence[str]) -> None:
+def _gather_rejected(ledger: Ledger) -> None:
     """Write one replayable file of all that is rejected in the output, in order of shards."""
     with write_bytes(f"{ledger.output}/rejected.jsonl") as stream:
-        for entry in ledger.entries(keys):
+        for entry in ledger.entries():
             if entry.rejected:
                 stream.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
 
 
-def _summary(ledger: Ledger, keys: Sequence[str], watch: _Watch, seconds: float) -> TaggedCorpus:
+def _summary(ledger: Ledger, watch: _Watch, seconds: float) -> TaggedCorpus:
     totals: Counter[str] = Counter()
     labels: Counter[str] = Counter()
-    for entry in ledger.entries(keys):
+    for entry in ledger.entries():
         totals.update(
             shards=1,
             documents=entry.documents,
@@ -310,7 +311,7 @@ def _summary(ledger: Ledger, keys: Sequence[str], watch: _Watch, seconds: float)
         labels.update(entry.mentions)
     return TaggedCorpus(
         output=ledger.output,
-        files=len(keys),
+        files=len(ledger.keys()),
         counts=dict(totals),
         mentions_by_label=dict(sorted(labels.items())),
         shards_this_run=watch.shards,

@@ -21,7 +21,7 @@ from raybio.errors import InputError, UsageError
 if TYPE_CHECKING:
     from raybio.corpora.download import FetchedFile
     from raybio.corpora.statistics import CorpusStatistics
-    from raybio.entities import Document, Rejected
+    from raybio.entities import Document, Record, Rejected
 
     Rows = dict[tuple[str, str], CorpusStatistics]
 
@@ -135,7 +135,16 @@ def _count_file(path: str, format_name: str | None, protocol: str) -> Rows:
     records = entry.read_path(path, **({"protocol": protocol} if entry.name == "chemprot" else {}))
     named = re.search(r"(?<![a-z])(train|dev|test)(?:el)?(?![a-z])", Path(path).name.lower())
     split = named[1] if named else "all"
-    return {(path, split): corpus_statistics(records, split_document)}
+    return {(path, split): corpus_statistics(map(_said_if_rejected, records), split_document)}
+
+
+def _said_if_rejected(record: Record) -> Record:
+    """Return `record`; where it is a rejected one, say why."""
+    from raybio.entities import Rejected
+
+    if isinstance(record, Rejected):
+        say(f"rejected: {record.source}, {record.place}: {record.reason}. {record.remedy}")
+    return record
 
 
 def _convert(options: Namespace) -> None:
