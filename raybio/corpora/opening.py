@@ -49,11 +49,12 @@ def filesystem_of(url: str) -> tuple[FileSystem, str]:
     scheme = url.partition("://")[0].lower()
     try:
         if scheme in _PYARROW_SCHEMES:
-            return fs.FileSystem.from_uri(url)
+            known: tuple[FileSystem, str] = fs.FileSystem.from_uri(url)
+            return known
         remote, path = fsspec.core.url_to_fs(url)
     except (OSError, ValueError, ImportError) as error:
         raise InputError(url, "", f"cannot open this location ({error})", "Check the URL") from error
-    return fs.PyFileSystem(fs.FSSpecHandler(remote)), path  # type: ignore[abstract]
+    return fs.PyFileSystem(fs.FSSpecHandler(remote)), path
 
 
 @contextmanager
