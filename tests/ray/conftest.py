@@ -38,7 +38,7 @@ def ray_cluster() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleFiles:
     """A small sample corpus: what tests train on and tag."""
-    return generate_sample(tmp_path_factory.mktemp("sample"), train=120, dev=40, test=40, citations=30)
+    return generate_sample(tmp_path_factory.mktemp("sample"), train=200, dev=40, test=40, citations=30)
 
 
 @pytest.fixture(scope="session")

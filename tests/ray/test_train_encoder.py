@@ -83,8 +83,8 @@ def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_p
             if log.exists() and "epoch 1: loss" in log.read_text():
                 worker = next(
                     process
-                    for process in psutil.process_iter(["cmdline"])
-                    if "ray::RayTrainWorker" in " ".join(process.info["cmdline"] or [])
+                    for process in psutil.Process().children(recursive=True)
+                    if "ray::RayTrainWorker" in " ".join(process.cmdline())
                 )
                 # The report that follows the line must reach the controller first.
                 time.sleep(2)
