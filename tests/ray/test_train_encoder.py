@@ -81,10 +81,14 @@ def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_p
         until = time.monotonic() + 240
         while time.monotonic() < until:
             if log.exists() and "epoch 1: loss" in log.read_text():
-                worker = next(
-                    process
-                    for process in psutil.Process().children(recursive=True)
-                    if "ray::RayTrainWorker" in " ".join(process.cmdline())
+                # The newest: workers of earlier tests may still be leaving.
+                worker = max(
+                    (
+                        process
+                        for process in psutil.Process().children(recursive=True)
+                        if "ray::RayTrainWorker" in " ".join(process.cmdline())
+                    ),
+                    key=psutil.Process.create_time,
                 )
                 # The report that follows the line must reach the controller first.
                 time.sleep(2)
@@ -114,7 +118,7 @@ def test_a_run_is_resumed_only_when_asked(sample: SampleFiles, tmp_path: Path) -
 
 
 def test_a_sweep_touches_test_once(sample: SampleFiles, tmp_path: Path) -> None:
-    one_epoch = TrainingSection(epochs=1)
+    one_epoch = TrainingSection(epochs=1, batch_sentences=4)
     config = TrainEncoderConfig.model_validate(
         {
             **resolved(training_config(sample, tmp_path, "sweep", training=one_epoch)),
@@ -139,7 +143,8 @@ def test_a_split_without_entities_is_refused(sample: SampleFiles, tmp_path: Path
 
 def test_long_sentences_are_learned_and_tagged_whole(trained: TrainedEncoder, sample: SampleFiles) -> None:
     with sample.test.open("rb") as stream:
-        words = [w for _, ws, _ in read_tagged_sentences(stream, "test.tsv") for w in ws][:900]
+        sentences = list(read_tagged_sentences(stream, "test.tsv"))
+    words = [word for sentence in sentences for word in sentence.words] * 2
     tagger = load_tagger(trained.run.model)
     starts = tuple(range(0, 100 * len(words), 100))
     (tags,) = tagger.tag([Sentence("long", tuple(words), starts)])
