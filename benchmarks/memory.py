@@ -66,7 +66,8 @@ def measure(arguments: argparse.Namespace, citations: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / "dump.xml.gz"
         generate_dump(dump, citations, abstract_words=arguments.abstract_words)
-        command = [sys.executable, "-m", "raybio.cli", "tag", str(dump), "--model", str(arguments.model)]
+        raybio = Path(sys.executable).with_name("raybio")
+        command = [str(raybio), "tag", str(dump), "--model", str(arguments.model)]
         command += ["--output", f"{folder}/tagged", "--precision", arguments.precision]
         peak, seconds = peak_memory(command)
     print(f"{citations:,} citations: {peak / 2**20:.0f} MiB, {seconds:.0f} s", flush=True)
