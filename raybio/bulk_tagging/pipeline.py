@@ -25,7 +25,7 @@ from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntr
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import tag_documents
 from raybio.cluster import connected, quiet_data
-from raybio.config import TagCorpusConfig, config_hash, resolved
+from raybio.config import DecodingSection, TagCorpusConfig, config_hash, resolved
 from raybio.corpora.opening import write_bytes
 from raybio.errors import RejectedError
 from raybio.model_sources import fingerprint, model_folder
@@ -35,7 +35,7 @@ from raybio.taggers import load_tagger
 Row = dict[str, Any]
 
 # What decides the content of a shard's files: a change here is another output.
-_DECISIVE = ("format", "formats", "passages", "shard_documents", "precision")
+_DECISIVE = ("format", "formats", "passages", "shard_documents", "precision", "decoding")
 _PROGRESS_SECONDS = 5.0
 # Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
 _BLOCK_BYTES = 256 * 1024
@@ -184,6 +184,8 @@ class _TagAndCommit:
             precision=config.precision,
             threads=config.taggers.threads,
             max_batch_tokens=config.max_batch_tokens,
+            # What is as it stands by default is no wish: an encoder would have to refuse it.
+            decoding=config.decoding.model_dump() if config.decoding != DecodingSection() else None,
         )
         self._files = ShardFiles(output, config.formats, config.model, making.config_hash)
         self._ledger = Ledger(output)

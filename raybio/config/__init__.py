@@ -11,25 +11,49 @@ from pathlib import Path
 from typing import TypeVar
 
 from raybio.config.corpus import CorpusSection
+from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
 from raybio.config.options import describe
 from raybio.config.section import JobConfig
 from raybio.config.sweep import sweep_points
 from raybio.config.tag_corpus import TagCorpusConfig, TaggersSection
-from raybio.config.train_encoder import LoggingSection, TrainEncoderConfig, TrainingSection, WorkersSection
+from raybio.config.train_decoder import (
+    DecoderTrainingSection,
+    DeepSpeedSection,
+    DevSection,
+    LoraSection,
+    PromptSection,
+    QuantizationSection,
+    TrainDecoderConfig,
+)
+from raybio.config.train_encoder import TrainEncoderConfig, TrainingSection
+from raybio.config.training import LoggingSection, TrainConfig, WorkersSection
 from raybio.config.writing import config_hash, resolved, to_yaml
 
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
 
-JOBS: dict[str, type[JobConfig]] = {"train-encoder": TrainEncoderConfig, "tag-corpus": TagCorpusConfig}
+JOBS: dict[str, type[JobConfig]] = {
+    "train-encoder": TrainEncoderConfig,
+    "train-decoder": TrainDecoderConfig,
+    "tag-corpus": TagCorpusConfig,
+}
 
 __all__ = [
     "JOBS",
     "CorpusSection",
+    "DecoderTrainingSection",
+    "DecodingSection",
+    "DeepSpeedSection",
+    "DevSection",
     "JobConfig",
     "LoggingSection",
+    "LoraSection",
+    "PromptSection",
+    "QuantizationSection",
     "TagCorpusConfig",
     "TaggersSection",
+    "TrainConfig",
+    "TrainDecoderConfig",
     "TrainEncoderConfig",
     "TrainingSection",
     "WorkersSection",

@@ -81,13 +81,16 @@ def _section(annotation: Any) -> type[Section] | None:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
-    return info.default if isinstance(info.default, str) else shown(info.default)
+    if isinstance(info.default, str):
+        return info.default
+    # A message cuts a long value; this table is where one looks it up.
+    return repr(list(info.default)) if isinstance(info.default, tuple) else shown(info.default)
 
 
 def _choices(annotation: Any) -> Iterator[str]:
     """Yield the words of every `Literal` inside `annotation`."""
     if get_origin(annotation) is Literal:
-        yield from get_args(annotation)
+        yield from (word for word in get_args(annotation) if isinstance(word, str))
     else:
         for inner in get_args(annotation):
             yield from _choices(inner)
@@ -101,13 +104,13 @@ def _allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin in (Union, UnionType):
         return " or ".join(["null", *(_allowed(each, metadata) for each in inner if each is not NoneType)])
     if origin is Literal:
-        return f"one of {', '.join(inner)}" if len(inner) > 1 else str(inner[0])
+        return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
     bounds = dict(_bounds(metadata))
     filled = "non-empty " if bounds.pop("min_length", 0) else ""
     if origin is tuple:
         return f"{filled}list, each item {_allowed(inner[0])}"
     if origin is dict:
-        return f"{filled}mapping of dotted keys to {_allowed(inner[1])}"
+        return f"{filled}mapping of names to {_allowed(inner[1])}"
     return ", ".join(
         [filled + _TYPES[annotation], *(f"{_BOUNDS[name]} {bound}" for name, bound in bounds.items())]
     )

@@ -4,51 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
-from raybio.config.corpus import CorpusSection
-from raybio.config.section import AllowPickle, FileName, HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
-from raybio.config.sweep import SweepableConfig
+from raybio.config.section import HoldsAWindow, MaxTokens, Text, WindowOverlap
+from raybio.config.training import (
+    BatchSentences,
+    LearningRate,
+    LearningSection,
+    MaxBatchTokens,
+    TrainConfig,
+)
 
 
-class TrainingSection(Section):
-    """How the model learns, how words become subwords and back, and which epoch is kept."""
+class TrainingSection(LearningSection):
+    """How an encoder learns, how words become subwords and back, and which epoch is kept."""
 
-    epochs: int = Field(default=20, ge=1, description="passes over the training split, at most")
-    learning_rate: float = Field(
-        default=3e-5, gt=0, description="highest step size of AdamW, reached after the warm-up"
-    )
-    weight_decay: float = Field(
-        default=0.01, ge=0, description="weight decay of AdamW; biases and norms have none"
-    )
-    warmup_ratio: float = Field(
-        default=0.1, ge=0, le=1, description="fraction of all steps in which the learning rate rises from 0"
-    )
-    schedule: Literal["linear", "constant"] = Field(
-        default="linear", description="learning rate after the warm-up: falls to 0 over all epochs, or stays"
-    )
-    batch_sentences: int = Field(
-        default=16, ge=1, description="sentences per optimizer step, shared among the workers"
-    )
-    max_tokens: MaxTokens = 512
-    window_overlap: WindowOverlap = 64
-    max_batch_tokens: Annotated[int, Field(ge=16), HoldsAWindow] = Field(
-        default=16384,
-        validate_default=True,
-        description="subwords of one forward pass, padding included; "
-        "a larger batch is split and its gradients summed",
-    )
-    gradient_clip: float | None = Field(
-        default=1.0, gt=0, description="largest gradient norm; null = no clipping"
-    )
-    patience: int = Field(
-        default=3,
-        ge=0,
-        description="epochs without a better strict F1 on dev before stopping; 0 = never stop early",
-    )
+    learning_rate: LearningRate = 3e-5
+    batch_sentences: BatchSentences = 16
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", description="number format; auto = bf16 on a GPU that has it, else fp32"
     )
+    max_tokens: MaxTokens = 512
+    window_overlap: WindowOverlap = 64
+    max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 16384
     subword_labels: Literal["all", "first"] = Field(
         default="all", description="subwords that learn their word's tag: all of them, or the first"
     )
@@ -56,69 +34,11 @@ class TrainingSection(Section):
         default="mean",
         description="a word's tag from its subwords: majority vote, highest mean probability, or the first's",
     )
-    keep: Literal["best", "last"] = Field(
-        default="best",
-        description="the epoch whose weights become the model: best strict F1 on dev, or the last",
-    )
-    batch_order: Literal["sorted", "random"] = Field(
-        default="sorted",
-        description="sorted = sentences of like length together (least padding); random = any together",
-    )
 
 
-class WorkersSection(Section):
-    """How many processes train, and on what."""
-
-    count: int = Field(default=1, ge=1, description="training processes; each takes its share of every epoch")
-    accelerator: Literal["auto", "cpu", "gpu"] = Field(
-        default="auto", description="auto = one GPU per worker where the cluster has one, else CPU"
-    )
-    cpus_per_worker: float = Field(default=1.0, gt=0, description="CPUs that Ray sets aside for each worker")
-    threads: int | None = Field(
-        default=None, ge=1, description="torch threads per worker; null = as many as it has CPUs"
-    )
-    max_failures: int = Field(
-        default=1, ge=0, description="times a run goes on from its last checkpoint after a worker died"
-    )
-
-
-class LoggingSection(Section):
-    """Who else is told the metrics; the run folder always has them."""
-
-    tensorboard: bool = Field(default=True, description="write TensorBoard event files into the run folder")
-    mlflow: Text | None = Field(default=None, description="MLflow tracking URI; null = no MLflow")
-
-
-class TrainEncoderConfig(SweepableConfig):
+class TrainEncoderConfig(TrainConfig):
     """Train a token classifier on one corpus, choose its best epoch on dev, and score it on test."""
 
     job: Literal["train-encoder"] = Field(description="which job this file configures")
     model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
-    allow_pickle: AllowPickle = False
-    corpus: CorpusSection = Field(description="what to learn from")
-    output: Text = Field(default="runs", description="folder that receives one run folder per run")
-    name: FileName | None = Field(
-        default=None, description="name of the run folder; null = from model, corpus and time"
-    )
-    seed: int = Field(
-        default=1, ge=0, le=2**32 - 1, description="seed of weights, dropout and the order of sentences"
-    )
-    resume: bool = Field(
-        default=False, description="go on with the run folder of this name, which must exist"
-    )
     training: TrainingSection = Field(default=TrainingSection(), description="how the model learns")
-    workers: WorkersSection = Field(
-        default=WorkersSection(), description="how many processes train, and on what"
-    )
-    logging: LoggingSection = Field(default=LoggingSection(), description="who else is told the metrics")
-    test: bool = Field(default=True, description="score the test split at the end")
-    bootstrap: int = Field(
-        default=1000, ge=0, description="resamples of documents for 95 % intervals; 0 = no intervals"
-    )
-
-    @field_validator("resume")
-    @classmethod
-    def _resume_names_a_run(cls, resume: bool, info: ValidationInfo) -> bool:
-        if resume and info.data.get("name", "faulty") is None:
-            raise ValueError("found true, but there is no name; give the name of the run to go on with")
-        return resume

@@ -47,7 +47,8 @@ def _problems(
 
 def _wrong_value(config_class: type[Section], known: Mapping[str, Option], details: ErrorDetails) -> str:
     names = [str(part) for part in details["loc"] if not isinstance(part, int)]
-    option = known.get(".".join(names))
+    # What is below an option is a key of the mapping that it holds.
+    option = known.get(".".join(names)) or known.get(".".join(names[:-1]))
     if details["type"] == "missing":
         return f"missing; {option.description if option else 'this section is required'}"
     found = f"found {shown(details['input'])}"

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from raybio.taggers.base import Tagger, Tags, place_mentions
+from raybio.errors import ModelError
+from raybio.taggers.base import Effort, Tagger, Tags, place_mentions
 
-__all__ = ["Tagger", "Tags", "load_tagger", "place_mentions"]
+if TYPE_CHECKING:
+    from raybio.taggers.decoder import DecoderTagger
+
+__all__ = ["Effort", "Tagger", "Tags", "load_tagger", "place_mentions"]
 
 
 def load_tagger(
     folder: Path,
     *,
-    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "4bit"] = "auto",
     threads: int | None = None,
+    decoding: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Tagger:
-    """Load the tagger in a model folder; `threads` bounds its computing threads on a CPU.
+    """Load the tagger in a model folder, whatever its kind.
+
+    `threads` bounds its computing threads on a CPU. `decoding` is for LLMs that write tags: the
+    mode, the draft, the folder of the encoder that drafts (`draft_model`), and `legal`.
 
     Raises:
-        ModelError: the folder holds nothing that raybio can tag with.
+        ModelError: the folder holds nothing that raybio can tag with, or not at this precision.
     """
     import torch
 
+    from raybio.taggers.card import kind_of
+
     if threads:
         torch.set_num_threads(threads)
+    if (folder / "cascade.json").is_file():
+        return _load_cascade(folder, precision, decoding or {}, options)
+    if kind_of(folder) == "decoder":
+        return _load_decoder(folder, precision, decoding or {}, options)
+    if decoding:
+        raise ModelError(f"{folder} is no LLM that writes tags: it has no decode mode. Leave `decoding` out")
+    if precision == "4bit":
+        raise ModelError("4bit is for LLMs that write tags. Hold an encoder in bf16, or in int8 on a CPU")
     if precision == "int8":
         from raybio.taggers.encoder_int8 import load_int8
 
@@ -33,3 +52,32 @@ def load_tagger(
     from raybio.taggers.encoder import EncoderTagger
 
     return EncoderTagger.load(folder, precision=precision, **options)
+
+
+def _load_cascade(
+    folder: Path, precision: Any, decoding: Mapping[str, Any], options: Mapping[str, Any]
+) -> Tagger:
+    from raybio.model_sources import model_folder
+    from raybio.taggers.cascade import Cascade, CascadeTagger
+
+    cascade = Cascade.read(folder)
+    # Each at what it can do: the encoder has the int8 path, the LLM that of 4 bits.
+    first = load_tagger(model_folder(cascade.encoder), precision="auto" if precision == "4bit" else precision)
+    second = _load_decoder(
+        model_folder(cascade.decoder), "auto" if precision == "int8" else precision, decoding, options
+    )
+    return CascadeTagger(first, second, cascade.threshold)
+
+
+def _load_decoder(
+    folder: Path, precision: str, decoding: Mapping[str, Any], options: Mapping[str, Any]
+) -> DecoderTagger:
+    from raybio.model_sources import model_folder
+    from raybio.taggers.decoder import DecoderTagger
+
+    if precision == "int8":
+        raise ModelError("int8 is for encoders. Hold an LLM in 4 bits with `precision: 4bit`")
+    rest = dict(decoding)
+    draft_model = rest.pop("draft_model", None)
+    drafter = load_tagger(model_folder(draft_model)) if draft_model else None
+    return DecoderTagger.load(folder, precision=precision, drafter=drafter, **rest, **options)

@@ -6,16 +6,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from raybio.bio_output import Malformed
 from raybio.entities import Document, Mention, Sentence
 from raybio.iob2 import spans_from_tags
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """What an LLM did for one sentence.
+
+    `seconds` is the wall time of the batches it was decoded in: its latency, not its share.
+    """
+
+    passes: int
+    tokens_fed: int
+    tokens_emitted: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tags:
-    """One IOB2 tag a word, and the probability in [0, 1] that the tagger gave to each."""
+    """One IOB2 tag a word, and the probability in [0, 1] that the tagger gave to each.
+
+    An LLM says its effort too, and which words it wrote no readable line for: they have the tag
+    "O" and the score 0.
+    """
 
     tags: tuple[str, ...]
     scores: tuple[float, ...]
+    effort: Effort | None = None
+    malformed: tuple[Malformed, ...] = ()
 
 
 class Tagger(Protocol):

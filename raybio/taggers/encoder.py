@@ -6,7 +6,6 @@ Speed comes from three things: words are encoded once, windows are batched by to
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,8 +24,9 @@ from raybio.errors import ModelError
 from raybio.iob2 import label_of, tag_set
 from raybio.taggers.base import Tags
 from raybio.taggers.batching import token_budget_batches
+from raybio.taggers.card import read_card, write_card
+from raybio.taggers.devices import pick_device, pick_dtype
 
-CARD = "raybio.json"
 WordDecision = Literal["mean", "majority", "first"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -58,18 +58,16 @@ class EncoderCard:
 
     def write(self, folder: Path) -> None:
         """Write the card into a model folder."""
-        (folder / CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_card(folder, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> EncoderCard | None:
-        """Return the card of a model folder, or None where the model is not one of ours."""
-        path = folder / CARD
-        if not path.is_file():
-            return None
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"{path} is not an encoder's card: {error}. Train the model again") from error
+        """Return the card of a model folder, or None where the model is not one of ours.
+
+        Raises:
+            ModelError: it has a card, but not an encoder's.
+        """
+        return read_card(folder, cls)
 
 
 class EncoderTagger:
@@ -257,21 +255,6 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
 def default_budget(device: torch.device) -> int:
     """Return how many subwords, padding included, suit one forward pass on `device`."""
     return _CPU_BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
-
-
-def pick_device(device: str) -> str:
-    """Resolve "auto" to "cuda" where there is a GPU, else "cpu"; other names stay."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def pick_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """Resolve a precision to a dtype; "auto" is bf16 on a GPU that has it, else fp32."""
-    if precision == "auto":
-        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if has_bf16 else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
 def tags_of(config: Any, folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ from raybio.config import load_config
 from raybio.errors import ConfigError
 
 TRAIN = "job: train-encoder\nmodel: bundled:minilm\ncorpus: {name: BC5CDR}\n"
+DECODE = "job: train-decoder\nmodel: bundled:smollm2\ncorpus: {name: BC5CDR}\n"
 TAG = "job: tag-corpus\nmodel: runs/x/model\ninput: [a.xml]\noutput: tagged\n"
 
 
@@ -25,6 +26,12 @@ def load(tmp_path: Path):
 def train(load):
     """Load a valid train-encoder config with lines added."""
     return lambda text="", *overrides: load(TRAIN + text, *overrides)
+
+
+@pytest.fixture
+def train_decoder(load):
+    """Load a valid train-decoder config with lines added."""
+    return lambda text="", *overrides: load(DECODE + text, *overrides)
 
 
 @pytest.fixture

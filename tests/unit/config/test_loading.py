@@ -157,12 +157,15 @@ def test_a_list_is_not_one_word(faults, tag):
         ("# only a comment\n", "found nothing; a config is a mapping with 'job: NAME' in it"),
         ("- a\n", "found ['a']; a config is a mapping with 'job: NAME' in it"),
         ("job\n", "found 'job'; a config is a mapping with 'job: NAME' in it"),
-        ("{}\n", "job: missing; allowed: one of train-encoder, tag-corpus"),
-        ("job: 3\n", "line 1: job: found 3; allowed: one of train-encoder, tag-corpus"),
-        ("a: 1\njob: tag\n", "line 2: job: found 'tag'; allowed: one of train-encoder, tag-corpus"),
+        ("{}\n", "job: missing; allowed: one of train-encoder, train-decoder, tag-corpus"),
+        ("job: 3\n", "line 1: job: found 3; allowed: one of train-encoder, train-decoder, tag-corpus"),
+        (
+            "a: 1\njob: tag\n",
+            "line 2: job: found 'tag'; allowed: one of train-encoder, train-decoder, tag-corpus",
+        ),
         (
             "job: train_encoder\n",
-            "line 1: job: found 'train_encoder'; allowed: one of train-encoder, tag-corpus;"
+            "line 1: job: found 'train_encoder'; allowed: one of train-encoder, train-decoder, tag-corpus;"
             " did you mean 'train-encoder'?",
         ),
         ("a: [1\n", "line 2: not readable as YAML: expected ',' or ']', but got '<stream end>'"),

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from raybio.config import JOBS, load_config, resolved, sweep_points
+from raybio.config import JOBS, TrainDecoderConfig, load_config, resolved, sweep_points
 from raybio.config.corpus import ReadFormat
 from raybio.config.tag_corpus import WriteFormat
 from raybio.config.yaml_text import parse
@@ -37,6 +37,38 @@ def test_the_encoders_of_the_study_are_swept_as_the_study_did(name):
     assert {p.training.batch_sentences for p in points} == {4, 8, 16, 32}
     kept = ("epochs", "patience", "warmup_ratio", "schedule", "max_tokens")
     assert [resolved(config)["training"][key] for key in kept] == [20, 3, 0.1, "linear", 512]
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+@pytest.mark.parametrize("name", ["mistral_7b", "llama_8b"])
+def test_the_decoders_of_the_study_are_trained_as_the_study_did(name, gpus):
+    config = load_config(CONFIGS / "train_decoder" / f"{name}_{gpus}gpu.yaml")
+    assert isinstance(config, TrainDecoderConfig)
+    assert (config.workers.count, config.workers.accelerator) == (gpus, "gpu")
+    assert [p.training.learning_rate for p in sweep_points(config)] == [2e-5, 4e-5]
+    quantization, lora, training = config.quantization, config.lora, config.training
+    assert (quantization.bits, quantization.type, quantization.double) == (4, "nf4", True)
+    assert (lora.rank, lora.alpha, lora.dropout) == (128, 256, 0.05)
+    assert {t.removesuffix("_proj") for t in lora.targets} == {*"qkvo", "gate", "up", "down", "lm_head"}
+    assert (training.batch_sentences, training.max_tokens, training.optimizer) == (
+        32,
+        2048,
+        "paged-adamw-8bit",
+    )
+    assert (training.epochs, training.patience, training.schedule, training.warmup_ratio) == (
+        20,
+        3,
+        "linear",
+        0.1,
+    )
+    assert (training.precision, training.gradient_checkpointing) == ("bf16", True)
+
+
+@pytest.mark.parametrize("name", ["mistral_7b", "llama_8b"])
+def test_a_second_gpu_changes_only_the_number_of_workers(name):
+    one, two = (resolved(load_config(CONFIGS / "train_decoder" / f"{name}_{n}gpu.yaml")) for n in (1, 2))
+    assert two["workers"].pop("count") == one["workers"].pop("count") + 1
+    assert one == two
 
 
 def test_formats_are_those_of_the_corpora():

@@ -101,7 +101,7 @@ def test_a_sweep_has_an_end(faults, train):
 @pytest.mark.parametrize("sweep", ["3", "[a]", "null"])
 def test_a_sweep_is_a_mapping(faults, train, sweep):
     (fault,) = faults(train, f"sweep: {sweep}\n")
-    assert "allowed: mapping of dotted keys to list" in fault
+    assert "allowed: mapping of names to list" in fault
 
 
 def test_an_override_sets_one_key_of_the_sweep(faults, train):

@@ -5,7 +5,16 @@ import re
 
 import pytest
 
-from raybio.config import JOBS, JobConfig, TrainEncoderConfig, config_hash, describe, resolved, to_yaml
+from raybio.config import (
+    JOBS,
+    JobConfig,
+    TrainDecoderConfig,
+    TrainEncoderConfig,
+    config_hash,
+    describe,
+    resolved,
+    to_yaml,
+)
 from raybio.config.options import options
 
 FULL = "name: NO\ntraining: {learning_rate: 1}\nsweep: {training.learning_rate: [5e-5, 1]}\noutput: '5e-5'\n"
@@ -26,8 +35,9 @@ def test_resolved_data_makes_the_same_config_in_a_worker(train, tag):
         assert type(config).model_validate(resolved(config)) == config
 
 
-def test_yaml_reads_back_to_the_same_config(load, train, tag):
-    for config in (train(FULL), tag("", "input=['*.xml', yes, '010', ü]")):
+def test_yaml_reads_back_to_the_same_config(load, train, train_decoder, tag):
+    short = train_decoder("prompt: {aliases: {'NO': N, a.b: ab}}\nquantization: {bits: 16}\n")
+    for config in (train(FULL), short, tag("", "input=['*.xml', yes, '010', ü]")):
         assert load(to_yaml(config)) == config
 
 
@@ -74,3 +84,7 @@ def test_rows_say_what_is_allowed_and_the_default():
     assert "| `training.schedule` | one of linear, constant | linear |" in table
     assert "| `training.max_tokens` | whole number, at least 16 | 512 |" in table
     assert "| `test` | true or false | true |" in table
+    table = describe(TrainDecoderConfig)
+    assert "| `quantization.bits` | one of 4, 16, 32 | 4 |" in table
+    assert "| `prompt.aliases` | mapping of names to text | {} |" in table
+    assert "'down_proj', 'lm_head'] |" in table

@@ -15,12 +15,11 @@ from raybio.alignment import SubwordEncoder, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.taggers import load_tagger
+from raybio.taggers.devices import pick_device, pick_dtype
 from raybio.taggers.encoder import (
     EncoderCard,
     EncoderTagger,
     card_of,
-    pick_device,
-    pick_dtype,
     softmax,
     special_tokens,
     tags_of,
@@ -281,7 +280,7 @@ def test_the_card_survives_the_folder(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"flavour": 1}', "\ud800"])
 def test_a_broken_card_is_named(tmp_path, content):
     (tmp_path / "raybio.json").write_bytes(content.encode("utf-8", "surrogatepass"))
-    with pytest.raises(ModelError, match=r"raybio.json is not an encoder's card: .*Train the model again"):
+    with pytest.raises(ModelError, match=r"raybio.json is not such a model's card: .*Train the model again"):
         EncoderCard.read(tmp_path)
 
 

@@ -1,0 +1,117 @@
+"""What every training job's config has: its corpus and run folder, how it learns, its workers, its log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from raybio.config.corpus import CorpusSection
+from raybio.config.section import AllowPickle, FileName, Section, Text
+from raybio.config.sweep import SweepableConfig
+
+LearningRate = Annotated[
+    float, Field(gt=0, description="highest step size of AdamW, reached after the warm-up")
+]
+BatchSentences = Annotated[
+    int, Field(ge=1, description="sentences per optimizer step, shared among the workers")
+]
+MaxBatchTokens = Annotated[
+    int,
+    Field(
+        ge=16,
+        validate_default=True,
+        description="subwords of one forward pass, padding included; "
+        "a larger batch is split and its gradients summed",
+    ),
+]
+
+
+class LearningSection(Section):
+    """How any model learns, and which epoch is kept."""
+
+    epochs: int = Field(default=20, ge=1, description="passes over the training split, at most")
+    learning_rate: LearningRate
+    weight_decay: float = Field(
+        default=0.01, ge=0, description="weight decay of AdamW; biases and norms have none"
+    )
+    warmup_ratio: float = Field(
+        default=0.1, ge=0, le=1, description="fraction of all steps in which the learning rate rises from 0"
+    )
+    schedule: Literal["linear", "constant"] = Field(
+        default="linear", description="learning rate after the warm-up: falls to 0 over all epochs, or stays"
+    )
+    batch_sentences: BatchSentences
+    gradient_clip: float | None = Field(
+        default=1.0, gt=0, description="largest gradient norm; null = no clipping"
+    )
+    patience: int = Field(
+        default=3,
+        ge=0,
+        description="epochs without a better strict F1 on dev before stopping; 0 = never stop early",
+    )
+    keep: Literal["best", "last"] = Field(
+        default="best",
+        description="the epoch whose weights become the model: best strict F1 on dev, or the last",
+    )
+    batch_order: Literal["sorted", "random"] = Field(
+        default="sorted",
+        description="sorted = sentences of like length together (least padding); random = any together",
+    )
+
+
+class WorkersSection(Section):
+    """How many processes train, and on what."""
+
+    count: int = Field(default=1, ge=1, description="training processes; each takes its share of every epoch")
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto", description="auto = one GPU per worker where the cluster has one, else CPU"
+    )
+    cpus_per_worker: float = Field(default=1.0, gt=0, description="CPUs that Ray sets aside for each worker")
+    threads: int | None = Field(
+        default=None, ge=1, description="torch threads per worker; null = as many as it has CPUs"
+    )
+    max_failures: int = Field(
+        default=1, ge=0, description="times a run goes on from its last checkpoint after a worker died"
+    )
+
+
+class LoggingSection(Section):
+    """Who else is told the metrics; the run folder always has them."""
+
+    tensorboard: bool = Field(default=True, description="write TensorBoard event files into the run folder")
+    mlflow: Text | None = Field(default=None, description="MLflow tracking URI; null = no MLflow")
+
+
+class TrainConfig(SweepableConfig):
+    """Fine-tune one model on one corpus, choose its best epoch on dev, and score it on test."""
+
+    model: Text
+    allow_pickle: AllowPickle = False
+    corpus: CorpusSection = Field(description="what to learn from")
+    output: Text = Field(default="runs", description="folder that receives one run folder per run")
+    name: FileName | None = Field(
+        default=None, description="name of the run folder; null = from model, corpus and time"
+    )
+    seed: int = Field(
+        default=1, ge=0, le=2**32 - 1, description="seed of weights, dropout and the order of sentences"
+    )
+    resume: bool = Field(
+        default=False, description="go on with the run folder of this name, which must exist"
+    )
+    training: LearningSection
+    workers: WorkersSection = Field(
+        default=WorkersSection(), description="how many processes train, and on what"
+    )
+    logging: LoggingSection = Field(default=LoggingSection(), description="who else is told the metrics")
+    test: bool = Field(default=True, description="score the test split at the end")
+    bootstrap: int = Field(
+        default=1000, ge=0, description="resamples of documents for 95 % intervals; 0 = no intervals"
+    )
+
+    @field_validator("resume")
+    @classmethod
+    def _resume_names_a_run(cls, resume: bool, info: ValidationInfo) -> bool:
+        if resume and info.data.get("name", "faulty") is None:
+            raise ValueError("found true, but there is no name; give the name of the run to go on with")
+        return resume

@@ -1,0 +1,95 @@
+"""LLMs from a model folder: a base model, with the folder's adapter where it holds one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+
+from raybio.errors import ModelError
+
+ADAPTER = "adapter_config.json"
+# What transformers calls the architectures that write: LlamaForCausalLM, GPT2LMHeadModel.
+_WRITERS = ("CausalLM", "LMHead")
+
+
+def load_language_model(
+    folder: Path,
+    find_base: Callable[[], Path],
+    tokenizer: Any,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    four_bit: bool,
+) -> Any:
+    """Return the causal model in `folder`: whole, or the base that `find_base` gives with the adapter in it.
+
+    An adapter is merged into the base, which makes it as fast as a whole model, except into one
+    of 4 bits: rounding the sum anew would change what it computes.
+
+    Raises:
+        ModelError: it is no causal language model, or the adapter is not of this base.
+    """
+    adapted = (folder / ADAPTER).is_file()
+    source = find_base() if adapted else folder
+    check_causal(source)
+    options: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}}
+    if four_bit:
+        options["quantization_config"] = quantization(dtype)
+    model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
+    if not adapted:
+        return model.eval()
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    wrapped = _with_adapter(model, folder, source)
+    return (wrapped if four_bit else wrapped.merge_and_unload()).eval()
+
+
+def check_causal(folder: Path) -> None:
+    """Refuse a model that cannot write text.
+
+    Raises:
+        ModelError: names the architecture and what to take instead.
+    """
+    config = AutoConfig.from_pretrained(folder)
+    named = " ".join(config.architectures or [config.model_type])
+    if not any(sign in named for sign in _WRITERS):
+        raise ModelError(
+            f"{folder} is a {named}, which does not write text from left to right. Name a causal language "
+            "model (such as Llama or Mistral), or train an encoder with `raybio train-encoder`"
+        )
+
+
+def quantization(
+    dtype: torch.dtype, kind: str = "nf4", double: bool = True, storage: torch.dtype | None = None
+) -> BitsAndBytesConfig:
+    """Return the 4-bit quantization of QLoRA (Dettmers et al., 2023): computed in `dtype`.
+
+    Heads are left as they are; `storage` is the format that weights are packed in (`dtype` for None).
+    """
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=kind,
+        bnb_4bit_use_double_quant=double,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=storage or dtype,
+        llm_int8_skip_modules=["lm_head", "score"],
+    )
+
+
+def _with_adapter(model: Any, folder: Path, base: Path) -> Any:
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, folder)
+    except (RuntimeError, ValueError) as error:
+        named = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("base_model_name_or_path")
+        problem = str(error).strip().splitlines()[-1].strip()
+        raise ModelError(
+            f"the adapter in {folder}, which was trained on {named}, does not fit the base model {base}: "
+            f"{problem}. Name the base model that it was trained on"
+        ) from error
