@@ -189,7 +189,9 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, required=True, help="a model folder trained on BC5CDR")
     parser.add_argument("--data", help="folder of corpora; default: RAYBIO_DATA")
-    parser.add_argument("--abstracts", type=int, default=100, help="test abstracts of the first part")
+    parser.add_argument(
+        "--abstracts", type=int, default=100, help="test abstracts of the first part; 0 leaves it out"
+    )
     parser.add_argument(
         "--repeat", type=int, default=5000, help="documents of the second part; 0 leaves it out"
     )
@@ -202,7 +204,7 @@ def main() -> None:
     path = Path(split_path("BC5CDR", "test", arguments.data)).with_name("BC5CDR_Test.PubTator")
     documents = list(read_corpus(str(path)))
     sentences = [s for d in documents[: arguments.abstracts] for s in split_document(d)]
-    rows = compare_ways(arguments, sentences)
+    rows = compare_ways(arguments, sentences) if sentences else []
     if arguments.repeat:
         rows += compare_job(arguments, documents)
     table = [

@@ -7,6 +7,7 @@ tagging.py    the worker's part: a shard's documents -> the same with mentions, 
 pipeline.py   all of it on Ray Data: read -> tag and commit -> count
 """
 
-from raybio.bulk_tagging.pipeline import TaggedCorpus, tag_corpus
+from raybio.bulk_tagging.pipeline import tag_corpus
+from raybio.bulk_tagging.watch import TaggedCorpus
 
 __all__ = ["TaggedCorpus", "tag_corpus"]

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raybio.bulk_tagging.shards import Shard
-from raybio.bulk_tagging.tagging import TaggedDocuments
+from raybio.bulk_tagging.tagging import TaggedDocuments, reject
 from raybio.corpora import FORMATS
 from raybio.corpora.opening import write_bytes
 from raybio.corpora.parquet import mention_table
@@ -129,14 +129,9 @@ def _written(name: str, documents: Sequence[Document]) -> dict[str, bytes]:
 
 
 def _cannot_hold(name: str, document: Document, error: FormatError, source: str) -> Rejected:
-    return Rejected(
-        source=source,
-        place=f"document {document.id}",
-        reason=f"the output format {name} cannot hold it: {error.problem}",
-        remedy="Its mentions are in the other outputs; leave this format out, or take it from them",
-        document_id=document.id,
-        raw=document.text,
-    )
+    reason = f"the output format {name} cannot hold it: {error.problem}"
+    remedy = "Its mentions are in the other outputs; leave this format out, or take it from them"
+    return reject(document, source, reason, remedy)
 
 
 def _records(shard: Shard, tagged: TaggedDocuments, rejected: Sequence[Rejected]) -> pa.Table:

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,9 @@ from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import tag_documents
+from raybio.bulk_tagging.watch import TaggedCorpus, Watch, gather_rejected, summarize
 from raybio.cluster import connected, quiet_data
 from raybio.config import DecodingSection, TagCorpusConfig, config_hash, resolved
-from raybio.corpora.opening import write_bytes
-from raybio.errors import RejectedError
 from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
 from raybio.taggers import load_tagger
@@ -36,34 +35,9 @@ Row = dict[str, Any]
 
 # What decides the content of a shard's files: a change here is another output.
 _DECISIVE = ("format", "formats", "passages", "shard_documents", "precision", "decoding")
-_PROGRESS_SECONDS = 5.0
 # Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
 _BLOCK_BYTES = 256 * 1024
 _RETRIES = 3
-
-
-@dataclass(frozen=True)
-class TaggedCorpus:
-    """What is in the output now, from the ledger, and what this run did for it.
-
-    `counts` has shards, documents, without_text, rejected, deleted, sentences, words, mentions,
-    subwords and subwords_dropped. `seconds` is the whole run; `tagging_seconds` reaches from the
-    first shard's tagging to the last commit, without start-up.
-    """
-
-    output: str
-    files: int
-    counts: dict[str, int]
-    mentions_by_label: dict[str, int]
-    shards_this_run: int
-    documents_this_run: int
-    seconds: float
-    tagging_seconds: float
-
-    @property
-    def documents_per_second(self) -> float | None:
-        """Documents tagged per second of tagging; None where this run had nothing left to do."""
-        return self.documents_this_run / self.tagging_seconds if self.tagging_seconds else None
 
 
 def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print) -> TaggedCorpus:
@@ -82,7 +56,7 @@ def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print)
     ledger = _claim(config, making)
     todo = [(file, done) for file in files if (done := ledger.done(file)) is not None]
     progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
-    watch = _Watch(config, ledger, todo, progress)
+    watch = Watch(config, ledger, todo, progress)
     try:
         if todo:
             with connected():
@@ -90,8 +64,8 @@ def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print)
                 for result in _run(config, folder, making, ledger.output, todo):
                     watch.see(result)
     finally:
-        _gather_rejected(ledger)
-    summary = _summary(ledger, watch, time.perf_counter() - started)
+        gather_rejected(ledger)
+    summary = summarize(ledger, watch, time.perf_counter() - started)
     ledger.write_json("summary.json", {**asdict(summary), "environment": environment()})
     return summary
 
@@ -215,109 +189,3 @@ class _TagAndCommit:
         )
         self._ledger.commit(shard.file, shard.number, entry)
         return CommittedShard(shard.file.key, shard.number, entry)
-
-
-class _Watch:
-    """Sees every result: reports progress, closes finished files, stops a job that goes wrong."""
-
-    def __init__(
-        self,
-        config: TagCorpusConfig,
-        ledger: Ledger,
-        todo: Sequence[tuple[InputFile, set[int]]],
-        progress: Callable[[str], None],
-    ) -> None:
-        self._max_rejected = config.max_rejected
-        self._ledger = ledger
-        self._progress = progress
-        self._open = {file.key: (file, set(done)) for file, done in todo}
-        self._ends: dict[str, EndOfFile] = {}
-        self._files = len(todo)
-        self._reported = time.monotonic()
-        self.shards = self.documents = self.mentions = self.rejected = 0
-        self.first_start, self.last_finish = float("inf"), 0.0
-
-    @property
-    def tagging_seconds(self) -> float:
-        """Seconds from the first shard's tagging to the last commit; 0 where there was none."""
-        return max(0.0, self.last_finish - self.first_start)
-
-    def see(self, result: CommittedShard | EndOfFile) -> None:
-        """Take account of one result.
-
-        Raises:
-            RejectedError: this run has now rejected more than it may.
-        """
-        if isinstance(result, EndOfFile):
-            self._ends[result.key] = result
-        else:
-            self._open[result.key][1].add(result.number)
-            self._count(result.entry)
-        self._close(result.key)
-        if time.monotonic() - self._reported > _PROGRESS_SECONDS:
-            self._reported = time.monotonic()
-            self._progress(self._line())
-
-    def _count(self, entry: ShardEntry) -> None:
-        self.shards += 1
-        self.documents += entry.documents
-        self.mentions += sum(entry.mentions.values())
-        self.rejected += entry.rejected
-        self.first_start = min(self.first_start, entry.started)
-        self.last_finish = max(self.last_finish, entry.finished)
-        if self._max_rejected is not None and self.rejected > self._max_rejected:
-            raise RejectedError(
-                f"{self.rejected} records were rejected, more than max_rejected={self._max_rejected}. See "
-                f"{self._ledger.output}/rejected for the reasons; committed shards stay, a re-run goes on"
-            )
-
-    def _close(self, key: str) -> None:
-        end = self._ends.get(key)
-        file, committed = self._open[key]
-        if end is not None and len(committed) == end.shards:
-            self._ledger.finish(file, end.shards, end.broken)
-            del self._open[key], self._ends[key]
-
-    def _line(self) -> str:
-        rate = self.documents / self.tagging_seconds if self.tagging_seconds else 0.0
-        return (
-            f"files {self._files - len(self._open)}/{self._files}, shards {self.shards}, "
-            f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, "
-            f"rejected {self.rejected:,}"
-        )
-
-
-def _gather_rejected(ledger: Ledger) -> None:
-    """Write one replayable file of all that is rejected in the output, in order of shards."""
-    with write_bytes(f"{ledger.output}/rejected.jsonl") as stream:
-        for entry in ledger.entries():
-            if entry.rejected:
-                stream.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
-
-
-def _summary(ledger: Ledger, watch: _Watch, seconds: float) -> TaggedCorpus:
-    totals: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    for entry in ledger.entries():
-        totals.update(
-            shards=1,
-            documents=entry.documents,
-            without_text=entry.without_text,
-            rejected=entry.rejected,
-            deleted=entry.deleted,
-            sentences=entry.sentences,
-            words=entry.words,
-            mentions=sum(entry.mentions.values()),
-            **{name: entry.work.get(name, 0) for name in ("subwords", "subwords_dropped")},
-        )
-        labels.update(entry.mentions)
-    return TaggedCorpus(
-        output=ledger.output,
-        files=len(ledger.keys()),
-        counts=dict(totals),
-        mentions_by_label=dict(sorted(labels.items())),
-        shards_this_run=watch.shards,
-        documents_this_run=watch.documents,
-        seconds=seconds,
-        tagging_seconds=watch.tagging_seconds,
-    )

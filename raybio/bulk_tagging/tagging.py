@@ -54,7 +54,7 @@ def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[Docume
     except Exception as error:  # a tagger may fail in any way; what it fails on is kept as rejected
         if len(split) == 1:
             logger.warning("document %s could not be tagged: %s", split[0][0].id, error)
-            yield _reject(split[0][0], error, source)
+            yield _failed(split[0][0], error, source)
         else:
             half = len(split) // 2
             yield from _tag(split[:half], tagger, source)
@@ -80,12 +80,18 @@ def _tag_all(split: Sequence[Split], tagger: Tagger) -> list[Document]:
     ]
 
 
-def _reject(document: Document, error: Exception, source: str) -> Rejected:
+def reject(document: Document, source: str, reason: str, remedy: str) -> Rejected:
+    """Return the record of a document of `source` that was read, but could not go on."""
     return Rejected(
         source=source,
         place=f"document {document.id}",
-        reason=f"the tagger failed on it: {type(error).__name__}: {error}",
-        remedy="Replay it alone to see the whole error",
+        reason=reason,
+        remedy=remedy,
         document_id=document.id,
         raw=document.text,
     )
+
+
+def _failed(document: Document, error: Exception, source: str) -> Rejected:
+    reason = f"the tagger failed on it: {type(error).__name__}: {error}"
+    return reject(document, source, reason, "Replay it alone to see the whole error")

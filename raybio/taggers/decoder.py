@@ -27,7 +27,7 @@ from raybio.taggers.card import read_card, write_card
 from raybio.taggers.decoding import MODES, TAG_MODES, Answer, Reader, Tokens, chat_template
 from raybio.taggers.decoding.drafts import Previous, outside
 from raybio.taggers.devices import pick_device, pick_dtype
-from raybio.taggers.language_model import load_language_model
+from raybio.taggers.language_model import end_tokens, load_language_model
 
 _CPU_BATCH_TOKENS = 2048
 _GPU_BATCH_TOKENS = 32768
@@ -144,7 +144,7 @@ class DecoderTagger:
         )
         return cls(
             Reader(model),
-            Tokens(tokenizer, Prompts(card.style, chat_template(tokenizer))),
+            Tokens(tokenizer, Prompts(card.style, chat_template(tokenizer)), end_tokens(model)),
             mode=mode,
             drafter=drafter,
             previous=draft == "previous",

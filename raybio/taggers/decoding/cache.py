@@ -28,7 +28,7 @@ _SLACK = 1.25
 # With that slack, and a feed no longer than the context, a cache never has three times as many slots.
 _WINDOW_SHARE = 3
 
-# Full-vocabulary logits are computed for so many numbers at a time (512 MB in fp32).
+# So many logits of the whole vocabulary are computed at a time (512 MB in fp32).
 _LOGITS_AT_ONCE = 1 << 27
 
 
@@ -51,7 +51,8 @@ class Reader:
     """A causal language model, seen as a decoder (tokens -> hidden states) and a head (-> logits).
 
     `context` is the longest sequence it can read, in tokens. The model is put in evaluation mode;
-    adapters may be merged or not, weights may be of any precision and on any device.
+    adapters may be merged or not, weights may be of any precision and on any device. When the
+    weights have changed, make a new reader: this one remembers what it has read.
 
     Raises:
         ModelError: its logits are not just the head's, or it is not a causal language model.
@@ -71,7 +72,7 @@ class Reader:
         self._device = causal.get_input_embeddings().weight.device
         self.context = _context(causal.config)
         self._prefix = Prefix((), ())
-        self._check_head(causal)
+        self._at_once = max(1, _LOGITS_AT_ONCE // self._check_head(causal))
 
     @torch.inference_mode()
     def hidden(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: DynamicCache) -> Tensor:
@@ -100,25 +101,30 @@ class Reader:
 
         Only those rows of the head are read where it is a plain layer (not quantized, no adapter).
         """
-        choices = choices.to(hidden.device)
         if type(self._head) is not nn.Linear:
-            logits = self._head(hidden)
-            return logits.gather(1, choices.to(logits.device)).to(_at_least_fp32(logits.dtype))
+            parts = zip(hidden.split(self._at_once), choices.split(self._at_once), strict=True)
+            return torch.cat([self._picked(states, tokens) for states, tokens in parts])
         weight, bias = self._head.weight, self._head.bias
-        choices = choices.to(weight.device)
         dtype = _at_least_fp32(weight.dtype)
-        states = hidden.to(weight.device, dtype)
-        logits = torch.einsum("nch,nh->nc", weight[choices].to(dtype), states)
-        return logits if bias is None else logits + bias[choices]
+        # Forks share their branches: a few different tokens are most of what is asked for.
+        tokens, places = choices.unique(return_inverse=True)
+        tokens, places = tokens.to(weight.device), places.to(weight.device)
+        logits = hidden.to(weight.device, dtype) @ weight[tokens].to(dtype).T
+        if bias is not None:
+            logits = logits + bias[tokens]
+        return logits.gather(1, places)
 
     @torch.inference_mode()
     def likeliest(self, hidden: Tensor) -> list[tuple[int, float]]:
         """Return, for each hidden state (n, size), the likeliest token of all and its probability."""
-        size = max(1, _LOGITS_AT_ONCE // self._head.weight.shape[0])
-        found = [self._likeliest(part) for part in hidden.split(size)]
+        found = [self._likeliest(states) for states in hidden.split(self._at_once)]
         # Token ids are exact in fp32 up to 2^24: one transfer brings both.
         tokens, probabilities = torch.cat(found, dim=1).tolist()
         return list(zip(map(int, tokens), probabilities, strict=True))
+
+    def _picked(self, hidden: Tensor, choices: Tensor) -> Tensor:
+        logits = self._head(hidden)
+        return logits.gather(1, choices.to(logits.device)).to(_at_least_fp32(logits.dtype))
 
     def _likeliest(self, hidden: Tensor) -> Tensor:
         logits = self._head(hidden)
@@ -140,17 +146,18 @@ class Reader:
         return self._prefix
 
     @torch.inference_mode()
-    def _check_head(self, causal: Any) -> None:
-        """Some architectures scale or cap what the head gives: then it cannot be read on its own."""
+    def _check_head(self, causal: Any) -> int:
+        """Return the number of logits the head gives; some architectures scale or cap them: refused."""
         ids = torch.arange(1, 9)[None].to(self._device)
-        whole = causal(input_ids=ids, use_cache=False).logits.float()
-        ours = self.logits(self._decoder(input_ids=ids, use_cache=False).last_hidden_state).float()
-        tolerance = max(1e-5, 8 * torch.finfo(self._head.weight.dtype).eps) * whole.abs().max().item()
-        if not torch.allclose(whole, ours.to(whole.device), rtol=0, atol=tolerance):
+        whole = causal(input_ids=ids, use_cache=False).logits
+        ours = self.logits(self._decoder(input_ids=ids, use_cache=False).last_hidden_state)
+        tolerance = max(1e-5, 8 * torch.finfo(ours.dtype).eps) * whole.abs().max().item()
+        if not torch.allclose(whole.float(), ours.to(whole.device).float(), rtol=0, atol=tolerance):
             raise ModelError(
                 f"{type(causal).__name__} scales or caps the logits that its head gives, which the decode "
                 "modes do not do. Name a base model that does not (such as Llama, Mistral or Qwen)"
             )
+        return whole.shape[-1]
 
 
 class Rows:

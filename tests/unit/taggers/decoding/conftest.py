@@ -140,7 +140,6 @@ def tiny(family, schooled=False, tag_tokens=False, leading_space=False, seed=0):
     if tag_tokens:
         tokenizer.add_tokens(added_tokens(prompts))
     tokens = Tokens(tokenizer, prompts)
-    torch.set_num_threads(1)
     torch.manual_seed(seed)
     config_type, model_type = {
         "llama": (LlamaConfig, LlamaForCausalLM),
@@ -175,6 +174,12 @@ KINDS = {
     "schooled llama, tag tokens": ("llama", True, True),
     "schooled mistral, tag tokens and leading space": ("mistral", True, True, True),
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """For models this small a second thread is a burden, and on a busy machine a heavy one."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -1,7 +1,10 @@
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import (
     Gemma2Config,
@@ -56,7 +59,7 @@ def fresh(model, sequence, wanted):
 
 
 @given(st.data(), st.integers(1, 4), st.sampled_from([[], PREFIX]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_is_read_in_whatever_order_is_as_if_read_afresh(model, reader, data, count, prefix):
     rows = Rows(reader, reader.prefix(prefix), count)
     read = [list(prefix) for _ in range(count)]
@@ -101,7 +104,8 @@ def test_slots_stay_few_while_rows_take_turns(reader):
     assert max(widths) <= 1.25 * max(map(len, kept)) + 13 + 3
 
 
-def test_choices_have_the_logits_they_have_among_all(model):
+def test_choices_have_the_logits_they_have_among_all(model, monkeypatch):
+    monkeypatch.setattr("raybio.taggers.decoding.cache._LOGITS_AT_ONCE", 48)
     hidden = torch.randn(5, 32, dtype=torch.float64)
     choices = torch.randint(0, 16, (5, 3))
     with torch.inference_mode():
@@ -112,12 +116,27 @@ def test_choices_have_the_logits_they_have_among_all(model):
     torch.testing.assert_close(reader.logits_of(hidden, choices), expected)
 
 
+def test_an_adapter_is_read_with_its_model(model):
+    base = copy.deepcopy(model)
+    lora = LoraConfig(r=4, target_modules=["q_proj", "lm_head"], init_lora_weights=False)
+    adapted = get_peft_model(base, lora).double()
+    reader = Reader(adapted)
+    sequence, choices = [1, 2, 3, 4], torch.tensor([[5, 6], [7, 8]])
+    hidden = Rows(reader, reader.prefix(PREFIX), 1).read([[*PREFIX, *sequence]], [[4, 6]])
+    with torch.inference_mode():
+        expected = adapted(input_ids=torch.tensor([[*PREFIX, *sequence]])).logits[0, [4, 6]]
+        unadapted = model(input_ids=torch.tensor([[*PREFIX, *sequence]])).logits[0, [4, 6]]
+    torch.testing.assert_close(reader.logits(hidden), expected)
+    torch.testing.assert_close(reader.logits_of(hidden, choices), expected.gather(1, choices))
+    assert not torch.allclose(expected, unadapted)
+
+
 def test_likeliest_is_the_argmax_with_its_probability_however_it_is_cut(model, monkeypatch):
+    monkeypatch.setattr("raybio.taggers.decoding.cache._LOGITS_AT_ONCE", 48)
     reader = Reader(model)
     hidden = torch.randn(7, 32, dtype=torch.float64)
     probabilities = reader.logits(hidden).softmax(-1)
     best, tokens = probabilities.max(-1)
-    monkeypatch.setattr("raybio.taggers.decoding.cache._LOGITS_AT_ONCE", 48)
     found = reader.likeliest(hidden)
     assert [token for token, _ in found] == tokens.tolist()
     assert [p for _, p in found] == pytest.approx(best.tolist())

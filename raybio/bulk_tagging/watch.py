@@ -1,0 +1,147 @@
+"""What a tagging run did: its progress as it goes, what it rejected, and its summary at the end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
+from raybio.bulk_tagging.shards import EndOfFile, InputFile
+from raybio.config import TagCorpusConfig
+from raybio.corpora.opening import write_bytes
+from raybio.errors import RejectedError
+
+_PROGRESS_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class TaggedCorpus:
+    """What is in the output now, from the ledger, and what this run did for it.
+
+    `counts` has shards, documents, without_text, rejected, deleted, sentences, words, mentions,
+    subwords and subwords_dropped. `seconds` is the whole run; `tagging_seconds` reaches from the
+    first shard's tagging to the last commit, without start-up.
+    """
+
+    output: str
+    files: int
+    counts: dict[str, int]
+    mentions_by_label: dict[str, int]
+    shards_this_run: int
+    documents_this_run: int
+    seconds: float
+    tagging_seconds: float
+
+    @property
+    def documents_per_second(self) -> float | None:
+        """Documents tagged per second of tagging; None where this run had nothing left to do."""
+        return self.documents_this_run / self.tagging_seconds if self.tagging_seconds else None
+
+
+class Watch:
+    """Sees every result: reports progress, closes finished files, stops a job that goes wrong."""
+
+    def __init__(
+        self,
+        config: TagCorpusConfig,
+        ledger: Ledger,
+        todo: Sequence[tuple[InputFile, set[int]]],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._max_rejected = config.max_rejected
+        self._ledger = ledger
+        self._progress = progress
+        self._open = {file.key: (file, set(done)) for file, done in todo}
+        self._ends: dict[str, EndOfFile] = {}
+        self._files = len(todo)
+        self._reported = time.monotonic()
+        self.shards = self.documents = self.mentions = self.rejected = 0
+        self.first_start, self.last_finish = float("inf"), 0.0
+
+    @property
+    def tagging_seconds(self) -> float:
+        """Seconds from the first shard's tagging to the last commit; 0 where there was none."""
+        return max(0.0, self.last_finish - self.first_start)
+
+    def see(self, result: CommittedShard | EndOfFile) -> None:
+        """Take account of one result.
+
+        Raises:
+            RejectedError: this run has now rejected more than it may.
+        """
+        if isinstance(result, EndOfFile):
+            self._ends[result.key] = result
+        else:
+            self._open[result.key][1].add(result.number)
+            self._count(result.entry)
+        self._close(result.key)
+        if time.monotonic() - self._reported > _PROGRESS_SECONDS:
+            self._reported = time.monotonic()
+            self._progress(self._line())
+
+    def _count(self, entry: ShardEntry) -> None:
+        self.shards += 1
+        self.documents += entry.documents
+        self.mentions += sum(entry.mentions.values())
+        self.rejected += entry.rejected
+        self.first_start = min(self.first_start, entry.started)
+        self.last_finish = max(self.last_finish, entry.finished)
+        if self._max_rejected is not None and self.rejected > self._max_rejected:
+            raise RejectedError(
+                f"{self.rejected} records were rejected, more than max_rejected={self._max_rejected}. See "
+                f"{self._ledger.output}/rejected for the reasons; committed shards stay, a re-run goes on"
+            )
+
+    def _close(self, key: str) -> None:
+        end = self._ends.get(key)
+        file, committed = self._open[key]
+        if end is not None and len(committed) == end.shards:
+            self._ledger.finish(file, end.shards, end.broken)
+            del self._open[key], self._ends[key]
+
+    def _line(self) -> str:
+        rate = self.documents / self.tagging_seconds if self.tagging_seconds else 0.0
+        return (
+            f"files {self._files - len(self._open)}/{self._files}, shards {self.shards}, "
+            f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, "
+            f"rejected {self.rejected:,}"
+        )
+
+
+def gather_rejected(ledger: Ledger) -> None:
+    """Write one replayable file of all that is rejected in the output, in order of shards."""
+    with write_bytes(f"{ledger.output}/rejected.jsonl") as stream:
+        for entry in ledger.entries():
+            if entry.rejected:
+                stream.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
+
+
+def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
+    """Return what is in the output, from its ledger, and what the watched run did for it."""
+    totals: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    for entry in ledger.entries():
+        totals.update(
+            shards=1,
+            documents=entry.documents,
+            without_text=entry.without_text,
+            rejected=entry.rejected,
+            deleted=entry.deleted,
+            sentences=entry.sentences,
+            words=entry.words,
+            mentions=sum(entry.mentions.values()),
+            **{name: entry.work.get(name, 0) for name in ("subwords", "subwords_dropped")},
+        )
+        labels.update(entry.mentions)
+    return TaggedCorpus(
+        output=ledger.output,
+        files=len(ledger.keys()),
+        counts=dict(totals),
+        mentions_by_label=dict(sorted(labels.items())),
+        shards_this_run=watch.shards,
+        documents_this_run=watch.documents,
+        seconds=seconds,
+        tagging_seconds=watch.tagging_seconds,
+    )
