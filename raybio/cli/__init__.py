@@ -2,7 +2,9 @@
 
 command_line.py   how a command is declared, and options that several share
 terminal.py       results to stdout, progress to stderr, figures as table or JSON
-jobs.py           demo, check, train-encoder, tag, tag-corpus
+jobs.py           demo, check
+training.py       train-encoder, preflight, train-decoder, cascade
+tagging.py        tag, tag-corpus
 corpus.py         corpus stats, convert, fetch, sample
 scores.py         evaluate, report
 models.py         models install
@@ -17,7 +19,7 @@ import argparse
 from collections.abc import Sequence
 
 import raybio
-from raybio.cli import corpus, jobs, models, scores
+from raybio.cli import corpus, jobs, models, scores, tagging, training
 from raybio.cli.terminal import ReaderGoneError, say
 from raybio.errors import RaybioError
 
@@ -58,6 +60,6 @@ def command_line_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"raybio {raybio.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (jobs, corpus, scores, models):
+    for room in (jobs, training, tagging, corpus, scores, models):
         room.add_commands(commands)
     return parser

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def load_language_model(
         return model.eval()
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    wrapped = _with_adapter(model, folder, source)
+    wrapped = attach_adapter(model, folder, str(source))
     return (wrapped if four_bit else wrapped.merge_and_unload()).eval()
 
 
@@ -87,15 +87,29 @@ def quantization(
     )
 
 
-def _with_adapter(model: Any, folder: Path, base: Path) -> Any:
-    from peft import PeftModel
+def attach_adapter(model: Any, adapter: Path, base: str) -> Any:
+    """Return `model` with the adapter of a folder on it, as a PEFT model.
 
+    A head that shares the embedding's weights gets its own where the adapter changes it: merging
+    would change the embedding too.
+
+    Raises:
+        ModelError: the adapter is of another model than `base`.
+    """
+    from peft import LoraConfig, PeftModel
+
+    settings = LoraConfig.from_pretrained(str(adapter))
+    if model.config.tie_word_embeddings and "lm_head" in settings.target_modules:
+        head = model.get_output_embeddings()
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+        model.config.tie_word_embeddings = False
     try:
-        return PeftModel.from_pretrained(model, folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice on tied heads, which was just followed
+            return PeftModel.from_pretrained(model, adapter)
     except (RuntimeError, ValueError) as error:
-        named = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("base_model_name_or_path")
         problem = str(error).strip().splitlines()[-1].strip()
         raise ModelError(
-            f"the adapter in {folder}, which was trained on {named}, does not fit the base model {base}: "
-            f"{problem}. Name the base model that it was trained on"
+            f"the adapter in {adapter}, which was trained on {settings.base_model_name_or_path}, does not "
+            f"fit the base model {base}: {problem}. Name the base model that it was trained on"
         ) from error

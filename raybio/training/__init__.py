@@ -1,8 +1,25 @@
-"""Training on Ray Train: encoders now, LLMs with DeepSpeed next.
+"""Fine-tuning on Ray Train: encoders, and LLMs with DeepSpeed.
 
-encoder.py         one run: Ray Data in, a Hugging Face folder and its scores out
-encoder_steps.py   its inner steps, without Ray
-scoring.py         a trained model's figures on a split
+A run, from the outside in:
+
+encoder.py         fine-tunes a token classifier: Ray Data in, a Hugging Face folder out
+decoder.py         fine-tunes an LLM by QLoRA: Ray Data in, an adapter or a merged model out
+tag_head.py        the same with a token classifier on the LLM
+cascade.py         two trained models, and the confidence below which the second is asked
 sweep.py           several runs, and the one that dev chooses
+preflight.py       what an LLM's run will take, and why it would fail; memory.py reckons the bytes
+fit.py             what every run does on the driver: run folder, Ray Train, best epoch, scores
+scoring.py         a trained model's figures on a split
 metrics_log.py     where an epoch's metrics go
+epochs.py          what every run does in a worker: epochs, early stopping, checkpoints
+workers.py         the workers as one of them sees the others
+splits.py          the corpus as a worker reads it
+steps.py           examples -> batches -> loss; encoder_steps.py and decoder_steps.py make the examples
+adapter.py         LoRA on a base model that 4 bits may hold
+deepspeed.py       DeepSpeed's engine over such an adapter
 """
+
+import logging
+
+# Says at each import which optional kernel is not there.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

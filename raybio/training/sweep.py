@@ -6,25 +6,25 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from raybio.cluster import connected
-from raybio.config import TrainEncoderConfig, sweep_points
-from raybio.training.encoder import TrainedEncoder, train_encoder
+from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
+from raybio.training.fit import TrainedModel
 from raybio.training.scoring import score_split
 
 
-def train_sweep(config: TrainEncoderConfig, progress: Callable[[str], None] = print) -> TrainedEncoder:
+def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) -> TrainedModel:
     """Train every point of `config.sweep`, and score test with the best on dev by strict F1.
 
     The run folders of all points stay; the chosen one's scores.json has the test split too.
 
     Raises:
-        as `train_encoder`.
+        as `train_encoder` and `train_decoder`.
     """
     points = sweep_points(config)
     with connected():
         results = []
         for i, point in enumerate(points, start=1):
             progress(f"point {i} of {len(points)}")
-            results.append(train_encoder(point.model_copy(update={"test": False}), progress))
+            results.append(_train(point.model_copy(update={"test": False}), progress))
         best = max(results, key=_dev_f1)
         progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best):.2f}")
         if config.test:
@@ -34,6 +34,19 @@ def train_sweep(config: TrainEncoderConfig, progress: Callable[[str], None] = pr
     return best
 
 
-def _dev_f1(result: TrainedEncoder) -> float:
+def _train(config: TrainConfig, progress: Callable[[str], None]) -> TrainedModel:
+    """Train one point; what the other kind of model needs is not imported."""
+    if isinstance(config, TrainDecoderConfig):
+        from raybio.training.decoder import train_decoder
+
+        return train_decoder(config, progress)
+    if isinstance(config, TrainEncoderConfig):
+        from raybio.training.encoder import train_encoder
+
+        return train_encoder(config, progress)
+    raise TypeError(f"a {type(config).__name__} trains nothing")
+
+
+def _dev_f1(result: TrainedModel) -> float:
     f1: float = result.scores["dev"]["corrected"]["overall"]["strict"]["f1"]
     return f1

@@ -14,6 +14,7 @@ from raybio.evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[3]
 MINILM = ROOT / "configs" / "train_encoder" / "minilm_bc5cdr.yaml"
+SMOLLM2 = ROOT / "configs" / "train_decoder" / "smollm2_bc5cdr.yaml"
 PUBMED = ROOT / "configs" / "tag_corpus" / "pubmed.yaml"
 
 
@@ -51,7 +52,7 @@ def test_tag_tells_all_faults_of_its_options(raybio):
     assert "taggers.count: found 0" in outcome.err
 
 
-@pytest.mark.parametrize("script", ["train_encoder", "tag_corpus"])
+@pytest.mark.parametrize("script", ["train_encoder", "train_decoder", "tag_corpus"])
 def test_a_job_script_is_the_door_of_its_command(script):
     command = [sys.executable, ROOT / "jobs" / f"{script}.py", "no.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -95,6 +96,67 @@ def test_train_encoder_prints_the_scores_of_each_split(raybio, room):
     assert raybio("train-encoder", MINILM, "seed=3", "sweep={seed: [3, 4]}").err == "many 3\n"
 
 
+def test_train_decoder_prints_what_train_encoder_does(raybio, room):
+    room("raybio.training.decoder", train_decoder=trained("one"))
+    room("raybio.training.sweep", train_sweep=trained("many"))
+    outcome = raybio("train-decoder", SMOLLM2, "seed=3")
+    assert (outcome.code, outcome.err) == (0, "one 3\n")
+    assert outcome.out.endswith("best epoch: 2\nrun folder: runs/a\n")
+    assert raybio("train-decoder", SMOLLM2, "sweep={seed: [3, 4]}").err == "many 1\n"
+
+
+def test_each_training_command_refuses_the_others_config(raybio):
+    outcome = raybio("train-decoder", MINILM)
+    assert outcome.code == 2
+    assert "this file configures train-encoder; run `raybio train-encoder` with it" in outcome.err
+    assert "run `raybio train-decoder` with it" in raybio("train-encoder", SMOLLM2).err
+
+
+def test_preflight_prints_what_it_found(raybio, room):
+    @dataclass
+    class Found:
+        trainable: int = 340_262_912
+
+        def lines(self):
+            return ["trainable parameters: 340,262,912"]
+
+    room("raybio.training.preflight", preflight=lambda config: Found())
+    assert raybio("preflight", SMOLLM2).out == "trainable parameters: 340,262,912\n"
+    assert json.loads(raybio("preflight", SMOLLM2, "--json", "-").out) == {"trainable": 340_262_912}
+
+
+def test_cascade_prints_what_dev_chose(raybio, room):
+    @dataclass
+    class Chosen:
+        threshold: float = 0.75
+
+    @dataclass
+    class Made:
+        folder: Path
+        cascade: Chosen
+        reread: float = 0.2
+        encoder_f1: float = 0.8
+        cascade_f1: float = 0.81
+
+    def make(encoder, decoder, corpus, budget, folder, progress):
+        assert (encoder, decoder, corpus.name, budget) == ("e", "d", "BC5CDR", 0.2)
+        return Made(folder, Chosen())
+
+    room("raybio.training.cascade", make_cascade=make)
+    words = ["cascade", "--encoder", "e", "--decoder", "d", "--corpus", "BC5CDR", "--output", "c"]
+    assert raybio(*words).out == (
+        "threshold: 0.7500, so that 20.0 % is read again\n"
+        "strict F1 on dev: encoder 80.00, cascade 81.00\n"
+        "cascade: c\n"
+    )
+    assert json.loads(raybio(*words, "--json", "-").out)["cascade"] == {"threshold": 0.75}
+
+
+def test_a_budget_is_a_share(refused):
+    words = ["cascade", "--encoder", "e", "--decoder", "d", "--corpus", "BC5CDR", "--output", "c"]
+    assert "'2' is not a share between 0 and 1" in refused(*words, "--budget", "2")
+
+
 @dataclass
 class Tagged:
     output: str = "o"
@@ -124,6 +186,7 @@ def test_tag_and_tag_corpus_print_the_counts(raybio, room):
     figures = json.loads(outcome.out)
     assert (figures["counts"]["documents"], figures["documents_per_second"]) == (2000, 100.0)
     (config,) = configs
+    assert (config.decoding.mode, config.decoding.draft_model) == ("verified-tags", None)
     assert (config.model, config.input, config.output) == ("m", ("a", "b"), "o")
     assert (config.formats, config.format) == (("parquet", "pubtator", "brat"), "text")
     assert (config.precision, config.shard_documents, config.taggers.count) == ("fp32", 9, 2)
@@ -148,3 +211,12 @@ def test_demo_ends_with_its_table_and_report(raybio, room):
     room("raybio.demo", run_demo=run_demo)
     assert raybio("demo") == (0, "F1 90\n\nreport: runs/demo/report.html\n", "into runs\n")
     assert raybio("demo", "--output", "x").err == "into x\n"
+
+
+def test_tag_says_how_an_llm_is_decoded(raybio, room):
+    configs = []
+    room("raybio.bulk_tagging", tag_corpus=lambda config, _: configs.append(config) or Tagged())
+    raybio("tag", "a", "--model", "m", "--output", "o", "--mode", "verified-text", "--draft-model", "e")
+    (config,) = configs
+    decoding = config.decoding
+    assert (decoding.mode, decoding.draft, decoding.draft_model) == ("verified-text", "encoder", "e")

@@ -3,12 +3,14 @@ import shutil
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from samples import sentence_of_words
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from raybio.errors import ModelError
 from raybio.taggers import load_tagger
 from raybio.taggers.decoder import DecoderCard, DecoderTagger
+from raybio.taggers.language_model import attach_adapter
 
 WORDS = ["Naloxone", "reverses", "the", "antihypertensive", "effect", "of", "clonidine", "in", "rats", "."]
 
@@ -76,6 +78,21 @@ def test_the_adapter_is_merged_without_changing_what_it_computes(tiny_decoder, t
     with torch.inference_mode():
         hidden = reader._decoder(input_ids=ids).last_hidden_state
     assert torch.allclose(reader.logits(hidden), expected, atol=1e-3)
+
+
+def test_an_adapted_head_leaves_the_embedding_that_it_shares_alone(tiny_llm, tmp_path):
+    base = LlamaForCausalLM.from_pretrained(tiny_llm, tie_word_embeddings=True)
+    base.tie_weights()
+    base.save_pretrained(tmp_path / "base")
+    torch.manual_seed(2)
+    adapted = get_peft_model(base, LoraConfig(r=4, target_modules=["lm_head"], init_lora_weights=False))
+    adapted.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
+    ids = torch.arange(5, 25)[None]
+    with torch.inference_mode():
+        expected = adapted.eval()(input_ids=ids).logits
+        fresh = LlamaForCausalLM.from_pretrained(tmp_path / "base")
+        merged = attach_adapter(fresh, tmp_path / "adapter", "base").merge_and_unload().eval()
+        assert torch.allclose(merged(input_ids=ids).logits, expected, atol=1e-3)
 
 
 def test_a_long_sentence_is_read_in_windows_and_nothing_is_cut(tiny_decoder, tagger):

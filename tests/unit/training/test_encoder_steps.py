@@ -1,19 +1,13 @@
-import copy
-from collections import Counter
-
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForTokenClassification
 
 from raybio.alignment import SubwordEncoder
 from raybio.taggers.encoder import special_tokens
-from raybio.training import encoder_steps as steps
-from raybio.training.encoder_steps import IGNORED, Example, ExampleMaker
+from raybio.training.encoder_steps import ExampleMaker
+from raybio.training.steps import IGNORED
 
 TAG_IDS = {"O": 0, "B-Chemical": 1, "I-Chemical": 2, "B-Disease": 3, "I-Disease": 4}
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +23,6 @@ def maker(tokenizer):
         )
 
     return make
-
-
-@pytest.fixture(scope="module")
-def model(tiny_encoder):
-    return AutoModelForTokenClassification.from_pretrained(tiny_encoder).eval()
-
-
-def example(length, mark=0):
-    return Example([mark] * length, [1] * length)
 
 
 # Labels -----------------------------------------------------------------------------------------
@@ -75,167 +60,3 @@ def test_every_subword_is_learned_in_one_window(maker, tokenizer, length, max_to
 
 def test_an_empty_sentence_teaches_nothing(maker):
     assert maker().examples([], []) == []
-
-
-# Order ------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(), max_size=50), st.integers(1, 20), st.integers(0, 9))
-def test_shuffling_keeps_everything_and_is_decided_by_the_seed(items, buffer, seed):
-    once = list(steps.shuffled(items, buffer, seed))
-    assert Counter(once) == Counter(items)
-    assert once == list(steps.shuffled(iter(items), buffer, seed))
-    for i in range(0, len(items), buffer):
-        assert Counter(once[i : i + buffer]) == Counter(items[i : i + buffer])
-
-
-def test_another_seed_is_another_order():
-    assert list(steps.shuffled(range(100), 100, 1)) != list(steps.shuffled(range(100), 100, 2))
-    assert list(steps.shuffled(range(100), 100, 1)) != list(range(100))
-
-
-@given(st.lists(st.integers(1, 30), max_size=200), st.integers(1, 3), st.booleans(), st.integers(0, 9))
-@settings(max_examples=50)
-def test_batches_hold_everything_once_and_are_decided_by_the_seed(lengths, size, by_length, seed):
-    examples = [example(length, mark) for mark, length in enumerate(lengths)]
-    made = list(steps.batches(examples, size, seed, by_length))
-    assert sorted(one.ids[0] for batch in made for one in batch) == list(range(len(lengths)))
-    assert made == list(steps.batches(iter(examples), size, seed, by_length))
-    assert all(1 <= len(batch) <= size for batch in made)
-    for batch in made:
-        assert [len(one.ids) for one in batch] == sorted(len(one.ids) for one in batch)
-
-
-def test_batches_by_length_have_less_padding():
-    examples = [example(1 + (17 * i) % 50) for i in range(320)]
-
-    def padded(by_length):
-        made = steps.batches(examples, 16, 1, by_length)
-        return sum(len(batch) * len(batch[-1].ids) for batch in made)
-
-    assert padded(True) < 1.1 * sum(len(one.ids) for one in examples) < padded(False)
-
-
-@given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 100))
-def test_micro_batches_keep_the_budget_and_the_order(lengths, budget):
-    batch = [example(length, mark) for mark, length in enumerate(sorted(lengths))]
-    parts = list(steps.micro_batches(batch, budget))
-    assert [one for part in parts for one in part] == batch
-    for part in parts:
-        assert len(part) == 1 or len(part) * max(len(one.ids) for one in part) <= budget
-
-
-# Arithmetic -------------------------------------------------------------------------------------
-
-
-def test_collate_pads_at_the_end():
-    tensors = steps.collate([Example([5, 6, 7], [1, 2, 3]), Example([8], [4])], 0, CPU)
-    assert tensors["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
-    assert tensors["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert tensors["labels"].tolist() == [[1, 2, 3], [4, IGNORED, IGNORED]]
-
-
-@pytest.fixture(scope="module")
-def batch(maker):
-    words = [
-        "Naloxone",
-        "reverses",
-        "the",
-        "antihypertensive",
-        "effect",
-        "of",
-        "clonidine",
-        "in",
-        "hypertensive",
-        "rats",
-        ".",
-    ]
-    tags = [list(TAG_IDS)[i % 5] for i in range(len(words))]
-    make = maker("first", 24, 8)
-    found = [one for n in (2, 4, 6, 11) for one in make.examples(words[:n], tags[:n])]
-    return sorted(found + make.examples(words * 4, tags * 4), key=lambda one: len(one.ids))
-
-
-def loss_and_gradients(model, parts):
-    model = copy.deepcopy(model)
-    losses = [steps.summed_loss(model, steps.collate(part, 0, CPU)) for part in parts]
-    for loss in losses:
-        loss.backward()
-    gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-    return sum(loss.item() for loss in losses), gradients
-
-
-def test_a_loss_is_the_sum_over_labelled_subwords(model, batch):
-    tensors = steps.collate(batch, 0, CPU)
-    logits = model(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"]).logits
-    picked = [
-        -logits[row, column].log_softmax(-1)[label].item()
-        for row, one in enumerate(batch)
-        for column, label in enumerate(one.labels)
-        if label != IGNORED
-    ]
-    assert steps.labelled(batch) == len(picked)
-    assert steps.summed_loss(model, tensors).item() == pytest.approx(sum(picked), rel=1e-5)
-
-
-@pytest.mark.parametrize("budget", [1, 60, 100_000])
-def test_micro_batches_add_up_to_the_whole_batch(model, batch, budget):
-    whole_loss, whole = loss_and_gradients(model, [batch])
-    loss, gradients = loss_and_gradients(model, list(steps.micro_batches(batch, budget)))
-    assert loss == pytest.approx(whole_loss, rel=1e-5)
-    torch.testing.assert_close(gradients, whole, rtol=1e-3, atol=1e-4)
-
-
-def test_two_workers_shares_add_up_to_the_whole_batch(model, batch):
-    whole_loss, whole = loss_and_gradients(model, [batch])
-    shares = [loss_and_gradients(model, [batch[rank::2]]) for rank in range(2)]
-    assert sum(loss for loss, _ in shares) == pytest.approx(whole_loss, rel=1e-5)
-    torch.testing.assert_close(shares[0][1] + shares[1][1], whole, rtol=1e-3, atol=1e-4)
-
-
-def test_a_batch_without_labels_costs_nothing_and_teaches_nothing(model):
-    loss, gradients = loss_and_gradients(model, [[Example([1, 2], [IGNORED, IGNORED])]])
-    assert loss == 0
-    assert not gradients.any()
-
-
-# Optimizer and schedule -------------------------------------------------------------------------
-
-
-def test_only_matrices_decay(model):
-    optimizer = steps.optimizer_for(model, 1e-3, 0.01)
-    decayed, spared = optimizer.param_groups
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.01, 0.0)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    assert all(
-        names[id(p)].endswith(".weight") and "LayerNorm" not in names[id(p)] for p in decayed["params"]
-    )
-    assert all(names[id(p)].endswith(".bias") or "LayerNorm" in names[id(p)] for p in spared["params"])
-    assert len(decayed["params"]) + len(spared["params"]) == len(names)
-    assert optimizer.defaults["lr"] == 1e-3
-
-
-def test_frozen_weights_are_left_to_themselves():
-    model = torch.nn.Linear(2, 2)
-    model.weight.requires_grad_(False)
-    assert [len(group["params"]) for group in steps.optimizer_for(model, 1.0, 0.1).param_groups] == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("kind", "total", "warmup", "rates"),
-    [
-        ("linear", 4, 0, [1, 0.75, 0.5, 0.25, 0, 0]),
-        ("linear", 6, 2, [0.5, 1, 1, 0.75, 0.5, 0.25, 0]),
-        ("linear", 3, 3, [1 / 3, 2 / 3, 1, 0]),
-        ("constant", 4, 2, [0.5, 1, 1, 1, 1]),
-    ],
-)
-def test_the_learning_rate_rises_and_falls(kind, total, warmup, rates):
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=10.0)
-    schedule = steps.schedule_for(optimizer, kind, total, warmup)
-    found = []
-    for _ in rates:
-        found.append(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
-    assert found == pytest.approx([10 * rate for rate in rates])

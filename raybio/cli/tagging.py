@@ -1,0 +1,120 @@
+"""The commands `tag` and `tag-corpus`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from raybio.cli.command_line import Commands, add_command, add_config, add_json, whole_number
+from raybio.cli.terminal import say, show_figures
+
+if TYPE_CHECKING:
+    from raybio.bulk_tagging import TaggedCorpus
+    from raybio.config import TagCorpusConfig
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare the commands of this file."""
+    _add_tag(commands)
+    tag_corpus = add_command(commands, "tag-corpus", _tag_corpus)
+    add_config(tag_corpus)
+    add_json(tag_corpus)
+
+
+def _add_tag(commands: Commands) -> None:
+    tag = add_command(commands, "tag", _tag)
+    tag.add_argument("input", nargs="+", metavar="INPUT", help="file, folder or glob; a path or URL")
+    tag.add_argument("--model", required=True, metavar="FOLDER", help="trained model, such as RUN/model")
+    tag.add_argument("--output", required=True, metavar="FOLDER", help="where the mentions go; a path or URL")
+    tag.add_argument(
+        "--formats",
+        type=lambda names: names.split(","),
+        metavar="F,F,...",
+        help="what to write besides parquet: pubtator, bioc-json, bioc-xml, jsonl, brat",
+    )
+    tag.add_argument(
+        "--from", dest="format", metavar="F", help="format of the input, where its name does not tell"
+    )
+    tag.add_argument("--precision", metavar="P", help="auto (the default), fp32, bf16, int8 or 4bit")
+    tag.add_argument(
+        "--mode",
+        metavar="M",
+        help="how an LLM is decoded: verified-tags (the default), forced-tags, verified-text or greedy",
+    )
+    tag.add_argument(
+        "--draft-model", metavar="FOLDER", help="encoder whose tags an LLM verifies; default: all O"
+    )
+    tag.add_argument("--shard-documents", type=whole_number, metavar="N", help="documents per unit of commit")
+    tag.add_argument(
+        "--taggers", type=whole_number, metavar="N", help="processes; default: what the cluster has room for"
+    )
+    tag.add_argument(
+        "--max-rejected", type=whole_number, metavar="N", help="stop when more records are rejected"
+    )
+    tag.add_argument(
+        "--new-generation",
+        action="store_true",
+        help="where the output was made with another model or options, start it anew beside the old",
+    )
+    add_json(tag)
+
+
+def _tag(options: Namespace) -> None:
+    """Tag documents with a trained model: what `tag-corpus` does, without a config file."""
+    from raybio.config import TagCorpusConfig, job_of
+
+    chosen = {
+        "model": options.model,
+        "input": options.input,
+        "output": options.output,
+        "format": options.format,
+        "formats": options.formats,
+        "precision": options.precision,
+        "decoding": _decoding(options),
+        "shard_documents": options.shard_documents,
+        "taggers": None if options.taggers is None else {"count": options.taggers},
+        "max_rejected": options.max_rejected,
+        "on_change": "new-generation" if options.new_generation else None,
+    }
+    given = {key: value for key, value in chosen.items() if value is not None}
+    _tag_configured(job_of(TagCorpusConfig, given, source="the options of tag"), options.json)
+
+
+def _decoding(options: Namespace) -> dict[str, str] | None:
+    drafts = {"draft": "encoder", "draft_model": options.draft_model} if options.draft_model else {}
+    return {**({"mode": options.mode} if options.mode else {}), **drafts} or None
+
+
+def _tag_corpus(options: Namespace) -> None:
+    """Tag every document of an input once, shard by shard; a second run tags what is left."""
+    from raybio.config import TagCorpusConfig, load_job
+
+    _tag_configured(load_job(TagCorpusConfig, options.config, options.overrides), options.json)
+
+
+def _tag_configured(config: TagCorpusConfig, json_file: str | None) -> None:
+    from raybio.bulk_tagging import tag_corpus
+
+    tagged = tag_corpus(config, say)
+    figures = {**asdict(tagged), "documents_per_second": tagged.documents_per_second}
+    show_figures("".join(f"{line}\n" for line in _tagged_lines(tagged)), figures, json_file)
+
+
+def _tagged_lines(tagged: TaggedCorpus) -> Iterator[str]:
+    counts: Mapping[str, Any] = {
+        "files": tagged.files,
+        **{name.replace("_", " "): count for name, count in tagged.counts.items()},
+        **{f"mentions: {label}": count for label, count in tagged.mentions_by_label.items()},
+    }
+    width = max(map(len, counts))
+    for name, count in counts.items():
+        yield f"{name:<{width}}  {count:>13,}"
+    rate = tagged.documents_per_second
+    speed = f", {rate:,.1f} documents/s while tagging" if rate else ""
+    yield (
+        f"this run: {tagged.shards_this_run:,} shards, {tagged.documents_this_run:,} documents "
+        f"in {tagged.seconds:,.1f} s{speed}"
+    )
+    yield f"output: {tagged.output}"

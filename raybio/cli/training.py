@@ -1,0 +1,128 @@
+"""The commands `train-encoder`, `preflight`, `train-decoder` and `cascade`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybio.cli.command_line import Commands, add_command, add_config, add_json
+from raybio.cli.terminal import say, show_figures
+
+if TYPE_CHECKING:
+    from raybio.training.fit import TrainedModel
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare the commands of this file."""
+    for name, run in (
+        ("train-encoder", _train_encoder),
+        ("preflight", _preflight),
+        ("train-decoder", _train_decoder),
+    ):
+        command = add_command(commands, name, run)
+        add_config(command)
+        add_json(command)
+    _add_cascade(commands)
+
+
+def _add_cascade(commands: Commands) -> None:
+    cascade = add_command(commands, "cascade", _cascade)
+    cascade.add_argument("--encoder", required=True, metavar="FOLDER", help="tags every sentence")
+    cascade.add_argument("--decoder", required=True, metavar="FOLDER", help="LLM that reads some again")
+    cascade.add_argument(
+        "--corpus", required=True, metavar="NAME", help="corpus on whose dev split the threshold is chosen"
+    )
+    cascade.add_argument("--data", metavar="FOLDER", help="folder of the corpora; default: $RAYBIO_DATA")
+    cascade.add_argument(
+        "--budget",
+        type=_share,
+        default=0.2,
+        metavar="P",
+        help="share of sentences to read again; %(default)s",
+    )
+    cascade.add_argument("--output", required=True, metavar="FOLDER", help="where the cascade goes")
+    add_json(cascade)
+
+
+def _train_encoder(options: Namespace) -> None:
+    """Fine-tune an encoder, score it, and fill a run folder."""
+    from raybio.config import TrainEncoderConfig, load_job
+
+    config = load_job(TrainEncoderConfig, options.config, options.overrides)
+
+    from raybio.training.encoder import train_encoder
+    from raybio.training.sweep import train_sweep
+
+    trained = (train_sweep if config.sweep else train_encoder)(config, say)
+    _show_trained(trained, options.json)
+
+
+def _preflight(options: Namespace) -> None:
+    """Say what an LLM's fine-tuning will take, or every reason why it would fail; starts nothing."""
+    from raybio.config import TrainDecoderConfig, load_job
+
+    config = load_job(TrainDecoderConfig, options.config, options.overrides)
+
+    from raybio.training.preflight import preflight
+
+    found = preflight(config)
+    show_figures("".join(f"{line}\n" for line in found.lines()), asdict(found), options.json)
+
+
+def _train_decoder(options: Namespace) -> None:
+    """Fine-tune an LLM's adapter (QLoRA under DeepSpeed), score it, and fill a run folder."""
+    from raybio.config import TrainDecoderConfig, load_job
+
+    config = load_job(TrainDecoderConfig, options.config, options.overrides)
+
+    from raybio.training.decoder import train_decoder
+    from raybio.training.sweep import train_sweep
+
+    trained = (train_sweep if config.sweep else train_decoder)(config, say)
+    _show_trained(trained, options.json)
+
+
+def _show_trained(trained: TrainedModel, json_file: str | None) -> None:
+    from raybio.evaluation.tables import render_evaluation
+
+    tables = [f"{split}: {render_evaluation(scores)}\n" for split, scores in trained.scores.items()]
+    figures = {"run": str(trained.run.path), "best_epoch": trained.best_epoch, "scores": trained.scores}
+    show_figures(
+        f"{''.join(tables)}best epoch: {trained.best_epoch}\nrun folder: {trained.run.path}\n",
+        figures,
+        json_file,
+    )
+
+
+def _cascade(options: Namespace) -> None:
+    """Join an encoder and an LLM: the LLM reads again what the encoder is least sure of."""
+    from raybio.config import CorpusSection
+    from raybio.training.cascade import make_cascade
+
+    made = make_cascade(
+        options.encoder,
+        options.decoder,
+        CorpusSection(name=options.corpus, data=options.data),
+        options.budget,
+        Path(options.output),
+        say,
+    )
+    show_figures(
+        f"threshold: {made.cascade.threshold:.4f}, so that {100 * made.reread:.1f} % is read again\n"
+        f"strict F1 on dev: encoder {100 * made.encoder_f1:.2f}, cascade {100 * made.cascade_f1:.2f}\n"
+        f"cascade: {made.folder}\n",
+        {**asdict(made), "folder": str(made.folder)},
+        options.json,
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"{text!r} is not a share between 0 and 1")
+    return share

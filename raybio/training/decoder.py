@@ -1,0 +1,197 @@
+"""LLM fine-tuning on Ray Train: QLoRA under DeepSpeed, Ray Data in, an adapter and its scores out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+import raybio
+from raybio.cluster import connected
+from raybio.config import DevSection, TrainDecoderConfig
+from raybio.entities import Rejected, Sentence
+from raybio.errors import TrainingError
+from raybio.model_sources import model_folder
+from raybio.run_folder import RunFolder
+from raybio.taggers import Tagger, load_tagger
+from raybio.taggers.decoder import DecoderCard, DecoderTagger, default_budget
+from raybio.taggers.decoding import Reader, Tokens
+from raybio.taggers.devices import pick_dtype
+from raybio.training import steps
+from raybio.training.adapter import adapted_model, grow_vocabulary, merge_adapter, tag_options
+from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
+from raybio.training.deepspeed import AdapterEngine
+from raybio.training.epochs import train_epochs
+from raybio.training.fit import Task, TrainedModel, fine_tune
+from raybio.training.preflight import preflight
+from raybio.training.splits import TrainingBatches, dev_sentences
+from raybio.training.tag_head import train_tag_head
+from raybio.training.workers import Workers, begin
+
+TrainedDecoder = TrainedModel
+
+
+def train_decoder(config: TrainDecoderConfig, progress: Callable[[str], None] = print) -> TrainedDecoder:
+    """Fine-tune an adapter, keep the best epoch by strict F1 on dev, score it, fill the run folder.
+
+    `progress` is called with a line of text now and then. Training sentences that do not fit in
+    `training.max_tokens` are left out, counted, and written to `rejected.jsonl`.
+
+    Raises:
+        ConfigError: the preflight knows why this run would fail.
+        ModelError, InputError: what the run was given cannot be used.
+        UsageError: a run of that name exists and `resume` is false, or the reverse.
+        TrainingError: no sentence fits, or the workers failed more often than
+            `workers.max_failures`.
+    """
+    work = _work if config.head == "text" else train_tag_head
+    with connected():
+        for line in preflight(config).lines():
+            progress(line)
+        base = model_folder(config.model, allow_pickle=config.allow_pickle)
+        return fine_tune(config, base, work, _merge, progress)
+
+
+def _merge(task: Task) -> None:
+    """Make the run's model a plain one where that is asked for; the adapter moves to `adapter/`.
+
+    A token classifier always becomes one: whatever reads encoders can then read it.
+    """
+    config: TrainDecoderConfig = task.config
+    if config.merge == "none" and config.head == "text":
+        return
+    transformers_logging.disable_progress_bar()
+    adapter = task.run.path / "adapter"
+    adapter.mkdir(exist_ok=True)
+    for path in task.run.model.glob("adapter_*"):
+        shutil.move(path, adapter / path.name)
+    merge_adapter(_whole_base(task), adapter).save_pretrained(task.run.model)
+
+
+def _whole_base(task: Task) -> Any:
+    """Return the base model in its own precision, in the shape that the adapter was trained on."""
+    if task.config.head == "tags":
+        return AutoModelForTokenClassification.from_pretrained(
+            task.base, dtype="auto", **tag_options(task.labels)
+        )
+    model = AutoModelForCausalLM.from_pretrained(task.base, dtype="auto")
+    tokenizer = AutoTokenizer.from_pretrained(task.base)
+    grow_vocabulary(model, add_tag_tokens(tokenizer, wording(task.config, task.labels, tokenizer)))
+    return model
+
+
+# What follows runs in the workers.
+
+
+def _work(task: Task) -> None:
+    config: TrainDecoderConfig = task.config
+    workers = begin(config.seed, config.workers)
+    tokenizer = AutoTokenizer.from_pretrained(task.base)
+    prompts = wording(config, task.labels, tokenizer)
+    new_tokens = add_tag_tokens(tokenizer, prompts)
+    tokens = Tokens(tokenizer, prompts)
+    maker = CompletionMaker(tokens, config)
+    batches = TrainingBatches(config, maker.examples)
+    if workers.rank == 0:
+        _tell_rejected(maker.rejected.values(), len(batches), task.run)
+    learner = _DecoderLearner(
+        task, tokens, tokenizer, new_tokens, workers, len(batches) * config.training.epochs
+    )
+    train_epochs(config, task.run, workers, batches, dev_sentences(config), learner)
+
+
+def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -> None:
+    """Leave the rejected sentences in the run folder, and say how many there are.
+
+    Raises:
+        TrainingError: nothing else is left to learn from.
+    """
+    lines = [json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in rejected]
+    if lines:
+        path = run.write_text("rejected.jsonl", "".join(lines))
+        run.say(f"rejected {len(lines)} sentences longer than training.max_tokens: see {path}")
+    if not batches:
+        raise TrainingError("no training sentence fits in training.max_tokens. Raise it")
+
+
+class _DecoderLearner:
+    """An adapted LLM under DeepSpeed; `total` is the number of optimizer steps of the whole run."""
+
+    def __init__(
+        self,
+        task: Task,
+        tokens: Tokens,
+        tokenizer: Any,
+        new_tokens: dict[int, list[int]],
+        workers: Workers,
+        total: int,
+    ) -> None:
+        config: TrainDecoderConfig = task.config
+        self._config, self._task, self._workers = config, task, workers
+        self._tokens, self._tokenizer = tokens, tokenizer
+        # Padding is masked and carries no label: any token will do where a tokenizer has none for it.
+        self.padding: int = (
+            tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        )
+        dtype = pick_dtype(config.training.precision, workers.device)
+        model = adapted_model(config, task.base, task.labels, new_tokens, workers.device, dtype)
+        self._engine = AdapterEngine(model, config, workers, total, dtype)
+        self._drafter = _drafter(config.dev)
+
+    def step(self, parts: Sequence[Sequence[steps.Example]], labelled: int) -> float:
+        """Take one optimizer step."""
+        device = self._workers.device
+        tensors = (steps.collate(part, self.padding, device) for part in parts)
+        return self._engine.step(tensors, steps.causal_loss, labelled)
+
+    def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
+        """Tag sentences by real decoding."""
+        with self._engine.evaluated(sentences) as (model, share, gather):
+            dev = self._config.dev
+            tagger = DecoderTagger(
+                Reader(model),  # a new one: it remembers what the model read before it learned more
+                self._tokens,
+                mode=dev.mode,
+                drafter=self._drafter,
+                previous=dev.draft == "previous",
+                legal=dev.legal,
+                max_tokens=self._config.training.max_tokens,
+                max_batch_tokens=default_budget(self._workers.device),
+            )
+            return gather([list(tags.tags) for tags in tagger.tag(share)])
+
+    def metrics(self) -> dict[str, float]:
+        """Return the learning rate."""
+        return {"learning_rate": self._engine.learning_rate}
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter as its tagger reads it (rank 0), and this worker's optimizer states."""
+        self._engine.save(folder)
+        if self._workers.rank == 0:
+            self._tokenizer.save_pretrained(folder / "model")
+            self._card().write(folder / "model")
+
+    def load(self, folder: Path) -> None:
+        """Go on from a checkpoint."""
+        self._engine.load(folder)
+
+    def _card(self) -> DecoderCard:
+        config = self._config
+        return DecoderCard(
+            labels=list(self._task.labels),
+            base_model=config.model,
+            style=self._tokens.prompts.style,
+            max_tokens=config.training.max_tokens,
+            trained_on=config.corpus.name or str(config.corpus.train),
+            raybio=raybio.__version__,
+        )
+
+
+def _drafter(dev: DevSection) -> Tagger | None:
+    return load_tagger(model_folder(dev.draft_model)) if dev.draft_model else None

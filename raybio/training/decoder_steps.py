@@ -1,0 +1,79 @@
+"""What an LLM learns from: tagged sentences -> prompts with their completions, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raybio.config import TrainDecoderConfig
+from raybio.entities import Rejected
+from raybio.prompts import Prompts, PromptStyle
+from raybio.taggers.decoding import Tokens, added_tokens, chat_template
+from raybio.training.steps import IGNORED, Example
+
+
+class CompletionMaker:
+    """Turns rows of the training split into examples, in the very tokens that decoding will meet.
+
+    A sentence whose prompt and completion take more than `training.max_tokens` is not cut but
+    rejected: `rejected` holds it, by its id, with the reason. Labelled are the completion alone,
+    or with `loss_on: all` every token but the first, which nothing predicts. `longest` is the
+    largest number of tokens met.
+    """
+
+    def __init__(self, tokens: Tokens, config: TrainDecoderConfig) -> None:
+        self._tokens = tokens
+        self._max_tokens = config.training.max_tokens
+        self._all = config.training.loss_on == "all"
+        self._source = config.corpus.name or str(config.corpus.train)
+        self.rejected: dict[str, Rejected] = {}
+        self.longest = 0
+
+    def examples(self, row: Mapping[str, Any]) -> list[Example]:
+        """Return the example of one row (id, document_id, words, tags), or none."""
+        prompt = self._tokens.prompt_ids(row["words"])
+        completion = self._tokens.completion_ids(row["words"], row["tags"])
+        length = len(prompt) + len(completion)
+        self.longest = max(self.longest, length)
+        if length > self._max_tokens:
+            self._reject(row, length)
+            return []
+        context = [IGNORED, *prompt[1:]] if self._all else [IGNORED] * len(prompt)
+        return [Example(prompt + completion, context + completion)]
+
+    def _reject(self, row: Mapping[str, Any], length: int) -> None:
+        self.rejected[row["id"]] = Rejected(
+            source=self._source,
+            place=f"sentence {row['id']}",
+            reason=f"prompt and completion take {length} tokens, more than max_tokens: {self._max_tokens}",
+            remedy="Raise training.max_tokens, or split the sentence",
+            document_id=row["document_id"],
+            raw=" ".join(row["words"]),
+        )
+
+
+def wording(config: TrainDecoderConfig, labels: Sequence[str], tokenizer: Any) -> Prompts:
+    """Return the prompts that a config asks for.
+
+    Raises:
+        ModelError: aliases collide, or the tokenizer lacks a chat template that is asked for.
+    """
+    style = PromptStyle(
+        tuple(labels),
+        config.prompt.aliases,
+        tag_tokens=config.prompt.tag_tokens,
+        leading_space=config.prompt.leading_space,
+        chat=config.prompt.chat_template,
+    )
+    return Prompts(style, chat_template(tokenizer))
+
+
+def add_tag_tokens(tokenizer: Any, prompts: Prompts) -> dict[int, list[int]]:
+    """Add the tokens that the prompts' style asks for; return each new id with the pieces it replaces."""
+    if not prompts.style.tag_tokens:
+        return {}
+    added = added_tokens(prompts)
+    pieces = [tokenizer(token.content, add_special_tokens=False).input_ids for token in added]
+    tokenizer.add_tokens(added)
+    ids = tokenizer.convert_tokens_to_ids([token.content for token in added])
+    return dict(zip(ids, pieces, strict=True))

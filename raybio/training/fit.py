@@ -1,0 +1,152 @@
+"""A fine-tuning run from the outside: run folder, Ray Train, the best epoch, its scores."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import ray.train
+from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from raybio.cluster import connected, quiet_data
+from raybio.config import LoggingSection, TrainConfig, to_yaml
+from raybio.errors import TrainingError
+from raybio.run_folder import RunFolder, timestamp
+from raybio.sentence_stream import read_sentences, sentence_dataset
+from raybio.training.metrics_log import MetricsLog
+from raybio.training.scoring import score_split, uses_gpu
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A finished run: its folder, its best epoch (from 1), and the scores per split."""
+
+    run: RunFolder
+    best_epoch: int
+    scores: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What each worker is given. `base` is the folder of the model it starts from."""
+
+    config: Any
+    base: Path
+    labels: tuple[str, ...]
+    run: RunFolder
+
+
+def fine_tune(
+    config: TrainConfig,
+    base: Path,
+    work: Callable[[Task], None],
+    finish: Callable[[Task], None],
+    progress: Callable[[str], None],
+) -> TrainedModel:
+    """Run `work` in every worker, keep the best epoch by strict F1 on dev, score it.
+
+    The best checkpoint's `model/` becomes the run's model; `finish` adds to it, on the driver.
+
+    Raises:
+        InputError: the corpus cannot be read.
+        UsageError: a run of that name exists and `resume` is false, or the reverse.
+        TrainingError: there is nothing to learn, or the workers failed more often than
+            `workers.max_failures`.
+    """
+    run = _run_folder(config)
+    labels = tuple(
+        sorted({span.label for s in read_sentences(config.corpus, "train") for span in s.gold or ()})
+    )
+    if not labels:
+        raise TrainingError("the training split has no entity to learn from. Check its file and format")
+    task = Task(config, base, labels, run)
+    with run.shown(progress), connected():
+        quiet_data()
+        run.say(f"run folder {run.path}")
+        checkpoint, metrics = _best(_fit(task, work), config.training.keep)
+        with checkpoint.as_directory() as folder:
+            shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
+        finish(task)
+        run.say(f"kept epoch {metrics['epoch']}")
+        splits = ["dev", "test"] if config.test else ["dev"]
+        scores = {split: score_split(config, run, split) for split in splits}
+    run.write_json("scores.json", scores)
+    return TrainedModel(run, int(metrics["epoch"]), scores)
+
+
+def _run_folder(config: TrainConfig) -> RunFolder:
+    corpus = config.corpus.name or Path(cast(str, config.corpus.train)).stem
+    derived = f"{config.model.split(':')[-1].split('/')[-1]}-{corpus}-{timestamp()}"
+    path = Path(config.output) / (config.name or derived)
+    if config.resume:
+        return RunFolder.existing(path)
+    return RunFolder.create(path, to_yaml(config))
+
+
+def _fit(task: Task, work: Callable[[Task], None]) -> Any:
+    config, run = task.config, task.run
+    use_gpu = uses_gpu(config.workers)
+    scored = config.training.keep == "best"
+
+    def worker(settings: dict[str, Task]) -> None:
+        work(settings["task"])
+
+    trainer = TorchTrainer(
+        worker,
+        train_loop_config={"task": task},
+        scaling_config=ScalingConfig(
+            num_workers=config.workers.count,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": config.workers.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+        ),
+        datasets={split: sentence_dataset(config.corpus, split) for split in ("train", "dev")},
+        # No dataset is split: an equal split would drop rows. Workers share each batch instead.
+        dataset_config=DataConfig(datasets_to_split=[]),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(run.path),
+            failure_config=FailureConfig(max_failures=config.workers.max_failures),
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=1, checkpoint_score_attribute="dev_strict_f1" if scored else None
+            ),
+            # ray.train hands RunConfig out under the type of the version before.
+            callbacks=[_LogEpochs(run, config.logging)],  # type: ignore[list-item]
+        ),
+    )
+    try:
+        return trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise TrainingError(
+            f"training stopped: {_cause(error)}. The logs are in {run.path / 'ray'}"
+        ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the last line of a failure that crossed processes: what really happened."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
+
+
+class _LogEpochs(ray.train.UserCallback):
+    """Logs what rank 0 reports; runs in Ray Train's controller, so it survives a worker."""
+
+    def __init__(self, run: RunFolder, logging: LoggingSection) -> None:
+        self._run = run
+        self._logging = logging
+        self._log: MetricsLog | None = None
+
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+    ) -> None:
+        self._log = self._log or MetricsLog(self._run, self._logging)
+        self._log.add(metrics[0])
+
+
+def _best(result: Any, keep: str) -> tuple[Checkpoint, dict[str, Any]]:
+    if keep == "last":
+        return result.checkpoint, result.metrics
+    return max(result.best_checkpoints, key=lambda pair: pair[1]["dev_strict_f1"])

@@ -1,0 +1,119 @@
+"""What a fine-tuning run of an LLM holds in each worker's memory, reckoned from shapes alone.
+
+Bytes are computed, not measured. Frozen weights: Dettmers et al. (2023), QLoRA. Optimizer states
+and their sharing: Rajbhandari et al. (2020), ZeRO. Activations are those that a decoder layer of
+Llama's kind keeps for the backward pass, with memory-efficient attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from raybio.config import TrainDecoderConfig
+
+_FP32 = 4
+_QUANTIZED_BLOCK = 64  # weights that share one scale
+_SCALE_BLOCK = 256  # scales that share one scale of their own, with double quantization
+_OPTIMIZER_BLOCK = 256  # states of the 8-bit optimizer that share one scale
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Numbers of parameters: `learning` ones, and frozen ones that may be quantized or not."""
+
+    learning: int
+    quantizable: int
+    kept: int
+
+    @property
+    def base(self) -> int:
+        """The parameters of the base model."""
+        return self.quantizable + self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes in each worker (on a GPU, of its memory), by what they hold."""
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        """All of it; what libraries and fragmentation take comes on top."""
+        return sum(self.parts().values())
+
+    def parts(self) -> dict[str, int]:
+        """Return each part by name."""
+        return asdict(self)
+
+
+def memory(config: TrainDecoderConfig, model: Any, sizes: Sizes, number_bytes: int, paged: bool) -> Memory:
+    """Return the memory of a run.
+
+    `model` is the model's Hugging Face config, `number_bytes` the size of a number in the
+    computation, `paged` whether the optimizer is the 8-bit one.
+    """
+    world = config.workers.count
+    spread = config.deepspeed.zero_stage == 3
+    adapter = _FP32 * sizes.learning
+    states = 2 * (1 + _FP32 / _OPTIMIZER_BLOCK if paged else _FP32) + _FP32  # two moments, one fp32 copy
+    tokens = config.training.max_batch_tokens
+    return Memory(
+        weights=_frozen(config, sizes, number_bytes) // (world if spread else 1),
+        adapter=adapter // (world if spread else 1),
+        gradients=adapter // world,
+        optimizer=0 if config.deepspeed.offload == "cpu" else round(states * sizes.learning / world),
+        activations=tokens * _kept_per_token(config, model) * number_bytes,
+        # In the computation's format, as fp32 for the loss, and the gradient of that.
+        logits=tokens * _outputs(config, model) * (number_bytes + 2 * _FP32),
+    )
+
+
+def _frozen(config: TrainDecoderConfig, sizes: Sizes, number_bytes: int) -> int:
+    """Return the bytes of the base model's weights, scales of quantized ones included."""
+    quantization = config.quantization
+    if quantization.bits != 4:
+        return sizes.base * quantization.bits // 8
+    scales = sizes.quantizable / _QUANTIZED_BLOCK
+    scale_bytes = 1 + _FP32 / _SCALE_BLOCK if quantization.double else _FP32
+    return round(sizes.quantizable / 2 + scales * scale_bytes) + sizes.kept * number_bytes
+
+
+def _kept_per_token(config: TrainDecoderConfig, model: Any) -> int:
+    """Return how many numbers of each token are kept until the backward pass."""
+    layers: int = model.num_hidden_layers
+    if config.training.gradient_checkpointing:  # the input of each layer, and one layer at a time
+        return layers * model.hidden_size + _kept_per_layer(config, model)
+    return layers * _kept_per_layer(config, model)
+
+
+def _kept_per_layer(config: TrainDecoderConfig, model: Any) -> int:
+    """Return how many numbers of each token one layer keeps.
+
+    Two residuals and two norms before and after (4 h), queries, attention's output and its
+    projection (3 h), keys and values, and the gate, its activation, the up projection and their
+    product (4 f); what LoRA adds is each target's input after dropout and its inner states.
+    """
+    hidden: int = model.hidden_size
+    inner: int = model.intermediate_size
+    heads: int = model.num_attention_heads
+    keys = hidden * (getattr(model, "num_key_value_heads", None) or heads) // heads
+    inputs = [inner if target == "down_proj" else hidden for target in _in_layers(config.lora.targets)]
+    dropped = sum(inputs) if config.lora.dropout else 0
+    return 7 * hidden + 2 * keys + 4 * inner + dropped + config.lora.rank * len(inputs)
+
+
+def _in_layers(targets: Iterable[str]) -> list[str]:
+    return [target for target in targets if target != "lm_head"]
+
+
+def _outputs(config: TrainDecoderConfig, model: Any) -> int:
+    """Return how many logits a token has; a token classifier's are too few to count."""
+    return int(model.vocab_size) if config.head == "text" else 0

@@ -1,0 +1,272 @@
+"""What an LLM's fine-tuning will take, and why it would fail, before anything is started.
+
+The model is built on torch's meta device: shapes without weights, in no memory and on no GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+
+from raybio.config import TrainDecoderConfig
+from raybio.errors import ConfigError, ModelError, RaybioError
+from raybio.model_sources import model_folder
+from raybio.sentence_stream import gold_tags, read_sentences
+from raybio.taggers.decoding import Tokens
+from raybio.taggers.language_model import check_causal
+from raybio.training.adapter import add_adapter, tag_options
+from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
+from raybio.training.deepspeed import takes_paged
+from raybio.training.memory import Memory, Sizes, memory
+
+_PACKAGES = ("deepspeed", "peft", "bitsandbytes")
+_UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has another size for others
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFigures:
+    """The training split in this model's tokens: `longest` is of a prompt with its completion.
+
+    A token classifier has neither prompts nor completions, and reads long sentences in windows.
+    """
+
+    sentences: int
+    rejected: int
+    longest: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What a run will take; `memory` is that of each worker.
+
+    `corpus` is None where the corpus is not at hand, and `no_corpus` says why.
+    """
+
+    sizes: Sizes
+    memory: Memory
+    corpus: CorpusFigures | None
+    no_corpus: str = ""
+
+    def lines(self) -> list[str]:
+        """Return it all for a person to read."""
+        return [
+            f"base model: {self.sizes.base:,} parameters, frozen",
+            f"trainable parameters: {self.sizes.learning:,}",
+            f"memory per worker, reckoned and not measured: {_gib(self.memory.total)}",
+            *(f"  {name}: {_gib(size)}" for name, size in self.memory.parts().items()),
+            *self._corpus_lines(),
+        ]
+
+    def _corpus_lines(self) -> list[str]:
+        if self.corpus is None:
+            return [f"the corpus is not at hand: {self.no_corpus}"]
+        return [
+            f"training sentences: {self.corpus.sentences:,}",
+            f"longest prompt with its completion: {self.corpus.longest:,} tokens",
+            f"rejected as longer than max_tokens: {self.corpus.rejected:,}",
+            f"steps per epoch: {self.corpus.steps_per_epoch:,}",
+        ]
+
+
+def preflight(config: TrainDecoderConfig) -> Preflight:
+    """Reckon a run, and refuse what is known to fail.
+
+    Raises:
+        ConfigError: holds every reason why this run would fail, each with what to change.
+        ModelError: there is no such model.
+    """
+    source = _source(config)
+    architecture = _architecture(source)
+    gpu = _on_gpu(config)
+    labels, rows, no_corpus = _training_split(config)
+    maker, new_tokens, wording_faults = _maker(config, source, labels)
+    faults = [
+        *_missing_packages(),
+        *_model_faults(config, source, architecture),
+        *_machine_faults(config, gpu),
+        *wording_faults,
+    ]
+    if faults:
+        raise ConfigError(f"train-decoder with {config.model}", faults)
+    sizes = count_parameters(config, architecture, labels, sorted(new_tokens))
+    reckoned = memory(config, architecture, sizes, _number_bytes(config, gpu), takes_paged(config, gpu))
+    return Preflight(sizes, reckoned, _corpus_figures(config, maker, rows), no_corpus)
+
+
+def count_parameters(
+    config: TrainDecoderConfig, architecture: Any, labels: Sequence[str], new_tokens: Sequence[int] = ()
+) -> Sizes:
+    """Count what a run trains and what it holds frozen, from a model's Hugging Face config alone."""
+    model = _shapes(config, architecture, labels)
+    if new_tokens and max(new_tokens) >= model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(max(new_tokens) + 1, mean_resizing=False)
+    linear = {
+        id(module.weight): module.weight.numel()
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.endswith(("lm_head", "score"))
+    }
+    base = sum(parameter.numel() for parameter in model.parameters())
+    with torch.device("meta"):
+        adapted = add_adapter(model, config, new_tokens)
+    learning = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
+    quantizable = sum(linear.values())
+    return Sizes(learning, quantizable, base - quantizable)
+
+
+def _shapes(config: TrainDecoderConfig, architecture: Any, labels: Sequence[str]) -> Any:
+    """Return the model without weights."""
+    with torch.device("meta"):
+        if config.head == "text":
+            return AutoModelForCausalLM.from_config(architecture)
+        headed = deepcopy(architecture)
+        headed.num_labels = tag_options(labels)["num_labels"]
+        return AutoModelForTokenClassification.from_config(headed)
+
+
+def _source(config: TrainDecoderConfig) -> Path:
+    """Return where small files are read from: a folder here, or a hub id, whose weights stay there."""
+    hub = not config.model.startswith("bundled:") and not Path(config.model).expanduser().is_dir()
+    return Path(config.model) if hub else model_folder(config.model, allow_pickle=config.allow_pickle)
+
+
+def _architecture(source: Path) -> Any:
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        problem = str(error).partition("\n")[0].rstrip(".")
+        raise ModelError(
+            f"{source} is no model that can be read: {problem}. Name a folder or a hub id"
+        ) from error
+
+
+def _missing_packages() -> Iterator[str]:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        names = " ".join(missing)
+        yield f"training an LLM needs {', '.join(missing)}, not installed here. Run `pip install {names}`"
+
+
+def _model_faults(config: TrainDecoderConfig, source: Path, architecture: Any) -> Iterator[str]:
+    """Yield why this model cannot be trained as the config says."""
+    try:
+        check_causal(source)
+    except ModelError as error:
+        yield f"not a causal language model: {error}"
+        return
+    if getattr(architecture, "quantization_config", None):
+        yield (
+            "merge into quantized weights: this model is quantized already, and an adapter fits the "
+            "full-precision one only. Name that, and let quantization.bits hold it in fewer bits"
+        )
+    longest = getattr(architecture, "max_position_embeddings", None)
+    if longest and config.training.max_tokens > longest:
+        yield (
+            f"length over the model's limit: training.max_tokens is {config.training.max_tokens}, and this "
+            f"model reads {longest} tokens at most. Set training.max_tokens={longest}"
+        )
+    yield from _target_faults(config, architecture)
+
+
+def _target_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
+    """Yield what is wrong with the layers to adapt."""
+    causal = config.model_copy(update={"head": "text"})
+    names = [
+        name
+        for name, module in _shapes(causal, architecture, _UNKNOWN_LABELS).named_modules()
+        if isinstance(module, torch.nn.Linear)
+    ]
+    lacking = [t for t in config.lora.targets if not any(n == t or n.endswith(f".{t}") for n in names)]
+    if lacking:
+        has = ", ".join(sorted({name.rpartition(".")[2] for name in names}))
+        yield f"targets that the model lacks: lora.targets names {', '.join(lacking)}. It has {has}"
+    if config.prompt.tag_tokens and "lm_head" in config.lora.targets:
+        yield (
+            "tag tokens with an adapted head: prompt.tag_tokens trains the head's new rows themselves. "
+            "Remove lm_head from lora.targets"
+        )
+    if config.prompt.tag_tokens and config.deepspeed.zero_stage == 3:
+        yield "tag tokens with ZeRO-3: it spreads the rows that are to be trained. Set deepspeed.zero_stage=2"
+
+
+def _machine_faults(config: TrainDecoderConfig, gpu: bool) -> Iterator[str]:
+    """Yield what does not go together on the machine at hand; the config alone may leave it open."""
+    if takes_paged(config, gpu) and not gpu:
+        yield "paged optimizer on CPU: paged-adamw-8bit needs a GPU. Set training.optimizer=adamw"
+    held = config.quantization
+    computes = {2: "bfloat16", 4: "float32"}[_number_bytes(config, gpu)]
+    if config.deepspeed.zero_stage == 3 and held.bits == 4 and held.storage not in ("auto", computes):
+        yield (
+            f"ZeRO-3 with mismatched quant storage: 4-bit weights are packed as {held.storage}, and computed "
+            f"with as {computes} here. Set quantization.storage=auto"
+        )
+
+
+def _on_gpu(config: TrainDecoderConfig) -> bool:
+    """Say whether workers will get a GPU, as far as this process can see."""
+    if config.workers.accelerator != "auto":
+        return config.workers.accelerator == "gpu"
+    return torch.cuda.is_available() or (ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0)
+
+
+def _number_bytes(config: TrainDecoderConfig, gpu: bool) -> int:
+    half = config.training.precision == "bf16" or (config.training.precision == "auto" and gpu)
+    return 2 if half else 4
+
+
+Row = Mapping[str, Any]
+
+
+def _training_split(config: TrainDecoderConfig) -> tuple[Sequence[str], list[Row], str]:
+    """Return the labels and rows of the training split, or why they are not at hand."""
+    try:
+        sentences = list(read_sentences(config.corpus, "train"))
+    except (RaybioError, OSError) as error:
+        return _UNKNOWN_LABELS, [], str(error)
+    labels = sorted({span.label for sentence in sentences for span in sentence.gold or ()})
+    rows: list[Row] = [
+        {"id": s.id, "document_id": s.document_id, "words": s.words, "tags": gold_tags(s)} for s in sentences
+    ]
+    return labels or _UNKNOWN_LABELS, rows, ""
+
+
+def _maker(
+    config: TrainDecoderConfig, source: Path, labels: Sequence[str]
+) -> tuple[CompletionMaker | None, Mapping[int, Sequence[int]], list[str]]:
+    """Return what makes examples, the tokens it adds to the vocabulary, and what keeps it from doing so."""
+    if config.head == "tags":
+        return None, {}, []
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        prompts = wording(config, labels, tokenizer)
+        new_tokens = add_tag_tokens(tokenizer, prompts)
+        return CompletionMaker(Tokens(tokenizer, prompts), config), new_tokens, []
+    except (ModelError, OSError, ValueError) as error:
+        return None, {}, [str(error)]
+
+
+def _corpus_figures(
+    config: TrainDecoderConfig, maker: CompletionMaker | None, rows: Sequence[Row]
+) -> CorpusFigures | None:
+    if not rows:
+        return None
+    rejected = longest = 0
+    if maker:
+        for row in rows:
+            maker.examples(row)
+        rejected, longest = len(maker.rejected), maker.longest
+    steps = ceil((len(rows) - rejected) / config.training.batch_sentences)
+    return CorpusFigures(len(rows), rejected, longest, steps)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:,.2f} GiB"

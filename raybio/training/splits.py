@@ -1,0 +1,64 @@
+"""The splits of the corpus as a worker reads them from Ray Data.
+
+No split is divided between workers: all see the same stream in the same order and share each
+batch, so that no row is dropped to make shards equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import ray.train
+
+from raybio.config import TrainConfig, TrainDecoderConfig
+from raybio.entities import Sentence
+from raybio.sentence_stream import rows, sentence_of
+from raybio.training import steps
+
+SHUFFLE_BUFFER = 50_000
+T = TypeVar("T")
+
+
+class TrainingBatches:
+    """The training split as batches of examples, in an order that seed and epoch decide.
+
+    `examples_of` turns a row (id, document_id, words, tags) into what is learned from it.
+    `len` is the number of batches in an epoch.
+    """
+
+    def __init__(
+        self, config: TrainConfig, examples_of: Callable[[dict[str, Any]], Iterable[steps.Example]]
+    ) -> None:
+        self._config = config
+        self._examples_of = examples_of
+        self._length = sum(1 for _ in self.epoch(0))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def epoch(self, number: int) -> Iterator[list[steps.Example]]:
+        """Yield the batches of epoch `number`."""
+        training = self._config.training
+        seed = self._config.seed * 1_000 + number
+        mixed = steps.shuffled(rows(_arrow("train")), SHUFFLE_BUFFER, seed)
+        examples = (example for row in mixed for example in self._examples_of(row))
+        return steps.batches(examples, training.batch_sentences, seed, training.batch_order == "sorted")
+
+
+def dev_sentences(config: TrainConfig) -> list[Sentence]:
+    """Return the sentences that an epoch is scored on, in order."""
+    return scored_sentences(config, "dev", [sentence_of(row) for row in rows(_arrow("dev"))])
+
+
+def scored_sentences(config: TrainConfig, split: str, sentences: Sequence[T]) -> list[T]:
+    """Return all `sentences` of a split, or of dev as many as the config says, at even distances."""
+    count = config.dev.sentences if isinstance(config, TrainDecoderConfig) and split == "dev" else None
+    if count is None or count >= len(sentences):
+        return list(sentences)
+    return [sentences[i * len(sentences) // count] for i in range(count)]
+
+
+def _arrow(split: str) -> Iterator[Any]:
+    shard = ray.train.get_dataset_shard(split)
+    return iter(shard.iter_batches(batch_size=1024, batch_format="pyarrow", prefetch_batches=1))

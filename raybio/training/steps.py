@@ -1,0 +1,149 @@
+"""The inner steps that all fine-tuning shares: examples -> batches -> loss. Torch only, no Ray."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+import torch
+
+IGNORED = -100
+"""The label that torch's cross-entropy passes over."""
+
+_SORTED_BATCHES = 64
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What is learned at once: token ids with special tokens, and a label id (or IGNORED) for each."""
+
+    ids: list[int]
+    labels: list[int]
+
+
+def shuffled(items: Iterable[T], buffer: int, seed: int) -> Iterator[T]:
+    """Yield `items` in an order that `seed` decides, shuffling `buffer` of them at a time."""
+    rng = random.Random(seed)  # noqa: S311
+    stream = iter(items)
+    while held := list(islice(stream, buffer)):
+        rng.shuffle(held)
+        yield from held
+
+
+def batches(
+    examples: Iterable[Example], size: int, seed: int, by_length: bool = True
+) -> Iterator[list[Example]]:
+    """Yield batches of `size` examples, in an order that `seed` decides.
+
+    With `by_length` a batch holds examples of similar length: hardly any padding. Each batch is
+    sorted by length in any case.
+    """
+    rng = random.Random(seed)  # noqa: S311
+    stream = iter(examples)
+    while held := list(islice(stream, size * _SORTED_BATCHES)):
+        if by_length:
+            held.sort(key=_length)
+        cut = [sorted(held[i : i + size], key=_length) for i in range(0, len(held), size)]
+        rng.shuffle(cut)
+        yield from cut
+
+
+def _length(example: Example) -> int:
+    return len(example.ids)
+
+
+def micro_batches(batch: Sequence[Example], budget: int) -> Iterator[list[Example]]:
+    """Cut a batch that is sorted by length so that size x longest stays within `budget` tokens."""
+    held: list[Example] = []
+    for example in batch:
+        if held and (len(held) + 1) * len(example.ids) > budget:
+            yield held
+            held = []
+        held.append(example)
+    if held:
+        yield held
+
+
+def collate(examples: Sequence[Example], padding: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """Pad examples to the longest: (examples, tokens) tensors of ids, mask and labels."""
+    longest = max(len(example.ids) for example in examples)
+    ids = [example.ids + [padding] * (longest - len(example.ids)) for example in examples]
+    mask = [[1] * len(example.ids) + [0] * (longest - len(example.ids)) for example in examples]
+    labels = [example.labels + [IGNORED] * (longest - len(example.labels)) for example in examples]
+    return {
+        "input_ids": torch.tensor(ids, device=device),
+        "attention_mask": torch.tensor(mask, device=device),
+        "labels": torch.tensor(labels, device=device),
+    }
+
+
+def causal_loss(model: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return the cross-entropy summed over labelled tokens, each predicted from those before it.
+
+    The model's head, the largest matrix of a small LLM, is applied only to positions where some
+    example has a label to predict: the instruction, which all share, costs no logits. Padding
+    stands at the end, where no token before it looks: attention needs no mask, and is faster so.
+    """
+    labels = tensors["labels"][:, 1:]
+    columns = (labels != IGNORED).any(dim=0).nonzero().flatten()
+    if not len(columns):
+        columns = torch.zeros(1, dtype=torch.long, device=labels.device)
+    logits = model(input_ids=tensors["input_ids"], logits_to_keep=columns, use_cache=False).logits
+    return _summed(logits, labels[:, columns])
+
+
+def summed_loss(model: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return the cross-entropy summed over labelled tokens (a scalar tensor)."""
+    logits = model(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"]).logits
+    return _summed(logits, tensors["labels"])
+
+
+def _summed(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+
+
+def labelled(batch: Iterable[Example]) -> int:
+    """Count the labelled tokens of a batch."""
+    return sum(label != IGNORED for example in batch for label in example.labels)
+
+
+def blank(padding: int) -> list[Example]:
+    """Return a batch that teaches nothing, for a worker whose share of a small batch is empty."""
+    return [Example([padding, padding], [IGNORED, IGNORED])]
+
+
+def optimizer_for(
+    parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
+) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov & Hutter, 2019) for those parameters that learn."""
+    return torch.optim.AdamW(decay_groups(parameters, weight_decay), lr=learning_rate, fused=True)
+
+
+def decay_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Return groups of those parameters that learn: matrices decay, biases and norms do not."""
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    decayed = [parameter for parameter in learning if parameter.ndim > 1]
+    spared = [parameter for parameter in learning if parameter.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def schedule_for(
+    optimizer: torch.optim.Optimizer, kind: str, steps: int, warmup: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return a rate that rises over `warmup` steps, then falls to 0 at `steps` (or stays)."""
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        if kind == "constant":
+            return 1.0
+        return max(0.0, (steps - step) / max(1, steps - warmup))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate)

@@ -1,0 +1,63 @@
+"""The workers of one run, as one of them sees the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import ray.train
+import ray.train.torch
+import torch
+import torch.distributed
+
+from raybio.config import WorkersSection
+
+T = TypeVar("T")
+
+
+class Workers:
+    """This worker's `rank` among `world`, its `device`, and what all of them do together.
+
+    Every method must be called by all workers, as often and in the same order.
+    """
+
+    def __init__(self) -> None:
+        context = ray.train.get_context()
+        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+        self.device = ray.train.torch.get_device()
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """Return this worker's share of what all of them hold."""
+        return items[self.rank :: self.world]
+
+    def sum(self, value: float) -> float:
+        """Return the sum of every worker's `value`."""
+        return self._reduce(value, torch.distributed.ReduceOp.SUM)
+
+    def most(self, value: int) -> int:
+        """Return the largest of every worker's `value`."""
+        return int(self._reduce(value, torch.distributed.ReduceOp.MAX))
+
+    def gather(self, results: Sequence[T]) -> list[T]:
+        """Return the results for all items, in order, from each worker's for its `share`."""
+        parts: list[Any] = [results]
+        if self.world > 1:
+            parts = [None] * self.world
+            torch.distributed.all_gather_object(parts, results)
+        return [parts[i % self.world][i // self.world] for i in range(sum(map(len, parts)))]
+
+    def _reduce(self, value: float, operation: Any) -> float:
+        if self.world == 1:
+            return value
+        tensor = torch.tensor(float(value), dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(tensor, operation)
+        return float(tensor.item())
+
+
+def begin(seed: int, workers: WorkersSection) -> Workers:
+    """Set up torch in a fresh worker process; return its place among the workers."""
+    torch.manual_seed(seed)  # the same new weights in every worker
+    torch.set_num_threads(workers.threads or max(1, int(workers.cpus_per_worker)))
+    # The second moments of words that never occur decay into denormal numbers, which are slow.
+    torch.set_flush_denormal(True)
+    return Workers()

@@ -1,0 +1,177 @@
+"""QLoRA under DeepSpeed on Ray Train, for real but small: a tiny Llama in 4 bits, on CPU."""
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from tiny_llama import write_tiny_llama
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from raybio.config import (
+    CorpusSection,
+    DecoderTrainingSection,
+    DevSection,
+    LoraSection,
+    TrainDecoderConfig,
+    WorkersSection,
+)
+from raybio.corpora.sample import SampleFiles
+from raybio.errors import ConfigError
+from raybio.sentence_stream import read_sentences
+from raybio.taggers import load_tagger
+from raybio.training.decoder import TrainedDecoder, train_decoder
+
+ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
+TRAINING = DecoderTrainingSection(
+    epochs=3,
+    learning_rate=5e-3,
+    batch_sentences=16,
+    max_tokens=420,
+    max_batch_tokens=2048,
+    patience=0,
+    gradient_checkpointing=False,
+)
+
+
+@pytest.fixture(scope="module")
+def llama(sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    texts = sample.train.read_text(encoding="utf-8").replace("\t", ":").splitlines()
+    return write_tiny_llama(tmp_path_factory.mktemp("llama"), texts)
+
+
+def decoder_config(
+    llama: Path, sample: SampleFiles, output: Path, name: str, **changes: object
+) -> TrainDecoderConfig:
+    fields: dict[str, object] = {
+        "job": "train-decoder",
+        "model": str(llama),
+        "corpus": CorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test)),
+        "output": str(output),
+        "name": name,
+        "lora": LoraSection(rank=8, alpha=16),
+        "training": TRAINING,
+        "dev": DevSection(sentences=12),
+        "workers": WorkersSection(accelerator="cpu"),
+        "test": False,
+        "bootstrap": 0,
+    }
+    return TrainDecoderConfig(**{**fields, **changes})
+
+
+def kill_a_worker_after_the_first_epoch(metrics: Path, killed: list[int]) -> None:
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        # Written by the controller once it has the first epoch's checkpoint.
+        if metrics.exists():
+            worker = max(
+                (
+                    process
+                    for process in psutil.Process().children(recursive=True)
+                    if "ray::RayTrainWorker" in " ".join(process.cmdline())
+                ),
+                key=psutil.Process.create_time,
+            )
+            worker.send_signal(signal.SIGKILL)
+            killed.append(worker.pid)
+            return
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    llama: Path, sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainedDecoder, list[int]]:
+    """Two workers, one of which dies after the first epoch."""
+    output = tmp_path_factory.mktemp("decoders")
+    workers = WorkersSection(count=2, accelerator="cpu", cpus_per_worker=0.5)
+    killed: list[int] = []
+    arguments = (output / "two" / "metrics.jsonl", killed)
+    killer = threading.Thread(target=kill_a_worker_after_the_first_epoch, args=arguments)
+    killer.start()
+    result = train_decoder(decoder_config(llama, sample, output, "two", workers=workers))
+    killer.join()
+    return result, killed
+
+
+def test_the_loss_falls_though_a_worker_was_killed(trained: tuple[TrainedDecoder, list[int]]) -> None:
+    result, killed = trained
+    epochs = result.run.metrics()
+    assert killed and "resumed after epoch" in (result.run.path / "log.txt").read_text()
+    assert [row["epoch"] for row in epochs] == [1, 2, 3]
+    losses = [row["train_loss"] for row in epochs]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.8 * losses[0]
+    assert set(result.scores) == {"dev"} == set(result.run.read_json("scores.json"))
+
+
+def test_long_sentences_are_rejected_aloud(trained: tuple[TrainedDecoder, list[int]]) -> None:
+    result, _ = trained
+    lines = (result.run.path / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    rejected = [json.loads(line) for line in lines]
+    assert rejected and all("more than max_tokens: 420" in one["reason"] for one in rejected)
+    assert f"rejected {len(rejected)} sentences" in (result.run.path / "log.txt").read_text()
+
+
+def test_the_model_is_an_adapter_and_nothing_of_its_base(
+    trained: tuple[TrainedDecoder, list[int]], llama: Path
+) -> None:
+    model = trained[0].run.model
+    assert {path.name for path in model.iterdir()} >= {*ADAPTER, "raybio.json", "tokenizer.json"}
+    assert "config.json" not in {path.name for path in model.iterdir()}
+    adapter = (model / "adapter_model.safetensors").stat().st_size
+    assert adapter < (llama / "model.safetensors").stat().st_size
+    card = json.loads((model / "raybio.json").read_text())
+    assert (card["kind"], card["base_model"], card["max_tokens"]) == ("decoder", str(llama), 420)
+
+
+def test_the_reloaded_adapter_computes_what_was_trained(
+    trained: tuple[TrainedDecoder, list[int]], llama: Path, sample: SampleFiles
+) -> None:
+    from peft import PeftModel
+
+    run = trained[0].run
+    tokenizer = AutoTokenizer.from_pretrained(run.model)
+    ids = torch.tensor([tokenizer("Aspirin reduced arthritis in mice .").input_ids])
+
+    def logits() -> torch.Tensor:
+        base = AutoModelForCausalLM.from_pretrained(llama)
+        adapted = PeftModel.from_pretrained(base, run.model).eval()
+        with torch.no_grad():
+            return adapted(ids).logits
+
+    plain = AutoModelForCausalLM.from_pretrained(llama)(ids).logits
+    assert torch.equal(logits(), logits()) and not torch.allclose(logits(), plain, atol=0.1)
+    corpus = CorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test))
+    sentences = list(read_sentences(corpus, "dev"))
+    again = [load_tagger(run.model).tag(sentences) for _ in range(2)]
+    assert [tags.tags for tags in again[0]] == [tags.tags for tags in again[1]]
+    predictions = (run.path / "predictions" / "dev.tsv").read_text(encoding="utf-8")
+    chosen = [sentences[i * len(sentences) // 12] for i in range(12)]
+    by_words = {one.words: tags.tags for one, tags in zip(sentences, again[0], strict=True)}
+    blocks = [block.splitlines() for block in predictions.strip("\n").split("\n\n")]
+    written = [tuple(line.split("\t")[2] for line in block) for block in blocks]
+    assert written == [by_words[one.words] for one in chosen]
+
+
+def test_tag_head_gives_an_encoder(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
+    config = decoder_config(llama, sample, tmp_path, "tags", head="tags")
+    result = train_decoder(config)
+    losses = [row["train_loss"] for row in result.run.metrics()]
+    assert losses == sorted(losses, reverse=True)
+    files = {path.name for path in result.run.model.iterdir()}
+    assert {"config.json", "model.safetensors", "raybio.json"} <= files and not ADAPTER & files
+    assert {path.name for path in (result.run.path / "adapter").iterdir()} >= ADAPTER
+    tagger = load_tagger(result.run.model)
+    assert tagger.labels == tuple(json.loads((result.run.model / "raybio.json").read_text())["labels"])
+    assert result.scores["dev"]
+
+
+def test_a_run_that_would_fail_does_not_start(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
+    too_long = TRAINING.model_copy(update={"max_tokens": 100_000, "max_batch_tokens": 100_000})
+    with pytest.raises(ConfigError, match="length over the model's limit"):
+        train_decoder(decoder_config(llama, sample, tmp_path, "long", training=too_long))
+    assert not (tmp_path / "long").exists()

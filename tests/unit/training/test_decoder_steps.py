@@ -1,0 +1,85 @@
+import pytest
+from tiny_llama import write_tiny_llama
+from transformers import AutoTokenizer
+
+from raybio.config import CorpusSection, DecoderTrainingSection, PromptSection, TrainDecoderConfig
+from raybio.errors import ModelError
+from raybio.taggers.decoding import Tokens
+from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
+from raybio.training.steps import IGNORED
+
+ROW = {
+    "id": "s1",
+    "document_id": "d1",
+    "words": ["Naloxone", "reverses", "hypotension", "."],
+    "tags": ["B-Chemical", "O", "B-Disease", "O"],
+}
+LABELS = ("Chemical", "Disease")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_tiny_llama(tmp_path_factory.mktemp("llama"), ["Naloxone reverses hypotension ."] * 3)
+
+
+@pytest.fixture
+def tokenizer(folder):
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def config(**changes):
+    corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
+    return TrainDecoderConfig(job="train-decoder", model="any", corpus=corpus, **changes)
+
+
+def maker(tokenizer, **training):
+    chosen = config(training=DecoderTrainingSection(**training))
+    return CompletionMaker(Tokens(tokenizer, wording(chosen, LABELS, tokenizer)), chosen)
+
+
+def test_the_completion_alone_is_learned(tokenizer):
+    [one] = maker(tokenizer).examples(ROW)
+    learned = [token for token, label in zip(one.ids, one.labels, strict=True) if label != IGNORED]
+    assert tokenizer.decode(learned) == (
+        "Naloxone:B-Chemical\nreverses:O\nhypotension:B-Disease\n.:O\n" + tokenizer.eos_token
+    )
+    assert one.labels[-len(learned) :] == learned
+
+
+def test_or_the_whole_text_which_its_first_token_begins(tokenizer):
+    [one] = maker(tokenizer, loss_on="all").examples(ROW)
+    assert one.labels == [IGNORED, *one.ids[1:]]
+
+
+def test_a_long_sentence_is_rejected_with_its_reason(tokenizer):
+    [one] = maker(tokenizer).examples(ROW)
+    length = len(one.ids)
+    exact = maker(tokenizer, max_tokens=length)
+    assert exact.examples(ROW) == [one] and not exact.rejected
+    short = maker(tokenizer, max_tokens=length - 1)
+    assert short.examples(ROW) == short.examples(ROW) == []
+    [rejected] = short.rejected.values()
+    assert (
+        rejected.reason == f"prompt and completion take {length} tokens, more than max_tokens: {length - 1}"
+    )
+    assert (rejected.source, rejected.document_id) == ("train.tsv", "d1")
+    assert rejected.raw == "Naloxone reverses hypotension ."
+    assert short.longest == length
+
+
+def test_tag_tokens_are_new_and_know_what_they_stand_for(tokenizer):
+    known = len(tokenizer)
+    chosen = config(prompt=PromptSection(tag_tokens=True))
+    prompts = wording(chosen, LABELS, tokenizer)
+    added = add_tag_tokens(tokenizer, prompts)
+    assert sorted(added) == list(range(known, known + 5))
+    for token, pieces in added.items():
+        assert tokenizer.decode(pieces) == tokenizer.decode([token]) and max(pieces) < known
+    [one] = CompletionMaker(Tokens(tokenizer, prompts), chosen).examples(ROW)
+    assert sum(token >= known for token in one.ids) == len(ROW["words"])
+    assert add_tag_tokens(tokenizer, wording(config(), LABELS, tokenizer)) == {}
+
+
+def test_a_chat_template_that_is_not_there_is_refused(tokenizer):
+    with pytest.raises(ModelError, match="chat_template"):
+        wording(config(prompt=PromptSection(chat_template=True)), LABELS, tokenizer)

@@ -1,0 +1,185 @@
+import pytest
+import torch
+from tiny_llama import tiny_llama_config, write_tiny_llama
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
+
+from raybio.config import (
+    CorpusSection,
+    DecoderTrainingSection,
+    DeepSpeedSection,
+    LoraSection,
+    PromptSection,
+    QuantizationSection,
+    TrainDecoderConfig,
+    WorkersSection,
+)
+from raybio.errors import ConfigError, ModelError
+from raybio.training.memory import Sizes, memory
+from raybio.training.preflight import count_parameters, preflight
+
+GIB = 2**30
+TEXT = "Naloxone\tB-Chemical\nreverses\tO\nhypotension\tB-Disease\n.\tO\n\n"
+SHAPE = {
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "tie_word_embeddings": False,
+}
+LLAMA = LlamaConfig(vocab_size=128256, max_position_embeddings=131072, **SHAPE)
+MISTRAL = MistralConfig(vocab_size=32768, max_position_embeddings=32768, **SHAPE)
+
+
+def config(model="any", corpus="nowhere.tsv", **changes):
+    files = CorpusSection(train=str(corpus), dev=str(corpus), test=str(corpus))
+    return TrainDecoderConfig(job="train-decoder", model=str(model), corpus=files, **changes)
+
+
+CPU = WorkersSection(accelerator="cpu")
+SHORT = DecoderTrainingSection(max_tokens=512)
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    return write_tiny_llama(tmp_path_factory.mktemp("llama"), ["Naloxone reverses hypotension ."] * 3)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "train.tsv"
+    path.write_text(TEXT * 33)
+    return path
+
+
+# Parameters and bytes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("architecture", "learning", "base"),
+    [(MISTRAL, 340_262_912, 7_248_023_552), (LLAMA, 352_485_376, 8_030_261_248)],
+)
+def test_the_studys_models_have_the_parameters_they_have(architecture, learning, base):
+    sizes = count_parameters(config(), architecture, ["Chemical"])
+    assert (sizes.learning, sizes.base) == (learning, base)
+    assert sizes.quantizable == 6_979_321_856
+
+
+def test_new_tokens_and_a_tag_head_count():
+    lora = LoraSection(rank=4, targets=("q_proj",))
+    plain = count_parameters(config(lora=lora), tiny_llama_config(), ["A"])
+    assert plain.learning == 2 * 4 * (64 + 64)
+    grown = count_parameters(config(lora=lora), tiny_llama_config(), ["A"], [600, 601, 602])
+    assert grown.learning - plain.learning == 3 * 64
+    headed = count_parameters(config(lora=lora, head="tags"), tiny_llama_config(), ["A"])
+    assert headed.learning - plain.learning == 3 * 64 + 3
+
+
+def test_four_bits_take_half_a_byte_and_their_scales():
+    sizes = Sizes(learning=10, quantizable=64 * 256 * 100, kept=1000)
+
+    def weights(**quantization):
+        chosen = config(quantization=QuantizationSection(**quantization))
+        return memory(chosen, tiny_llama_config(), sizes, 2, paged=True).weights
+
+    n = sizes.quantizable
+    assert weights(bits=4) == n // 2 + n // 64 + 4 * 100 + 2 * 1000
+    assert weights(bits=4, double=False) == n // 2 + 4 * n // 64 + 2 * 1000
+    assert weights(bits=16) == 2 * (n + 1000)
+
+
+def test_workers_share_what_zero_shares():
+    sizes = Sizes(learning=1_000_000, quantizable=8_000_000, kept=0)
+
+    def reckoned(count, stage=2, **changes):
+        workers = WorkersSection(count=count)
+        chosen = config(workers=workers, deepspeed=DeepSpeedSection(zero_stage=stage), **changes)
+        return memory(chosen, tiny_llama_config(), sizes, 2, paged=False)
+
+    one, two, three = reckoned(1), reckoned(2), reckoned(2, stage=3)
+    assert one.optimizer == 12 * sizes.learning and two.optimizer == one.optimizer // 2
+    assert (two.gradients, two.adapter, two.weights) == (one.gradients // 2, one.adapter, one.weights)
+    assert (three.adapter, three.weights) == (one.adapter // 2, one.weights // 2)
+    thrifty = reckoned(1, training=DecoderTrainingSection(gradient_checkpointing=True))
+    greedy = reckoned(1, training=DecoderTrainingSection(gradient_checkpointing=False))
+    assert thrifty.activations < greedy.activations
+
+
+def test_a_mistral_of_four_bits_fits_where_one_of_sixteen_does_not():
+    sizes = count_parameters(config(), MISTRAL, ["A"])
+    four = memory(config(), MISTRAL, sizes, 2, paged=True).weights
+    sixteen = memory(config(quantization=QuantizationSection(bits=16)), MISTRAL, sizes, 2, paged=True).weights
+    assert four < 4 * GIB < 13 * GIB < sixteen
+
+
+# What is said, and what is refused --------------------------------------------------------------
+
+
+def test_a_run_is_reckoned_from_model_and_corpus(llama, corpus):
+    found = preflight(config(llama, corpus, training=SHORT, workers=CPU))
+    weights = AutoModelForCausalLM.from_pretrained(llama)
+    assert found.sizes.base == sum(p.numel() for p in weights.parameters())
+    assert (found.corpus.sentences, found.corpus.rejected, found.corpus.steps_per_epoch) == (33, 0, 2)
+    lines = "\n".join(found.lines())
+    assert f"trainable parameters: {found.sizes.learning:,}" in lines and "steps per epoch: 2" in lines
+
+
+def test_long_sentences_are_foretold(llama, corpus):
+    short = DecoderTrainingSection(max_tokens=16)
+    found = preflight(config(llama, corpus, training=short, workers=CPU)).corpus
+    assert found.rejected == found.sentences == 33 and found.steps_per_epoch == 0
+
+
+def test_without_the_corpus_the_rest_is_reckoned(llama):
+    found = preflight(config(llama, training=SHORT, workers=CPU))
+    assert found.corpus is None
+    assert any("not at hand" in line and "nowhere.tsv" in line for line in found.lines())
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({"training": DecoderTrainingSection(max_tokens=4096)}, ["length over the model's limit"]),
+        ({"prompt": PromptSection(chat_template=True)}, ["chat template"]),
+        ({"prompt": PromptSection(aliases={"Chemical": "Disease"})}, ["is a label itself"]),
+        ({"lora": LoraSection(targets=("q_proj", "query"))}, ["targets that the model lacks"]),
+        ({"prompt": PromptSection(tag_tokens=True)}, ["tag tokens with an adapted head"]),
+        (
+            {
+                "training": DecoderTrainingSection(max_tokens=4096),
+                "lora": LoraSection(targets=("query",)),
+                "prompt": PromptSection(tag_tokens=True),
+                "deepspeed": DeepSpeedSection(zero_stage=3),
+            },
+            ["length over the model's limit", "targets that the model lacks", "tag tokens with ZeRO-3"],
+        ),
+    ],
+)
+def test_what_is_known_to_fail_is_refused_all_at_once(llama, corpus, changes, faults):
+    with pytest.raises(ConfigError) as error:
+        preflight(config(llama, corpus, **{"training": SHORT, "workers": CPU, **changes}))
+    assert len(error.value.faults) == len(faults)
+    assert all(fault in found for fault, found in zip(faults, error.value.faults, strict=True))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
+def test_what_this_machine_cannot_do_is_refused(llama, corpus):
+    training = DecoderTrainingSection(max_tokens=512, optimizer="paged-adamw-8bit")
+    storage = QuantizationSection(storage="bfloat16")
+    zero = DeepSpeedSection(zero_stage=3)
+    with pytest.raises(ConfigError) as error:
+        preflight(config(llama, corpus, training=training, quantization=storage, deepspeed=zero))
+    assert [fault.partition(":")[0] for fault in error.value.faults] == [
+        "paged optimizer on CPU",
+        "ZeRO-3 with mismatched quant storage",
+    ]
+
+
+def test_a_model_that_does_not_write_is_refused(tiny_encoder, corpus):
+    with pytest.raises(ConfigError, match="not a causal language model"):
+        preflight(config(tiny_encoder, corpus, training=SHORT, workers=CPU))
+
+
+def test_a_model_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(ModelError):
+        preflight(config(tmp_path, workers=CPU))
