@@ -22,7 +22,9 @@ class TrainingSection(LearningSection):
     learning_rate: LearningRate = 3e-5
     batch_sentences: BatchSentences = 16
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        default="auto", description="number format; auto = bf16 on a GPU that has it, else fp32"
+        default="auto",
+        description="number format of the arithmetic; auto = bf16 on a GPU or CPU that is made for it "
+        "(AMX), else fp32",
     )
     max_tokens: MaxTokens = 512
     window_overlap: WindowOverlap = 64
@@ -33,6 +35,13 @@ class TrainingSection(LearningSection):
     word_decision: Literal["majority", "mean", "first"] = Field(
         default="mean",
         description="a word's tag from its subwords: majority vote, highest mean probability, or the first's",
+    )
+    dropout: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="dropout everywhere in the model; null = as the model's own config has it. "
+        "On CPU its random numbers are a good part of the time",
     )
 
 

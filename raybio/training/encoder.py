@@ -19,6 +19,7 @@ from raybio.iob2 import tag_set
 from raybio.model_sources import model_folder
 from raybio.sentence_stream import read_sentences
 from raybio.taggers.calibration import write_calibration
+from raybio.taggers.devices import computes_bf16, pick_dtype
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, special_tokens, torch_forward
 from raybio.training import encoder_steps, steps
 from raybio.training.epochs import train_epochs
@@ -115,6 +116,7 @@ class _EncoderLearner:
             id2label=dict(enumerate(self._tags)),
             label2id={tag: i for i, tag in enumerate(self._tags)},
             ignore_mismatched_sizes=True,
+            **_dropouts(base, training.dropout),
         )
         self._model: Any = prepare_model(model.train())
         self._bare: Any = getattr(self._model, "module", self._model)
@@ -133,7 +135,7 @@ class _EncoderLearner:
         total = 0.0
         for part in parts:
             tensors = steps.collate(part, self.padding, device)
-            with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
+            with self._autocast():
                 loss = steps.summed_loss(self._model, tensors)
             self._scaler.scale(loss * self._workers.world / max(1, labelled)).backward()
             total += loss.item()
@@ -156,9 +158,14 @@ class _EncoderLearner:
             torch_forward(self._bare),
             default_budget(self._workers.device),
         )
-        tagged = [list(tags.tags) for tags in tagger.tag(self._workers.share(sentences))]
+        with self._autocast():
+            tagged = [list(tags.tags) for tags in tagger.tag(self._workers.share(sentences))]
         self._model.train()
         return self._workers.gather(tagged)
+
+    def _autocast(self) -> torch.autocast:
+        device = self._workers.device.type
+        return torch.autocast(device, self._dtype, enabled=self._dtype != torch.float32)
 
     def metrics(self) -> dict[str, float]:
         """Return the learning rate."""
@@ -188,7 +195,21 @@ class _EncoderLearner:
         self._scaler.load_state_dict(state["scaler"])
 
 
+def _dropouts(base: Path, dropout: float | None) -> dict[str, float]:
+    """Return the options that set every dropout of a model, whatever its architecture calls them."""
+    if dropout is None:
+        return {}
+    options = AutoConfig.from_pretrained(base).to_dict()
+    return {name: dropout for name, value in options.items() if "dropout" in name and _is_rate(value)}
+
+
+def _is_rate(value: object) -> bool:
+    """Say whether a config's value can be a dropout; None stands for another one's."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
 def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    """Resolve `training.precision`; weights are fp32 in any case."""
+    if precision == "auto" and computes_bf16(device):
+        return torch.bfloat16
+    return pick_dtype(precision, device)

@@ -15,7 +15,7 @@ from raybio.alignment import SubwordEncoder, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.taggers import load_tagger
-from raybio.taggers.devices import pick_device, pick_dtype
+from raybio.taggers.devices import computes_bf16, pick_device, pick_dtype
 from raybio.taggers.encoder import (
     EncoderCard,
     EncoderTagger,
@@ -293,6 +293,7 @@ def test_devices_and_precisions():
     assert pick_device("cpu") == "cpu"
     assert pick_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
     assert pick_dtype("auto", cpu) == pick_dtype("fp32", cpu) == torch.float32
+    assert computes_bf16(cpu) == bool(torch.cpu.get_capabilities().get("amx_bf16"))
     assert pick_dtype("bf16", cpu) == torch.bfloat16
     assert pick_dtype("fp16", cpu) == torch.float16
 
