@@ -12,7 +12,6 @@ from ray.train.torch import prepare_model
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
 import raybio
-from raybio.alignment import SubwordEncoder
 from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.iob2 import tag_set
@@ -20,8 +19,9 @@ from raybio.model_sources import model_folder
 from raybio.sentence_stream import read_sentences
 from raybio.taggers.calibration import write_calibration
 from raybio.taggers.devices import computes_bf16, pick_dtype
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, special_tokens, torch_forward
-from raybio.training import encoder_steps, steps
+from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
+from raybio.training import steps
+from raybio.training.encoder_steps import ExampleMaker
 from raybio.training.epochs import train_epochs
 from raybio.training.fit import Task, TrainedModel, fine_tune
 from raybio.training.splits import SHUFFLE_BUFFER, TrainingBatches, dev_sentences
@@ -61,15 +61,7 @@ def _work(task: Task) -> None:
     workers = begin(config.seed, config.workers)
     tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
     card = _card(task)
-    tags = tag_set(task.labels)
-    maker = encoder_steps.ExampleMaker(
-        SubwordEncoder(tokenizer),
-        special_tokens(tokenizer),
-        {tag: i for i, tag in enumerate(tags)},
-        max_tokens=card.max_tokens,
-        overlap=card.window_overlap,
-        subword_labels=card.subword_labels,
-    )
+    maker = ExampleMaker.of(card, tokenizer)
     batches = TrainingBatches(config, lambda row: maker.examples(row["words"], row["tags"]))
     total = len(batches) * config.training.epochs
     learner = _EncoderLearner(config, task.base, card, tokenizer, workers, total)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from raybio.alignment import SubwordEncoder, Subwords, windows
+from raybio.iob2 import tag_set
+from raybio.taggers.encoder import EncoderCard, special_tokens
 from raybio.training.steps import IGNORED, Example
 
 
@@ -32,6 +35,18 @@ class ExampleMaker:
         self._size = max_tokens - len(self._prefix) - len(self._suffix)
         self._overlap = overlap
         self._all = subword_labels == "all"
+
+    @classmethod
+    def of(cls, card: EncoderCard, tokenizer: Any) -> ExampleMaker:
+        """Return the maker for a model with this card: it cuts as the finished model will."""
+        return cls(
+            SubwordEncoder(tokenizer),
+            special_tokens(tokenizer),
+            {tag: i for i, tag in enumerate(tag_set(card.labels))},
+            max_tokens=card.max_tokens,
+            overlap=card.window_overlap,
+            subword_labels=card.subword_labels,
+        )
 
     def examples(self, words: Sequence[str], tags: Sequence[str]) -> list[Example]:
         """Return the windows of one sentence."""

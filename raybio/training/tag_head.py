@@ -16,12 +16,11 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer
 
 import raybio
-from raybio.alignment import SubwordEncoder
 from raybio.config import TrainDecoderConfig
 from raybio.entities import Sentence
 from raybio.iob2 import tag_set
 from raybio.taggers.devices import pick_dtype
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, special_tokens, torch_forward
+from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.training import steps
 from raybio.training.adapter import adapted_model
 from raybio.training.deepspeed import AdapterEngine
@@ -42,15 +41,7 @@ def train_tag_head(task: Task) -> None:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     card = _card(task)
-    tags = tag_set(task.labels)
-    maker = ExampleMaker(
-        SubwordEncoder(tokenizer),
-        special_tokens(tokenizer),
-        {tag: i for i, tag in enumerate(tags)},
-        max_tokens=card.max_tokens,
-        overlap=card.window_overlap,
-        subword_labels=card.subword_labels,
-    )
+    maker = ExampleMaker.of(card, tokenizer)
     batches = TrainingBatches(config, lambda row: maker.examples(row["words"], row["tags"]))
     learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * config.training.epochs)
     train_epochs(config, task.run, workers, batches, dev_sentences(config), learner)

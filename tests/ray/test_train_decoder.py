@@ -1,14 +1,12 @@
 """QLoRA under DeepSpeed on Ray Train, for real but small: a tiny Llama in 4 bits, on CPU."""
 
 import json
-import signal
 import threading
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
+from killing import kill_a_worker_after_the_first_epoch
 from tiny_llama import write_tiny_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -61,25 +59,6 @@ def decoder_config(
         "bootstrap": 0,
     }
     return TrainDecoderConfig(**{**fields, **changes})
-
-
-def kill_a_worker_after_the_first_epoch(metrics: Path, killed: list[int]) -> None:
-    until = time.monotonic() + 240
-    while time.monotonic() < until:
-        # Written by the controller once it has the first epoch's checkpoint.
-        if metrics.exists():
-            worker = max(
-                (
-                    process
-                    for process in psutil.Process().children(recursive=True)
-                    if "ray::RayTrainWorker" in " ".join(process.cmdline())
-                ),
-                key=psutil.Process.create_time,
-            )
-            worker.send_signal(signal.SIGKILL)
-            killed.append(worker.pid)
-            return
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,11 @@
 """Encoder fine-tuning on Ray Train, with the real pretrained model."""
 
 import json
-import signal
 import threading
-import time
 from pathlib import Path
 
-import psutil
 import pytest
+from killing import kill_a_worker_after_the_first_epoch
 from samples import training_config
 
 from raybio.config import TrainEncoderConfig, TrainingSection, WorkersSection, load_config, resolved
@@ -78,26 +76,7 @@ def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_p
     metrics = tmp_path / "killed" / "metrics.jsonl"
     killed: list[int] = []
 
-    def kill_after_first_epoch() -> None:
-        until = time.monotonic() + 240
-        while time.monotonic() < until:
-            # Written by the controller once it has the first epoch's checkpoint.
-            if metrics.exists():
-                # The newest: workers of earlier tests may still be leaving.
-                worker = max(
-                    (
-                        process
-                        for process in psutil.Process().children(recursive=True)
-                        if "ray::RayTrainWorker" in " ".join(process.cmdline())
-                    ),
-                    key=psutil.Process.create_time,
-                )
-                worker.send_signal(signal.SIGKILL)
-                killed.append(worker.pid)
-                return
-            time.sleep(0.05)
-
-    killer = threading.Thread(target=kill_after_first_epoch)
+    killer = threading.Thread(target=kill_a_worker_after_the_first_epoch, args=(metrics, killed))
     killer.start()
     result = train_encoder(config)
     killer.join()
