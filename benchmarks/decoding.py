@@ -2,11 +2,12 @@
 
     python benchmarks/decoding.py --decoder RUN/model --encoder RUN/model --data DATA [--sentences N]
 
-All ways tag the same BC5CDR test sentences, chosen at even distances. At batch 1 the ways take turns,
-sentence by sentence, so that a busy moment of the machine meets them all alike; then each tags all
-sentences in batches. Encoder drafts include the encoder's own time. "same" is the share of sentences
-with the tokens (or tags) of the mode's reference: `greedy` for text, `forced-tags` for tags, each at
-batch 1. Compare ratios within one run.
+All ways tag the same BC5CDR test sentences, chosen at even distances: in batches, then one by one.
+One by one the ways take turns, so that a busy moment of the machine meets them all alike; `generate`,
+`greedy` and `forced-tags`, which take longest, read only `--slow` of the sentences so, again at even
+distances, and ratios are those of the sentences that both ways read. Encoder drafts include the
+encoder's own time. "same" is the share of sentences with the tokens (or tags) of the mode's
+reference: `greedy` for text, `forced-tags` for tags, in batches.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from raybio.taggers.devices import pick_device, pick_dtype
 from raybio.taggers.language_model import end_tokens, load_language_model
 
 _REFERENCE = {"verified-text": "greedy", "verified-tags": "forced-tags"}
+_SLOW = ("generate", "greedy", "forced-tags")
 
 
 @dataclass
@@ -81,8 +83,8 @@ class Way:
     mode: str
     draft: str
     tag: Callable[[Sequence[Sentence]], list[Answer]]
-    answers: list[Answer] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    answers: dict[int, Answer] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
 
 
 def ways(llm: Llm, encoder: Tagger) -> Iterator[Way]:
@@ -144,65 +146,86 @@ def _generated(llm: Llm, sentences: Sequence[Sentence], lookup: int | None = Non
     return answers
 
 
-def at_batch_one(compared: Sequence[Way], sentences: Sequence[Sentence]) -> None:
-    """Let all ways tag each sentence alone, in turn."""
-    for number, sentence in enumerate(sentences, start=1):
+def one_by_one(compared: Sequence[Way], sentences: Sequence[Sentence], slow: int) -> None:
+    """Let the ways tag each sentence alone, in turn; the slow ones `slow` of them."""
+    theirs = {i * len(sentences) // slow for i in range(slow)}
+    for i, sentence in enumerate(sentences):
         for way in compared:
+            if way.mode in _SLOW and i not in theirs:
+                continue
             started = time.perf_counter()
-            way.answers += way.tag([sentence])
-            way.seconds.append(time.perf_counter() - started)
-        if number % 10 == 0:
-            print(f"{number} of {len(sentences)} sentences", flush=True)
+            (way.answers[i],) = way.tag([sentence])
+            way.seconds[i] = time.perf_counter() - started
+        if (i + 1) % 10 == 0:
+            print(f"{i + 1} of {len(sentences)} sentences", flush=True)
 
 
-def batched(way: Way, llm: Llm, sentences: Sequence[Sentence], budget: int) -> tuple[list[Answer], float]:
-    """Let one way tag all sentences in batches; return its answers in order, and the wall seconds."""
+def in_batches(way: Way, llm: Llm, sentences: Sequence[Sentence], budget: int) -> Way:
+    """Let one way tag all sentences in batches; a sentence's seconds are its share of them all."""
     lengths = [
         len(llm.tokens.prompt_ids(s.words)) + llm.tokens.longest_completion(s.words) for s in sentences
     ]
-    answers: dict[int, Answer] = {}
+    done = Way(way.mode, way.draft, way.tag)
     started = time.perf_counter()
     for batch in token_budget_batches(lengths, budget):
-        answers |= dict(zip(batch, way.tag([sentences[i] for i in batch]), strict=True))
-    return [answers[i] for i in range(len(sentences))], time.perf_counter() - started
+        done.answers |= dict(zip(batch, way.tag([sentences[i] for i in batch]), strict=True))
+    share = (time.perf_counter() - started) / len(sentences)
+    done.seconds = dict.fromkeys(done.answers, share)
+    print(f"in batches: {way.mode} {way.draft}", flush=True)
+    return done
 
 
-def figures(
-    way: Way, answers: Sequence[Answer], seconds: Sequence[float], all_ways: Sequence[Way], gold: Any
-) -> dict[str, Any]:
+def figures(way: Way, compared: Sequence[Way], references: Sequence[Way], gold: Any) -> dict[str, Any]:
     """Return one row of the table."""
+    read = sorted(way.answers)
+    answers = [way.answers[i] for i in read]
+    seconds = [way.seconds[i] for i in read]
     passes = [answer.passes for answer in answers]
     return {
         "mode": way.mode,
         "draft": way.draft,
+        "sentences": len(read),
         "passes_median": float(np.median(passes)),
         "passes_p90": float(np.percentile(passes, 90)),
         "tokens_fed": float(np.mean([answer.tokens_fed for answer in answers])),
         "seconds_median": float(np.median(seconds)),
         "seconds_p90": float(np.percentile(seconds, 90)),
         "seconds_mean": float(np.mean(seconds)),
-        "strict_f1": evaluate(gold, [list(answer.tags) for answer in answers]).strict_f1,
+        "generate_by_this": _ratio(_named("generate", compared), way),
+        "this_by_encoder": _ratio(way, _named("encoder", compared)),
+        "strict_f1": evaluate([gold[i] for i in read], [list(answer.tags) for answer in answers]).strict_f1,
         "malformed": sum(len(fault.words) for answer in answers for fault in answer.malformed),
-        "same": _same(way, answers, all_ways),
+        "same": _same(way, _named(_REFERENCE.get(way.mode, way.mode), references)),
     }
 
 
-def _same(way: Way, answers: Sequence[Answer], all_ways: Sequence[Way]) -> float | None:
-    reference = next((other for other in all_ways if other.mode == _REFERENCE.get(way.mode, way.mode)), way)
-    if way.mode in ("encoder", "generate"):
+def _named(mode: str, compared: Sequence[Way]) -> Way | None:
+    return next((way for way in compared if way.mode == mode), None)
+
+
+def _ratio(a: Way | None, b: Way | None) -> float | None:
+    """Return how many times b's seconds a took, for the sentences that both read."""
+    if a is None or b is None:
         return None
-    kind = "token_ids" if "text" in way.mode or way.mode == "greedy" else "tags"
-    pairs = zip(answers, reference.answers, strict=True)
-    return float(np.mean([getattr(a, kind) == getattr(b, kind) for a, b in pairs]))
+    both = a.seconds.keys() & b.seconds.keys()
+    return sum(a.seconds[i] for i in both) / sum(b.seconds[i] for i in both)
+
+
+def _same(way: Way, reference: Way | None) -> float | None:
+    if reference is None or way.mode in ("encoder", "generate"):
+        return None
+    kind = "token_ids" if way.mode in ("greedy", "verified-text") else "tags"
+    return float(
+        np.mean([getattr(one, kind) == getattr(reference.answers[i], kind) for i, one in way.answers.items()])
+    )
 
 
 def table(rows: Sequence[dict[str, Any]], sign: str) -> str:
-    """Return rows as text; times are ratios to `generate`'s mean and to the encoder's."""
-    generate = next((row["seconds_mean"] for row in rows if row["mode"] == "generate"), None)
-    encoder = next(row["seconds_mean"] for row in rows if row["mode"] == "encoder")
+    """Return rows as text; times beside `generate`'s and the encoder's."""
     header = (
         sign,
         "draft",
+        "sentences",
         "passes p50",
         "p90",
         "fed",
@@ -218,20 +241,25 @@ def table(rows: Sequence[dict[str, Any]], sign: str) -> str:
         (
             row["mode"],
             row["draft"],
+            f"{row['sentences']}",
             f"{row['passes_median']:.0f}",
             f"{row['passes_p90']:.0f}",
             f"{row['tokens_fed']:.0f}",
             f"{row['seconds_median']:.3f}",
             f"{row['seconds_p90']:.3f}",
-            f"{generate / row['seconds_mean']:.1f}" if generate else "",
-            f"{row['seconds_mean'] / encoder:.1f}",
+            _or_nothing(row["generate_by_this"]),
+            _or_nothing(row["this_by_encoder"]),
             f"{100 * row['strict_f1']:.2f}",
             f"{row['malformed']}",
-            "" if row["same"] is None else f"{100 * row['same']:.1f}",
+            _or_nothing(row["same"] and 100 * row["same"]),
         )
         for row in rows
     ]
     return "\n".join(align(header, lines, words=2))
+
+
+def _or_nothing(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.1f}"
 
 
 def main() -> None:
@@ -243,6 +271,7 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, required=True, help="model folder of a trained encoder")
     parser.add_argument("--data", help="folder of corpora; default: RAYBIO_DATA")
     parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--slow", type=int, default=40, help="sentences that the slow ways read one by one")
     parser.add_argument("--precision", default="fp32", help="of the LLM: fp32, bf16 or 4bit")
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -259,21 +288,19 @@ def main() -> None:
     for way in compared:
         way.tag(sentences[:1])  # what is done once is not a sentence's cost
 
-    at_batch_one(compared, sentences)
-    one = [figures(way, way.answers, way.seconds, compared, gold) for way in compared]
-    print(table(one, "batch 1"), flush=True)
-    many = []
-    for way in compared:
-        if way.mode == "generate":
-            continue
-        answers, seconds = batched(way, llm, sentences, arguments.batch_tokens)
-        many.append(figures(way, answers, [seconds / count] * count, compared, gold))
-    print(table(many, "batched"))
+    batched = [
+        in_batches(way, llm, sentences, arguments.batch_tokens) for way in compared if way.mode != "generate"
+    ]
+    many = [figures(way, batched, batched, gold) for way in batched]
+    print(table(many, "in batches"), flush=True)
+    one_by_one(compared, sentences, min(arguments.slow, count))
+    one = [figures(way, compared, batched, gold) for way in compared]
+    print(table(one, "one by one"))
     if arguments.json:
         result = {
             "arguments": {name: str(value) for name, value in vars(arguments).items()},
-            "batch_1": one,
-            "batched": many,
+            "one_by_one": one,
+            "in_batches": many,
             "environment": environment(),
         }
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -33,12 +33,16 @@ def tag_set(labels: Iterable[str]) -> list[str]:
     return [OUTSIDE, *(prefix + label for label in sorted(set(labels)) for prefix in (BEGIN, INSIDE))]
 
 
+def may_follow(tag: str, before: str) -> bool:
+    """Say whether `tag` is legal after a word of the label `before` ("": outside, or no word)."""
+    return not tag.startswith(INSIDE) or tag[2:] == before
+
+
 def orphans(tags: Sequence[str]) -> list[int]:
     """Return the positions of `I-X` tags that follow neither `B-X` nor `I-X`."""
+    befores = ["", *map(label_of, tags)]
     return [
-        i
-        for i, tag in enumerate(tags)
-        if tag.startswith(INSIDE) and (i == 0 or label_of(tags[i - 1]) != tag[2:])
+        i for i, (tag, before) in enumerate(zip(tags, befores, strict=False)) if not may_follow(tag, before)
     ]
 
 

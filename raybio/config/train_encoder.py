@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from raybio.config.section import HoldsAWindow, MaxTokens, Text, WindowOverlap
 from raybio.config.training import (
@@ -36,6 +36,11 @@ class TrainingSection(LearningSection):
         default="mean",
         description="a word's tag from its subwords: majority vote, highest mean probability, or the first's",
     )
+    legal: bool = Field(
+        default=False,
+        description="choose the most probable tags among those that IOB2 allows; "
+        "false = each word's best tag, as in the study",
+    )
     dropout: float | None = Field(
         default=None,
         ge=0,
@@ -43,6 +48,13 @@ class TrainingSection(LearningSection):
         description="dropout everywhere in the model; null = as the model's own config has it. "
         "On CPU its random numbers are a good part of the time",
     )
+
+    @field_validator("legal")
+    @classmethod
+    def _votes_have_no_probability(cls, legal: bool, info: ValidationInfo) -> bool:
+        if legal and info.data.get("word_decision") == "majority":
+            raise ValueError("found true, which needs probabilities: set word_decision to mean or first")
+        return legal
 
 
 class TrainEncoderConfig(TrainConfig):

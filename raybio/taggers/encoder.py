@@ -26,8 +26,8 @@ from raybio.taggers.base import Tags
 from raybio.taggers.batching import token_budget_batches
 from raybio.taggers.card import read_card, write_card
 from raybio.taggers.devices import pick_device, pick_dtype
+from raybio.taggers.word_decision import WordDecision, legal_tags, softmax, word_votes
 
-WordDecision = Literal["mean", "majority", "first"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
@@ -47,6 +47,7 @@ class EncoderCard:
     window_overlap: int
     subword_labels: str
     word_decision: WordDecision
+    legal: bool = False
     base_model: str = ""
     trained_on: str = ""
     kind: str = "encoder"
@@ -101,6 +102,7 @@ class EncoderTagger:
         max_tokens: int | None = None,
         window_overlap: int | None = None,
         word_decision: WordDecision | None = None,
+        legal: bool | None = None,
     ) -> EncoderTagger:
         """Load a model folder onto `device` ("auto": the GPU where there is one).
 
@@ -113,7 +115,7 @@ class EncoderTagger:
         model = load_classifier(folder, pick_dtype(precision, where))
         tags = tags_of(model.config, folder)
         card = card_of(folder, model.config, tags).but(
-            max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision
+            max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision, legal=legal
         )
         budget = max_batch_tokens or default_budget(where)
         return cls(folder, tags, card, torch_forward(model.to(where)), budget)
@@ -174,37 +176,15 @@ class EncoderTagger:
             return [Tags((), ()) for _ in encoded]
         votes, scores = word_votes(probabilities, starts, self._card.word_decision)
         chosen = votes.argmax(axis=1)
-        best = scores[np.arange(len(chosen)), chosen]
         counts = [one.words[-1] + 1 if one.words else 0 for one in encoded]
         ends = np.cumsum([0, *counts])
+        if self._card.legal:
+            for a, b in pairwise(ends):
+                chosen[a:b] = legal_tags(chosen[a:b], scores[a:b], self._tags)
+        best = scores[np.arange(len(chosen)), chosen]
         names = [self._tags[tag] for tag in chosen]
         values = best.tolist()
         return [Tags(tuple(names[a:b]), tuple(values[a:b])) for a, b in pairwise(ends)]
-
-
-def word_votes(
-    probabilities: NDArray[np.float32], starts: NDArray[np.int64], decision: WordDecision
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Gather (subwords, tags) probabilities into (words, tags) votes and scores.
-
-    `starts` are the positions of each word's first subword. "first" reads that one alone;
-    "mean" averages the word's subwords; "majority" counts each subword's best tag (the
-    study's way; the earlier subword's tag wins a tie). A score is the mean probability over
-    the subwords that voted.
-    """
-    if decision == "first":
-        return probabilities[starts], probabilities[starts]
-    counts = np.diff([*starts, len(probabilities)]).astype(np.float32)[:, None]
-    mean = np.add.reduceat(probabilities, starts, axis=0) / counts
-    if decision == "mean":
-        return mean, mean
-    best = probabilities.argmax(axis=1)
-    ballots = np.eye(probabilities.shape[1], dtype=np.int64)[best]
-    # A tie goes to the tag whose first ballot came first: worth more the earlier it came, and in
-    # all less than one ballot more. Whole numbers, so that no word is too long for the sum.
-    most = len(best)
-    earliest = np.maximum.reduceat(ballots * np.arange(most, 0, -1)[:, None], starts, axis=0)
-    return (most + 1) * np.add.reduceat(ballots, starts, axis=0) + earliest, mean
 
 
 def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
@@ -233,15 +213,6 @@ def torch_forward(model: Any) -> Forward:
         return logits
 
     return forward
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the softmax over the last axis, safe for large logits."""
-    if not logits.size:
-        return logits
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:

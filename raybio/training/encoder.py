@@ -78,6 +78,7 @@ def _card(task: Task) -> EncoderCard:
         window_overlap=training.window_overlap,
         subword_labels=training.subword_labels,
         word_decision=training.word_decision,
+        legal=training.legal,
         base_model=config.model,
         trained_on=config.corpus.name or str(config.corpus.train),
         raybio=raybio.__version__,

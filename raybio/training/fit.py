@@ -18,7 +18,7 @@ from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder, timestamp
 from raybio.sentence_stream import read_sentences, sentence_dataset
 from raybio.training.metrics_log import MetricsLog
-from raybio.training.scoring import score_split, uses_gpu
+from raybio.training.scoring import score_splits, uses_gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,7 @@ def fine_tune(
             shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
         finish(task)
         run.say(f"kept epoch {metrics['epoch']}")
-        splits = ["dev", "test"] if config.test else ["dev"]
-        scores = {split: score_split(config, run, split) for split in splits}
+        scores = score_splits(config, run, ["dev", "test"] if config.test else ["dev"])
     run.write_json("scores.json", scores)
     return TrainedModel(run, int(metrics["epoch"]), scores)
 

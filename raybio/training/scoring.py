@@ -24,18 +24,35 @@ def uses_gpu(workers: WorkersSection) -> bool:
     return workers.accelerator == "gpu"
 
 
-def score_split(config: TrainConfig, run: RunFolder, split: str) -> dict[str, Any]:
-    """Tag a split with the run's model; write the predictions and return both scorers' figures.
+def score_splits(config: TrainConfig, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
+    """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
 
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
     from the run folder, so that the figures are those of what was saved.
     """
+    chosen = {split: _chosen(config, run, split) for split in splits}
+    predicted = iter(_tag(config, run.model, [one for sentences in chosen.values() for one in sentences]))
+    return {
+        split: _score(config, run, split, sentences, [next(predicted) for _ in sentences])
+        for split, sentences in chosen.items()
+    }
+
+
+def _chosen(config: TrainConfig, run: RunFolder, split: str) -> list[Sentence]:
     everything = list(read_sentences(config.corpus, split))
     sentences = scored_sentences(config, split, everything)
     some = "" if len(sentences) == len(everything) else f": {len(sentences)} of {len(everything)} sentences"
     run.say(f"scoring {split}{some}")
-    gpus = 1.0 if uses_gpu(config.workers) else 0.0
-    predicted = _tag(config, run.model, sentences, gpus)
+    return sentences
+
+
+def _score(
+    config: TrainConfig,
+    run: RunFolder,
+    split: str,
+    sentences: Sequence[Sentence],
+    predicted: Sequence[list[str]],
+) -> dict[str, Any]:
     gold = [gold_tags(sentence) for sentence in sentences]
     run.write_predictions(
         split, ((list(s.words), g, p) for s, g, p in zip(sentences, gold, predicted, strict=True))
@@ -44,14 +61,15 @@ def score_split(config: TrainConfig, run: RunFolder, split: str) -> dict[str, An
     return evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()
 
 
-def _tag(config: TrainConfig, model: Path, sentences: Sequence[Sentence], gpus: float) -> list[list[str]]:
+def _tag(config: TrainConfig, model: Path, sentences: Sequence[Sentence]) -> list[list[str]]:
+    """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
     workers = config.workers
-    size = -(-len(sentences) // workers.count)
+    gpus = 1.0 if uses_gpu(workers) else 0.0
     remote = ray.remote(num_cpus=workers.cpus_per_worker, num_gpus=gpus)(_tag_share)
-    shares = [sentences[i : i + size] for i in range(0, len(sentences), size)]
     options = _options(config)
+    shares = [sentences[i :: workers.count] for i in range(workers.count)]
     parts = ray.get([remote.remote(model, share, options) for share in shares])
-    return [tags for part in parts for tags in part]
+    return [parts[i % workers.count][i // workers.count] for i in range(len(sentences))]
 
 
 def _options(config: TrainConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from raybio.cluster import connected
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
 from raybio.training.fit import TrainedModel
-from raybio.training.scoring import score_split
+from raybio.training.scoring import score_splits
 
 
 def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) -> TrainedModel:
@@ -29,7 +29,7 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best):.2f}")
         if config.test:
             chosen = points[results.index(best)]
-            best = replace(best, scores={**best.scores, "test": score_split(chosen, best.run, "test")})
+            best = replace(best, scores={**best.scores, **score_splits(chosen, best.run, ["test"])})
             best.run.write_json("scores.json", best.scores)
     return best
 

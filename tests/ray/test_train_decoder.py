@@ -13,17 +13,21 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from raybio.config import (
     CorpusSection,
     DecoderTrainingSection,
+    DeepSpeedSection,
     DevSection,
     LoraSection,
+    PromptSection,
     TrainDecoderConfig,
     WorkersSection,
 )
 from raybio.corpora.sample import SampleFiles
+from raybio.entities import Sentence
 from raybio.errors import ConfigError
 from raybio.sentence_stream import read_sentences
 from raybio.taggers import load_tagger
 from raybio.training.decoder import TrainedDecoder, train_decoder
 
+SCORED = 12
 ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
 TRAINING = DecoderTrainingSection(
     epochs=3,
@@ -34,6 +38,7 @@ TRAINING = DecoderTrainingSection(
     patience=0,
     gradient_checkpointing=False,
 )
+SHORT = TRAINING.model_copy(update={"epochs": 2})
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def decoder_config(
         "name": name,
         "lora": LoraSection(rank=8, alpha=16),
         "training": TRAINING,
-        "dev": DevSection(sentences=12),
+        "dev": DevSection(sentences=SCORED),
         "workers": WorkersSection(accelerator="cpu"),
         "test": False,
         "bootstrap": 0,
@@ -124,16 +129,61 @@ def test_the_reloaded_adapter_computes_what_was_trained(
 
     plain = AutoModelForCausalLM.from_pretrained(llama)(ids).logits
     assert torch.equal(logits(), logits()) and not torch.allclose(logits(), plain, atol=0.1)
+    again = [load_tagger(run.model).tag(dev_of(sample)) for _ in range(2)]
+    assert [tags.tags for tags in again[0]] == [tags.tags for tags in again[1]]
+    assert written_tags(trained[0]) == [tags.tags for tags in again[0]]
+
+
+def dev_of(sample: SampleFiles) -> list[Sentence]:
+    """Return the sentences of dev that runs are scored on."""
     corpus = CorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test))
     sentences = list(read_sentences(corpus, "dev"))
-    again = [load_tagger(run.model).tag(sentences) for _ in range(2)]
-    assert [tags.tags for tags in again[0]] == [tags.tags for tags in again[1]]
-    predictions = (run.path / "predictions" / "dev.tsv").read_text(encoding="utf-8")
-    chosen = [sentences[i * len(sentences) // 12] for i in range(12)]
-    by_words = {one.words: tags.tags for one, tags in zip(sentences, again[0], strict=True)}
+    return [sentences[i * len(sentences) // SCORED] for i in range(SCORED)]
+
+
+def written_tags(result: TrainedDecoder) -> list[tuple[str, ...]]:
+    """Return the tags that a run wrote for them."""
+    predictions = (result.run.path / "predictions" / "dev.tsv").read_text(encoding="utf-8")
     blocks = [block.splitlines() for block in predictions.strip("\n").split("\n\n")]
-    written = [tuple(line.split("\t")[2] for line in block) for block in blocks]
-    assert written == [by_words[one.words] for one in chosen]
+    return [tuple(line.split("\t")[2] for line in block) for block in blocks]
+
+
+def test_two_workers_share_the_weights_by_zero_3(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
+    workers = WorkersSection(count=2, accelerator="cpu", cpus_per_worker=0.5)
+    shared = DeepSpeedSection(zero_stage=3)
+    result = train_decoder(
+        decoder_config(llama, sample, tmp_path, "shared", deepspeed=shared, workers=workers, training=SHORT)
+    )
+    first, last = (row["train_loss"] for row in result.run.metrics())
+    assert last < first
+    tagged = load_tagger(result.run.model).tag(dev_of(sample))
+    assert written_tags(result) == [one.tags for one in tagged]
+
+
+def test_tag_tokens_are_learned_and_merged(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
+    result = train_decoder(
+        decoder_config(
+            llama,
+            sample,
+            tmp_path,
+            "merged",
+            prompt=PromptSection(tag_tokens=True),
+            lora=LoraSection(rank=8, alpha=16, targets=("q_proj", "v_proj", "down_proj")),
+            training=SHORT,
+            merge="full-precision",
+        )
+    )
+    first, last = (row["train_loss"] for row in result.run.metrics())
+    assert last < first
+    files = {path.name for path in result.run.model.iterdir()}
+    assert {"config.json", "model.safetensors"} <= files and not ADAPTER & files
+    assert {path.name for path in (result.run.path / "adapter").iterdir()} >= ADAPTER
+    [tag] = AutoTokenizer.from_pretrained(result.run.model)(
+        ":B-Chemical\n", add_special_tokens=False
+    ).input_ids
+    assert tag >= AutoModelForCausalLM.from_pretrained(llama).config.vocab_size
+    tagged = load_tagger(result.run.model).tag(dev_of(sample))
+    assert written_tags(result) == [one.tags for one in tagged]
 
 
 def test_tag_head_gives_an_encoder(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from raybio.iob2 import INSIDE, OUTSIDE, label_of
+from raybio.iob2 import OUTSIDE, label_of, may_follow
 from raybio.taggers.decoding.cache import Reader
 from raybio.taggers.decoding.tokens import Tokens
 
@@ -78,12 +78,9 @@ class Candidates:
         before = label_of(previous) if self._legal else ""
         if (word, before) not in self._tries:
             lines = self.tokens.line_ids(word)
-            allowed = {tag: ids for tag, ids in lines.items() if self._allowed(tag, before)}
+            allowed = {tag: ids for tag, ids in lines.items() if not self._legal or may_follow(tag, before)}
             self._tries[word, before] = grow(allowed)
         return self._tries[word, before]
-
-    def _allowed(self, tag: str, before: str) -> bool:
-        return not (self._legal and tag.startswith(INSIDE)) or label_of(tag) == before
 
 
 class Progress:

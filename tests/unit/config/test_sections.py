@@ -89,3 +89,12 @@ def test_there_is_something_to_tag(faults, load, tag):
     assert faults(tag, "passages: []")[0].startswith("line 5: passages: found []; allowed: non-empty list")
     (fault,) = faults(load, "job: tag-corpus\nmodel: m\noutput: o\ninput: []\n")
     assert fault.startswith("line 4: input: found []; allowed: non-empty list")
+
+
+def test_legal_tags_need_probabilities(faults, train):
+    fault = "found true, which needs probabilities: set word_decision to mean or first"
+    assert faults(train, "training: {word_decision: majority, legal: true}") == [
+        f"line 4: training.legal: {fault}"
+    ]
+    assert train("training: {word_decision: first, legal: true}").training.legal
+    assert not train("training: {word_decision: majority}").training.legal

@@ -1,6 +1,5 @@
 import json
 import shutil
-from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,16 +13,15 @@ from transformers import AutoModelForTokenClassification
 from raybio.alignment import SubwordEncoder, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
+from raybio.iob2 import orphans
 from raybio.taggers import load_tagger
 from raybio.taggers.devices import computes_bf16, pick_device, pick_dtype
 from raybio.taggers.encoder import (
     EncoderCard,
     EncoderTagger,
     card_of,
-    softmax,
     special_tokens,
     tags_of,
-    word_votes,
 )
 
 MAX_TOKENS, OVERLAP = 64, 16
@@ -147,63 +145,6 @@ def test_it_agrees_with_the_pipeline_of_transformers(tiny_encoder):
 
 # Word decisions ---------------------------------------------------------------------------------
 
-# Three words of 3, 1 and 4 subwords.
-PROBABILITIES = np.array(
-    [
-        [0.50, 0.30, 0.20],
-        [0.10, 0.60, 0.30],
-        [0.10, 0.50, 0.40],
-        [0.20, 0.30, 0.50],
-        [0.10, 0.20, 0.70],
-        [0.40, 0.35, 0.25],
-        [0.00, 0.20, 0.80],
-        [0.90, 0.10, 0.00],
-    ],
-    dtype=np.float32,
-)
-STARTS = np.array([0, 3, 4])
-
-
-def decided(decision, probabilities=PROBABILITIES, starts=STARTS):
-    votes, scores = word_votes(probabilities, starts, decision)
-    chosen = votes.argmax(axis=1)
-    return chosen.tolist(), scores[np.arange(len(chosen)), chosen].tolist()
-
-
-@pytest.mark.parametrize(
-    ("decision", "tags", "scores"),
-    [
-        ("first", [0, 2, 2], [0.5, 0.5, 0.7]),
-        # Means: (.233 .467 .3), (.2 .3 .5), (.35 .2125 .4375).
-        ("mean", [1, 2, 2], [1.4 / 3, 0.5, 1.75 / 4]),
-        # Ballots: 0 1 1; 2; 2 0 2 0, where the tie goes to the tag of the earlier subword.
-        ("majority", [1, 2, 2], [1.4 / 3, 0.5, 1.75 / 4]),
-    ],
-)
-def test_word_decisions_computed_by_hand(decision, tags, scores):
-    chosen, found = decided(decision)
-    assert chosen == tags
-    assert found == pytest.approx(scores)
-
-
-def one_hot(best, tags=5):
-    return np.eye(tags, dtype=np.float32)[best] * 0.9 + 0.02
-
-
-@given(st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=12), min_size=1, max_size=5))
-def test_the_majority_is_the_most_common_tag_and_the_first_met_of_equals(words_of_votes):
-    starts = np.cumsum([0, *map(len, words_of_votes)])[:-1]
-    best = [tag for one in words_of_votes for tag in one]
-    # Counter keeps the order in which it met them, and so does `most_common` among equals.
-    expected = [Counter(one).most_common(1)[0][0] for one in words_of_votes]
-    assert decided("majority", one_hot(best), starts)[0] == expected
-
-
-def test_a_tie_in_a_very_long_word_goes_to_the_earlier_subword():
-    # Tags 1 and 3 have 1,000 ballots each, late in the word, and 3 has the first of them.
-    best = [0, 2, 4] * 900 + [3, 1] * 1000
-    assert decided("majority", one_hot(best), np.array([0]))[0] == [3]
-
 
 @pytest.mark.parametrize("decision", ["mean", "majority", "first"])
 def test_the_card_decides_unless_the_caller_does(tiny_encoder, decision):
@@ -213,10 +154,15 @@ def test_the_card_decides_unless_the_caller_does(tiny_encoder, decision):
     assert len(by_caller.tag([MEDIUM])[0].tags) == len(MEDIUM)
 
 
-def test_softmax_bears_large_logits():
-    shares = softmax(np.array([[1e4, 0.0, -1e4], [0.0, 0.0, 0.0]], dtype=np.float32))
-    np.testing.assert_allclose(shares, [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]], atol=1e-6)
-    assert softmax(np.empty((0, 3), dtype=np.float32)).shape == (0, 3)
+def test_a_legal_tagger_gives_no_orphans_and_changes_only_sentences_that_had_some(tiny_encoder):
+    plain = EncoderTagger.load(tiny_encoder, device="cpu").tag([*SHORT, MEDIUM])
+    legal = EncoderTagger.load(tiny_encoder, device="cpu", legal=True).tag([*SHORT, MEDIUM])
+    assert any(orphans(one.tags) for one in plain)
+    assert not any(orphans(one.tags) for one in legal)
+    assert_same(
+        [one for one in plain if not orphans(one.tags)],
+        [other for one, other in zip(plain, legal, strict=True) if not orphans(one.tags)],
+    )
 
 
 # Model folders ----------------------------------------------------------------------------------
@@ -269,7 +215,7 @@ def test_a_folder_without_a_classifier_is_refused(tmp_path, minilm):
 
 
 def test_the_card_survives_the_folder(tmp_path):
-    card = EncoderCard(["a"], 512, 64, "all", "majority", "bundled:minilm", "BC5CDR", raybio="0.1.0")
+    card = EncoderCard(["a"], 512, 64, "all", "majority", False, "bundled:minilm", "BC5CDR", raybio="0.1.0")
     card.write(tmp_path)
     assert EncoderCard.read(tmp_path) == card
     assert EncoderCard.read(tmp_path / "nowhere") is None

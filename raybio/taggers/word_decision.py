@@ -1,0 +1,72 @@
+"""What an encoder says of subwords -> one tag a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raybio.iob2 import label_of, may_follow, orphans
+
+WordDecision = Literal["mean", "majority", "first"]
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the softmax over the last axis, safe for large logits."""
+    if not logits.size:
+        return logits
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def word_votes(
+    probabilities: NDArray[np.float32], starts: NDArray[np.int64], decision: WordDecision
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Gather (subwords, tags) probabilities into (words, tags) votes and scores.
+
+    `starts` are the positions of each word's first subword. "first" reads that one alone;
+    "mean" averages the word's subwords; "majority" counts each subword's best tag (the
+    study's way; the earlier subword's tag wins a tie). A score is the mean probability over
+    the subwords that voted.
+    """
+    if decision == "first":
+        return probabilities[starts], probabilities[starts]
+    counts = np.diff([*starts, len(probabilities)]).astype(np.float32)[:, None]
+    mean = np.add.reduceat(probabilities, starts, axis=0) / counts
+    if decision == "mean":
+        return mean, mean
+    best = probabilities.argmax(axis=1)
+    ballots = np.eye(probabilities.shape[1], dtype=np.int64)[best]
+    # A tie goes to the tag whose first ballot came first: worth more the earlier it came, and in
+    # all less than one ballot more. Whole numbers, so that no word is too long for the sum.
+    most = len(best)
+    earliest = np.maximum.reduceat(ballots * np.arange(most, 0, -1)[:, None], starts, axis=0)
+    return (most + 1) * np.add.reduceat(ballots, starts, axis=0) + earliest, mean
+
+
+def legal_tags(
+    chosen: NDArray[np.int64], scores: NDArray[np.floating[Any]], tags: Sequence[str]
+) -> NDArray[np.int64]:
+    """Return the most probable tags of a sentence among those that IOB2 allows.
+
+    `scores` are (words, tags) probabilities and `chosen` each word's best tag, which stand where
+    they are legal already. The score of a sequence is the product of its words' (Viterbi, 1967).
+    """
+    if not orphans([tags[tag] for tag in chosen]):
+        return chosen
+    with np.errstate(divide="ignore"):
+        words = np.log(scores)
+        steps = np.log([[may_follow(tag, label_of(before)) for tag in tags] for before in tags])
+        best = words[0] + np.log([may_follow(tag, "") for tag in tags])
+    origins = []
+    for word in words[1:]:
+        paths = best[:, None] + steps
+        origins.append(paths.argmax(axis=0))
+        best = paths.max(axis=0) + word
+    path = [best.argmax()]
+    for origin in reversed(origins):
+        path.append(origin[path[-1]])
+    return np.array(path[::-1])
