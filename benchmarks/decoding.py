@@ -67,7 +67,7 @@ class Llm:
             tokenizer,
             dtype=pick_dtype("auto" if precision == "4bit" else precision, device),
             device=device,
-            four_bit=precision == "4bit",
+            packed=precision == "4bit",
         )
         return cls(
             model,
@@ -294,7 +294,7 @@ def main() -> None:
     many = [figures(way, batched, batched, gold) for way in batched]
     print(table(many, "in batches"), flush=True)
     one_by_one(compared, sentences, min(arguments.slow, count))
-    one = [figures(way, compared, batched, gold) for way in compared]
+    one = [figures(way, compared, batched, gold) for way in compared if way.answers]
     print(table(one, "one by one"))
     if arguments.json:
         result = {

@@ -132,15 +132,15 @@ class DecoderTagger:
         """
         card = DecoderCard.read(folder)
         where = torch.device(pick_device(device))
-        four_bit = precision == "4bit"
+        packed = precision == "4bit"
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = load_language_model(
             folder,
             lambda: model_folder(base_model or card.base_model),
             tokenizer,
-            dtype=pick_dtype("auto" if four_bit else precision, where),
+            dtype=pick_dtype("auto" if packed else precision, where),
             device=where,
-            four_bit=four_bit,
+            packed=packed,
         )
         return cls(
             Reader(model),

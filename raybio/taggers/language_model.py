@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,41 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from raybio.errors import ModelError
 
 ADAPTER = "adapter_config.json"
+_ROUNDING = "adapter_base.json"
 # What transformers calls the architectures that write: LlamaForCausalLM, GPT2LMHeadModel.
 _WRITERS = ("CausalLM", "LMHead")
+
+
+@dataclass(frozen=True, slots=True)
+class FourBit:
+    """How weights are rounded to 4 bits: to which values, from which number format.
+
+    `double` says that the scales are rounded too. An adapter's folder says how its base was
+    rounded when it learned.
+    """
+
+    kind: str = "nf4"
+    double: bool = True
+    weights: str = "bfloat16"
+
+    def write(self, adapter: Path) -> None:
+        """Write it into the folder of an adapter."""
+        (adapter / _ROUNDING).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, adapter: Path) -> FourBit | None:
+        """Return how the base of an adapter was rounded, or None where it was not.
+
+        Raises:
+            ModelError: the file cannot be read.
+        """
+        path = adapter / _ROUNDING
+        if not path.is_file():
+            return None
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"{path} does not say how weights are rounded: {error}") from error
 
 
 def load_language_model(
@@ -24,12 +60,13 @@ def load_language_model(
     *,
     dtype: torch.dtype,
     device: torch.device,
-    four_bit: bool,
+    packed: bool = False,
 ) -> Any:
     """Return the causal model in `folder`: whole, or the base that `find_base` gives with the adapter in it.
 
-    An adapter is merged into the base, which makes it as fast as a whole model, except into one
-    of 4 bits: rounding the sum anew would change what it computes.
+    The base's weights are as the adapter knew them. An adapter is merged into the base, which makes it
+    as fast as a whole model, except into one that is `packed` in 4 bits: rounding the sum anew
+    would change what it computes.
 
     Raises:
         ModelError: it is no causal language model, or the adapter is not of this base.
@@ -37,16 +74,45 @@ def load_language_model(
     adapted = (folder / ADAPTER).is_file()
     source = find_base() if adapted else folder
     check_causal(source)
-    options: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}}
-    if four_bit:
-        options["quantization_config"] = quantization(dtype)
-    model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
+    rounded = FourBit.read(folder) or (FourBit() if packed else None)
+    model = load_base(
+        AutoModelForCausalLM, source, dtype=dtype, device=device, rounded=rounded, packed=packed
+    )
     if not adapted:
         return model.eval()
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     wrapped = attach_adapter(model, folder, str(source))
-    return (wrapped if four_bit else wrapped.merge_and_unload()).eval()
+    return (wrapped if packed else wrapped.merge_and_unload()).eval()
+
+
+def load_base(
+    make: Any,
+    source: Path,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    rounded: FourBit | None = None,
+    packed: bool = False,
+    **options: Any,
+) -> Any:
+    """Return a model of the kind that `make` makes, in `dtype`, its weights as `rounded` says.
+
+    An adapter that was trained on rounded weights mends their rounding; on others it is another
+    model, and of a small one a much worse. Weights that are not to stay `packed` are unpacked after
+    they were rounded, and compute at full speed.
+    """
+    options["device_map"] = {"": device}
+    if rounded is None:
+        return make.from_pretrained(source, dtype=dtype, **options)
+    computed = dtype if packed else getattr(torch, rounded.weights)
+    options["quantization_config"] = quantization(computed, rounded.kind, rounded.double)
+    model = make.from_pretrained(source, dtype=computed, **options)
+    if packed:
+        return model
+    # It would say that the model is not the original any more, which is what is wanted.
+    logging.getLogger("transformers.integrations.bitsandbytes").setLevel(logging.ERROR)
+    return model.dequantize(computed).to(dtype)
 
 
 def end_tokens(model: Any) -> list[int]:

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from raybio.config import TrainDecoderConfig
 from raybio.iob2 import tag_set
-from raybio.taggers.language_model import attach_adapter, quantization
+from raybio.taggers.language_model import FourBit, attach_adapter, quantization
 
 CLASSIFIER = "score"
 """What transformers calls the token classifier on an LLM."""
@@ -52,6 +52,14 @@ def adapted_model(
     if config.training.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return add_adapter(model, config, sorted(new_tokens))
+
+
+def rounding(config: TrainDecoderConfig, dtype: torch.dtype) -> FourBit | None:
+    """Return how `adapted_model` rounds the base's weights, or None where it does not."""
+    held = config.quantization
+    if held.bits != 4:
+        return None
+    return FourBit(held.type, held.double, str(dtype).removeprefix("torch."))
 
 
 def add_adapter(model: Any, config: TrainDecoderConfig, new_tokens: Sequence[int]) -> PeftModel:
@@ -97,10 +105,12 @@ def grow_vocabulary(model: Any, new_tokens: Mapping[int, Sequence[int]]) -> None
             layer.weight[token] = layer.weight[list(pieces)].mean(dim=0)
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write the adapter, and nothing of the base model, in PEFT's format."""
+def save_adapter(model: PeftModel, folder: Path, rounded: FourBit | None) -> None:
+    """Write the adapter in PEFT's format, and of the base model only how it was rounded."""
     model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink()  # an empty form
+    if rounded:
+        rounded.write(folder)
 
 
 def load_adapter(model: PeftModel, folder: Path) -> None:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 import raybio
 from raybio.cluster import connected
 from raybio.config import DevSection, TrainDecoderConfig
-from raybio.entities import Rejected, Sentence
+from raybio.entities import Rejected
 from raybio.errors import TrainingError
 from raybio.model_sources import model_folder
 from raybio.run_folder import RunFolder
 from raybio.taggers import Tagger, load_tagger
 from raybio.taggers.decoder import DecoderCard, DecoderTagger, default_budget
 from raybio.taggers.decoding import Reader, Tokens
-from raybio.taggers.devices import pick_dtype
+from raybio.taggers.language_model import FourBit, load_base
 from raybio.training import steps
-from raybio.training.adapter import adapted_model, grow_vocabulary, merge_adapter, tag_options
+from raybio.training.adapter import grow_vocabulary, merge_adapter, tag_options
+from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
-from raybio.training.deepspeed import AdapterEngine
 from raybio.training.epochs import train_epochs
 from raybio.training.fit import Task, TrainedModel, fine_tune
 from raybio.training.preflight import preflight
@@ -71,18 +72,22 @@ def _merge(task: Task) -> None:
     adapter.mkdir(exist_ok=True)
     for path in task.run.model.glob("adapter_*"):
         shutil.move(path, adapter / path.name)
-    merge_adapter(_whole_base(task), adapter).save_pretrained(task.run.model)
+    merge_adapter(_whole_base(task, adapter), adapter).save_pretrained(task.run.model)
 
 
-def _whole_base(task: Task) -> Any:
-    """Return the base model in its own precision, in the shape that the adapter was trained on."""
-    if task.config.head == "tags":
-        return AutoModelForTokenClassification.from_pretrained(
-            task.base, dtype="auto", **tag_options(task.labels)
-        )
-    model = AutoModelForCausalLM.from_pretrained(task.base, dtype="auto")
+def _whole_base(task: Task, adapter: Path) -> Any:
+    """Return the base model in its own precision, in the shape and roundings that the adapter knew."""
+    config: TrainDecoderConfig = task.config
+    options: dict[str, Any] = {
+        "dtype": AutoConfig.from_pretrained(task.base).dtype or torch.float32,
+        "device": torch.device("cpu"),
+        "rounded": FourBit.read(adapter),
+    }
+    if config.head == "tags":
+        return load_base(AutoModelForTokenClassification, task.base, **options, **tag_options(task.labels))
+    model = load_base(AutoModelForCausalLM, task.base, **options)
     tokenizer = AutoTokenizer.from_pretrained(task.base)
-    grow_vocabulary(model, add_tag_tokens(tokenizer, wording(task.config, task.labels, tokenizer)))
+    grow_vocabulary(model, add_tag_tokens(tokenizer, wording(config, task.labels, tokenizer)))
     return model
 
 
@@ -120,8 +125,8 @@ def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -
         raise TrainingError("no training sentence fits in training.max_tokens. Raise it")
 
 
-class _DecoderLearner:
-    """An adapted LLM under DeepSpeed; `total` is the number of optimizer steps of the whole run."""
+class _DecoderLearner(AdapterLearner):
+    """An LLM that learns to write tags."""
 
     def __init__(
         self,
@@ -132,65 +137,38 @@ class _DecoderLearner:
         workers: Workers,
         total: int,
     ) -> None:
-        config: TrainDecoderConfig = task.config
-        self._config, self._task, self._workers = config, task, workers
-        self._tokens, self._tokenizer = tokens, tokenizer
         # Padding is masked and carries no label: any token will do where a tokenizer has none for it.
-        self.padding: int = (
-            tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        card = _card(task, tokens)
+        super().__init__(task, workers, card, tokenizer, padding, steps.causal_loss, total, new_tokens)
+        self._tokens = tokens
+        self._drafter = _drafter(self.config.dev)
+
+    def tagger(self, model: Any) -> DecoderTagger:
+        """Return what tags by real decoding."""
+        dev = self.config.dev
+        return DecoderTagger(
+            Reader(model),  # a new one: it remembers what the model read before it learned more
+            self._tokens,
+            mode=dev.mode,
+            drafter=self._drafter,
+            previous=dev.draft == "previous",
+            legal=dev.legal,
+            max_tokens=self.config.training.max_tokens,
+            max_batch_tokens=default_budget(self.device),
         )
-        dtype = pick_dtype(config.training.precision, workers.device)
-        model = adapted_model(config, task.base, task.labels, new_tokens, workers.device, dtype)
-        self._engine = AdapterEngine(model, config, workers, total, dtype)
-        self._drafter = _drafter(config.dev)
 
-    def step(self, parts: Sequence[Sequence[steps.Example]], labelled: int) -> float:
-        """Take one optimizer step."""
-        device = self._workers.device
-        tensors = (steps.collate(part, self.padding, device) for part in parts)
-        return self._engine.step(tensors, steps.causal_loss, labelled)
 
-    def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
-        """Tag sentences by real decoding."""
-        with self._engine.evaluated(sentences) as (model, share, gather):
-            dev = self._config.dev
-            tagger = DecoderTagger(
-                Reader(model),  # a new one: it remembers what the model read before it learned more
-                self._tokens,
-                mode=dev.mode,
-                drafter=self._drafter,
-                previous=dev.draft == "previous",
-                legal=dev.legal,
-                max_tokens=self._config.training.max_tokens,
-                max_batch_tokens=default_budget(self._workers.device),
-            )
-            return gather([list(tags.tags) for tags in tagger.tag(share)])
-
-    def metrics(self) -> dict[str, float]:
-        """Return the learning rate."""
-        return {"learning_rate": self._engine.learning_rate}
-
-    def save(self, folder: Path) -> None:
-        """Write the adapter as its tagger reads it (rank 0), and this worker's optimizer states."""
-        self._engine.save(folder)
-        if self._workers.rank == 0:
-            self._tokenizer.save_pretrained(folder / "model")
-            self._card().write(folder / "model")
-
-    def load(self, folder: Path) -> None:
-        """Go on from a checkpoint."""
-        self._engine.load(folder)
-
-    def _card(self) -> DecoderCard:
-        config = self._config
-        return DecoderCard(
-            labels=list(self._task.labels),
-            base_model=config.model,
-            style=self._tokens.prompts.style,
-            max_tokens=config.training.max_tokens,
-            trained_on=config.corpus.name or str(config.corpus.train),
-            raybio=raybio.__version__,
-        )
+def _card(task: Task, tokens: Tokens) -> DecoderCard:
+    config: TrainDecoderConfig = task.config
+    return DecoderCard(
+        labels=list(task.labels),
+        base_model=config.model,
+        style=tokens.prompts.style,
+        max_tokens=config.training.max_tokens,
+        trained_on=config.corpus.name or str(config.corpus.train),
+        raybio=raybio.__version__,
+    )
 
 
 def _drafter(dev: DevSection) -> Tagger | None:

@@ -19,7 +19,7 @@ from raybio.config import TrainDecoderConfig
 from raybio.entities import Sentence
 from raybio.errors import TrainingError
 from raybio.training import steps
-from raybio.training.adapter import load_adapter, save_adapter
+from raybio.training.adapter import load_adapter, rounding, save_adapter
 from raybio.training.workers import Workers
 
 _STATES = "deepspeed"
@@ -41,6 +41,7 @@ class AdapterEngine:
         self, model: Any, config: TrainDecoderConfig, workers: Workers, total: int, dtype: torch.dtype
     ) -> None:
         self._workers, self._dtype = workers, dtype
+        self._rounded = rounding(config, dtype)
         self._spread = config.deepspeed.zero_stage == 3
         self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         training = config.training
@@ -102,7 +103,7 @@ class AdapterEngine:
             script.unlink()
         with self._whole():
             if self._workers.rank == 0:
-                save_adapter(self._model, folder / "model")
+                save_adapter(self._model, folder / "model", self._rounded)
 
     def load(self, folder: Path) -> None:
         """Go on from what `save` wrote.

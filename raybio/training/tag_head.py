@@ -9,7 +9,6 @@ the left context alone says.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,10 @@ from transformers import AutoConfig, AutoTokenizer
 
 import raybio
 from raybio.config import TrainDecoderConfig
-from raybio.entities import Sentence
 from raybio.iob2 import tag_set
-from raybio.taggers.devices import pick_dtype
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.training import steps
-from raybio.training.adapter import adapted_model
-from raybio.training.deepspeed import AdapterEngine
+from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.encoder_steps import ExampleMaker
 from raybio.training.epochs import train_epochs
 from raybio.training.fit import Task
@@ -63,51 +59,17 @@ def _card(task: Task) -> EncoderCard:
     )
 
 
-class _TagHeadLearner:
-    """An adapted token classifier under DeepSpeed; `total` is the number of optimizer steps of the run."""
+class _TagHeadLearner(AdapterLearner):
+    """An LLM with a token classifier in its head's place."""
 
     def __init__(self, task: Task, card: EncoderCard, tokenizer: Any, workers: Workers, total: int) -> None:
-        config: TrainDecoderConfig = task.config
-        self._card, self._tokenizer, self._workers = card, tokenizer, workers
-        self.padding: int = tokenizer.pad_token_id
-        dtype = pick_dtype(config.training.precision, workers.device)
-        model = adapted_model(config, task.base, task.labels, {}, workers.device, dtype)
-        model.config.pad_token_id = self.padding
-        self._engine = AdapterEngine(model, config, workers, total, dtype)
+        super().__init__(task, workers, card, tokenizer, tokenizer.pad_token_id, steps.summed_loss, total)
+        self._encoder_card = card
 
-    def step(self, parts: Sequence[Sequence[steps.Example]], labelled: int) -> float:
-        """Take one optimizer step."""
-        device = self._workers.device
-        tensors = (steps.collate(part, self.padding, device) for part in parts)
-        return self._engine.step(tensors, steps.summed_loss, labelled)
-
-    def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
-        """Tag sentences as the finished model would."""
-        with (
-            tempfile.TemporaryDirectory() as name,
-            self._engine.evaluated(sentences) as (model, share, gather),
-        ):
-            self._tokenizer.save_pretrained(name)
-            tagger = EncoderTagger(
-                Path(name),
-                tag_set(self._card.labels),
-                self._card,
-                torch_forward(model),
-                default_budget(self._workers.device),
-            )
-            return gather([list(tags.tags) for tags in tagger.tag(share)])
-
-    def metrics(self) -> dict[str, float]:
-        """Return the learning rate."""
-        return {"learning_rate": self._engine.learning_rate}
-
-    def save(self, folder: Path) -> None:
-        """Write the adapter with its classifier (rank 0), and this worker's optimizer states."""
-        self._engine.save(folder)
-        if self._workers.rank == 0:
-            self._tokenizer.save_pretrained(folder / "model")
-            self._card.write(folder / "model")
-
-    def load(self, folder: Path) -> None:
-        """Go on from a checkpoint."""
-        self._engine.load(folder)
+    def tagger(self, model: Any) -> EncoderTagger:
+        """Return an encoder's tagger: it reads its tokenizer from a folder."""
+        card = self._encoder_card
+        with tempfile.TemporaryDirectory() as name:
+            self.tokenizer.save_pretrained(name)
+            tags, budget = tag_set(card.labels), default_budget(self.device)
+            return EncoderTagger(Path(name), tags, card, torch_forward(model), budget)

@@ -92,6 +92,13 @@ def test_the_loss_falls_though_a_worker_was_killed(trained: tuple[TrainedDecoder
     assert set(result.scores) == {"dev"} == set(result.run.read_json("scores.json"))
 
 
+def test_the_saved_model_scores_what_the_trained_one_did(trained: tuple[TrainedDecoder, list[int]]) -> None:
+    result, _ = trained
+    in_training = result.run.metrics()[result.best_epoch - 1]["dev_strict_f1"]
+    saved = result.scores["dev"]["corrected"]["overall"]["strict"]["f1"]
+    assert in_training == saved > 0
+
+
 def test_long_sentences_are_rejected_aloud(trained: tuple[TrainedDecoder, list[int]]) -> None:
     result, _ = trained
     lines = (result.run.path / "rejected.jsonl").read_text(encoding="utf-8").splitlines()

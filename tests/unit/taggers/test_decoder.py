@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 from raybio.errors import ModelError
 from raybio.taggers import load_tagger
 from raybio.taggers.decoder import DecoderCard, DecoderTagger
-from raybio.taggers.language_model import attach_adapter
+from raybio.taggers.language_model import FourBit, attach_adapter, load_base
 
 WORDS = ["Naloxone", "reverses", "the", "antihypertensive", "effect", "of", "clonidine", "in", "rats", "."]
 
@@ -115,6 +115,34 @@ def test_a_word_longer_than_the_context_is_refused_by_name(tagger):
 def test_four_bits_tag_too(tiny_decoder):
     tagged = load_tagger(tiny_decoder, precision="4bit").tag(SENTENCES)
     assert [len(one.tags) for one in tagged] == [len(s) for s in SENTENCES]
+
+
+def test_an_adapter_meets_its_base_as_it_was_rounded_when_it_learned(
+    tiny_decoder, tiny_llm, tagger, tmp_path
+):
+    folder = shutil.copytree(tiny_decoder, tmp_path / "rounded")
+    FourBit(weights="float32").write(folder)
+    rounded = DecoderTagger.load(folder, device="cpu").tag(SENTENCES)
+    assert [one.scores for one in rounded] != [one.scores for one in tagger.tag(SENTENCES)]
+    model = load_base(
+        LlamaForCausalLM,
+        tiny_llm,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+        rounded=FourBit.read(folder),
+    )
+    plain = LlamaForCausalLM.from_pretrained(tiny_llm)
+    weight, before = (one.model.layers[0].self_attn.q_proj.weight for one in (model, plain))
+    # A block of 64 weights has a scale of its own and 16 values to choose from.
+    assert len(weight.flatten()[:64].unique()) <= 16 < len(before.flatten()[:64].unique())
+    assert torch.allclose(weight, before, atol=float(before.abs().max()) / 4)
+
+
+def test_a_broken_rounding_is_named(tiny_decoder, tmp_path):
+    folder = shutil.copytree(tiny_decoder, tmp_path / "broken")
+    (folder / "adapter_base.json").write_text('{"bits": 3}')
+    with pytest.raises(ModelError, match=r"adapter_base.json does not say how weights are rounded"):
+        DecoderTagger.load(folder, device="cpu")
 
 
 def test_the_card_survives_the_folder(tiny_decoder, tiny_llm):
