@@ -2,12 +2,12 @@
 
     python benchmarks/decoding.py --decoder RUN/model --encoder RUN/model --data DATA [--sentences N]
 
-All ways tag the same BC5CDR test sentences, chosen at even distances: in batches, then one by one.
+All ways tag the same BC5CDR test sentences, chosen at even distances: one by one, then in batches.
 One by one the ways take turns, so that a busy moment of the machine meets them all alike; `generate`,
 `greedy` and `forced-tags`, which take longest, read only `--slow` of the sentences so, again at even
 distances, and ratios are those of the sentences that both ways read. Encoder drafts include the
 encoder's own time. "same" is the share of sentences with the tokens (or tags) of the mode's
-reference: `greedy` for text, `forced-tags` for tags, in batches.
+reference, among those that it read: `greedy` one by one for text, `forced-tags` one by one for tags.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -215,8 +215,9 @@ def _same(way: Way, reference: Way | None) -> float | None:
     if reference is None or way.mode in ("encoder", "generate"):
         return None
     kind = "token_ids" if way.mode in ("greedy", "verified-text") else "tags"
+    both = way.answers.keys() & reference.answers.keys()
     return float(
-        np.mean([getattr(one, kind) == getattr(reference.answers[i], kind) for i, one in way.answers.items()])
+        np.mean([getattr(way.answers[i], kind) == getattr(reference.answers[i], kind) for i in both])
     )
 
 
@@ -288,19 +289,24 @@ def main() -> None:
     for way in compared:
         way.tag(sentences[:1])  # what is done once is not a sentence's cost
 
+    one_by_one(compared, sentences, min(arguments.slow, count))
+    one = [figures(way, compared, compared, gold) for way in compared if way.answers]
+    print(table(one, "one by one"), flush=True)
+    write(arguments, {"one_by_one": one})
     batched = [
         in_batches(way, llm, sentences, arguments.batch_tokens) for way in compared if way.mode != "generate"
     ]
-    many = [figures(way, batched, batched, gold) for way in batched]
-    print(table(many, "in batches"), flush=True)
-    one_by_one(compared, sentences, min(arguments.slow, count))
-    one = [figures(way, compared, batched, gold) for way in compared if way.answers]
-    print(table(one, "one by one"))
+    many = [figures(way, batched, compared, gold) for way in batched]
+    print(table(many, "in batches"))
+    write(arguments, {"one_by_one": one, "in_batches": many})
+
+
+def write(arguments: argparse.Namespace, results: Mapping[str, Any]) -> None:
+    """Write what there is so far where `--json` says."""
     if arguments.json:
         result = {
             "arguments": {name: str(value) for name, value in vars(arguments).items()},
-            "one_by_one": one,
-            "in_batches": many,
+            **results,
             "environment": environment(),
         }
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -25,6 +25,7 @@ FLOORS = [
         "corpora/",
         "alignment.py",
         "evaluation/",
+        "cost.py",
         "run_folder.py",
         "prompts.py",
         "bio_output.py",
@@ -32,7 +33,7 @@ FLOORS = [
     ],
     ["taggers/"],
     ["cluster.py", "sentence_stream.py"],
-    ["training/", "bulk_tagging/", "reports/"],
+    ["training/", "bulk_tagging/", "serving/", "reports/"],
     ["demo.py"],
     ["cli/"],
 ]

@@ -10,6 +10,9 @@ RaybioError                  anything below; `exit_code` is what a command exits
 ├── ModelError               a model folder that is missing, unsafe or of the wrong kind
 ├── FetchError               a download that failed or did not match its checksum
 ├── TrainingError            a training run that cannot start or go on
+├── ServingError             a served model that did not answer
+│   ├── OverloadedError      one that has too many requests waiting: ask again later
+│   └── TaggingError         one that failed on this very request
 ├── CommitError              an output folder that refuses this job's shards
 └── RejectedError            more records rejected than the job allows
 """
@@ -90,6 +93,18 @@ class FetchError(RaybioError):
 
 class TrainingError(RaybioError):
     """A training run that cannot start or go on."""
+
+
+class ServingError(RaybioError):
+    """A served model that did not answer."""
+
+
+class OverloadedError(ServingError):
+    """A served model that has too many requests waiting: ask again later."""
+
+
+class TaggingError(ServingError):
+    """A served model that failed on this very request: asking again would not help."""
 
 
 class CommitError(RaybioError):

@@ -5,8 +5,11 @@ terminal.py       results to stdout, progress to stderr, figures as table or JSO
 jobs.py           demo, check
 training.py       train-encoder, preflight, train-decoder, cascade
 tagging.py        tag, tag-corpus
+serving.py        serve
+serving_benchmark.py  benchmark-serve
 corpus.py         corpus stats, convert, fetch, sample
 scores.py         evaluate, report
+planning.py       plan
 models.py         models install
 
 Before the sub-command is known nothing but the standard library is imported, so that help comes
@@ -19,7 +22,7 @@ import argparse
 from collections.abc import Sequence
 
 import raybio
-from raybio.cli import corpus, jobs, models, scores, tagging, training
+from raybio.cli import corpus, jobs, models, planning, scores, serving, serving_benchmark, tagging, training
 from raybio.cli.terminal import ReaderGoneError, say
 from raybio.errors import RaybioError
 
@@ -60,6 +63,6 @@ def command_line_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"raybio {raybio.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (jobs, training, tagging, corpus, scores, models):
+    for room in (jobs, training, tagging, serving, serving_benchmark, corpus, scores, planning, models):
         room.add_commands(commands)
     return parser

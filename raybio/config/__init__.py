@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.config.corpus import CorpusSection
 from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
 from raybio.config.options import describe
 from raybio.config.section import JobConfig
+from raybio.config.serve import LimitsSection, ServeConfig
+from raybio.config.serving import AutoscalingSection, ServedModelSection
 from raybio.config.sweep import sweep_points
 from raybio.config.tag_corpus import TagCorpusConfig, TaggersSection
 from raybio.config.train_decoder import (
@@ -36,20 +39,27 @@ JOBS: dict[str, type[JobConfig]] = {
     "train-encoder": TrainEncoderConfig,
     "train-decoder": TrainDecoderConfig,
     "tag-corpus": TagCorpusConfig,
+    "serve": ServeConfig,
+    "benchmark-serve": BenchmarkServeConfig,
 }
 
 __all__ = [
     "JOBS",
+    "AutoscalingSection",
+    "BenchmarkServeConfig",
     "CorpusSection",
     "DecoderTrainingSection",
     "DecodingSection",
     "DeepSpeedSection",
     "DevSection",
     "JobConfig",
+    "LimitsSection",
     "LoggingSection",
     "LoraSection",
     "PromptSection",
     "QuantizationSection",
+    "ServeConfig",
+    "ServedModelSection",
     "TagCorpusConfig",
     "TaggersSection",
     "TrainConfig",

@@ -32,7 +32,7 @@ def load(
     Raises:
         ConfigError: holds every fault of the file and the overrides, in the order one reads them.
     """
-    parsed = _read(Path(path))
+    parsed = read_yaml(Path(path))
     words, faults = split_words(overrides)
     faults += parsed.faults
     config = None
@@ -64,7 +64,8 @@ def check(data: Mapping[str, object], config_class: type[SomeJob], source: str) 
     return config
 
 
-def _read(path: Path) -> Parsed:
+def read_yaml(path: Path) -> Parsed:
+    """Read the YAML file at `path`; what makes that impossible is a fault of the result."""
     try:
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             return _unread(f"larger than {MOST_BYTES:,} bytes; give a config, not data")

@@ -18,7 +18,10 @@ _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less tha
 
 @dataclass(frozen=True)
 class Option:
-    """One leaf of a config: its dotted key, what it accepts, its default and what it means."""
+    """One leaf of a config: its dotted key, what it accepts, its default and what it means.
+
+    What is in a list of sections has "[]" in its key: `models[].name`.
+    """
 
     key: str
     allowed: str
@@ -31,7 +34,8 @@ def options(config_class: type[Section], prefix: str = "") -> Iterator[Option]:
     """Yield every option of `config_class`, sections unfolded, in the order of its fields."""
     for name, info in config_class.model_fields.items():
         if section := _section(info.annotation):
-            yield from options(section, f"{prefix}{name}.")
+            listed = "[]" if section is not info.annotation else ""
+            yield from options(section, f"{prefix}{name}{listed}.")
         else:
             yield Option(
                 key=prefix + name,
@@ -75,6 +79,9 @@ def describe(config_class: type[Section]) -> str:
 
 
 def _section(annotation: Any) -> type[Section] | None:
+    """Return the section that `annotation` is, or is a list of."""
+    if get_origin(annotation) is Annotated or get_origin(annotation) is tuple:
+        annotation = get_args(annotation)[0]
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 

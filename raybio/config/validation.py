@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from raybio.config.faults import FaultsError, KeyPath, closest, shown
+from raybio.config.faults import FaultsError, KeyPath, closest, dotted, shown
 from raybio.config.options import Option, options, section_at, suggestion
 from raybio.config.section import Section
 
@@ -47,14 +48,16 @@ def _problems(
 
 def _wrong_value(config_class: type[Section], known: Mapping[str, Option], details: ErrorDetails) -> str:
     names = [str(part) for part in details["loc"] if not isinstance(part, int)]
-    # What is below an option is a key of the mapping that it holds.
-    option = known.get(".".join(names)) or known.get(".".join(names[:-1]))
+    key = re.sub(r"\[\d+\]", "[]", dotted(details["loc"]))
+    # What is below an option is an item of the list, or a key of the mapping, that it holds.
+    option = known.get(key) or known.get(key.removesuffix("[]")) or known.get(key.rpartition(".")[0])
     if details["type"] == "missing":
         return f"missing; {option.description if option else 'this section is required'}"
     found = f"found {shown(details['input'])}"
     if option is None:
         keys = ", ".join(section_at(config_class, names).model_fields)
-        return f"{found}; allowed: a section with the keys {keys}"
+        form = "a list of sections" if details["type"] == "tuple_type" else "a section"
+        return f"{found}; allowed: {form} with the keys {keys}"
     return f"{found}; allowed: {option.allowed}{_remedy(option, details)}"
 
 

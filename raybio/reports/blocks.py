@@ -86,6 +86,71 @@ class DotPlot:
 
 
 @dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a chart; `log` for figures above 0 of several magnitudes, `from_zero` to begin there.
+
+    `named` are the only places with a name, in rising order, where figures between them mean nothing.
+    """
+
+    name: str
+    log: bool = False
+    from_zero: bool = False
+    named: tuple[tuple[float, str], ...] = ()
+
+    def told(self, value: float) -> str:
+        """Return a value as it is written: its name, or four digits that count."""
+        if value in dict(self.named):
+            return dict(self.named)[value]
+        return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A figure of a chart, with its interval along the y axis, or `across` along the x axis."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    across: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through `points` (x, y), and the figures marked on it; a `guide` is there to compare with."""
+
+    name: str
+    points: tuple[tuple[float, float], ...] = ()
+    marks: tuple[Mark, ...] = ()
+    guide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines and figures on two axes; where nothing can be drawn, their figures are a table."""
+
+    caption: str
+    x: Axis
+    y: Axis
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """For each name, the seconds of the parts of a whole, in the order of `parts`."""
+
+    caption: str
+    parts: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float, ...]], ...]
+
+    @staticmethod
+    def told(seconds: float) -> str:
+        """Return seconds as they are written: milliseconds below 1 s."""
+        return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A run of text; with a `label` it is an entity, and `verdict` says what is wrong with it."""
 
@@ -96,10 +161,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One sentence, or the part of it around an error, as annotated and as predicted."""
+    """One sentence, or the part of it around an error: `sides` are (who says so, what), gold first."""
 
-    gold: tuple[Piece, ...]
-    predicted: tuple[Piece, ...]
+    sides: tuple[tuple[str, tuple[Piece, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +191,9 @@ class Verbatim:
     text: str
 
 
-Block: TypeAlias = "str | Headline | Table | Curves | DotPlot | Examples | TaggedText | Verbatim"
+Block: TypeAlias = (
+    "str | Headline | Table | Curves | DotPlot | Chart | Shares | Examples | TaggedText | Verbatim"
+)
 """What a Section holds; a plain `str` is a paragraph."""
 
 

@@ -1,27 +1,34 @@
-"""Several runs side by side, and runs beside the study's published figures."""
+"""Several runs side by side: their scores, the options in which they differ, and how their answers do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from raybio.reports import tables
+from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Dot, DotPlot, Section
-from raybio.reports.published import STRICT
+from raybio.reports.differences import difference_sections, length_chart
 from raybio.reports.sources import Run
+from raybio.reports.tested import Tested, tested_runs
 
 
 def comparison_chapter(runs: Sequence[Run]) -> Chapter:
     """Put several runs side by side, and beside the study's figures where it has their corpus."""
-    sections = (Section("The runs side by side", tuple(_side_by_side(runs))), *beside_study(runs))
+    tested = tested_runs(runs)
+    sections = (
+        Section("The runs side by side", tuple(_side_by_side(runs))),
+        *_by_length(tested),
+        *difference_sections(tested),
+        *beside_study(tested),
+    )
     return Chapter("Comparison", (), sections)
 
 
-def beside_study(runs: Sequence[Run]) -> Iterator[Section]:
-    """Yield a section for each of the study's corpora that some of the runs were tested on."""
-    for corpus in dict.fromkeys(run.corpus.get("name") for run in runs):
-        of_corpus = [run for run in runs if run.corpus.get("name") == corpus and "test" in run.scores]
-        if corpus in STRICT and of_corpus:
-            yield Section(f"Beside the study: {corpus}", tuple(_beside(of_corpus, corpus)))
+def _by_length(tested: Sequence[Tested]) -> Iterator[Section]:
+    for corpus in dict.fromkeys(each.corpus for each in tested):
+        of_corpus = [each for each in tested if each.corpus == corpus]
+        if len(of_corpus) > 1:
+            yield Section(f"By length of entity: {corpus}", (length_chart(of_corpus),))
 
 
 def _side_by_side(runs: Sequence[Run]) -> Iterator[Block]:
@@ -32,9 +39,9 @@ def _side_by_side(runs: Sequence[Run]) -> Iterator[Block]:
     corpora = {run.corpus_name for run in runs}
     if len(corpora) > 1:
         yield f"The runs are of several corpora ({', '.join(sorted(corpora))}): their scores do not compare."
-    differences = tables.difference_table(runs)
-    if differences:
-        yield differences
+    options = tables.difference_table(runs)
+    if options:
+        yield options
 
 
 def _corrected_dot(run: Run) -> Dot:
@@ -42,26 +49,3 @@ def _corrected_dot(run: Run) -> Dot:
     f1 = (corrected["intervals"] or {}).get("f1")
     low, high = (100 * f1["low"], 100 * f1["high"]) if f1 else (None, None)
     return Dot(run.name, 100 * corrected["overall"]["strict"]["f1"], low, high)
-
-
-def _beside(runs: Sequence[Run], corpus: str) -> Iterator[Block]:
-    if any(run.corpus.get("limit") for run in runs):
-        yield (
-            "Not like for like: the study scored the whole test split; runs that read only the "
-            "first documents of each split are marked with their number."
-        )
-    if corpus == "ChemProt" and any(run.corpus.get("protocol") != "study" for run in runs):
-        yield (
-            "The gold is not the same: the study's code misread ChemProt's offsets, in training and in "
-            "scoring. Only runs with corpus.protocol=study read them as it did."
-        )
-    ours = [Dot(_marked(run), 100 * run.scores["test"]["paper"]["overall"]["strict"]["f1"]) for run in runs]
-    theirs = [Dot(each.model, each.overall.f1, ours=False) for each in STRICT[corpus]]
-    dots = sorted([*ours, *theirs], key=lambda dot: -dot.value)
-    yield DotPlot(f"Strict F1 on {corpus} test, paper scorer, percent", tuple(dots))
-    yield tables.published_table(runs, corpus)
-
-
-def _marked(run: Run) -> str:
-    limit = run.corpus.get("limit")
-    return f"{run.name} (first {limit:,} documents)" if limit else run.name

@@ -5,53 +5,91 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from raybio.config.prices import InstancePrice, load_prices, shipped_prices
 from raybio.errors import UsageError
+from raybio.reports.benchmark import Benchmark, is_benchmark, read_benchmark
 from raybio.reports.blocks import Report
 from raybio.reports.comparison import comparison_chapter
 from raybio.reports.run_chapter import run_chapter
-from raybio.reports.sources import Run, read_run, read_tagging
+from raybio.reports.serving_chapter import serving_chapters
+from raybio.reports.sources import Run, TaggedSentence, Tagging, read_run, read_tagging
 from raybio.reports.tagging_chapter import tagging_chapter
 
 
 def read_report(runs: Sequence[Path], tagged: Sequence[Path] = ()) -> Report:
     """Read run folders and tagged outputs and say what there is to say about them.
 
+    A run folder may be of training or of benchmark-serve; those of one kind are set side by side.
+
     Raises:
         UsageError: there is nothing to report on, or a path is not what it is given for.
         FormatError: a file in one of them cannot be read.
+        ConfigError: the price list that comes with raybio has faults.
     """
     if not runs and not tagged:
         raise UsageError("nothing to report on. Name at least one run folder or tagged output")
-    read = [read_run(path) for path in runs]
+    trained = [read_run(path) for path in runs if not is_benchmark(path)]
+    benchmarks = [read_benchmark(path) for path in runs if is_benchmark(path)]
     taggings = [read_tagging(path) for path in tagged]
     chapters = [
-        *([comparison_chapter(read)] if len(read) > 1 else []),
-        *(run_chapter(run, alone=len(read) == 1) for run in read),
+        *(serving_chapters(benchmarks, _prices()) if benchmarks else ()),
+        *([comparison_chapter(trained)] if len(trained) > 1 else []),
+        *(run_chapter(run, alone=len(trained) == 1) for run in trained),
         *(tagging_chapter(tagging) for tagging in taggings),
     ]
-    names = [run.name for run in read] + [tagging.path.name for tagging in taggings]
-    labels = {label for run in read for label in _labels(run)} | {
-        label for t in taggings for label in t.labels
-    }
-    return Report(_title(read, names), _lead(read), tuple(chapters), tuple(sorted(labels)))
+    return Report(
+        _title(trained, benchmarks, taggings),
+        _lead(trained, benchmarks),
+        tuple(chapters),
+        tuple(sorted({*_run_labels(trained), *_served_labels(benchmarks), *_tagged_labels(taggings)})),
+    )
 
 
-def _title(runs: Sequence[Run], names: Sequence[str]) -> str:
+def _prices() -> tuple[InstancePrice, ...]:
+    """Return the price list that comes with raybio; a report without dollars is better than none."""
+    path = shipped_prices()
+    return load_prices(path) if path.is_file() else ()
+
+
+def _title(runs: Sequence[Run], benchmarks: Sequence[Benchmark], taggings: Sequence[Tagging]) -> str:
+    if runs and benchmarks:
+        return f"{len(runs) + len(benchmarks)} runs, trained and served"
+    if benchmarks:
+        models = dict.fromkeys(result["model"] for each in benchmarks for result in each.results)
+        return f"Served: {', '.join(models)}"
     if len(runs) == 1:
         return f"{runs[0].model_name} on {runs[0].corpus_name}"
     if runs:
         return f"{len(runs)} runs compared"
-    return "Tagged: " + ", ".join(names)
+    return "Tagged: " + ", ".join(tagging.path.name for tagging in taggings)
 
 
-def _lead(runs: Sequence[Run]) -> str:
+def _lead(runs: Sequence[Run], benchmarks: Sequence[Benchmark]) -> str:
+    if benchmarks:
+        return "Which model, how fast, how dear: what was measured, and what follows from it."
     if not runs:
         return "What was tagged, how fast, and what it looks like."
     return "How good the model is, on what, and where it fails."
 
 
-def _labels(run: Run) -> Iterator[str]:
-    for scores in run.scores.values():
-        yield from scores["corrected"]["by_label"]
-    for sentences in run.predictions.values():
-        yield from {tag[2:] for s in sentences for tag in (*s.gold, *s.predicted) if tag[2:]}
+def _run_labels(runs: Sequence[Run]) -> Iterator[str]:
+    for run in runs:
+        for scores in run.scores.values():
+            yield from scores["corrected"]["by_label"]
+        for sentences in run.predictions.values():
+            yield from _labels_of(sentences)
+
+
+def _served_labels(benchmarks: Sequence[Benchmark]) -> Iterator[str]:
+    for each in benchmarks:
+        for result in each.results:
+            yield from _labels_of(each.predictions(result["model"], result["corpus"]))
+
+
+def _tagged_labels(taggings: Sequence[Tagging]) -> Iterator[str]:
+    for tagging in taggings:
+        yield from tagging.labels
+
+
+def _labels_of(sentences: Sequence[TaggedSentence]) -> set[str]:
+    return {tag[2:] for s in sentences for tag in (*s.gold, *s.predicted) if tag[2:]}

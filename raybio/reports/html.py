@@ -14,6 +14,7 @@ from typing import Any
 
 from raybio.reports.blocks import (
     Chapter,
+    Chart,
     Curves,
     DotPlot,
     Example,
@@ -22,10 +23,12 @@ from raybio.reports.blocks import (
     Piece,
     Report,
     Section,
+    Shares,
     Table,
     TaggedText,
     Verbatim,
 )
+from raybio.reports.charts import chart_svg, shares_html
 from raybio.reports.contents import read_report
 from raybio.reports.plots import curves_svg, dot_plot_svg
 
@@ -108,6 +111,8 @@ class _Drawing:
             Table: _table,
             Curves: curves_svg,
             DotPlot: dot_plot_svg,
+            Chart: chart_svg,
+            Shares: shares_html,
             Examples: self._examples,
             TaggedText: self._tagged_text,
             Verbatim: _verbatim,
@@ -136,10 +141,9 @@ class _Drawing:
         )
 
     def _example(self, item: Example) -> str:
-        sides = (("gold", item.gold), ("predicted", item.predicted))
         return "<li>" + "".join(
-            f'<div><span class="side">{name}</span><p class="words">{self._pieces(pieces)}</p></div>'
-            for name, pieces in sides
+            f'<div><span class="side">{escape(name)}</span><p class="words">{self._pieces(pieces)}</p></div>'
+            for name, pieces in item.sides
         ) + "</li>\n"  # fmt: skip
 
     def _tagged_text(self, block: TaggedText) -> str:

@@ -11,12 +11,15 @@ from pathlib import Path
 from raybio.reports.blocks import (
     Block,
     Chapter,
+    Chart,
     Curves,
     DotPlot,
     Examples,
     Headline,
+    Mark,
     Piece,
     Section,
+    Shares,
     Table,
     TaggedText,
     Verbatim,
@@ -102,9 +105,28 @@ def _(block: DotPlot) -> str:
 
 
 @_block.register
+def _(block: Chart) -> str:
+    rows = [
+        [_text(line.name), block.x.told(mark.x), block.y.told(mark.y), _reach(mark, block)]
+        for line in block.lines
+        for mark in line.marks
+    ]
+    notes = "".join(f"\n\n{_text(note)}" for note in block.notes)
+    header = ["", _text(block.x.name), _text(block.y.name), "interval"]
+    return f"{_text(block.caption)}:\n\n" + _grid(header, rows, 1) + notes
+
+
+@_block.register
+def _(block: Shares) -> str:
+    rows = [[_text(name), *map(block.told, values), block.told(sum(values))] for name, values in block.rows]
+    return f"{_text(block.caption)}:\n\n" + _grid(["", *map(_text, block.parts), "together"], rows, 1)
+
+
+@_block.register
 def _(block: Examples) -> str:
     items = "\n".join(
-        f"- gold: {_pieces(item.gold)}<br>predicted: {_pieces(item.predicted)}" for item in block.items
+        "- " + "<br>".join(f"{_text(name)}: {_pieces(pieces)}" for name, pieces in item.sides)
+        for item in block.items
     )
     return f"#### {_text(block.heading)}\n\n{_text(block.explanation)}\n\n{items}"
 
@@ -119,6 +141,13 @@ def _(block: Verbatim) -> str:
     longest = max((len(run) for run in re.findall("`+", block.text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{_text(block.heading)}:\n\n{fence}text\n{block.text.rstrip()}\n{fence}"
+
+
+def _reach(mark: Mark, block: Chart) -> str:
+    if mark.low is None or mark.high is None:
+        return "–"
+    axis = block.x if mark.across else block.y
+    return f"{axis.told(mark.low)} to {axis.told(mark.high)}"
 
 
 def _grid(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:

@@ -85,16 +85,23 @@ def frequent_texts(
 
 def example(sentences: Sequence[TaggedSentence], judged: Sequence[Judged], shown: Judged) -> Example:
     """Return the words around an error, gold and predicted, each entity with its verdict."""
-    sentence = sentences[shown.sentence]
-    spans = [span for span in (shown.gold, shown.predicted) if span]
     here = [each for each in judged if each.sentence == shown.sentence]
     gold = [(each.gold, each.outcome) for each in here if each.gold]
-    predicted = [(each.predicted, each.outcome) for each in here if each.predicted]
-    start, end = _window(spans, [span for span, _ in (*gold, *predicted)], len(sentence.words))
-    return Example(
-        gold=tuple(_pieces(sentence.words, gold, start, end)),
-        predicted=tuple(_pieces(sentence.words, predicted, start, end)),
-    )
+    return show_sides(sentences[shown.sentence].words, shown, gold, [("predicted", here)])
+
+
+def show_sides(
+    words: Sequence[str],
+    shown: Judged,
+    gold: Sequence[tuple[Span, Outcome]],
+    others: Sequence[tuple[str, Sequence[Judged]]],
+) -> Example:
+    """Return the words around an error: gold as given, then what each of `others` predicts there."""
+    sides = [("gold", gold)]
+    sides += [(name, [(j.predicted, j.outcome) for j in judged if j.predicted]) for name, judged in others]
+    around = [span for span in (shown.gold, shown.predicted) if span]
+    start, end = _window(around, [span for _, side in sides for span, _ in side], len(words))
+    return Example(tuple((name, tuple(_pieces(words, side, start, end))) for name, side in sides))
 
 
 def _window(spans: Iterable[Span], others: Iterable[Span], length: int) -> tuple[int, int]:

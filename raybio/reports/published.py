@@ -1,4 +1,4 @@
-"""What the study published: its Tables III, IV and V, as facts to compare with.
+"""What the study published: its Tables I to V, as facts to compare with.
 
 Source: "Do LLMs Surpass Encoders for Biomedical NER?", IEEE International Conference on Healthcare
 Informatics (ICHI), 2025. Scores are percent on each corpus's test split, by the study's own scorer
@@ -30,6 +30,41 @@ class StrictScores:
     overall: Ratios
     by_length: dict[str, Ratios]
 
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """A corpus's row of Table I: how many instances (sentences) each split has."""
+
+    train: int
+    dev: int
+    test: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLengths:
+    """A corpus's row of Table II: entities of the test split, by length as `GROUPS` names it."""
+
+    total: int
+    by_length: dict[str, int]
+
+
+# Instances of the train, dev and test splits.
+_TABLE_1 = """
+JNLPBA         | 16807 1739 3856
+BioRED         |  1051  269  273
+ChemProt       | 13305 3360 8179
+BC5CDR         |  4560 4581 4797
+Reddit-Impacts |   842  258  278
+"""
+
+# Entities of the test split: all, then those of 1 word, 2 words, and 3 or more.
+_TABLE_2 = """
+JNLPBA         | 8662 3466 2620 2576
+BioRED         | 3503 2525  411  567
+ChemProt       | 2984 1348  613 1023
+BC5CDR         | 9809 7407 1438  964
+Reddit-Impacts |   80   28    7   45
+"""
 
 # Precision, recall and F1: all entities, then those of 1 word, 2 words, and 3 or more.
 _TABLE_3 = """
@@ -140,20 +175,35 @@ Llama-8B           | 42.67 40.00 41.29
 
 
 def _rows(table: str) -> Iterator[tuple[str, str, list[float]]]:
-    """Yield (corpus, model, figures) of each line below a [corpus]."""
+    """Yield (corpus, name, figures) of each line: below a [corpus] the name is a model, else the corpus."""
     corpus = ""
     for line in table.strip().splitlines():
         if line.startswith("["):
             corpus = line[1:-1]
         else:
-            model, figures = line.split("|")
-            yield corpus, model.strip(), [float(figure) for figure in figures.split()]
+            name, figures = line.split("|")
+            yield corpus or name.strip(), name.strip(), [float(figure) for figure in figures.split()]
 
 
 def _strict_scores(model: str, figures: list[float]) -> StrictScores:
     overall, one, two, more = (Ratios(*figures[start : start + 3]) for start in range(0, 12, 3))
     return StrictScores(model, overall, {"length_1": one, "length_2": two, "length_3plus": more})
 
+
+def _entity_lengths(figures: list[float]) -> EntityLengths:
+    total, *by_length = map(int, figures)
+    return EntityLengths(total, dict(zip(("length_1", "length_2", "length_3plus"), by_length, strict=True)))
+
+
+INSTANCES: dict[str, Instances] = {
+    corpus: Instances(*map(int, figures)) for corpus, _, figures in _rows(_TABLE_1)
+}
+"""Table I: instances of each split, by corpus."""
+
+ENTITY_LENGTHS: dict[str, EntityLengths] = {
+    corpus: _entity_lengths(figures) for corpus, _, figures in _rows(_TABLE_2)
+}
+"""Table II: entities of the test split by length, by corpus."""
 
 STRICT: dict[str, tuple[StrictScores, ...]] = {}
 """Table III: strict scores of each model, by corpus."""

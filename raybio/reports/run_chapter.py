@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from raybio.reports import tables
+from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Curve, Curves, Examples, Figure, Headline, Section, Verbatim
-from raybio.reports.comparison import beside_study
 from raybio.reports.mistakes import (
     Judged,
     Outcome,
@@ -19,6 +19,7 @@ from raybio.reports.mistakes import (
     judge_sentences,
 )
 from raybio.reports.sources import Run, TaggedSentence
+from raybio.reports.tested import tested_runs
 
 _EXAMPLES = 4
 _FREQUENT = 8
@@ -35,7 +36,7 @@ def run_chapter(run: Run, alone: bool) -> Chapter:
     """Say all about one run; `alone`, with the study's figures for its corpus."""
     sections = (
         Section("How good it is", tuple(_scores(run))),
-        *(beside_study([run]) if alone else ()),
+        *(beside_study(tested_runs([run])) if alone else ()),
         Section("By length and by label", tuple(_groups(run))),
         Section("Where it fails", tuple(_failures(run))),
         Section("How it learned", tuple(_learning(run))),

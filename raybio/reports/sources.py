@@ -128,11 +128,11 @@ def read_run(path: Path) -> Run:
         path=folder.path,
         config_text=config_text,
         config=config,
-        environment=_json(folder.path / "environment.json") or {},
+        environment=read_json(folder.path / "environment.json") or {},
         metrics=_metrics(folder.path / "metrics.jsonl"),
-        scores=_json(folder.path / "scores.json") or {},
+        scores=read_json(folder.path / "scores.json") or {},
         predictions={
-            file.stem: tuple(_tagged_sentences(file))
+            file.stem: tuple(read_tagged_sentences(file))
             for file in sorted((folder.path / "predictions").glob("*.tsv"))
         },
     )
@@ -145,12 +145,12 @@ def read_tagging(path: Path) -> Tagging:
         UsageError: there is none at `path`.
         FormatError: one of its files cannot be read.
     """
-    making = _json(path / "raybio.json")
+    making = read_json(path / "raybio.json")
     if making is None:
         raise UsageError(f"{path} is not a tagged output: it has no raybio.json")
     rejected = islice(_json_lines(path / "rejected.jsonl"), SHOWN_REJECTED)
     documents = tuple(islice(_documents(path), SHOWN_DOCUMENTS))
-    return Tagging(path.absolute(), making, _json(path / "summary.json"), documents, tuple(rejected))
+    return Tagging(path.absolute(), making, read_json(path / "summary.json"), documents, tuple(rejected))
 
 
 def _metrics(path: Path) -> tuple[Mapping[str, Any], ...]:
@@ -158,8 +158,12 @@ def _metrics(path: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
 
 
-def _tagged_sentences(path: Path) -> Iterator[TaggedSentence]:
-    """Yield the sentences of a file that `RunFolder.write_predictions` wrote."""
+def read_tagged_sentences(path: Path) -> Iterator[TaggedSentence]:
+    """Yield the sentences of a file that `RunFolder.write_predictions` wrote.
+
+    Raises:
+        FormatError: a line has other than three columns.
+    """
     rows: list[list[str]] = []
     for number, line in enumerate([*_lines(path), ""], start=1):
         cells = line.split("\t")
@@ -193,8 +197,12 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")
 
 
-def _json(path: Path) -> Any:
-    """Return what a JSON file holds, or None where there is no file."""
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, or None where there is no file.
+
+    Raises:
+        FormatError: it is not JSON.
+    """
     if not path.is_file():
         return None
     try:

@@ -11,7 +11,6 @@ from raybio.evaluation.semeval import MEASURES
 from raybio.evaluation.tables import NAMES
 from raybio.reports.blocks import Table
 from raybio.reports.mistakes import Judged, Outcome
-from raybio.reports.published import SOURCE, STRICT, Ratios
 from raybio.reports.sources import Run
 
 Scores = Mapping[str, Any]
@@ -36,13 +35,13 @@ def interval(intervals: Mapping[str, Any] | None, name: str) -> str:
 def score_table(scores: Mapping[str, Scores], split: str) -> Table:
     """Return all measures of `split` by both scorers, and the strict ones of other splits."""
     rows = [
-        (split, scorer, measure, *_counts(scores[split][scorer]["overall"][measure]), *_ratios(each))
+        (split, scorer, measure, *_counts(scores[split][scorer]["overall"][measure]), *ratios(each))
         for scorer in SCORERS
         for measure in MEASURES
         for each in [scores[split][scorer]["overall"][measure]]
     ]
     rows += [
-        (other, scorer, "strict", *_counts(each), *_ratios(each))
+        (other, scorer, "strict", *_counts(each), *ratios(each))
         for other in scores
         if other != split
         for scorer in SCORERS
@@ -69,7 +68,7 @@ def length_table(scores: Scores) -> Table:
     """Return strict scores by length of entity, the sound way and the paper's."""
     ways = {"corrected": "sound", "paper": "paper's"}
     rows = [
-        (NAMES[group], way, *_counts(each), *_ratios(each))
+        (NAMES[group], way, *_counts(each), *ratios(each))
         for group in GROUPS
         for scorer, way in ways.items()
         for each in [scores[scorer][group]["strict"]]
@@ -96,7 +95,7 @@ def label_table(scores: Scores) -> Table:
         (
             label,
             *_counts(each["strict"]),
-            *_ratios(each["strict"]),
+            *ratios(each["strict"]),
             *(percent(each[measure]["f1"]) for measure in MEASURES[1:]),
         )
         for label, each in scores["corrected"]["by_label"].items()
@@ -156,7 +155,7 @@ def _run_row(run: Run) -> tuple[str, ...]:
     return (
         run.name,
         run.split,
-        *_ratios(corrected["overall"]["strict"]),
+        *ratios(corrected["overall"]["strict"]),
         interval(corrected["intervals"], "f1"),
         percent(scores["paper"]["overall"]["strict"]["f1"]),
     )
@@ -185,35 +184,6 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield prefix + str(name), "null" if value is None else str(value)
 
 
-def published_table(runs: Sequence[Run], corpus: str) -> Table:
-    """Return the runs' figures by the paper scorer on test, and the study's for that corpus."""
-    ours = [_paper_row(run.name, run.scores["test"]) for run in runs]
-    theirs = [
-        (
-            each.model,
-            "published",
-            *_figures(each.overall),
-            *(f"{each.by_length[group].f1:.2f}" for group in GROUPS),
-        )
-        for each in STRICT[corpus]
-    ]
-    return Table(
-        caption=f"{corpus}, test, strict, paper scorer, in percent",
-        header=("model", "source", *_RATIOS, *(f"F1 {NAMES[group]}" for group in GROUPS)),
-        rows=(*ours, *theirs),
-        notes=(f"Published figures: Table III of {SOURCE}. Lengths are scored the paper's way.",),
-        words=2,
-        bars=frozenset({4}),
-        strong=frozenset(range(len(ours))),
-    )
-
-
-def _paper_row(name: str, scores: Scores) -> tuple[str, ...]:
-    paper = scores["paper"]
-    lengths = (percent(paper[group]["strict"]["f1"]) for group in GROUPS)
-    return (name, "this report", *_ratios(paper["overall"]["strict"]), *lengths)
-
-
 def tagging_table(summary: Mapping[str, Any]) -> Table:
     """Return what is in a tagged output, as counted by its ledger."""
     counts = {"input files": summary["files"], **summary["counts"]}
@@ -233,9 +203,6 @@ def _counts(each: Mapping[str, Any]) -> tuple[str, str]:
     return f"{each['possible']:,}", f"{each['actual']:,}"
 
 
-def _ratios(each: Mapping[str, Any]) -> tuple[str, str, str]:
+def ratios(each: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return precision, recall and F1 of a measure in percent."""
     return percent(each["precision"]), percent(each["recall"]), percent(each["f1"])
-
-
-def _figures(ratios: Ratios) -> tuple[str, str, str]:
-    return f"{ratios.precision:.2f}", f"{ratios.recall:.2f}", f"{ratios.f1:.2f}"

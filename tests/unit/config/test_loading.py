@@ -5,7 +5,7 @@ import pickle
 import pydantic
 import pytest
 
-from raybio.config import TagCorpusConfig, TrainEncoderConfig, job_of, load_config, load_job
+from raybio.config import JOBS, TagCorpusConfig, TrainEncoderConfig, job_of, load_config, load_job
 from raybio.errors import ConfigError
 
 
@@ -157,16 +157,17 @@ def test_a_list_is_not_one_word(faults, tag):
         ("# only a comment\n", "found nothing; a config is a mapping with 'job: NAME' in it"),
         ("- a\n", "found ['a']; a config is a mapping with 'job: NAME' in it"),
         ("job\n", "found 'job'; a config is a mapping with 'job: NAME' in it"),
-        ("{}\n", "job: missing; allowed: one of train-encoder, train-decoder, tag-corpus"),
-        ("job: 3\n", "line 1: job: found 3; allowed: one of train-encoder, train-decoder, tag-corpus"),
+        ("{}\n", "job: missing; allowed: one of " + ", ".join(JOBS)),
+        ("job: 3\n", "line 1: job: found 3; allowed: one of " + ", ".join(JOBS)),
         (
             "a: 1\njob: tag\n",
-            "line 2: job: found 'tag'; allowed: one of train-encoder, train-decoder, tag-corpus",
+            "line 2: job: found 'tag'; allowed: one of " + ", ".join(JOBS),
         ),
         (
             "job: train_encoder\n",
-            "line 1: job: found 'train_encoder'; allowed: one of train-encoder, train-decoder, tag-corpus;"
-            " did you mean 'train-encoder'?",
+            "line 1: job: found 'train_encoder'; allowed: one of "
+            + ", ".join(JOBS)
+            + "; did you mean 'train-encoder'?",
         ),
         ("a: [1\n", "line 2: not readable as YAML: expected ',' or ']', but got '<stream end>'"),
     ],

@@ -45,11 +45,12 @@ def test_an_example_shows_the_same_words_on_both_sides_and_the_error_itself(give
     judged = judge_sentences(given_sentences)
     for each in judged:
         shown = example(given_sentences, judged, each)
-        gold, predicted = ("".join(p.text for p in side) for side in (shown.gold, shown.predicted))
+        (_, of_gold), (_, of_predicted) = shown.sides
+        gold, predicted = ("".join(p.text for p in side) for side in (of_gold, of_predicted))
         assert gold == predicted
         assert gold.strip("… ") in " ".join(given_sentences[each.sentence].words)
         words = given_sentences[each.sentence].words
-        for span, pieces in ((each.gold, shown.gold), (each.predicted, shown.predicted)):
+        for span, pieces in ((each.gold, of_gold), (each.predicted, of_predicted)):
             if span:
                 text = " ".join(words[span.start : span.end])
                 assert any(piece.text == text and piece.label == span.label for piece in pieces)

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from raybio.evaluation.by_length import GROUPS
-from raybio.reports.published import RELAXED, SECONDS_PER_INSTANCE, STRICT
+from raybio.reports.published import ENTITY_LENGTHS, INSTANCES, RELAXED, SECONDS_PER_INSTANCE, STRICT
 
 CORPORA = ["JNLPBA", "BioRED", "ChemProt", "BC5CDR", "Reddit-Impacts"]
 
@@ -25,6 +25,21 @@ def test_f1_is_the_harmonic_mean_of_its_row():
     relaxed = [(ratios, model) for corpus in RELAXED.values() for model, ratios in corpus.items()]
     for (precision, recall, f1), model in overall + relaxed:
         assert abs(2 * precision * recall / (precision + recall) - f1) < 0.02, model
+
+
+def test_table_1(paper):
+    ours = [[corpus, each.train, each.dev, each.test] for corpus, each in INSTANCES.items()]
+    assert ours == [[corpus, *map(int, counts)] for corpus, *counts in rows(paper / "table1_instances.csv")]
+
+
+def test_table_2(paper):
+    ours = [
+        [corpus, each.total, *(each.by_length[group] for group in GROUPS)]
+        for corpus, each in ENTITY_LENGTHS.items()
+    ]
+    theirs = rows(paper / "table2_entity_lengths.csv")
+    assert ours == [[corpus, *map(int, counts)] for corpus, *counts in theirs]
+    assert all(sum(each.by_length.values()) == each.total for each in ENTITY_LENGTHS.values())
 
 
 def test_table_3(paper):

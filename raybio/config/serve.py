@@ -1,0 +1,54 @@
+"""The options of `job: serve`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from raybio.config.section import JobConfig, Section, Text
+from raybio.config.serving import ServedModelSection
+
+
+class LimitsSection(Section):
+    """What one HTTP request may ask for."""
+
+    texts: int = Field(default=64, ge=1, description="texts, or sentences, of one request")
+    characters: int = Field(default=100_000, ge=1, description="characters of one text")
+    total_characters: int = Field(default=500_000, ge=1, description="characters of all texts of one request")
+    body_bytes: int = Field(default=4 * 2**20, ge=1, description="bytes of a request's body")
+    seconds: float = Field(
+        default=120.0, gt=0, description="time for an answer; after it the client is told to come again"
+    )
+
+
+class ServeConfig(JobConfig):
+    """Serve models over HTTP, with a page to try them, until it is stopped."""
+
+    job: Literal["serve"] = Field(description="which job this file configures")
+    host: Text = Field(
+        default="127.0.0.1", description="address to listen on; 0.0.0.0 = every address of the machine"
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
+    models: Annotated[tuple[ServedModelSection, ...], Field(strict=False)] = Field(
+        description="models to serve"
+    )
+    ingress_replicas: int = Field(
+        default=1,
+        ge=1,
+        description="processes that take HTTP requests in, split texts and pass them to the models",
+    )
+    limits: LimitsSection = Field(default=LimitsSection(), description="what one HTTP request may ask for")
+
+    @field_validator("models")
+    @classmethod
+    def _each_has_a_name_of_its_own(
+        cls, models: tuple[ServedModelSection, ...]
+    ) -> tuple[ServedModelSection, ...]:
+        if not models:
+            raise ValueError("found an empty list; give at least one model")
+        twice = [name for name, count in Counter(model.name for model in models).items() if count > 1]
+        if twice:
+            raise ValueError(f"found {twice[0]!r} more than once; give each model a name of its own")
+        return models

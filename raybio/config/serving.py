@@ -1,0 +1,90 @@
+"""How a model is served: what `job: serve` and `job: benchmark-serve` have in common."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from raybio.config.decoding import DecodingSection
+from raybio.config.section import AllowPickle, FileName, Section, Text
+
+
+class AutoscalingSection(Section):
+    """Replicas that come and go with the requests."""
+
+    max_replicas: int | None = Field(
+        default=None, ge=1, description="replicas there may be at most; null = no autoscaling"
+    )
+    target_ongoing_requests: float = Field(
+        default=16.0, gt=0, description="requests each replica should have in hand; more calls for another"
+    )
+    upscale_delay_seconds: float = Field(
+        default=10.0, ge=0, description="how long there must be too much to do before a replica is added"
+    )
+    downscale_delay_seconds: float = Field(
+        default=300.0, ge=0, description="how long there must be too little to do before one goes"
+    )
+
+
+class ServedModelSection(Section):
+    """One model and the replicas that hold it."""
+
+    name: FileName = Field(description="what clients call the model")
+    model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
+    allow_pickle: AllowPickle = False
+    precision: Literal["auto", "fp32", "bf16", "int8", "4bit"] = Field(
+        default="auto",
+        description="number format; auto = bf16 on a GPU that has it, else fp32; "
+        "int8 is for encoders, 4bit for LLMs",
+    )
+    decoding: DecodingSection = Field(
+        default=DecodingSection(), description="how an LLM writes its tags; encoders have no use for it"
+    )
+    replicas: int = Field(
+        default=1, ge=1, description="processes that hold the model; with autoscaling, the fewest"
+    )
+    autoscaling: AutoscalingSection = Field(
+        default=AutoscalingSection(), description="replicas that come and go with the requests"
+    )
+    cpus: float = Field(default=1.0, ge=0, description="CPUs that Ray sets aside for each replica")
+    gpus: float = Field(default=0.0, ge=0, description="GPUs for each replica; a fraction shares one")
+    threads: int | None = Field(
+        default=None, ge=1, description="computing threads of each replica on CPU; null = as many as its CPUs"
+    )
+    max_batch_words: int = Field(
+        default=1024,
+        ge=1,
+        description="words of the requests that the model tags together; a longer request goes alone",
+    )
+    batch_wait_ms: float = Field(
+        default=0.0,
+        ge=0,
+        description="milliseconds an idle model waits for company for a request; "
+        "while it is busy, requests gather anyway",
+    )
+    max_ongoing_requests: int = Field(default=64, ge=1, description="requests in hand at each replica")
+    max_queued_requests: int | None = Field(
+        default=256,
+        ge=1,
+        description="requests that may wait for a replica, at each client; more are refused; null = no bound",
+    )
+    stuck_after_seconds: float = Field(
+        default=300.0, gt=0, description="a replica whose model takes longer over one batch is replaced"
+    )
+    drain_seconds: float = Field(
+        default=20.0, ge=0, description="time that a replica which has to go may take for what it has in hand"
+    )
+
+    @field_validator("autoscaling")
+    @classmethod
+    def _room_to_grow(cls, autoscaling: AutoscalingSection, info: ValidationInfo) -> AutoscalingSection:
+        most, fewest = autoscaling.max_replicas, info.data.get("replicas")
+        if most is not None and fewest is not None and most < fewest:
+            raise ValueError(f"found max_replicas {most}; allowed: at least replicas, which is {fewest}")
+        return autoscaling
+
+    @property
+    def computing_threads(self) -> int:
+        """Threads of each replica on CPU."""
+        return self.threads or max(1, int(self.cpus))

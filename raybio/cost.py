@@ -1,0 +1,291 @@
+"""What tagging costs: measured seconds times the price of a machine, and a plan for a whole corpus.
+
+Only throughput is measured, on one machine. The step to a machine of a price list and to many of them is
+an extrapolation, and the make-up of the corpus an assumption; each figure's `Basis` tells the three apart.
+
+    rate of a node  = measured sentences/s x (its GPUs / GPUs measured) x efficiency
+                      or, without GPUs,     x (its vCPUs / CPUs measured) x efficiency
+    dollars         = sentences / rate of a node / 3600 x dollars an hour
+    nodes           = hours on one node / (deadline - start-up), rounded up
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from raybio.errors import UsageError
+
+TITLE_SENTENCES = 1.0
+
+
+class Instance(Protocol):
+    """A machine that can be had by the hour; prices are dollars an hour for the whole of it."""
+
+    @property
+    def name(self) -> str:
+        """What the provider calls it."""
+
+    @property
+    def accelerator(self) -> str | None:
+        """The kind of its GPUs."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs in it."""
+
+    @property
+    def vcpus(self) -> int:
+        """Virtual CPUs in it."""
+
+    @property
+    def on_demand(self) -> float:
+        """Dollars an hour, for as long as one likes."""
+
+    @property
+    def spot(self) -> float | None:
+        """Dollars an hour while nobody bids more; None where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A throughput as measured: `name` is the model (and corpus), `how` says what was run.
+
+    `cpus` and `gpus` are what all replicas together had; with GPUs the CPUs do not count.
+    `efficiency` is throughput with the most replicas measured over that of one times their number,
+    None where only one was measured. `strict_f1` is a fraction.
+    """
+
+    name: str
+    how: str
+    sentences_per_second: float
+    cpus: float
+    gpus: float
+    efficiency: float | None = None
+    strict_f1: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What is taken for granted about the corpus and the cluster; every one can be replaced.
+
+    `without_abstract`: of all PubMed citations about a quarter have a title only.
+    `sentences_per_abstract`: 10,379 sentences in 1,000 abstracts (Kim et al., BMC Bioinformatics 2011,
+    12(Suppl 2):S5, Table 2). `efficiency`: None takes what was measured, else 1.
+    `startup_minutes`: what a node is paid for before it tags.
+    """
+
+    without_abstract: float = 0.25
+    sentences_per_abstract: float = 10.4
+    efficiency: float | None = None
+    startup_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        checks = [
+            (0 <= self.without_abstract <= 1, "the share without abstract lies between 0 and 1"),
+            (self.sentences_per_abstract > 0, "an abstract has more than 0 sentences"),
+            (
+                self.efficiency is None or 0 < self.efficiency <= 1,
+                "efficiency lies above 0, and is 1 at most",
+            ),
+            (self.startup_minutes >= 0, "a node takes 0 or more minutes to start"),
+        ]
+        faults = [problem for holds, problem in checks if not holds]
+        if faults:
+            raise UsageError("; ".join(faults))
+
+    @property
+    def sentences_per_full_citation(self) -> float:
+        """Sentences of a citation with abstract, its title among them."""
+        return TITLE_SENTENCES + self.sentences_per_abstract
+
+    @property
+    def sentences_per_citation(self) -> float:
+        """Sentences of the average citation."""
+        return TITLE_SENTENCES + (1 - self.without_abstract) * self.sentences_per_abstract
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a figure rests on, a sentence each."""
+
+    measured: tuple[str, ...]
+    extrapolated: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCost:
+    """Dollars for a round number of sentences and of abstracts (with their titles) on one kind of machine.
+
+    Machines are busy throughout; start-up is left out. Spot is None where its price is not known.
+    """
+
+    instance: str
+    node_sentences_per_second: float
+    per_1000_sentences: float
+    per_1000_sentences_spot: float | None
+    per_million_abstracts: float
+    per_million_abstracts_spot: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to tag a corpus before a deadline: `hours` is wall time, start-up included."""
+
+    model: str
+    instance: str
+    citations: int
+    sentences: int
+    nodes: int
+    hours: float
+    on_demand: float
+    spot: float | None
+    unit: UnitCost
+    basis: Basis
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields by name, nested ones as dictionaries."""
+        return asdict(self)
+
+
+def fits(measurement: Measurement, instance: Instance) -> bool:
+    """Say whether `instance` has the kind of device that was measured, and no other that would idle."""
+    return bool(measurement.gpus) == bool(instance.gpus)
+
+
+def unit_cost(measurement: Measurement, instance: Instance, assumptions: Assumptions) -> UnitCost:
+    """Return what tagging costs on `instance`.
+
+    Raises:
+        UsageError: a GPU was measured and `instance` has none, or nothing was measured.
+    """
+    rate = _node_rate(measurement, instance, assumptions)
+    abstracts = 1_000_000 * assumptions.sentences_per_full_citation
+
+    def at_spot(sentences: float) -> float | None:
+        return None if instance.spot is None else sentences / rate / 3600 * instance.spot
+
+    return UnitCost(
+        instance=instance.name,
+        node_sentences_per_second=rate,
+        per_1000_sentences=1000 / rate / 3600 * instance.on_demand,
+        per_1000_sentences_spot=at_spot(1000),
+        per_million_abstracts=abstracts / rate / 3600 * instance.on_demand,
+        per_million_abstracts_spot=at_spot(abstracts),
+    )
+
+
+def plan(
+    measurement: Measurement,
+    instance: Instance,
+    citations: int,
+    deadline_hours: float,
+    assumptions: Assumptions,
+) -> Plan:
+    """Return the fewest machines that tag `citations` in time, and what they cost.
+
+    Raises:
+        UsageError: as `unit_cost` has it; or the deadline is over before a node has started.
+    """
+    startup = assumptions.startup_minutes / 60
+    if deadline_hours <= startup:
+        raise UsageError(
+            f"a deadline of {deadline_hours:g} h leaves nothing after a start-up of "
+            f"{assumptions.startup_minutes:g} minutes. Allow more time, or assume a shorter start-up"
+        )
+    unit = unit_cost(measurement, instance, assumptions)
+    sentences = citations * assumptions.sentences_per_citation
+    alone = sentences / unit.node_sentences_per_second / 3600
+    # Rounded first: a node more because of the 16th digit would be nobody's wish.
+    nodes = max(1, math.ceil(round(alone / (deadline_hours - startup), 9)))
+    hours = startup + alone / nodes
+    return Plan(
+        model=measurement.name,
+        instance=instance.name,
+        citations=citations,
+        sentences=round(sentences),
+        nodes=nodes,
+        hours=hours,
+        on_demand=nodes * hours * instance.on_demand,
+        spot=None if instance.spot is None else nodes * hours * instance.spot,
+        unit=unit,
+        basis=basis(measurement, instance, assumptions, nodes),
+    )
+
+
+def basis(measurement: Measurement, instance: Instance, assumptions: Assumptions, nodes: int = 1) -> Basis:
+    """Say what the figures for `instance` rest on."""
+    used, owner = (measurement.gpus, "GPU") if measurement.gpus else (measurement.cpus, "CPU")
+    had, unit = (instance.gpus, instance.accelerator) if measurement.gpus else (instance.vcpus, "vCPU")
+    efficiency, origin = _efficiency(measurement, assumptions)
+    extrapolated = [
+        f"{instance.name}: from {used:g} x {owner} to {had} x {unit}, each taken to be as fast as the one "
+        f"measured; efficiency {efficiency:.2f}, {origin}"
+    ]
+    if nodes > 1:
+        extrapolated.append("from 1 node to several: nodes share nothing, so their throughput adds up")
+    if instance.spot is not None:
+        extrapolated.append("spot: no work is lost to interruptions (a shard in hand would be done again)")
+    return Basis(
+        measured=(f"{measurement.sentences_per_second:,.2f} sentences/s: {measurement.how}",),
+        extrapolated=tuple(extrapolated),
+        assumed=(
+            f"{assumptions.without_abstract:.0%} of citations have no abstract, only a title of 1 sentence",
+            f"an abstract has {assumptions.sentences_per_abstract:g} sentences, as long as those measured",
+            f"a node takes {assumptions.startup_minutes:g} minutes to start, and is paid for by the second",
+        ),
+    )
+
+
+def dollars(amount: float | None) -> str:
+    """Return an amount as it is told: whole dollars from 100, three digits below 1, a dash where unknown."""
+    if amount is None:
+        return "–"
+    if amount >= 100:
+        return f"${amount:,.0f}"
+    decimals = 2 if amount >= 1 or amount <= 0 else 2 - math.floor(math.log10(amount))
+    return f"${amount:.{decimals}f}"
+
+
+def points_per_dollar(strict_f1: float, dollars: float) -> float:
+    """Return points of F1 (`strict_f1` is a fraction) for each dollar."""
+    return 100 * strict_f1 / dollars
+
+
+def pareto_front(choices: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the indices of the (dollars, F1) that no other beats, cheapest first.
+
+    One is beaten by another that costs no more and scores higher, or scores no less and costs less.
+    """
+    order = sorted(range(len(choices)), key=lambda i: (choices[i][0], -choices[i][1]))
+    front: list[int] = []
+    for index in order:
+        if not front or choices[index][1] > choices[front[-1]][1] or choices[index] == choices[front[-1]]:
+            front.append(index)
+    return front
+
+
+def _node_rate(measurement: Measurement, instance: Instance, assumptions: Assumptions) -> float:
+    if measurement.sentences_per_second <= 0 or (measurement.cpus <= 0 and measurement.gpus <= 0):
+        raise UsageError(
+            f"{measurement.name}: no throughput was measured, so there is nothing to reckon with"
+        )
+    if measurement.gpus and not instance.gpus:
+        raise UsageError(
+            f"{measurement.name} was measured on a GPU, and {instance.name} has none. "
+            "Name an instance with a GPU"
+        )
+    share = instance.gpus / measurement.gpus if measurement.gpus else instance.vcpus / measurement.cpus
+    efficiency, _ = _efficiency(measurement, assumptions)
+    return measurement.sentences_per_second * share * (efficiency if share > 1 else 1.0)
+
+
+def _efficiency(measurement: Measurement, assumptions: Assumptions) -> tuple[float, str]:
+    if assumptions.efficiency is not None:
+        return assumptions.efficiency, "as asked for"
+    if measurement.efficiency is not None:
+        return min(1.0, measurement.efficiency), "as measured with more replicas"
+    return 1.0, "assumed: more replicas were not measured"

@@ -1,0 +1,150 @@
+"""Benchmark-serve runs -> a chapter for each corpus: which model, how good, how fast, how dear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from raybio.config.prices import InstancePrice
+from raybio.cost import dollars
+from raybio.reports import cost_section, serving_plots, serving_tables
+from raybio.reports.benchmark import Benchmark, corpora
+from raybio.reports.beside_study import beside_study
+from raybio.reports.blocks import Block, Chapter, Figure, Headline, Section, Verbatim
+from raybio.reports.cost_section import Priced
+from raybio.reports.differences import difference_sections, length_chart
+from raybio.reports.run_chapter import without_credentials
+from raybio.reports.served import Served, told_seconds
+from raybio.reports.tables import percent
+from raybio.reports.tested import Tested, named_results, tested_results
+
+
+def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstancePrice]) -> Iterator[Chapter]:
+    """Yield a chapter for each corpus, in which the results of all runs stand side by side."""
+    for corpus in corpora(benchmarks):
+        served = sorted(
+            (Served(*each) for each in named_results(benchmarks, corpus)), key=lambda each: -each.strict_f1
+        )
+        tested = tested_results(benchmarks, corpus)
+        priced = cost_section.priced(served, prices)
+        sections = (
+            Section("Which model", tuple(_at_a_glance(served, priced))),
+            Section("By length of entity", tuple(_by_length(served, tested))),
+            Section("One request at a time", tuple(_latency(served))),
+            Section("Under load", tuple(_load(served))),
+            Section("How much it can take", tuple(_throughput(served))),
+            Section("What it costs", tuple(cost_section.cost_blocks(priced, prices))),
+            Section("Seconds per instance, beside the study", tuple(_study_seconds(served, corpus))),
+            *difference_sections(tested),
+            *beside_study(tested),
+            Section("How to run it again", _recipe(benchmarks, corpus)),
+        )
+        yield Chapter(
+            f"Serving: {corpus}", tuple(_facts(served)), tuple(each for each in sections if each.blocks)
+        )
+
+
+def _facts(served: Sequence[Served]) -> Iterator[tuple[str, str]]:
+    first = served[0].result
+    yield (
+        "Corpus",
+        f"{served[0].corpus} {first['split']}: {first['sentences']:,} sentences, {first['words']:,} words",
+    )
+    for run in {each.benchmark.name: each.benchmark.run for each in served}.values():
+        yield f"Run {run.name}", ", ".join(_origin(run.environment))
+
+
+def _origin(environment: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{environment.get('platform', 'machine not told')}, {environment.get('cpus', '?')} CPUs"
+    yield f"Ray {environment.get('packages', {}).get('ray', 'not told')}"
+    yield str(environment.get("started", "time not told")).replace("T", " ").replace("+00:00", " UTC")
+    yield f"commit {environment.get('commit') or 'not told'}"
+
+
+def _at_a_glance(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Block]:
+    for each in served:
+        if not each.accuracy["equal"]:
+            yield (
+                f"Not equal work: {each.name} served {each.accuracy['different_sentences']:,} sentences with "
+                "other tags than the tagger alone gives. Its speed does not count until that is explained."
+            )
+    yield Headline(tuple(_headline(served, priced)))
+    yield serving_tables.glance_table(served, priced)
+    yield serving_tables.accuracy_table(served)
+
+
+def _by_length(served: Sequence[Served], tested: Sequence[Tested]) -> Iterator[Block]:
+    yield length_chart(tested)
+    yield serving_tables.length_table(served)
+
+
+def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Figure]:
+    best = max(served, key=lambda each: each.strict_f1)
+    yield Figure("Most accurate", percent(best.strict_f1), f"strict F1 of {best.name}, corrected scorer")
+    quick = [each for each in served if each.p50 is not None]
+    if quick:
+        fastest = min(quick, key=lambda each: each.p50 or 0.0)
+        yield Figure(
+            "Fastest answer",
+            told_seconds(fastest.p50),
+            f"median of {fastest.name}, one at a time",
+        )
+    able = [each for each in served if each.throughput]
+    if able:
+        most = max(able, key=lambda each: each.throughput)
+        yield Figure("Most throughput", f"{most.throughput:,.1f}", f"sentences/s of {most.name}, as measured")
+    if priced:
+        cheapest = min(priced, key=lambda each: each.cost.per_million_abstracts)
+        yield Figure(
+            "Cheapest",
+            dollars(cheapest.cost.per_million_abstracts),
+            f"a million abstracts with {cheapest.served.name} on {cheapest.instance.name}, extrapolated",
+        )
+
+
+def _latency(served: Sequence[Served]) -> Iterator[Block]:
+    chart = serving_plots.latency_chart(served)
+    if chart:
+        yield chart
+    table = serving_tables.latency_table(served)
+    if table:
+        yield table
+    shares = serving_plots.seconds_apart(served)
+    if shares:
+        yield shares
+        yield (
+            "Model: the forward passes of the batch that a request was in. Replica: waiting for a batch, and "
+            "all else in the replica. Client: the way there and back, routing and retries."
+        )
+
+
+def _load(served: Sequence[Served]) -> Iterator[Block]:
+    chart = serving_plots.load_chart(served)
+    if chart:
+        yield chart
+    table = serving_tables.load_table(served)
+    if table:
+        yield table
+
+
+def _throughput(served: Sequence[Served]) -> Iterator[Block]:
+    chart = serving_plots.scaling_chart(served)
+    if chart:
+        yield chart
+    table = serving_tables.throughput_table(served)
+    if table:
+        yield table
+
+
+def _study_seconds(served: Sequence[Served], corpus: str) -> Iterator[Block]:
+    table = serving_tables.study_seconds_table(served, corpus)
+    if table:
+        yield table
+
+
+def _recipe(benchmarks: Sequence[Benchmark], corpus: str) -> tuple[Block, ...]:
+    runs = [each.run for each in benchmarks if any(result["corpus"] == corpus for result in each.results)]
+    return tuple(
+        Verbatim(f"Resolved configuration of {run.name} (config.yaml)", without_credentials(run.config_text))
+        for run in runs
+    )

@@ -1,0 +1,20 @@
+"""Models behind Ray Serve: deployments, a client that retries, and an HTTP interface with a page.
+
+answers.py       what a replica says to a request, and what its client knows besides
+replica.py       holds a tagger; makes batches of what waits, by words; measures
+deployment.py    deploy(), undeploy(): a model as an application of Ray Serve
+client.py        asks again where asking again helps, and counts
+metrics.py       what Prometheus is told
+requests.py      an HTTP body -> documents; documents with mentions -> the format asked for
+schema.py        what requests and answers look like, for OpenAPI
+body_limit.py    refuses what is too large before it is in memory
+app.py           the HTTP interface over any models, without Ray
+ingress.py       the same as a deployment, and `raybio serve`
+"""
+
+import os
+
+# Ray Serve reads these when it is imported, and its processes inherit them. A replica says how many
+# requests it has in hand before it gets one; where all cores compute, that takes more than the 0.1 s
+# that are allowed by default, and every late answer is a line in the log and another try.
+os.environ.setdefault("RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S", "1")

@@ -1,0 +1,188 @@
+"""The HTTP interface over any models that can tag: it knows nothing of Ray.
+
+    GET  /              the page, where one tries the models
+    GET  /health        whether every model runs
+    GET  /models        what is served
+    POST /tag           text or words in; mentions out, as JSON, PubTator or BioC
+    GET  /openapi.json  all of this for programs, and /docs for people
+
+Every answer that is no success is `{"error": {"message": ..., "remedy": ...}}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeAlias
+
+from fastapi import FastAPI, Header, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+import raybio
+from raybio.config import LimitsSection
+from raybio.entities import Sentence
+from raybio.errors import OverloadedError, ServingError, TaggingError
+from raybio.serving.answers import Answer, Served
+from raybio.serving.body_limit import BodyLimit
+from raybio.serving.requests import (
+    JSON,
+    MEDIA_TYPES,
+    RequestError,
+    Work,
+    accepted,
+    as_format,
+    as_json,
+    choose_model,
+    read_body,
+    read_request,
+)
+from raybio.serving.schema import ErrorResponse, HealthResponse, ModelsResponse, TagRequest, TagResponse
+
+logger = logging.getLogger("ray.serve")
+
+PAGE = Path(__file__).parent / "page"
+
+# The page loads nothing from elsewhere, and nobody may frame it.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+_RETRY_SOON, _RETRY_LATER = {"Retry-After": "1"}, {"Retry-After": "5"}
+_NOTHING = Served(Answer((), 0.0, 0.0, 0, 0, ""), 0.0, 0)
+
+
+class ServedModel(Protocol):
+    """A model as the interface sees it."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What `/models` says of it: a `schema.ModelOut` as plain data."""
+        ...
+
+    async def tag(self, sentences: Sequence[Sentence]) -> Served:
+        """Return the tags of each sentence, in order.
+
+        Raises:
+            ServingError: there is no answer.
+        """
+        ...
+
+
+States: TypeAlias = "Callable[[], Awaitable[Mapping[str, str]]]"
+"""Says how each model is; "running" is well."""
+
+
+def create_app(
+    models: Mapping[str, ServedModel], limits: LimitsSection, states: States | None = None
+) -> FastAPI:
+    """Return the interface to `models`, by the names that clients call them.
+
+    Without `states` every model is taken to be running.
+    """
+    app = FastAPI(
+        title="raybio",
+        version=raybio.__version__,
+        summary="Biomedical entities in text: which, where, and how sure",
+        responses={"default": {"model": ErrorResponse, "description": "what was wrong, and what to do"}},
+    )
+    app.add_middleware(BodyLimit, most=limits.body_bytes)
+    _answer_errors(app)
+
+    @app.get("/health", response_model=HealthResponse, summary="Whether every model is running")
+    async def health() -> Response:
+        found = await states() if states else dict.fromkeys(models, "running")
+        well = all(found.get(name) == "running" for name in models)
+        body = {"status": "ok" if well else "not ready", "models": dict(found)}
+        return JSONResponse(body, 200 if well else 503, {} if well else _RETRY_LATER)
+
+    @app.get("/models", response_model=ModelsResponse, summary="What is served")
+    async def list_models() -> Response:
+        return JSONResponse({"models": [dict(model.info) for model in models.values()]})
+
+    @app.post(
+        "/tag",
+        response_model=TagResponse,
+        summary="Find entities",
+        responses=_TAG_RESPONSES,
+        openapi_extra=_TAG_BODY,
+    )
+    async def tag(request: Request, accept: Annotated[str, Header()] = "*/*") -> Response:
+        media = accepted(accept)
+        asked = read_body(await request.body())
+        name = choose_model(asked.model, models)
+        # Splitting a long text, like writing its answer, is work that others need not wait for.
+        work = await asyncio.to_thread(read_request, asked, limits)
+        served = await _ask(models[name], work.all_sentences, limits.seconds)
+        return await asyncio.to_thread(_response, media, name, work, served)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(PAGE / "index.html", headers=_PAGE_HEADERS)
+
+    app.mount("/static", StaticFiles(directory=PAGE, check_dir=False))
+    return app
+
+
+_TAG_BODY = {"requestBody": {"required": True, "content": {JSON: {"schema": TagRequest.model_json_schema()}}}}
+_TAG_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media: {} for media in MEDIA_TYPES if media != JSON}},
+    503: {
+        "model": ErrorResponse,
+        "description": "too many requests wait, or the model is down",
+        "headers": {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}},
+    },
+}
+
+
+async def _ask(model: ServedModel, sentences: Sequence[Sentence], most_seconds: float) -> Served:
+    if not sentences:
+        return _NOTHING
+    try:
+        return await asyncio.wait_for(model.tag(sentences), most_seconds)
+    except TimeoutError as error:
+        message = f"no answer within {most_seconds:g} s"
+        raise RequestError(503, message, "Send less at once, or come again later", _RETRY_LATER) from error
+    except OverloadedError as error:
+        message = "too many requests wait for this model"
+        raise RequestError(503, message, "Come again later", _RETRY_SOON) from error
+    except TaggingError as error:
+        raise RequestError(500, str(error), "Send other text; the log has the whole error") from error
+    except ServingError as error:
+        raise RequestError(503, str(error), "Come again later", _RETRY_LATER) from error
+
+
+def _response(media: str, name: str, work: Work, served: Served) -> Response:
+    format = MEDIA_TYPES[media]
+    if format == "json":
+        return JSONResponse(as_json(name, work, served))
+    charset = "; charset=utf-8" if media == "text/plain" else ""
+    # Response adds a charset of its own to text.
+    return Response(as_format(format, work, served.answer.tags), headers={"Content-Type": media + charset})
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(RequestError)
+    async def refused(_: Request, error: RequestError) -> Response:
+        return _error(error.status, error.message, error.remedy, error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def no_such_place(request: Request, error: HTTPException) -> Response:
+        message = f"{request.method} {request.url.path}: {error.detail}"
+        return _error(error.status_code, message, "See /docs for what there is", error.headers)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        logger.error(f"{request.method} {request.url.path} failed", exc_info=error)
+        return _error(500, "something went wrong here", "Tell who runs this server; the log has the error")
+
+
+def _error(status: int, message: str, remedy: str, headers: Mapping[str, str] | None = None) -> Response:
+    # Escaped, since what a client sent may stand in the message and be no text that UTF-8 can hold.
+    body = json.dumps({"error": {"message": message, "remedy": remedy}})
+    return Response(body, status, dict(headers or {}), media_type=JSON)

@@ -1,0 +1,75 @@
+"""Asks a deployment, again where asking again helps; tagging the same text twice does no harm."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError, WorkerCrashedError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
+
+from raybio.entities import Sentence
+from raybio.errors import OverloadedError, ServingError, TaggingError
+from raybio.serving.answers import Served
+
+if TYPE_CHECKING:
+    from raybio.serving.deployment import Handle
+
+_DIED = (RayActorError, ObjectLostError, ReplicaUnavailableError, WorkerCrashedError)
+"""What a request fails with whose replica died: Ray Serve does not send it to another by itself."""
+
+
+class Client:
+    """Asks the deployment behind `handle`, and asks again up to `retries` times.
+
+    It waits `backoff_seconds` before the first time, twice as long before each next, more or less by
+    chance so that many clients do not come back at once. A client that is not `patient` does not ask
+    again where too many requests wait: it says so at once.
+    """
+
+    def __init__(
+        self, handle: Handle, *, retries: int = 3, backoff_seconds: float = 0.1, patient: bool = True
+    ) -> None:
+        self._handle = handle
+        self._retries = retries
+        self._backoff = backoff_seconds
+        self._patient = patient
+
+    async def tag(self, sentences: Sequence[Sentence]) -> Served:
+        """Return the answer to `sentences`, with the seconds and the retries that it took.
+
+        Raises:
+            OverloadedError: too many requests wait.
+            TaggingError: the model failed on these sentences.
+            ServingError: the model is down, or its replicas died each time.
+        """
+        started = time.perf_counter()
+        retries = 0
+        while True:
+            try:
+                answer = await self._handle.tag.remote(tuple(sentences))
+                return Served(answer, time.perf_counter() - started, retries)
+            except BackPressureError as error:
+                if not self._patient or retries == self._retries:
+                    raise OverloadedError(f"too many requests wait: {error}. Ask again later") from error
+            except RayTaskError as error:
+                raise _what_it_said(error.cause) from error
+            except DeploymentUnavailableError as error:
+                raise ServingError(f"the model is down: {error.message}") from error
+            except _DIED as error:
+                if retries == self._retries:
+                    times = retries + 1
+                    raise ServingError(
+                        f"the model's replica died {times} times on this request: {type(error).__name__}"
+                    ) from error
+            await asyncio.sleep(self._backoff * 2**retries * random.uniform(0.5, 1.5))  # noqa: S311
+            retries += 1
+
+
+def _what_it_said(cause: BaseException) -> ServingError:
+    if isinstance(cause, TaggingError):
+        return TaggingError(str(cause))
+    return ServingError(f"the model's replica failed: {type(cause).__name__}: {cause}")

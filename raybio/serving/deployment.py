@@ -1,0 +1,112 @@
+"""A model as an application of Ray Serve: started, looked after, and taken down."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import LoggingConfig
+
+from raybio.config import ServedModelSection
+from raybio.errors import ServingError
+from raybio.model_sources import model_folder
+from raybio.serving.replica import Replica
+
+Handle: TypeAlias = "DeploymentHandle[Any]"
+
+LOGGING = LoggingConfig(encoding="JSON", enable_access_log=False)
+"""A line of JSON for each event. There is none for each request: metrics count those."""
+
+DRAIN_POLL_SECONDS = 0.2
+"""How often a replica that has to go looks whether it has anything in hand."""
+
+_HEALTH_CHECK_SECONDS = 5.0
+
+
+def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
+    """Start the model, or update it, as the Serve application `section.name`; return when it is healthy.
+
+    The handle's `tag.remote(sentences)` gives an `Answer`; `raybio.serving.client` asks it as one should.
+    Where Serve does not run yet it is started without HTTP. `run_id` is in every line of the log.
+
+    Raises:
+        ModelError: there is no such model.
+        ServingError: its replicas do not start; the message has the last one's complaint.
+    """
+    start()
+    section = found_from_anywhere(section)
+    deployment = serve.deployment(**_options(section))(Replica)
+    try:
+        return serve.run(deployment.bind(section, run_id), name=section.name, route_prefix=None)
+    except RuntimeError as error:
+        undeploy(section.name)
+        raise ServingError(f"model {section.name} did not start: {error}") from error
+
+
+def undeploy(name: str) -> None:
+    """Take the application `name` down; its replicas first finish what they have in hand.
+
+    Nothing happens where there is none of that name.
+    """
+    if name in serve.status().applications:
+        serve.delete(name)
+
+
+def start(http: dict[str, Any] | None = None) -> None:
+    """Start Serve where it does not run yet, with HTTP where options for it are given."""
+    # It tells each step as INFO.
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    serve.start(proxy_location="EveryNode" if http else "Disabled", http_options=http, logging_config=LOGGING)
+
+
+def states(names: list[str]) -> dict[str, str]:
+    """Return how each application is: "running", "deploying", "unhealthy", ..., or "absent"."""
+    applications = serve.status().applications
+    return {
+        name: applications[name].status.value.lower() if name in applications else "absent" for name in names
+    }
+
+
+def found_from_anywhere(section: ServedModelSection) -> ServedModelSection:
+    """Return `section` with its folders absolute: replicas do not run in this process's folder.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    model_folder(section.model, allow_pickle=section.allow_pickle)
+    drafter = section.decoding.draft_model
+    decoding = section.decoding.model_copy(update={"draft_model": drafter and _absolute(drafter)})
+    return section.model_copy(update={"model": _absolute(section.model), "decoding": decoding})
+
+
+def _options(section: ServedModelSection) -> dict[str, Any]:
+    growing = section.autoscaling
+    options: dict[str, Any] = {
+        "name": section.name,
+        "ray_actor_options": {"num_cpus": section.cpus, "num_gpus": section.gpus},
+        "max_ongoing_requests": section.max_ongoing_requests,
+        "max_queued_requests": section.max_queued_requests or -1,
+        "graceful_shutdown_timeout_s": section.drain_seconds,
+        "graceful_shutdown_wait_loop_s": DRAIN_POLL_SECONDS,
+        "health_check_period_s": _HEALTH_CHECK_SECONDS,
+        "logging_config": LOGGING,
+        # What fails to load fails again.
+        "max_constructor_retry_count": 1,
+    }
+    if growing.max_replicas is None:
+        return {**options, "num_replicas": section.replicas}
+    scale = {
+        "min_replicas": section.replicas,
+        "max_replicas": growing.max_replicas,
+        "target_ongoing_requests": growing.target_ongoing_requests,
+        "upscale_delay_s": growing.upscale_delay_seconds,
+        "downscale_delay_s": growing.downscale_delay_seconds,
+    }
+    return {**options, "autoscaling_config": scale}
+
+
+def _absolute(model: str) -> str:
+    return str(Path(model).absolute()) if Path(model).is_dir() else model

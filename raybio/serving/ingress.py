@@ -1,0 +1,197 @@
+"""The HTTP interface as a deployment of its own, and `raybio serve`: all of it up, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import logging
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve._private.logging_utils import get_serve_logs_dir
+
+from raybio.cluster import connected
+from raybio.config import LimitsSection, ServeConfig
+from raybio.entities import Sentence
+from raybio.errors import OverloadedError, ServingError, UsageError
+from raybio.run_folder import timestamp
+from raybio.serving.answers import Served
+from raybio.serving.app import create_app
+from raybio.serving.client import Client
+from raybio.serving.deployment import DRAIN_POLL_SECONDS, LOGGING, Handle, deploy, start, states, undeploy
+from raybio.serving.metrics import ClientMetrics
+
+logger = logging.getLogger("ray.serve")
+
+INGRESS = "_http"
+"""The interface's application; no model can be called that."""
+
+# Where one reaches what listens on every address.
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_ANSWER_SECONDS = 30
+_MOST_REQUESTS = 1000
+
+
+class DeployedModel:
+    """A model behind a handle, as the interface sees it; counts what does not go well."""
+
+    def __init__(self, info: Mapping[str, Any], handle: Handle, run_id: str) -> None:
+        self.info = info
+        # Waiting is the business of who asked: over HTTP that is 503 with Retry-After.
+        self._client = Client(handle, patient=False)
+        self._metrics = ClientMetrics(info["name"])
+        self._said = {"run_id": run_id, "model": info["name"]}
+
+    async def tag(self, sentences: Sequence[Sentence]) -> Served:
+        """Return the tags of each sentence, in order.
+
+        Raises:
+            ServingError: as `Client.tag` has it.
+        """
+        try:
+            served = await self._client.tag(sentences)
+        except OverloadedError:
+            self._metrics.overloaded()
+            raise
+        except ServingError as error:
+            self._metrics.failed()
+            logger.error(str(error), extra=self._said)
+            raise
+        self._metrics.retried(served.retries)
+        if served.retries:
+            logger.warning(f"answered after {served.retries} retries", extra=self._said)
+        return served
+
+
+class _Ingress:
+    """What Ray Serve builds the interface from; the models, of which `infos` tells, are there already."""
+
+    def __init__(self, infos: Sequence[Mapping[str, Any]], limits: LimitsSection, run_id: str) -> None:
+        self._limits = limits
+        self._models = {
+            info["name"]: DeployedModel(info, serve.get_app_handle(info["name"]), run_id) for info in infos
+        }
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_app(self._models, self._limits, self._states)
+
+    async def _states(self) -> Mapping[str, str]:
+        return await asyncio.to_thread(states, list(self._models))
+
+
+@contextmanager
+def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str]:
+    """Serve what `config` says for the length of a `with` block, which has the address.
+
+    At its end the interface goes first, then the models, each with what it has in hand done.
+
+    Raises:
+        UsageError: the port is taken.
+        ModelError: there is no such model.
+        ServingError: a model did not start, or the interface cannot be reached.
+    """
+    run_id = f"{timestamp()}-{secrets.token_hex(3)}"
+    host = _REACHED_AT.get(config.host, config.host)
+    address = f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
+    with connected():
+        if not serve.status().applications:
+            # One that is left over keeps the address it was started with, or has none.
+            serve.shutdown()
+            _check_port(config)
+        up: list[str] = []
+        try:
+            start({"host": config.host, "port": config.port})
+            infos = []
+            for section in config.models:
+                progress(f"starting {section.name}: {section.model}")
+                up.append(section.name)
+                infos.append(deploy(section, run_id=run_id).describe.remote().result())
+            up.append(INGRESS)
+            _open(config, infos, run_id)
+            _check_answer(host, config.port)
+            progress(f"run {run_id}: logs in {get_serve_logs_dir()}")
+            yield address
+        finally:
+            progress("stopping: what is in hand is finished first")
+            for name in reversed(up):
+                undeploy(name)
+            if not serve.status().applications:
+                serve.shutdown()
+
+
+def serve_models(config: ServeConfig, progress: Callable[[str], None] = print) -> None:
+    """Serve what `config` says until SIGINT (Ctrl-C) or SIGTERM, then stop cleanly.
+
+    Raises:
+        RaybioError: as `served` has it.
+    """
+    with _interrupted_by(signal.SIGTERM):
+        try:
+            with served(config, progress) as address:
+                progress(f"serving {', '.join(m.name for m in config.models)} at {address} (stop: Ctrl-C)")
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            progress("stopped")
+
+
+@contextmanager
+def _interrupted_by(number: signal.Signals) -> Iterator[None]:
+    """Let a signal do what Ctrl-C does, for the length of a `with` block."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _open(config: ServeConfig, infos: Sequence[Mapping[str, Any]], run_id: str) -> None:
+    deployment = serve.deployment(
+        name=INGRESS,
+        num_replicas=config.ingress_replicas,
+        # It waits far more than it computes; on a small machine the models hold all the CPUs.
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=_MOST_REQUESTS,
+        graceful_shutdown_wait_loop_s=DRAIN_POLL_SECONDS,
+        logging_config=LOGGING,
+    )(serve.ingress()(_Ingress))
+    serve.run(deployment.bind(infos, config.limits, run_id), name=INGRESS, route_prefix="/")
+
+
+def _check_port(config: ServeConfig) -> None:
+    """Say at once that a port is taken: Serve's own complaint comes late, and is long."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        with socket.create_server((config.host, config.port), family=family):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror}. Choose another with port=NUMBER"
+        ) from error
+
+
+def _check_answer(host: str, port: int) -> None:
+    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        found = json.load(connection.getresponse())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ServingError(
+            f"the interface does not answer at {host}, port {port}: {error}. Where Ray Serve has other "
+            "applications on this cluster, it keeps its address: set host and port to that"
+        ) from error
+    finally:
+        connection.close()
+    if found["status"] != "ok":
+        raise ServingError(f"not every model is running: {found['models']}")

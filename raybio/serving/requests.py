@@ -1,0 +1,267 @@
+"""What an HTTP request asks for -> documents; and documents with mentions -> what it accepts.
+
+Everything that can be wrong with a request is a `RequestError`, which says its status and a remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+from pydantic import ValidationError
+
+from raybio.config import LimitsSection
+from raybio.config.faults import closest, dotted
+from raybio.corpora import FORMATS
+from raybio.corpora.sentences import split_document
+from raybio.entities import Document, Passage, Sentence
+from raybio.errors import InputError
+from raybio.serving.answers import Served
+from raybio.serving.schema import TagRequest
+from raybio.taggers import Tags, place_mentions
+
+JSON = "application/json"
+
+MEDIA_TYPES: Mapping[str, str] = {
+    JSON: "json",
+    "application/x-pubtator": "pubtator",
+    "text/plain": "pubtator",
+    "application/bioc+json": "bioc-json",
+    "application/bioc+xml": "bioc-xml",
+    "application/xml": "bioc-xml",
+}
+"""Media type -> format: "json" is the interface's own, the others are those of `raybio.corpora`."""
+
+_INPUTS = ("text", "texts", "words", "sentences")
+_MOST_FAULTS = 5
+
+
+class RequestError(Exception):
+    """A request that is answered with an error: HTTP status, what is wrong, what to do, and headers."""
+
+    def __init__(
+        self, status: int, message: str, remedy: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.message = message
+        self.remedy = remedy
+        self.headers = dict(headers or {})
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Documents to tag, each with its sentences."""
+
+    documents: tuple[Document, ...]
+    sentences: tuple[tuple[Sentence, ...], ...]
+
+    @property
+    def all_sentences(self) -> tuple[Sentence, ...]:
+        """The sentences of all documents, in order."""
+        return tuple(sentence for sentences in self.sentences for sentence in sentences)
+
+
+def read_body(body: bytes) -> TagRequest:
+    """Return the request in a body of JSON; what media type its sender called it does not matter.
+
+    Raises:
+        RequestError: 400 where it is not JSON, 422 where a value is of the wrong type or name.
+    """
+    try:
+        return TagRequest.model_validate_json(body)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False)
+    if faults[0]["type"] == "json_invalid":
+        raise RequestError(400, f"the body: {faults[0]['msg']}", 'Send JSON such as {"text": "..."}')
+    said = [f"{dotted(fault['loc']) or 'the body'}: {fault['msg']}" for fault in faults]
+    more = [f"and {len(said) - _MOST_FAULTS:,} more"] if len(said) > _MOST_FAULTS else []
+    raise RequestError(422, "; ".join(said[:_MOST_FAULTS] + more), "See /docs for the form of a request")
+
+
+def read_request(request: TagRequest, limits: LimitsSection) -> Work:
+    """Return what to tag.
+
+    Raises:
+        RequestError: 400 where there is not exactly one input, 413 where it is more than `limits` allow.
+    """
+    given = [name for name in _INPUTS if getattr(request, name) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "nothing to tag"
+        remedy = f"Give exactly one of {', '.join(_INPUTS[:-1])} and {_INPUTS[-1]}"
+        raise RequestError(400, f"the request has {found}", remedy)
+    if request.words is not None or request.sentences is not None:
+        documents = [_of_words(request.sentences if request.words is None else [request.words], limits)]
+    else:
+        texts = request.texts if request.text is None else [request.text]
+        documents = _of_texts(texts or [], limits)
+    return Work(tuple(documents), tuple(split_document(document) for document in documents))
+
+
+def choose_model(asked: str | None, served: Iterable[str]) -> str:
+    """Return the name of the model that is meant.
+
+    Raises:
+        RequestError: 404 where there is none of that name, 400 where none is named and there are several.
+    """
+    names = list(served)
+    if asked in names:
+        return str(asked)
+    known = f"Served here: {', '.join(names)}"
+    if asked is None:
+        if len(names) == 1:
+            return names[0]
+        raise RequestError(400, "no model is named, and several are served", f'Say "model". {known}')
+    near = closest(asked, names)
+    hint = f"Did you mean {near!r}? " if near else ""
+    raise RequestError(404, f"no model {asked!r} is served", f"{hint}{known}")
+
+
+def accepted(header: str) -> str:
+    """Return the media type in `MEDIA_TYPES` that an Accept header likes best (RFC 9110, 12.5.1).
+
+    Raises:
+        RequestError: 406 where it likes none.
+    """
+    ranges = [_media_range(part) for part in header.split(",") if part.strip()] or [("*/*", 1.0)]
+    # The best liked first; of those liked alike, the first named.
+    for wanted, quality in sorted(ranges, key=lambda each: -each[1]):
+        for offered in MEDIA_TYPES:
+            if quality > 0 and _within(offered, wanted):
+                return offered
+    raise RequestError(
+        406, f"no answer can be given as {header!r}", f"Accept one of {', '.join(MEDIA_TYPES)}"
+    )
+
+
+def as_json(model: str, work: Work, served: Served) -> dict[str, object]:
+    """Return the answer as plain data: a `schema.TagResponse`."""
+    answer = served.answer
+    efforts = [tags.effort for tags in answer.tags if tags.effort]
+    return {
+        "model": model,
+        "documents": [
+            _document_out(document, sentences, tags)
+            for document, sentences, tags in _by_document(work, answer.tags)
+        ],
+        "seconds": {
+            "model": answer.model_seconds,
+            "replica": answer.replica_seconds,
+            "client": served.seconds,
+        },
+        "passes": sum(effort.passes for effort in efforts) if efforts else None,
+        "tokens_fed": sum(effort.tokens_fed for effort in efforts) if efforts else None,
+        "malformed": sum(len(tags.malformed) for tags in answer.tags),
+        "retries": served.retries,
+    }
+
+
+def as_format(format: str, work: Work, tagged: Sequence[Tags]) -> bytes:
+    """Return the documents with their mentions in a format of `raybio.corpora`.
+
+    Raises:
+        RequestError: 422 where the format cannot hold such a text.
+    """
+    documents = [
+        replace(document, mentions=tuple(place_mentions(document, sentences, tags)), sentences=())
+        for document, sentences, tags in _by_document(work, tagged)
+    ]
+    stream = BytesIO()
+    try:
+        FORMATS[format].write_stream(documents, stream)
+    except InputError as error:
+        message = f"{error.place}: {error.problem}"
+        raise RequestError(422, message, f"{error.remedy}, or accept JSON") from error
+    return stream.getvalue()
+
+
+def _of_texts(texts: Sequence[str], limits: LimitsSection) -> list[Document]:
+    _check_size(len(texts), "texts", texts, limits)
+    return [Document(str(number), text, _whole(text)) for number, text in enumerate(texts, start=1)]
+
+
+def _of_words(sentences: Sequence[Sequence[str]] | None, limits: LimitsSection) -> Document:
+    lines = [" ".join(words) for words in sentences or ()]
+    _check_size(len(lines), "sentences", lines, limits)
+    made = []
+    at = 0
+    for number, (words, line) in enumerate(zip(sentences or (), lines, strict=True)):
+        made.append(_sentence(number, words, at))
+        at += len(line) + 1
+    text = " ".join(lines)
+    return Document("1", text, _whole(text), sentences=tuple(made))
+
+
+def _whole(text: str) -> tuple[Passage, ...]:
+    return (Passage(0, len(text), "text"),) if text else ()
+
+
+def _sentence(number: int, words: Sequence[str], at: int) -> Sentence:
+    starts = []
+    for word in words:
+        starts.append(at)
+        at += len(word) + 1
+    return Sentence(f"1:{number}", tuple(words), tuple(starts), "1")
+
+
+def _check_size(count: int, what: str, texts: Sequence[str], limits: LimitsSection) -> None:
+    if not count:
+        raise RequestError(400, f"there are no {what}", "Give at least one")
+    if count > limits.texts:
+        raise RequestError(413, f"{count:,} {what}; {limits.texts:,} are allowed", "Send them in parts")
+    longest, total = max(map(len, texts)), sum(map(len, texts))
+    if longest > limits.characters:
+        raise RequestError(
+            413, f"a text of {longest:,} characters; {limits.characters:,} are allowed", "Cut it in parts"
+        )
+    if total > limits.total_characters:
+        raise RequestError(
+            413,
+            f"{total:,} characters in all; {limits.total_characters:,} are allowed in one request",
+            "Send them in parts",
+        )
+
+
+def _by_document(
+    work: Work, tagged: Sequence[Tags]
+) -> Iterable[tuple[Document, tuple[Sentence, ...], list[Tags]]]:
+    left = iter(tagged)
+    for document, sentences in zip(work.documents, work.sentences, strict=True):
+        yield document, sentences, [next(left) for _ in sentences]
+
+
+def _document_out(
+    document: Document, sentences: Sequence[Sentence], tagged: Sequence[Tags]
+) -> dict[str, object]:
+    return {
+        "id": document.id,
+        "text": document.text,
+        "mentions": [
+            {"start": m.start, "end": m.end, "text": m.text, "label": m.label, "score": m.score}
+            for m in place_mentions(document, sentences, tagged)
+        ],
+        "sentences": [
+            {
+                "words": list(sentence.words),
+                "starts": list(sentence.starts),
+                "tags": list(tags.tags),
+                "scores": list(tags.scores),
+            }
+            for sentence, tags in zip(sentences, tagged, strict=True)
+        ],
+    }
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    """Return ("text/plain", 0.5) for "text/plain;q=0.5"; a quality that is no number counts as 0."""
+    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+    try:
+        return media, float(quality)
+    except ValueError:
+        return media, 0.0
+
+
+def _within(offered: str, wanted: str) -> bool:
+    return wanted in ("*/*", offered) or wanted == f"{offered.partition('/')[0]}/*"

@@ -1,0 +1,225 @@
+"""Models on a real Ray Serve: answers, batches, back pressure, a replica that dies, and HTTP."""
+
+import asyncio
+import json
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+from ray import serve
+from ray.serve._private.logging_utils import get_serve_logs_dir
+from samples import sentence_of_words
+
+from raybio.config import ServeConfig, ServedModelSection, job_of
+from raybio.corpora import read_corpus
+from raybio.corpora.sample import SampleFiles
+from raybio.corpora.sentences import split_document
+from raybio.entities import Sentence
+from raybio.errors import ModelError, OverloadedError, UsageError
+from raybio.serving.client import Client
+from raybio.serving.deployment import deploy, states
+from raybio.serving.ingress import served
+from raybio.taggers import load_tagger
+from raybio.training.encoder import TrainedEncoder
+
+pytestmark = pytest.mark.ray
+
+TEXT = "Naloxone reverses the effect of α-methyldopa 😀 in rats."
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def config(trained: TrainedEncoder) -> ServeConfig:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shared = {"model": str(trained.run.model), "precision": "fp32", "cpus": 0.5, "threads": 1}
+    models = [
+        {"name": "encoder", **shared, "max_batch_words": 200},
+        {"name": "narrow", **shared, "max_ongoing_requests": 1, "max_queued_requests": 1},
+    ]
+    return job_of(ServeConfig, {"port": port, "models": models}, "a test")
+
+
+@pytest.fixture(scope="module")
+def address(config: ServeConfig, lines: list[str]) -> Iterator[str]:
+    with served(config, lines.append) as address:
+        yield address
+    assert serve.status().applications == {}
+
+
+@pytest.fixture(scope="module")
+def sentences(sample: SampleFiles) -> list[Sentence]:
+    return [s for document in read_corpus(str(sample.test)) for s in split_document(document)][:60]
+
+
+# Whatever proxy this machine's user has, it is not for this machine.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def post(address: str, body: dict[str, Any], **headers: str) -> tuple[int, Any, str]:
+    request = urllib.request.Request(f"{address}/tag", json.dumps(body).encode(), headers=headers)
+    try:
+        with OPENER.open(request, timeout=120) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def test_answers_are_the_taggers_own_and_batches_form(
+    address: str, trained: TrainedEncoder, sentences: list[Sentence]
+) -> None:
+    alone = load_tagger(trained.run.model, precision="fp32", threads=1).tag(sentences)
+
+    async def ask() -> list[Any]:
+        client = Client(serve.get_app_handle("encoder"))
+        return await asyncio.gather(*(client.tag([sentence]) for sentence in sentences))
+
+    found = run(ask())
+    assert [one.answer.tags[0].tags for one in found] == [tags.tags for tags in alone]
+    assert any(len(set(tags.tags)) > 1 for tags in alone)
+    answers = [one.answer for one in found]
+    assert max(answer.batch_requests for answer in answers) > 3
+    longest = max(map(len, sentences))
+    assert max(answer.batch_sentences for answer in answers) * min(map(len, sentences)) <= 200 + longest
+    assert all(0 < one.answer.model_seconds < one.answer.replica_seconds < one.seconds for one in found)
+    assert len({answer.replica for answer in answers}) == 1
+
+
+def test_a_request_longer_than_a_batch_goes_alone(address: str, sentences: list[Sentence]) -> None:
+    assert sum(map(len, sentences)) > 200
+    answer = run(Client(serve.get_app_handle("encoder")).tag(sentences)).answer
+    assert len(answer.tags) == len(sentences)
+    assert (answer.batch_requests, answer.batch_sentences) == (1, len(sentences))
+
+
+def test_too_many_requests_are_refused_and_a_patient_client_waits(
+    address: str, sentences: list[Sentence]
+) -> None:
+    async def flood(**options: Any) -> list[Any]:
+        client = Client(serve.get_app_handle("narrow"), **options)
+        return await asyncio.gather(*(client.tag(sentences) for _ in range(6)), return_exceptions=True)
+
+    refused = run(flood(patient=False))
+    assert any(isinstance(outcome, OverloadedError) for outcome in refused)
+    assert any(not isinstance(outcome, Exception) for outcome in refused)
+    waited = run(flood(retries=8, backoff_seconds=0.5))
+    assert not [outcome for outcome in waited if isinstance(outcome, Exception)]
+    assert sum(outcome.retries for outcome in waited) > 0
+
+
+def test_http_says_503_and_when_to_come_again(address: str, sentences: list[Sentence]) -> None:
+    body = {"model": "narrow", "sentences": [list(sentence.words) for sentence in sentences]}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(address, body), range(8)))
+    assert {status for status, _, _ in answers} == {200, 503}
+    _, headers, text = next(answer for answer in answers if answer[0] == 503)
+    assert headers["Retry-After"] == "1"
+    assert json.loads(text)["error"]["remedy"] == "Come again later"
+
+
+def test_http_answers_what_the_tagger_says(address: str, trained: TrainedEncoder) -> None:
+    status, _, text = post(address, {"model": "encoder", "text": TEXT})
+    assert status == 200
+    (document,) = json.loads(text)["documents"]
+    words = sentence_of_words(*document["sentences"][0]["words"])
+    alone = load_tagger(trained.run.model, precision="fp32", threads=1).tag([words])
+    assert document["sentences"][0]["tags"] == list(alone[0].tags)
+    assert all(TEXT[m["start"] : m["end"]] == m["text"] for m in document["mentions"])
+    status, headers, text = post(address, {"model": "encoder", "text": TEXT}, Accept="application/x-pubtator")
+    assert (status, headers["Content-Type"]) == (200, "application/x-pubtator")
+    assert text.startswith(f"1|t|{TEXT}\n")
+
+
+def test_http_tells_what_is_served_and_how_it_is(address: str, trained: TrainedEncoder) -> None:
+    with OPENER.open(f"{address}/models") as answer:
+        models = json.load(answer)["models"]
+    assert [(model["name"], model["kind"], model["mode"]) for model in models] == [
+        ("encoder", "encoder", None),
+        ("narrow", "encoder", None),
+    ]
+    assert models[0]["labels"] == list(load_tagger(trained.run.model).labels)
+    with OPENER.open(f"{address}/health") as answer:
+        assert json.load(answer) == {"status": "ok", "models": {"encoder": "running", "narrow": "running"}}
+    assert states(["encoder", "gone"]) == {"encoder": "running", "gone": "absent"}
+
+
+def test_a_request_whose_replica_dies_is_sent_again_and_counted(
+    address: str, sentences: list[Sentence]
+) -> None:
+    def replicas() -> list[psutil.Process]:
+        children = psutil.Process().children(recursive=True)
+        return [child for child in children if "ray::ServeReplica:encoder" in " ".join(child.cmdline())]
+
+    async def kill_in_the_middle() -> Any:
+        asked = asyncio.create_task(Client(serve.get_app_handle("encoder")).tag(sentences * 20))
+        await asyncio.sleep(0.5)
+        assert not asked.done()
+        (victim,) = replicas()
+        victim.send_signal(signal.SIGKILL)
+        return await asked
+
+    found = run(kill_in_the_middle())
+    assert found.retries >= 1
+    assert len(found.answer.tags) == 20 * len(sentences)
+
+
+def test_logs_are_json_and_carry_the_run(address: str, lines: list[str]) -> None:
+    (said,) = [line for line in lines if line.startswith("run ")]
+    run_id = said.split()[1].rstrip(":")
+    logs = sorted(Path(get_serve_logs_dir()).glob("replica_encoder*.log"))
+    events = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    loaded = [event for event in events if event["message"] == "model encoder is loaded"]
+    assert loaded
+    assert {(event["run_id"], event["model"], event["kind"]) for event in loaded} == {
+        (run_id, "encoder", "encoder")
+    }
+
+
+def test_metrics_reach_prometheus(address: str, sentences: list[Sentence]) -> None:
+    run(Client(serve.get_app_handle("encoder")).tag(sentences))
+    port = ray.nodes()[0]["MetricsExportPort"]
+    wanted = {
+        "ray_raybio_serving_sentences_total",
+        "ray_raybio_serving_mentions_total",
+        "ray_raybio_serving_seconds_bucket",
+    }
+    until = time.monotonic() + 90
+    found: set[str] = set()
+    while not wanted <= found and time.monotonic() < until:
+        time.sleep(2)  # they are passed on every few seconds
+        with OPENER.open(f"http://{ray.nodes()[0]['NodeManagerAddress']}:{port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        found = {line.partition("{")[0] for line in lines if 'model="encoder"' in line}
+    assert wanted <= found
+
+
+def test_a_model_that_is_not_there_is_refused_before_anything_starts(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        deploy(ServedModelSection(name="none", model=str(tmp_path / "none")))
+    assert states(["none"]) == {"none": "absent"}
+
+
+def test_a_port_that_is_taken_is_said_at_once(config: ServeConfig) -> None:
+    from raybio.serving.ingress import _check_port
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = config.model_copy(update={"port": taken.getsockname()[1]})
+        with pytest.raises(UsageError, match=f"127.0.0.1:{busy.port}"):
+            _check_port(busy)

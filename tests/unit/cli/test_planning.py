@@ -1,0 +1,109 @@
+"""plan: from what runs measured to machines, hours and dollars."""
+
+import json
+
+import pytest
+from benchmark_runs import DECODER, ENCODER, Made, make_benchmark
+
+CORPUS = ("--citations", 39_000_000, "--deadline", "24h")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_benchmark(tmp_path / "bench", models=[ENCODER], scenarios=["offline", "scaling"])
+
+
+@pytest.fixture
+def tagged(tmp_path):
+    """A tagged output that was tagged by taggers of one CPU each."""
+
+    def make(count=2, gpus=0.0, documents=1000):
+        folder = tmp_path / "tagged"
+        folder.mkdir(exist_ok=True)
+        taggers = {"count": count, "cpus": 1.0, "gpus": gpus, "threads": 1}
+        making = {"model": "runs/x/model", "config": {"taggers": taggers}}
+        summary = {
+            "counts": {"documents": 2000, "sentences": 16_000},
+            "documents_this_run": documents,
+            "tagging_seconds": 100.0,
+            "environment": {"cpus": 4},
+        }
+        (folder / "raybio.json").write_text(json.dumps(making))
+        (folder / "summary.json").write_text(json.dumps(summary))
+        return folder
+
+    return make
+
+
+def test_the_table_says_what_was_measured_extrapolated_and_assumed(raybio, run):
+    outcome = raybio("plan", run, *CORPUS, "--instance", "c7i.4xlarge")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("39,000,000 citations, of which 9,750,000 without abstract (assumed)")
+    assert "minilm on BC5CDR: 80.00 sentences/s measured" in outcome.out
+    for line in (
+        "  measured: 80.00",
+        "  extrapolated: c7i.4xlarge: from 1 x CPU",
+        "  assumed: 25% of citations",
+    ):
+        assert line in outcome.out
+    assert "c7i.4xlarge: github.com/skypilot-org" in outcome.out and "read on 2026-" in outcome.out
+
+
+def test_the_json_holds_the_plan_and_its_prices(raybio, run):
+    found = json.loads(
+        raybio("plan", run, *CORPUS, "--instance", "c7i.4xlarge", "--efficiency", 1, "--json", "-").out
+    )
+    (plan,) = found["plans"]
+    sentences = 39_000_000 * (1 + 0.75 * 10.4)
+    assert plan["sentences"] == sentences
+    assert plan["unit"]["node_sentences_per_second"] == pytest.approx(16 * 80)
+    assert plan["nodes"] == 4 and plan["hours"] < 24
+    assert plan["on_demand"] == pytest.approx(4 * plan["hours"] * found["prices"][0]["on_demand"])
+    assert [price["name"] for price in found["prices"]] == ["c7i.4xlarge"]
+
+
+def test_assumptions_are_the_users_to_replace(raybio, run):
+    words = (
+        "--without-abstract",
+        0,
+        "--sentences-per-abstract",
+        4,
+        "--startup-minutes",
+        0,
+        "--efficiency",
+        ".5",
+    )
+    found = json.loads(raybio("plan", run, *CORPUS, *words, "--json", "-").out)
+    assert {plan["sentences"] for plan in found["plans"]} == {39_000_000 * 5}
+    assert "0% of citations" in found["plans"][0]["basis"]["assumed"][0]
+    assert "efficiency 0.50, as asked for" in found["plans"][0]["basis"]["extrapolated"][0]
+
+
+def test_machines_are_those_with_the_device_measured(raybio, tmp_path):
+    run = make_benchmark(
+        tmp_path / "gpu", [Made("llama", "decoder", gpus=1.0), DECODER], scenarios=["offline"]
+    )
+    found = json.loads(raybio("plan", run, *CORPUS, "--json", "-").out)
+    gpus = {price["name"]: price["gpus"] for price in found["prices"]}
+    on = {plan["model"]: {bool(gpus[p["instance"]]) for p in found["plans"] if p["model"] == plan["model"]}
+          for plan in found["plans"]}  # fmt: skip
+    assert on == {"llama on BC5CDR": {True}, "smol on BC5CDR": {False}}
+
+
+def test_a_tagged_output_will_do(raybio, tagged):
+    out = raybio("plan", tagged(), *CORPUS).out
+    assert "model in tagged: 80.00 sentences/s measured" in out
+    assert "10.00 documents/s of 8.0 sentences" in out and "from 2 x CPU" in out
+    assert "from 4 x CPU" in raybio("plan", tagged(count=None), *CORPUS).out
+
+
+def test_refusals(refused, raybio, run, tagged, tmp_path):
+    assert "neither a benchmark-serve run" in refused("plan", tmp_path, *CORPUS)
+    assert "summary.json tells no throughput" in refused("plan", tagged(documents=0), *CORPUS)
+    assert "does not tell how many GPUs" in refused("plan", tagged(count=None, gpus=1), *CORPUS)
+    assert "has no c9.huge. It has c7i.2xlarge" in refused("plan", run, *CORPUS, "--instance", "c9.huge")
+    assert "between 0 and 1" in refused("plan", run, *CORPUS, "--without-abstract", 2)
+    quiet = make_benchmark(tmp_path / "quiet", scenarios=["single-stream"])
+    assert "measured no throughput" in refused("plan", quiet, *CORPUS)
+    for words in (("0", "24h"), ("10", "24"), ("10", "0h"), ("ten", "24h")):
+        assert raybio("plan", run, "--citations", words[0], "--deadline", words[1]).code == 2

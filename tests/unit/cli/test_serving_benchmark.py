@@ -1,0 +1,56 @@
+"""The command benchmark-serve: what it reads, prints and writes; what it does is tested with Ray."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from raybio.serving.figures import Figures, MeanSeconds
+
+ROOT = Path(__file__).resolve().parents[3]
+SMOKE = ROOT / "configs" / "benchmark_serve" / "smoke.yaml"
+
+REPORT = {
+    "version": 1,
+    "results": [
+        {
+            "model": "minilm",
+            "corpus": "BC5CDR",
+            "sentences": 100,
+            "accuracy": {"served_strict_f1": 0.9, "offline_strict_f1": 0.9, "equal": True},
+            "scenarios": [Figures("offline", 25, 2.0, 50.0, 900.0, MeanSeconds(0.1)).to_dict()],
+        }
+    ],
+}
+
+
+def test_it_prints_the_table_and_where_the_run_is(raybio, monkeypatch):
+    configs = []
+
+    def benchmark_serve(config, progress):
+        configs.append(config)
+        progress("measuring")
+        return SimpleNamespace(run=SimpleNamespace(path=Path("runs/a")), report=REPORT)
+
+    stand_in = SimpleNamespace(benchmark_serve=benchmark_serve)
+    monkeypatch.setitem(sys.modules, "raybio.serving.benchmark", stand_in)
+    outcome = raybio("benchmark-serve", SMOKE, "seed=3")
+    assert (outcome.code, outcome.err) == (0, "measuring\n")
+    assert outcome.out.startswith("minilm on BC5CDR: 100 sentences, strict F1 90.00, as the tagger alone\n")
+    assert outcome.out.endswith("run folder: runs/a\n")
+    assert configs[0].seed == 3
+    assert json.loads(raybio("benchmark-serve", SMOKE, "--json", "-").out) == {"run": "runs/a", **REPORT}
+
+
+def test_it_refuses_another_jobs_config(raybio):
+    outcome = raybio("benchmark-serve", ROOT / "configs" / "tag_corpus" / "pubmed.yaml")
+    assert outcome.code == 2
+    assert "run `raybio tag-corpus` with it" in outcome.err
+
+
+def test_the_job_script_is_its_door():
+    command = [sys.executable, ROOT / "jobs" / "benchmark_serve.py", "no.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "raybio: no.yaml: 1 fault\n  - no such file; check the path\n"

@@ -1,0 +1,131 @@
+"""Benchmark-serve runs in a report: their figures, several merged, and what is missing or wrong."""
+
+import json
+import re
+from pathlib import Path
+
+import lxml.html
+import pyarrow.parquet as pq
+import pytest
+from benchmark_runs import DECODER, ENCODER, Made, make_benchmark
+from lxml import etree
+
+from raybio.errors import FormatError
+from raybio.reports import render_markdown, write_report
+from raybio.reports.benchmark import read_benchmark
+
+
+def page_of(path: Path) -> lxml.html.HtmlElement:
+    return lxml.html.fromstring(path.read_text(encoding="utf-8"))
+
+
+def text_of(path: Path) -> str:
+    return re.sub(r"\s+", " ", page_of(path).find("body").text_content())
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_benchmark(tmp_path / "bench")
+
+
+def test_it_answers_how_good_how_fast_and_how_dear(run, tmp_path):
+    page = write_report([run], tmp_path / "report.html")
+    text = text_of(page)
+    results = json.loads((run / "benchmark.json").read_text())["results"]
+    for result in results:
+        assert f"{100 * result['accuracy']['served_strict_f1']:.2f}" in text
+        single = next(each for each in result["scenarios"] if each["scenario"] == "single-stream")
+        for name in ("p50", "p90", "p99"):
+            found = single["latency"][name]
+            assert f"{1000 * found['value']:,.1f}" in text
+            assert f"{1000 * found['low']:,.1f} to {1000 * found['high']:,.1f}" in text
+    assert text.count("extrapolated") > 1 and "Assumed throughout: 25% of citations have no abstract" in text
+    assert "Table IV of" in text and "'paper' timing: wall / instances" in text and "2.0953" in text
+    assert "Not equal work" not in text
+    captions = [each.text_content() for each in page_of(page).iter("figcaption")]
+    for chart in ("Requests answered", "Poisson arrivals", "Throughput against replicas", "F1 against cost"):
+        assert any(caption.startswith(chart) for caption in captions), chart
+
+
+def test_the_page_is_well_formed_and_says_what_the_markdown_says(run, tmp_path):
+    page = write_report([run], tmp_path / "report.html")
+    source = page.read_text(encoding="utf-8")
+    tree = etree.fromstring(
+        re.sub(r"<(meta[^>]*)>", r"<\1/>", source).replace("<!DOCTYPE html>", "").encode()
+    )
+    assert not tree.xpath("//script | //link | //img")
+    told = page_of(page).xpath("//body//text()[not(ancestor::*[local-name() = 'svg'])]")
+    figures = set(re.findall(r"\d+\.\d\d\b", " ".join(told)))
+    assert figures - set(re.findall(r"\d+\.\d\d\b", render_markdown([run]))) == set()
+
+
+def test_unequal_work_comes_first(tmp_path):
+    run = make_benchmark(tmp_path / "bench", models=[ENCODER, Made("odd", equal=False)])
+    page = page_of(write_report([run], tmp_path / "report.html"))
+    first = page.xpath("//section[1]/p")[0].text_content()
+    assert first.startswith("Not equal work: odd served 3 sentences with other tags")
+
+
+def test_several_runs_and_corpora_merge(tmp_path):
+    first = make_benchmark(tmp_path / "one", models=[ENCODER], corpora=["BC5CDR", "JNLPBA"])
+    second = make_benchmark(tmp_path / "two", models=[ENCODER, DECODER])
+    text = text_of(write_report([first, second], tmp_path / "report.html"))
+    assert "Serving: BC5CDR" in text and "Serving: JNLPBA" in text
+    assert "minilm (one)" in text and "minilm (two)" in text and "smol" in text
+    assert "Who finds the 175 gold entities" in text  # between the best encoder and the LLM
+
+
+def test_training_runs_and_served_ones_in_one_report(make_run, run, tmp_path):
+    page = page_of(write_report([make_run("trained"), run], tmp_path / "report.html"))
+    assert [each.text for each in page.iter("h2")] == ["Serving: BC5CDR", "trained"]
+    assert "2 runs, trained and served" in page.text_content()
+
+
+def test_differences_have_intervals_and_examples(run, tmp_path):
+    page = page_of(write_report([run], tmp_path / "report.html"))
+    rows = page.xpath("//figure[contains(figcaption, 'Differences in strict F1')]//tbody/tr")
+    assert [re.fullmatch(r"[+-]\d+\.\d\d to [+-]\d+\.\d\d", row[3].text) is not None for row in rows] == [
+        True
+    ]
+    sides = {each.text for each in page.find_class("side")}
+    assert sides == {"gold", "minilm", "smol"}
+    assert "minilm right, smol wrong" in {each.text for each in page.iter("h4")}
+
+
+def test_failed_requests_are_no_latencies(run):
+    benchmark = read_benchmark(run)
+    result = benchmark.results[0]
+    for each in result["scenarios"]:
+        if each["scenario"] in ("single-stream", "server"):
+            assert len(benchmark.seconds(result["model"], result["corpus"], each)) == each["requests"] - 1
+    assert 99.0 in pq.read_table(run / "requests.parquet")["seconds"].to_pylist()
+
+
+def test_what_was_not_run_is_left_out(tmp_path):
+    run = make_benchmark(tmp_path / "bench", models=[ENCODER], scenarios=["single-stream"])
+    (run / "requests.parquet").unlink()
+    text = text_of(write_report([run], tmp_path / "report.html"))
+    assert "There are no dollars: no throughput was measured" in text
+    assert "Poisson" not in text and "Throughput against" not in text and "How they differ" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"version": 2}', "found version 2; version 1 is known"),
+        ("[]", "found version None"),
+        ('{"version": 1, "models": {}}', "a part is missing"),
+        ('{"version": 1, "models": {}, "results": [{"model": "x"}]}', "'x'"),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_broken_benchmark_is_named(run, tmp_path, content, problem):
+    (run / "benchmark.json").write_text(content)
+    with pytest.raises(FormatError, match=re.escape(problem)):
+        write_report([run], tmp_path / "report.html")
+
+
+def test_broken_requests_are_named(run, tmp_path):
+    (run / "requests.parquet").write_bytes(b"no parquet")
+    with pytest.raises(FormatError, match=r"requests\.parquet"):
+        write_report([run], tmp_path / "report.html")
