@@ -45,6 +45,7 @@ from raybio.taggers.language_model import end_tokens, load_language_model
 
 _REFERENCE = {"verified-text": "greedy", "verified-tags": "forced-tags"}
 _SLOW = ("generate", "greedy", "forced-tags")
+_SAID = ("sentences", "slow", "precision", "batch_tokens", "threads", "skip")
 
 
 @dataclass
@@ -305,7 +306,7 @@ def write(arguments: argparse.Namespace, results: Mapping[str, Any]) -> None:
     """Write what there is so far where `--json` says."""
     if arguments.json:
         result = {
-            "arguments": {name: str(value) for name, value in vars(arguments).items()},
+            "arguments": {name: vars(arguments)[name] for name in _SAID},
             **results,
             "environment": environment(),
         }
