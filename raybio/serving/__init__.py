@@ -10,6 +10,15 @@ schema.py        what requests and answers look like, for OpenAPI
 body_limit.py    refuses what is too large before it is in memory
 app.py           the HTTP interface over any models, without Ray
 ingress.py       the same as a deployment, and `raybio serve`
+
+load_generator.py   requests one at a time, in a window, or as they arrive; latency from the schedule
+scenarios.py        single-stream, server, offline, scaling and the study's own timing
+figures.py          what the requests of one scenario come to
+bare_tagger.py      the model without a server: the answers that served ones are compared with
+accuracy.py         whether the work was equal
+request_table.py    requests.parquet
+benchmark_table.py  the figures as text
+benchmark.py        `raybio benchmark-serve`: every model on every corpus, and its run folder
 """
 
 import os
