@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "raybio")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "raybio", "configs")
+# Files of the tree that the wheel installs beside the package: where, and from where.
+SHARED = {"share/raybio/prices.yaml": "configs/prices.yaml"}
 
 pytestmark = pytest.mark.wheel
 
@@ -90,8 +92,10 @@ def test_the_wheel_holds_the_whole_package(wheel):
     files = [path.relative_to(ROOT) for path in (ROOT / "raybio").rglob("*") if path.is_file()]
     package = {file.as_posix() for file in files if not is_a_cache(file)}
     assert "raybio/py.typed" in package
+    assert "raybio/serving/page/index.html" in package
     assert package <= inside
-    assert not {name for name in inside - package if ".dist-info/" not in name}
+    beside = {name.split(".data/data/")[-1] for name in inside - package if ".dist-info/" not in name}
+    assert beside == set(SHARED)
     assert any(name.endswith("licenses/LICENSE") for name in inside)
 
 
@@ -102,6 +106,18 @@ def test_the_wheel_is_what_runs(environment, tmp_path):
 
 def test_version(raybio, wheel):
     assert f"raybio-{raybio('--version').split()[1]}-" in wheel.name
+
+
+def test_the_price_list_comes_along(environment, tmp_path):
+    where = run(
+        environment / "python",
+        "-c",
+        "from raybio.config.prices import shipped_prices; print(shipped_prices())",
+        cwd=tmp_path,
+    )
+    (installed, source) = next(iter(SHARED.items()))
+    assert Path(where.strip()) == environment.parent / installed
+    assert Path(where.strip()).read_bytes() == (ROOT / source).read_bytes()
 
 
 def test_a_corpus_is_made_converted_and_scored(raybio, tmp_path):
