@@ -27,16 +27,21 @@ def connected() -> Iterator[None]:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(logging_level=logging.WARNING, log_to_driver=False)
     else:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # A thread of OpenMP that waits for another spins. Where something else needs its core too,
-        # that multiplies the time of small operations; a short spin costs an idle machine a few percent.
-        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+        private_environment()
         ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def private_environment() -> None:
+    """Set what the processes of a private cluster inherit, where the user has not set it."""
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A thread of OpenMP that waits for another spins. Where something else needs its core too,
+    # that multiplies the time of small operations; a short spin costs an idle machine a few percent.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def quiet_data() -> None:

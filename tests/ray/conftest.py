@@ -1,18 +1,15 @@
 """One private Ray cluster for the whole session, and small models and corpora to run on it."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 
 import pytest
 from samples import training_config
 
-from raybio.cluster import quiet_data
+from raybio.cluster import private_environment, quiet_data
 from raybio.corpora.sample import SampleFiles, generate_sample
 from raybio.training.encoder import TrainedEncoder, train_encoder
 
-os.environ["RAY_AUTH_MODE"] = "disabled"
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,6 +17,7 @@ def ray_cluster() -> Iterator[None]:
     """Start a cluster of this session's own; jobs find it and share it."""
     import ray
 
+    private_environment()
     # Sockets lie under this folder, and their paths may not be longer than 107 bytes.
     with tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder:
         ray.init(
