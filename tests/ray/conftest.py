@@ -11,7 +11,6 @@ from raybio.corpora.sample import SampleFiles, generate_sample
 from raybio.training.encoder import TrainedEncoder, train_encoder
 
 
-
 @pytest.fixture(scope="session", autouse=True)
 def ray_cluster() -> Iterator[None]:
     """Start a cluster of this session's own; jobs find it and share it."""
