@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=200)
     parser.add_argument("--slow", type=int, default=40, help="sentences that the slow ways read one by one")
     parser.add_argument("--precision", default="fp32", help="of the LLM: fp32, bf16 or 4bit")
-    parser.add_argument("--batch-tokens", type=int, default=2048)
+    parser.add_argument("--batch-tokens", type=int, default=2048, help="0: one by one only")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--skip", nargs="*", default=[], metavar="MODE", help="modes to leave out")
     parser.add_argument("--json", type=Path)
@@ -294,6 +294,8 @@ def main() -> None:
     one = [figures(way, compared, compared, gold) for way in compared if way.answers]
     print(table(one, "one by one"), flush=True)
     write(arguments, {"one_by_one": one})
+    if not arguments.batch_tokens:
+        return
     batched = [
         in_batches(way, llm, sentences, arguments.batch_tokens) for way in compared if way.mode != "generate"
     ]

@@ -14,6 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from raybio.errors import ModelError
+from raybio.taggers.prepacked import prepack
 
 ADAPTER = "adapter_config.json"
 _ROUNDING = "adapter_base.json"
@@ -79,11 +80,16 @@ def load_language_model(
         AutoModelForCausalLM, source, dtype=dtype, device=device, rounded=rounded, packed=packed
     )
     if not adapted:
-        return model.eval()
+        return _ready(model)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     wrapped = attach_adapter(model, folder, str(source))
-    return (wrapped if packed else wrapped.merge_and_unload()).eval()
+    return wrapped.eval() if packed else _ready(wrapped.merge_and_unload())
+
+
+def _ready(model: Any) -> Any:
+    prepack(model.get_decoder())
+    return model.eval()
 
 
 def load_base(
