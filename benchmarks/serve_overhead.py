@@ -5,7 +5,8 @@
 All parts ask for the same BC5CDR test sentences, chosen at even distances, of replicas with `--threads`
 computing threads:
 
-- handle: one sentence at a time; what a request takes beyond the model's own seconds (at most 5 ms);
+- handle: one sentence at a time; what a request takes beyond the model's own seconds (at most 5 ms),
+  beside what Ray Serve takes for a deployment that gives back what it is given;
 - full: one replica with requests waiting at all times, against the bare tagger in a process of its own
   that is given all sentences at once (at least 90 % of its throughput);
 - replicas: two against one, both full (at least 1.7 times the throughput, where there are two cores).
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray import serve
 
 from raybio.cluster import connected
 from raybio.config import CorpusSection, ServedModelSection
@@ -36,11 +38,13 @@ from raybio.evaluation.latency import percentile
 from raybio.evaluation.tables import align
 from raybio.run_folder import environment
 from raybio.sentence_stream import read_sentences
+from raybio.serving.answers import Answer
 from raybio.serving.client import Client
-from raybio.serving.deployment import deploy, undeploy
+from raybio.serving.deployment import deploy, handle_of, undeploy
 from raybio.serving.figures import figures_of
 from raybio.serving.load_generator import in_window, together, warm_up
 from raybio.serving.replica import load
+from raybio.taggers import Tags
 
 TARGETS = {"handle": 0.005, "full": 0.9, "replicas": 1.7}
 
@@ -59,6 +63,15 @@ class BareTagger:
         return len(sentences) / (time.perf_counter() - started)
 
 
+@serve.deployment(ray_actor_options={"num_cpus": 0}, max_ongoing_requests=64)
+class Nothing:
+    """What Ray Serve takes by itself."""
+
+    async def tag(self, sentences: Sequence[Sentence]) -> Answer:
+        """Answer at once."""
+        return Answer(tuple(Tags(("O",) * len(s), (1.0,) * len(s)) for s in sentences), 0.0, 0.0, 1, 1, "")
+
+
 def served_with(replicas: int, arguments: argparse.Namespace) -> ServedModelSection:
     """Return the model with so many replicas.
 
@@ -71,6 +84,7 @@ def served_with(replicas: int, arguments: argparse.Namespace) -> ServedModelSect
         replicas=replicas,
         cpus=0.0,
         threads=arguments.threads,
+        max_batch_words=arguments.batch_words,
     )
 
 
@@ -132,12 +146,16 @@ def measure(sentences: Sequence[Sentence], arguments: argparse.Namespace) -> dic
         clients = {replicas: Client(deploy(section)) for replicas, section in sections.items()}
         rates = in_turns(bare, clients, sentences, arguments)
         alone = handle(clients[1], sentences, arguments.warmup_seconds)
+        serve.run(Nothing.bind(), name="nothing", route_prefix=None)  # type: ignore[attr-defined]
+        nothing = handle(Client(handle_of("nothing")), sentences, arguments.warmup_seconds)
     finally:
+        undeploy("nothing")
         for section in sections.values():
             undeploy(section.name)
     median = {name: statistics.median(values) for name, values in rates.items()}
     return {
         "handle": {"p50": alone, "found": alone["beyond_the_model"]["value"]},
+        "nothing": {"p50": nothing, "found": nothing["beyond_the_model"]["value"]},
         "full": {"found": median["replicas-1"] / median["bare"]},
         "replicas": {"found": median["replicas-2"] / median["replicas-1"]},
         "sentences_per_second": rates,
@@ -156,6 +174,7 @@ def table(found: dict[str, Any]) -> str:
             f"{1000 * seconds['value']:.2f} ms [{low}, {high}]",
             "<= 5 ms",
         ),
+        ("handle: p50 of a deployment that does nothing", f"{1000 * found['nothing']['found']:.2f} ms", ""),
         ("full: one replica / bare tagger", f"{found['full']['found']:.3f}", ">= 0.9"),
         ("replicas: two / one", f"{found['replicas']['found']:.2f}", ">= 1.7"),
     ]
@@ -176,8 +195,9 @@ def main() -> None:
         "--request-sentences", type=int, default=16, help="sentences of one request, when full"
     )
     parser.add_argument(
-        "--window", type=int, default=8, help="requests in flight for each replica, when full"
+        "--window", type=int, default=16, help="requests in flight for each replica, when full"
     )
+    parser.add_argument("--batch-words", type=int, default=4096, help="of a replica's batches, at most")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--warmup-seconds", type=float, default=5.0, help="before the handle's part")
     parser.add_argument("--json", type=Path)

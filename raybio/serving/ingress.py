@@ -26,7 +26,16 @@ from raybio.run_folder import timestamp
 from raybio.serving.answers import Served
 from raybio.serving.app import create_app
 from raybio.serving.client import Client
-from raybio.serving.deployment import DRAIN_POLL_SECONDS, LOGGING, Handle, deploy, start, states, undeploy
+from raybio.serving.deployment import (
+    DRAIN_POLL_SECONDS,
+    LOGGING,
+    Handle,
+    deploy,
+    handle_of,
+    start,
+    states,
+    undeploy,
+)
 from raybio.serving.metrics import ClientMetrics
 
 logger = logging.getLogger("ray.serve")
@@ -76,9 +85,7 @@ class _Ingress:
 
     def __init__(self, infos: Sequence[Mapping[str, Any]], limits: LimitsSection, run_id: str) -> None:
         self._limits = limits
-        self._models = {
-            info["name"]: DeployedModel(info, serve.get_app_handle(info["name"]), run_id) for info in infos
-        }
+        self._models = {info["name"]: DeployedModel(info, handle_of(info["name"]), run_id) for info in infos}
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._models, self._limits, self._states)
