@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+QUICK := not gpu and not soak
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test soak docs
@@ -16,13 +17,13 @@ install: $(INSTALLED) ## make .venv and install raybio in it
 demo: install ## train, score and tag a generated sample corpus; ends with a table and a report
 	$(BIN)/raybio demo
 
-# Tests on Ray mostly wait for processes that start: two lanes of test files, each with a cluster of its own.
 test: install ## every check and every quick test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy raybio jobs
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not soak"
+	$(BIN)/pytest -n 2 -m "$(QUICK)" tests/unit
+	$(BIN)/pytest -m "$(QUICK)" --ignore tests/unit
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak

@@ -153,6 +153,7 @@ def written_tags(result: TrainedDecoder) -> list[tuple[str, ...]]:
     return [tuple(line.split("\t")[2] for line in block) for block in blocks]
 
 
+@pytest.mark.soak
 def test_two_workers_share_the_weights_by_zero_3(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
     workers = WorkersSection(count=2, accelerator="cpu", cpus_per_worker=0.5)
     shared = DeepSpeedSection(zero_stage=3)
@@ -165,6 +166,7 @@ def test_two_workers_share_the_weights_by_zero_3(llama: Path, sample: SampleFile
     assert written_tags(result) == [one.tags for one in tagged]
 
 
+@pytest.mark.soak
 def test_tag_tokens_are_learned_and_merged(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
     result = train_decoder(
         decoder_config(

@@ -57,6 +57,7 @@ def test_any_hugging_face_pipeline_loads_the_model(trained: TrainedEncoder) -> N
     assert card["kind"] == "encoder" and card["base_model"] == "bundled:minilm"
 
 
+@pytest.mark.soak
 def test_two_workers_learn_what_one_does(
     trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
 ) -> None:
@@ -71,7 +72,8 @@ def test_two_workers_learn_what_one_does(
 
 def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_path: Path) -> None:
     training = TrainingSection(epochs=3, learning_rate=3e-4, patience=0)
-    config = training_config(sample, tmp_path, "killed", training=training, test=False)
+    workers = WorkersSection(count=2, accelerator="cpu")
+    config = training_config(sample, tmp_path, "killed", training=training, workers=workers, test=False)
     log = tmp_path / "killed" / "log.txt"
     metrics = tmp_path / "killed" / "metrics.jsonl"
     killed: list[int] = []
