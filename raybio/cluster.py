@@ -7,9 +7,12 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 import ray.data
+
+from raybio import stopping
 
 
 @contextmanager
@@ -24,15 +27,30 @@ def connected() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.WARNING, log_to_driver=False)
+    if joins_a_cluster():
+        _start()
     else:
         private_environment()
-        ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
+        _start(address="local", include_dashboard=False)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def joins_a_cluster() -> bool:
+    """Say whether there is a cluster that jobs of this process join, which then outlives them."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
+def _start(**where: Any) -> None:
+    try:
+        ray.init(logging_level=logging.WARNING, log_to_driver=False, **where)
+    except SystemExit:
+        # What Ray does from here on when SIGTERM comes.
+        raise KeyboardInterrupt from None
+    finally:
+        stopping.listen()
 
 
 def private_environment() -> None:

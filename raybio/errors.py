@@ -1,6 +1,6 @@
 """Every exception raybio raises on purpose.
 
-RaybioError                  anything below; `exit_code` is what a command exits with
+RaybioError                  anything below; `exit_code` is what a command exits with, see below
 ├── UsageError               a command or call that cannot be taken as given
 ├── ConfigError              a job config with faults (all of them, in one message)
 ├── InputError               data that cannot be read: names source, place and remedy
@@ -14,28 +14,45 @@ RaybioError                  anything below; `exit_code` is what a command exits
 │   ├── OverloadedError      one that has too many requests waiting: ask again later
 │   └── TaggingError         one that failed on this very request
 ├── CommitError              an output folder that refuses this job's shards
+├── ClusterError             a cluster that does not answer, or refuses
 └── RejectedError            more records rejected than the job allows
+
+What a command or job exits with, on a cluster too:
+
+0    done
+1    failure: a fault of the machine, the network or the program
+2    what was given cannot be used: a command line, config, input, model or output folder
+3    more records rejected than the job allows
+4    stopped by Ctrl-C or SIGTERM; the last line says how to go on
+141  the reader of stdout has left (`raybio ... | head`): 128 and SIGPIPE's number, as shells have it
 """
 
 from __future__ import annotations
+
+DONE = 0
+FAILURE = 1
+UNUSABLE = 2
+REJECTED = 3
+STOPPED = 4
+READER_GONE = 141
 
 
 class RaybioError(Exception):
     """Base of the tree above."""
 
-    exit_code = 1
+    exit_code = FAILURE
 
 
 class UsageError(RaybioError):
     """A command or call that cannot be taken as given."""
 
-    exit_code = 2
+    exit_code = UNUSABLE
 
 
 class ConfigError(RaybioError):
     """A job config with faults; `faults` holds one line each."""
 
-    exit_code = 2
+    exit_code = UNUSABLE
 
     def __init__(self, source: str, faults: list[str]) -> None:
         self.source = source
@@ -54,7 +71,7 @@ class InputError(RaybioError):
     `problem` what is wrong there and `remedy` what the reader of the message can do.
     """
 
-    exit_code = 2
+    exit_code = UNUSABLE
 
     def __init__(self, source: str, place: str, problem: str, remedy: str) -> None:
         self.source = source
@@ -84,7 +101,7 @@ class OffsetError(InputError):
 class ModelError(RaybioError):
     """A model folder that is missing, unsafe or of the wrong kind."""
 
-    exit_code = 2
+    exit_code = UNUSABLE
 
 
 class FetchError(RaybioError):
@@ -110,10 +127,14 @@ class TaggingError(ServingError):
 class CommitError(RaybioError):
     """An output folder that refuses this job's shards."""
 
-    exit_code = 2
+    exit_code = UNUSABLE
+
+
+class ClusterError(RaybioError):
+    """A cluster that does not answer, or refuses."""
 
 
 class RejectedError(RaybioError):
     """More records rejected than the job allows."""
 
-    exit_code = 3
+    exit_code = REJECTED

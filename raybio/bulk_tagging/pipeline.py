@@ -29,6 +29,7 @@ from raybio.cluster import connected, quiet_data
 from raybio.config import DecodingSection, TagCorpusConfig, config_hash, resolved
 from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
+from raybio.stopping import way_on
 from raybio.taggers import load_tagger
 
 Row = dict[str, Any]
@@ -59,7 +60,7 @@ def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print)
     watch = Watch(config, ledger, todo, progress)
     try:
         if todo:
-            with connected():
+            with way_on("Run the same command again to go on: what is committed stays"), connected():
                 quiet_data()
                 for result in _run(config, folder, making, ledger.output, todo):
                     watch.see(result)

@@ -7,6 +7,7 @@ training.py       train-encoder, preflight, train-decoder, cascade
 tagging.py        tag, tag-corpus
 serving.py        serve
 serving_benchmark.py  benchmark-serve
+submission.py     submit, jobs
 corpus.py         corpus stats, convert, fetch, sample
 scores.py         evaluate, report
 planning.py       plan
@@ -22,40 +23,46 @@ import argparse
 from collections.abc import Sequence
 
 import raybio
-from raybio.cli import corpus, jobs, models, planning, scores, serving, serving_benchmark, tagging, training
+from raybio.cli import (
+    corpus,
+    jobs,
+    models,
+    planning,
+    scores,
+    serving,
+    serving_benchmark,
+    submission,
+    tagging,
+    training,
+)
 from raybio.cli.terminal import ReaderGoneError, say
-from raybio.errors import RaybioError
-
-STOPPED_BY_HAND = 130
-"""Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
-
-READER_GONE = 141
-"""Exit code where the reader of stdout has left (`raybio ... | head`): 128 and SIGPIPE's number."""
+from raybio.errors import DONE, READER_GONE, STOPPED, RaybioError
+from raybio.stopping import say_stopped, stoppable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (by default the process's own) and return its exit code.
+    """Run one command line (by default the process's own) and return its exit code, see `raybio.errors`.
 
     Raises:
         SystemExit: help was asked for (code 0), or the command line is no command of ours (code 2).
     """
     options = command_line_parser().parse_args(arguments)
     try:
-        options.run(options)
+        with stoppable():
+            return options.run(options) or DONE
     except RaybioError as error:
         say(f"raybio: {error}")
         return error.exit_code
     except ReaderGoneError:
         return READER_GONE
     except KeyboardInterrupt:
-        say("raybio: stopped")
-        return STOPPED_BY_HAND
+        say_stopped(say)
+        return STOPPED
     except OSError as error:
         if error.filename is None:  # not about a file that the user could have named
             raise
         say(f"raybio: {error.filename}: {error.strerror}")
         return RaybioError.exit_code
-    return 0
 
 
 def command_line_parser() -> argparse.ArgumentParser:
@@ -63,6 +70,17 @@ def command_line_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"raybio {raybio.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in (jobs, training, tagging, serving, serving_benchmark, corpus, scores, planning, models):
+    for room in (
+        jobs,
+        training,
+        tagging,
+        serving,
+        serving_benchmark,
+        submission,
+        corpus,
+        scores,
+        planning,
+        models,
+    ):
         room.add_commands(commands)
     return parser

@@ -11,9 +11,12 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], None]
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None]
 ) -> argparse.ArgumentParser:
-    """Declare command `name`, which calls `run` with its options; return its parser for them."""
+    """Declare command `name`, which calls `run` with its options; return its parser for them.
+
+    What `run` returns is the exit code; None is 0, and what it raises has one of its own.
+    """
     text = inspect.getdoc(run) or ""
     parser = commands.add_parser(
         name,

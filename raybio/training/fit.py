@@ -17,6 +17,7 @@ from raybio.config import LoggingSection, TrainConfig, to_yaml
 from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder, timestamp
 from raybio.sentence_stream import read_sentences, sentence_dataset
+from raybio.stopping import way_on
 from raybio.training.metrics_log import MetricsLog
 from raybio.training.scoring import score_splits, uses_gpu
 
@@ -64,7 +65,8 @@ def fine_tune(
     if not labels:
         raise TrainingError("the training split has no entity to learn from. Check its file and format")
     task = Task(config, base, labels, run)
-    with run.shown(progress), connected():
+    how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
+    with way_on(how), run.shown(progress), connected():
         quiet_data()
         run.say(f"run folder {run.path}")
         checkpoint, metrics = _best(_fit(task, work), config.training.keep)
@@ -94,7 +96,7 @@ def _fit(task: Task, work: Callable[[Task], None]) -> Any:
     def worker(settings: dict[str, Task]) -> None:
         work(settings["task"])
 
-    trainer = TorchTrainer(
+    trainer = _Trainer(
         worker,
         train_loop_config={"task": task},
         scaling_config=ScalingConfig(
@@ -122,6 +124,13 @@ def _fit(task: Task, work: Callable[[Task], None]) -> Any:
         raise TrainingError(
             f"training stopped: {_cause(error)}. The logs are in {run.path / 'ray'}"
         ) from error
+
+
+class _Trainer(TorchTrainer):
+    """A trainer that leaves Ctrl-C to `raybio.stopping`: Ray's own handler ends with exit code 0."""
+
+    def _register_sigint_handler(self, controller: Any) -> None:
+        pass
 
 
 def _cause(error: BaseException) -> str:

@@ -7,8 +7,11 @@ from dataclasses import replace
 
 from raybio.cluster import connected
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
+from raybio.stopping import way_on
 from raybio.training.fit import TrainedModel
 from raybio.training.scoring import score_splits
+
+_WAY_ON = "A sweep starts anew, under another name; finished points keep their run folders"
 
 
 def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) -> TrainedModel:
@@ -20,7 +23,7 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         as `train_encoder` and `train_decoder`.
     """
     points = sweep_points(config)
-    with connected():
+    with way_on(_WAY_ON), connected():
         results = []
         for i, point in enumerate(points, start=1):
             progress(f"point {i} of {len(points)}")

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import re
 
 import pytest
 
@@ -32,7 +33,14 @@ def test_every_error_crosses_a_process_whole(error_class, copied):
 @pytest.mark.parametrize("error_class", CLASSES)
 def test_every_error_is_in_the_tree_of_the_docstring_with_its_exit_code(error_class):
     assert error_class.__name__ in (errors.__doc__ or "")
-    assert error_class.exit_code in (1, 2, 3)
+    assert error_class.exit_code in (errors.FAILURE, errors.UNUSABLE, errors.REJECTED)
+
+
+def test_every_exit_code_is_told_and_is_like_no_other():
+    codes = [value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)]
+    told = re.findall(r"(?m)^(\d+)  ", errors.__doc__ or "")
+    assert sorted(map(int, told)) == sorted(codes)
+    assert len(set(codes)) == len(codes)
 
 
 def test_an_input_error_says_where_what_and_what_to_do():

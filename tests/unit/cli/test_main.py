@@ -8,7 +8,7 @@ import pytest
 import raybio as package
 from raybio.cli import corpus
 from raybio.corpora import FORMATS
-from raybio.errors import RejectedError
+from raybio.errors import STOPPED, RejectedError
 
 HEAVY = {
     "torch",
@@ -34,6 +34,8 @@ COMMANDS = [
     "corpus convert",
     "corpus fetch",
     "corpus sample",
+    "submit",
+    "jobs",
     "models",
     "models install",
     "evaluate",
@@ -89,7 +91,7 @@ def test_ctrl_c(refused, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(corpus, "_sample", stop)
-    assert refused("corpus", "sample", "x", code=130) == "raybio: stopped"
+    assert refused("corpus", "sample", "x", code=STOPPED) == "raybio: stopped"
 
 
 def test_an_error_of_ours_keeps_its_traceback(raybio, monkeypatch):

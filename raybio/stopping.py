@@ -1,0 +1,102 @@
+"""Stopping: Ctrl-C or SIGTERM ends a job in order, in time, and with one line that says how to go on.
+
+A signal raises KeyboardInterrupt in the main thread, so that `with` and `finally` put away what is in
+hand. Who is not done with that after a few seconds is ended: `ray job stop`, a spot machine that is
+taken away and `docker stop` all kill soon after they ask.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from raybio.errors import STOPPED
+
+SECONDS = 2.5
+"""From the signal to the end; Ray kills a job 3 seconds after it asked it to stop."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class _Stop:
+    """What the process does when it is asked to stop."""
+
+    listening: bool = False
+    asked: bool = False
+    seconds: float = SECONDS
+    ways_on: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """Return what is said: the outermost way to go on is that of the command which was given."""
+        return f"raybio: stopped. {self.ways_on[0]}" if self.ways_on else "raybio: stopped"
+
+
+_stop = _Stop()
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Stop on Ctrl-C and SIGTERM for the length of a `with` block; the main thread's business alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    _stop.listening = True
+    listen()
+    try:
+        yield
+    finally:
+        _stop.listening = False
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def listen() -> None:
+    """Take the signals back from whoever set handlers of its own; nothing happens outside `stoppable`."""
+    if _stop.listening and threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            signal.signal(number, _on_signal)
+
+
+@contextmanager
+def way_on(sentence: str) -> Iterator[None]:
+    """Have `sentence` told to whoever stops what is in the `with` block: how to go on from there."""
+    _stop.ways_on.append(sentence)
+    try:
+        yield
+    finally:
+        _stop.ways_on.remove(sentence)
+
+
+@contextmanager
+def time_to_stop(seconds: float) -> Iterator[None]:
+    """Allow what is in the `with` block this long to put away what is in hand, where nobody kills it."""
+    before, _stop.seconds = _stop.seconds, seconds
+    try:
+        yield
+    finally:
+        _stop.seconds = before
+
+
+def say_stopped(say: Callable[[str], None]) -> None:
+    """Say that the job stopped, unless the signal's handler has said so already, and more."""
+    if not _stop.asked:
+        say(_stop.line())
+
+
+def _on_signal(number: int, frame: Any) -> None:
+    if _stop.asked:  # asked twice: at once, then
+        os._exit(STOPPED)
+    _stop.asked = True
+    # Not by print: the signal may have come in the middle of one. Said first, for whatever comes next.
+    os.write(2, f"{_stop.line()}\n".encode())
+    last = threading.Timer(_stop.seconds, os._exit, [STOPPED])
+    last.daemon = True
+    last.start()
+    raise KeyboardInterrupt

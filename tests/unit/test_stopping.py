@@ -1,0 +1,95 @@
+"""Ctrl-C and SIGTERM: in time, in order, with one line; each in a process of its own, and Ray in none."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from raybio import stopping
+from raybio.errors import STOPPED
+
+START = """
+import os, sys, time
+from raybio import stopping
+from raybio.cli import corpus, main
+
+def work(options):
+    with stopping.way_on("Run it again"), stopping.way_on("Not this one"):
+        try:
+            print("ready", flush=True)
+            time.sleep(60)
+        finally:
+            {at_the_end}
+
+corpus._sample = work
+{before}
+code = main(["corpus", "sample", "x"])
+print("code", code, flush=True)
+sys.exit(code)
+"""
+
+
+def stopped(
+    folder: Path, numbers: list[signal.Signals], at_the_end: str, before: str = ""
+) -> tuple[int, str, str]:
+    """Run the program, send the signals, and return its exit code, stdout and stderr."""
+    program = START.format(at_the_end=at_the_end, before=before)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.2)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_in_hand_is_put_away_and_the_way_on_is_said_once(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    code, out, err = stopped(tmp_path, [number], "print('put away')")
+    assert (code, out) == (STOPPED, f"put away\ncode {STOPPED}\n")
+    assert err == "raybio: stopped. Run it again\n"
+
+
+def test_who_does_not_put_away_in_time_is_ended(tmp_path: Path) -> None:
+    before = "stopping._stop.seconds = 0.5"
+    started = time.monotonic()
+    code, out, err = stopped(tmp_path, [signal.SIGTERM], "time.sleep(60)", before)
+    assert (code, out, err) == (STOPPED, "", "raybio: stopped. Run it again\n")
+    assert time.monotonic() - started < 20
+
+
+def test_who_is_asked_twice_ends_at_once(tmp_path: Path) -> None:
+    before = "stopping._stop.seconds = 50"
+    code, out, err = stopped(tmp_path, [signal.SIGINT, signal.SIGINT], "time.sleep(60)", before)
+    assert (code, out, err) == (STOPPED, "", "raybio: stopped. Run it again\n")
+
+
+def test_signals_are_taken_back_from_who_takes_them(tmp_path: Path) -> None:
+    theirs = "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))"
+    ours = (
+        f"corpus._sample = lambda options, work=work: (exec({theirs!r}), stopping.listen(), work(options))[2]"
+    )
+    code, _, err = stopped(tmp_path, [signal.SIGTERM], "pass", ours)
+    assert (code, err) == (STOPPED, "raybio: stopped. Run it again\n")
+
+
+def test_handlers_are_as_they_were_after_the_block() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with stopping.stoppable():
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    stopping.listen()
+    assert signal.getsignal(signal.SIGTERM) == before[1]
+
+
+def test_time_to_stop_is_of_its_block_alone() -> None:
+    with stopping.time_to_stop(60):
+        assert stopping._stop.seconds == 60
+    assert stopping._stop.seconds == stopping.SECONDS < 3
