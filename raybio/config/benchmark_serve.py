@@ -150,5 +150,10 @@ def served_on(model: ServedModelSection, corpus: CorpusSection) -> ServedModelSe
     )
 
 
+def replicas_at_once(config: BenchmarkServeConfig, model: ServedModelSection) -> int:
+    """Return how many replicas of the model the benchmark has at one time, at most."""
+    return max(model.most_replicas, *config.scaling.replicas, 1)
+
+
 def _repeated(names: list[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)

@@ -85,6 +85,11 @@ class ServedModelSection(Section):
         return autoscaling
 
     @property
+    def most_replicas(self) -> int:
+        """Replicas that there may be at one time."""
+        return self.autoscaling.max_replicas or self.replicas
+
+    @property
     def computing_threads(self) -> int:
         """Threads of each replica on CPU."""
         return self.threads or max(1, int(self.cpus))

@@ -10,6 +10,7 @@ schema.py        what requests and answers look like, for OpenAPI
 body_limit.py    refuses what is too large before it is in memory
 app.py           the HTTP interface over any models, without Ray
 ingress.py       the same as a deployment, and `raybio serve`
+applications.py  models and interface for Ray Serve's own config files
 
 load_generator.py   requests one at a time, in a window, or as they arrive; latency from the schedule
 scenarios.py        single-stream, server, offline, scaling and the study's own timing

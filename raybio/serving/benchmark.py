@@ -18,7 +18,7 @@ import ray
 
 from raybio.cluster import connected
 from raybio.config import AutoscalingSection, BenchmarkServeConfig, CorpusSection, ServedModelSection, to_yaml
-from raybio.config.benchmark_serve import corpus_name, served_on
+from raybio.config.benchmark_serve import corpus_name, replicas_at_once, served_on
 from raybio.entities import Sentence
 from raybio.errors import InputError, UsageError
 from raybio.evaluation.latency import CONFIDENCE
@@ -32,9 +32,12 @@ from raybio.serving.client import Client
 from raybio.serving.deployment import deploy, undeploy
 from raybio.serving.request_table import table_of, write_requests
 from raybio.serving.scenarios import Measured, offline, paper, scaling, server, single_stream
+from raybio.stopping import way_on
 
 VERSION = 1
 """Of benchmark.json's form."""
+
+_WAY_ON = "What was measured is in its run folder; another run measures anew"
 
 Say = Callable[[str], None]
 
@@ -65,7 +68,7 @@ def benchmark_serve(
     run = RunFolder.create(Path(config.output) / name, to_yaml(config))
     book = _Book(run)
     try:
-        with run.shown(progress), connected():
+        with way_on(_WAY_ON), run.shown(progress), connected():
             run.say(f"run folder {run.path}")
             _check_room(config)
             for corpus in config.corpora:
@@ -173,7 +176,7 @@ def _check_room(config: BenchmarkServeConfig) -> None:
     """Refuse what would wait for ever for room: a benchmark's cluster should not grow under it."""
     resources = ray.cluster_resources()
     for model in config.models:
-        most = max(_most_replicas(model), *config.scaling.replicas, 1)
+        most = replicas_at_once(config, model)
         for kind, each in (("CPU", model.cpus), ("GPU", model.gpus)):
             have = resources.get(kind, 0.0)
             if most * each > have:
@@ -181,10 +184,6 @@ def _check_room(config: BenchmarkServeConfig) -> None:
                     f"model {model.name}: {most} replicas with {each:g} {kind}s each need {most * each:g}, "
                     f"and the cluster has {have:g}. Ask for fewer or smaller replicas, or start more nodes"
                 )
-
-
-def _most_replicas(model: ServedModelSection) -> int:
-    return model.autoscaling.max_replicas or model.replicas
 
 
 def _measure(
@@ -226,7 +225,7 @@ async def _drive(
     say: Say,
 ) -> list[Measured]:
     """Run the scenarios of a deployed model; the first is offline, whose answers are all there are."""
-    scored = await offline(client.tag, sentences, config, _most_replicas(model))
+    scored = await offline(client.tag, sentences, config, model.most_replicas)
     _say_speed(scored, say)
     done = [scored]
     if config.single_stream.requests:

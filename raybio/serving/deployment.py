@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ray import serve
+from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
@@ -37,10 +38,9 @@ def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
         ServingError: its replicas do not start; the message has the last one's complaint.
     """
     start()
-    section = found_from_anywhere(section)
-    deployment = serve.deployment(**_options(section))(Replica)
+    application = model_application(section, run_id)
     try:
-        serve.run(deployment.bind(section, run_id), name=section.name, route_prefix=None)
+        serve.run(application, name=section.name, route_prefix=None)
     except RuntimeError as error:
         undeploy(section.name)
         raise ServingError(f"model {section.name} did not start: {error}") from error
@@ -53,13 +53,24 @@ def handle_of(name: str) -> Handle:
     return serve.get_app_handle(name).options(_by_reference=False)
 
 
-def undeploy(name: str) -> None:
+def model_application(section: ServedModelSection, run_id: str) -> Application:
+    """Return the model as an application that Serve can run.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    section = found_from_anywhere(section)
+    return serve.deployment(**_options(section))(Replica).bind(section, run_id)
+
+
+def undeploy(name: str, *, wait: bool = True) -> None:
     """Take the application `name` down; its replicas first finish what they have in hand.
 
-    Nothing happens where there is none of that name.
+    Nothing happens where there is none of that name. Without `wait` this returns at once, and the
+    cluster sees to the rest.
     """
     if name in serve.status().applications:
-        serve.delete(name)
+        serve.delete(name, _blocking=wait)
 
 
 def start(http: dict[str, Any] | None = None) -> None:

@@ -7,7 +7,6 @@ import http.client
 import json
 import logging
 import secrets
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +15,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve import Application
 from ray.serve._private.logging_utils import get_serve_logs_dir
 
-from raybio.cluster import connected
+from raybio import stopping
+from raybio.cluster import connected, joins_a_cluster
 from raybio.config import LimitsSection, ServeConfig
 from raybio.entities import Sentence
 from raybio.errors import OverloadedError, ServingError, UsageError
@@ -46,6 +47,8 @@ INGRESS = "_http"
 # Where one reaches what listens on every address.
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _ANSWER_SECONDS = 30
+# What it takes to stop Serve and its cluster once no request is in hand.
+_PUT_AWAY_SECONDS = 30
 _MOST_REQUESTS = 1000
 
 
@@ -80,7 +83,7 @@ class DeployedModel:
         return served
 
 
-class _Ingress:
+class Ingress:
     """What Ray Serve builds the interface from; the models, of which `infos` tells, are there already."""
 
     def __init__(self, infos: Sequence[Mapping[str, Any]], limits: LimitsSection, run_id: str) -> None:
@@ -122,58 +125,57 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
                 up.append(section.name)
                 infos.append(deploy(section, run_id=run_id).describe.remote().result())
             up.append(INGRESS)
-            _open(config, infos, run_id)
+            interface = interface_application(Ingress, infos, config.limits, run_id, config.ingress_replicas)
+            serve.run(interface, name=INGRESS, route_prefix="/")
             _check_answer(host, config.port)
             progress(f"run {run_id}: logs in {get_serve_logs_dir()}")
             yield address
         finally:
             progress("stopping: what is in hand is finished first")
             for name in reversed(up):
-                undeploy(name)
+                # A cluster that stays sees to it alone; whoever was submitted to it has little time.
+                undeploy(name, wait=not joins_a_cluster())
             if not serve.status().applications:
                 serve.shutdown()
 
 
 def serve_models(config: ServeConfig, progress: Callable[[str], None] = print) -> None:
-    """Serve what `config` says until SIGINT (Ctrl-C) or SIGTERM, then stop cleanly.
+    """Serve what `config` says until it is stopped; what is in hand then is finished first.
 
     Raises:
         RaybioError: as `served` has it.
+        KeyboardInterrupt: it was stopped.
     """
-    with _interrupted_by(signal.SIGTERM):
-        try:
-            with served(config, progress) as address:
-                progress(f"serving {', '.join(m.name for m in config.models)} at {address} (stop: Ctrl-C)")
-                threading.Event().wait()
-        except KeyboardInterrupt:
-            progress("stopped")
+    # Ours alone to end, unless it was submitted to a cluster.
+    draining = sum(model.drain_seconds for model in config.models) + _PUT_AWAY_SECONDS
+    seconds = stopping.SECONDS if joins_a_cluster() else draining
+    with (
+        stopping.time_to_stop(seconds),
+        stopping.way_on("The same command serves again"),
+        served(config, progress) as address,
+    ):
+        progress(f"serving {', '.join(m.name for m in config.models)} at {address} (stop: Ctrl-C)")
+        threading.Event().wait()
 
 
-@contextmanager
-def _interrupted_by(number: signal.Signals) -> Iterator[None]:
-    """Let a signal do what Ctrl-C does, for the length of a `with` block."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-def _open(config: ServeConfig, infos: Sequence[Mapping[str, Any]], run_id: str) -> None:
+def interface_application(
+    ingress: type[Ingress],
+    models: Sequence[Any],
+    limits: LimitsSection,
+    run_id: str,
+    replicas: int = 1,
+) -> Application:
+    """Return the interface as an application that Serve can run; `ingress` is made of the next three."""
     deployment = serve.deployment(
         name=INGRESS,
-        num_replicas=config.ingress_replicas,
+        num_replicas=replicas,
         # It waits far more than it computes; on a small machine the models hold all the CPUs.
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=_MOST_REQUESTS,
         graceful_shutdown_wait_loop_s=DRAIN_POLL_SECONDS,
         logging_config=LOGGING,
-    )(serve.ingress()(_Ingress))
-    serve.run(deployment.bind(infos, config.limits, run_id), name=INGRESS, route_prefix="/")
+    )(serve.ingress()(ingress))
+    return deployment.bind(models, limits, run_id)
 
 
 def _check_port(config: ServeConfig) -> None:

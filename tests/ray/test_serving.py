@@ -24,9 +24,10 @@ from raybio.corpora import read_corpus
 from raybio.corpora.sample import SampleFiles
 from raybio.corpora.sentences import split_document
 from raybio.entities import Sentence
-from raybio.errors import ModelError, OverloadedError, UsageError
+from raybio.errors import ConfigError, ModelError, OverloadedError, UsageError
+from raybio.serving import applications
 from raybio.serving.client import Client
-from raybio.serving.deployment import deploy, states
+from raybio.serving.deployment import deploy, states, undeploy
 from raybio.serving.ingress import served
 from raybio.taggers import load_tagger
 from raybio.training.encoder import TrainedEncoder
@@ -158,6 +159,22 @@ def test_http_tells_what_is_served_and_how_it_is(address: str, trained: TrainedE
     with OPENER.open(f"{address}/health") as answer:
         assert json.load(answer) == {"status": "ok", "models": {"encoder": "running", "narrow": "running"}}
     assert states(["encoder", "gone"]) == {"encoder": "running", "gone": "absent"}
+
+
+def test_a_config_file_of_ray_serve_names_the_same_applications(
+    address: str, trained: TrainedEncoder
+) -> None:
+    options = {"name": "filed", "model": str(trained.run.model), "cpus": 0.0}
+    try:
+        serve.run(applications.model(options), name="filed", route_prefix=None)
+        serve.run(applications.interface({"models": ["filed"]}), name="filed-http", route_prefix="/filed")
+        with OPENER.open(f"{address}/filed/models") as answer:
+            assert [model["name"] for model in json.load(answer)["models"]] == ["filed"]
+        with pytest.raises(ConfigError, match="did you mean 'model'"):
+            applications.model({**options, "modle": "x"})
+    finally:
+        undeploy("filed-http")
+        undeploy("filed")
 
 
 def test_a_request_whose_replica_dies_is_sent_again_and_counted(

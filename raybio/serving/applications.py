@@ -1,0 +1,54 @@
+"""Models and the HTTP interface as Ray Serve's own config files name them, KubeRay's RayService among them.
+
+import_path: raybio.serving.applications:model        args: the options of one of `models`, `job: serve`
+import_path: raybio.serving.applications:interface    args: models (their names), limits
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+
+from raybio.config import LimitsSection, ServeConfig, job_of
+from raybio.serving.deployment import handle_of, model_application, states
+from raybio.serving.ingress import Ingress, interface_application
+
+_POLL_SECONDS = 1.0
+
+
+def model(args: Mapping[str, Any]) -> Application:
+    """Return a model as an application; its name in the file must be `args["name"]`.
+
+    Raises:
+        ConfigError: the options have faults.
+        ModelError: there is no such model.
+    """
+    config = job_of(ServeConfig, {"models": [dict(args)]}, source="args of raybio.serving.applications:model")
+    return model_application(config.models[0], run_id="")
+
+
+def interface(args: Mapping[str, Any]) -> Application:
+    """Return the HTTP interface over the applications that `args["models"]` names."""
+    limits = LimitsSection(**args.get("limits", {}))
+    return interface_application(_LateIngress, list(args["models"]), limits, "")
+
+
+class _LateIngress(Ingress):
+    """The interface where models start at the same time: it waits until they tell what they are."""
+
+    def __init__(self, names: Sequence[str], limits: LimitsSection, run_id: str) -> None:
+        # Not in the thread of the replica's own loop, where nothing may wait for an answer.
+        with ThreadPoolExecutor(1) as thread:
+            infos = thread.submit(_describe, names).result()
+        super().__init__(infos, limits, run_id)
+
+
+def _describe(names: Sequence[str]) -> list[Mapping[str, Any]]:
+    while set(states(list(names)).values()) != {"running"}:
+        time.sleep(_POLL_SECONDS)
+    return [handle_of(name).describe.remote().result() for name in names]
