@@ -5,15 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoTokenizer, BertConfig, BertForTokenClassification, LlamaConfig, LlamaForCausalLM
+from tiny_bert import write_tiny_bert
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from raybio.entities import Sentence
-from raybio.iob2 import tag_set
 from raybio.model_sources import model_folder
 from raybio.prompts import PromptStyle
 from raybio.taggers.calibration import write_calibration
 from raybio.taggers.decoder import DecoderCard
-from raybio.taggers.encoder import EncoderCard
 
 LABELS = ["Chemical", "Disease"]
 MAX_TOKENS = 64
@@ -35,26 +34,7 @@ def tokenizer(minilm):
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory, tokenizer) -> Path:
     """A model folder as training leaves it: a random BERT of two small layers, with its card."""
-    folder = tmp_path_factory.mktemp("tiny_encoder")
-    tags = tag_set(LABELS)
-    # For a model this small a second thread is a burden, and on a busy machine a heavy one.
-    torch.set_num_threads(1)
-    torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=MAX_TOKENS,
-        # Large random weights, so that the tags differ from word to word.
-        initializer_range=0.4,
-        id2label=dict(enumerate(tags)),
-        label2id={tag: i for i, tag in enumerate(tags)},
-    )
-    BertForTokenClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    EncoderCard(LABELS, MAX_TOKENS, OVERLAP, "all", "mean").write(folder)
+    folder = write_tiny_bert(tmp_path_factory.mktemp("tiny_encoder"), tokenizer, LABELS, MAX_TOKENS, OVERLAP)
     words = [
         "Naloxone",
         "reverses",

@@ -1,0 +1,149 @@
+"""A cluster's job server over HTTP, with every way it can fail as one error of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from ray.dashboard.modules.job.pydantic_models import JobDetails
+from ray.exceptions import RayError
+from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.util.state import list_nodes
+from ray.util.state.exception import RayStateApiException
+
+from raybio.errors import STOPPED, ClusterError
+from raybio.submission.room import Nodes
+
+_FAILURES = (OSError, RuntimeError, ValueError, RayError, RayStateApiException, aiohttp.ClientError)
+_POLL_SECONDS = 0.5
+_OVER = 60.0
+"""Seconds from the end of a job's log to its exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedJob:
+    """A job as the cluster knows it; times are Unix times in seconds.
+
+    `state` is PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED. `exit_code` is None until it ended,
+    and where it ended without one: then `message` says why.
+    """
+
+    id: str
+    job: str
+    state: str
+    exit_code: int | None
+    started: float | None
+    ended: float | None
+    message: str
+
+    @property
+    def over(self) -> bool:
+        """Whether it ended, in whatever way."""
+        return JobStatus(self.state).is_terminal()
+
+
+class JobServer:
+    """The job server at `address`, such as http://127.0.0.1:8265."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        # It would go before what was asked for.
+        os.environ["RAY_API_SERVER_ADDRESS"] = address
+        logging.getLogger("ray.dashboard.modules.job").setLevel(logging.WARNING)
+        logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.WARNING)
+        with self._asking():
+            self._client = JobSubmissionClient(address)
+
+    def jobs(self) -> list[SubmittedJob]:
+        """Return every job that was submitted to the cluster, the oldest first."""
+        with self._asking():
+            found = self._client.list_jobs()
+        return sorted(map(_job, filter(_is_submitted, found)), key=lambda job: job.started or 0.0)
+
+    def job(self, name: str) -> SubmittedJob:
+        """Return the job with this submission id."""
+        with self._asking():
+            return _job(self._client.get_job_info(name))
+
+    def nodes(self) -> tuple[list[Nodes], bool]:
+        """Return the nodes that run, and whether the head takes tasks."""
+        with self._asking():
+            alive = [n for n in list_nodes(self.address, detail=True) if n.state == "ALIVE"]
+        sizes = [(n.resources_total.get("CPU", 0.0), n.resources_total.get("GPU", 0.0)) for n in alive]
+        same = {size: sizes.count(size) for size in sizes}
+        nodes = [Nodes("node" if count == 1 else "nodes", count, *size) for size, count in same.items()]
+        return nodes, any(n.is_head_node and n.resources_total.get("CPU") for n in alive)
+
+    def send(
+        self, name: str, entrypoint: str, folder: Path, metadata: Mapping[str, str], cpus: float
+    ) -> None:
+        """Upload `folder` and start `entrypoint` in it; `cpus` are set aside for the driver."""
+        with self._asking():
+            self._client.submit_job(
+                entrypoint=entrypoint,
+                submission_id=name,
+                runtime_env={"working_dir": str(folder)},
+                metadata=dict(metadata),
+                entrypoint_num_cpus=cpus or None,
+            )
+
+    def follow(self, name: str, show: Callable[[str], None]) -> int:
+        """Pass the job's log to `show` as it grows, until it ends; return its exit code.
+
+        Raises:
+            ClusterError: it was lost (its node died, its environment could not be made), or the
+                server was.
+        """
+        with self._asking():
+            asyncio.run(self._show_log(name, show))
+        until = time.monotonic() + _OVER
+        while not (job := self.job(name)).over and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+        if not job.over:
+            raise ClusterError(f"{name}: its log ended, but it did not. See `raybio jobs`")
+        if job.state == JobStatus.STOPPED:  # Ray tells no exit code then
+            return STOPPED
+        if job.exit_code is None:
+            raise ClusterError(f"{name} did not end by itself: {job.message}. Submit it again to go on")
+        return job.exit_code
+
+    async def _show_log(self, name: str, show: Callable[[str], None]) -> None:
+        async for lines in self._client.tail_job_logs(name):
+            show(lines)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as error:
+            raise ClusterError(f"the cluster at {self.address}: {error}") from error
+
+
+def _is_submitted(details: JobDetails) -> bool:
+    return bool(details.submission_id)
+
+
+def _job(details: JobDetails) -> SubmittedJob:
+    metadata: Mapping[str, Any] = details.metadata or {}
+    return SubmittedJob(
+        id=details.submission_id or "",
+        job=metadata.get("job", details.entrypoint),
+        state=details.status.value,
+        exit_code=details.driver_exit_code,
+        started=details.start_time / 1000 if details.start_time else None,
+        ended=details.end_time / 1000 if details.end_time else None,
+        message=details.message or "",
+    )
+
+
+def running(jobs: Sequence[SubmittedJob], work: str) -> SubmittedJob | None:
+    """Return the job among `jobs` that does this work now, if there is one."""
+    return next((job for job in jobs if job.id.startswith(f"{work}-") and not job.over), None)

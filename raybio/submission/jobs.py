@@ -1,0 +1,112 @@
+"""Submitting a job: checked, refused or sent, followed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from raybio.config import JOBS, JobConfig, TagCorpusConfig, TrainConfig, load_job
+from raybio.config.benchmark_serve import BenchmarkServeConfig
+from raybio.corpora.opening import is_url
+from raybio.errors import UsageError
+from raybio.stopping import way_on
+from raybio.submission.demand import Demand, demands
+from raybio.submission.identity import first_id, next_id, work_name
+from raybio.submission.job_server import JobServer, SubmittedJob, running
+from raybio.submission.room import check_room, nodes_of_file
+
+
+def submit(
+    job: str,
+    config_file: str,
+    overrides: Sequence[str],
+    address: str,
+    *,
+    folder: Path = Path(),
+    cluster_file: str | None = None,
+    progress: Callable[[str], None] = print,
+) -> str:
+    """Send a job to the cluster at `address` and return its submission id.
+
+    What goes along is `folder`, a checkout, without what `.gitignore` and `.rayignore` name. With
+    `cluster_file` the job may ask for what the cluster could start; else for what it has now.
+
+    Raises:
+        ConfigError: the config has faults.
+        UsageError: the job is running already, the cluster has no room for it, or what it writes or
+            reads could not be found again.
+        ClusterError: the cluster does not answer, or refuses.
+    """
+    config = load_job(JOBS[job], config_file, overrides)
+    _check_output(config)
+    entrypoint = shlex.join(["python", *_files(folder, config, config_file), *overrides])
+    server = JobServer(address)
+    jobs = server.jobs()
+    _refuse_twice(running(jobs, work_name(config)), address)
+    nodes, head_takes_tasks = server.nodes()
+    # On a head that takes no tasks a driver would only be in the way of Ray's own processes.
+    driver = Demand("driver", 1, 0.0 if head_takes_tasks else 1.0, 0.0)
+    room = nodes_of_file(cluster_file) if cluster_file else nodes
+    check_room([(*together, driver) for together in demands(config)], room)
+    first = first_id(config, folder)
+    name = next_id(first, [job.id for job in jobs])
+    if name != first:
+        progress(f"submitted before: {name} goes on where that ended")
+    server.send(name, entrypoint, folder, {"job": job, "config": config_file}, driver.cpus)
+    progress(f"submitted {name}: {entrypoint}")
+    return name
+
+
+def follow(name: str, address: str, show: Callable[[str], None]) -> int:
+    """Pass the log of job `name` to `show` until it ends; return its exit code.
+
+    Raises:
+        ClusterError: the cluster does not answer, or knows no such job.
+    """
+    with way_on(f"{name} runs on; to stop it: ray job stop {name} --address {address}"):
+        return JobServer(address).follow(name, show)
+
+
+def list_jobs(address: str) -> list[SubmittedJob]:
+    """Return every job that was submitted to the cluster, the oldest first.
+
+    Raises:
+        ClusterError: the cluster does not answer.
+    """
+    return JobServer(address).jobs()
+
+
+def _files(folder: Path, config: JobConfig, config_file: str) -> tuple[str, str]:
+    """Return the job's script and config as paths in `folder`, which is what the cluster sees."""
+    script = f"jobs/{config.job.replace('-', '_')}.py"
+    if not (folder / script).is_file():
+        raise UsageError(
+            f"{folder.absolute()} has no {script}, and that folder is what is sent. Submit from a checkout"
+        )
+    try:
+        return script, Path(config_file).resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        raise UsageError(
+            f"{config_file} is not in {folder.absolute()}, and only that is sent. Copy it there"
+        ) from None
+
+
+def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:
+    if busy:
+        raise UsageError(
+            f"{busy.id} does this work and is {busy.state.lower()}. Wait for it (raybio jobs), or stop it: "
+            f"ray job stop {busy.id} --address {address}"
+        )
+
+
+def _check_output(config: JobConfig) -> None:
+    """Refuse an output that would go when the job's copy of the folder goes."""
+    if isinstance(config, TagCorpusConfig | TrainConfig | BenchmarkServeConfig):
+        output = config.output
+        if not (is_url(output) or Path(output).is_absolute()):
+            where = "a URL or a path" if isinstance(config, TagCorpusConfig) else "a path"
+            raise UsageError(
+                f"output {output!r} is relative: on a cluster it would be lost with the job's own folder. "
+                f"Give {where} that every node sees: output=..."
+            )

@@ -1,0 +1,81 @@
+"""What a job server's answers come to; the server itself is real in tests/cluster."""
+
+from types import SimpleNamespace
+
+import pytest
+from ray.job_submission import JobStatus
+
+from raybio.errors import STOPPED, ClusterError
+from raybio.submission import job_server
+from raybio.submission.job_server import JobServer, running
+
+
+def details(name="a", state="SUCCEEDED", code=0, started=2000, ended=5000, **more):
+    return SimpleNamespace(
+        submission_id=name,
+        status=JobStatus(state),
+        driver_exit_code=code,
+        start_time=started,
+        end_time=ended,
+        **{"metadata": {"job": "tag-corpus"}, "entrypoint": "python x.py", "message": None, **more},
+    )
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Return a job server that knows the jobs given."""
+
+    def make(*jobs):
+        class Client:
+            def __init__(self, address):
+                self.address = address
+
+            def list_jobs(self):
+                return list(jobs)
+
+            def get_job_info(self, name):
+                for job in jobs:
+                    if job.submission_id == name:
+                        return job
+                raise RuntimeError(f"Request failed with status code 404: {name} does not exist")
+
+            async def tail_job_logs(self, name):
+                for line in ("one\n", "two\n"):
+                    yield line
+
+        monkeypatch.setattr(job_server, "JobSubmissionClient", Client)
+        monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://elsewhere")
+        return JobServer("http://here")
+
+    return make
+
+
+def test_only_submitted_jobs_are_listed_the_oldest_first(server):
+    later, driver, first = details("later", started=9000), details(None), details("first", metadata=None)
+    jobs = server(later, driver, first).jobs()
+    assert [(job.id, job.job, job.started, job.ended) for job in jobs] == [
+        ("first", "python x.py", 2.0, 5.0),
+        ("later", "tag-corpus", 9.0, 5.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "expected"), [("SUCCEEDED", 0, 0), ("FAILED", 3, 3), ("STOPPED", None, STOPPED)]
+)
+def test_who_follows_a_job_sees_its_log_and_has_its_exit_code(server, state, code, expected):
+    lines = []
+    assert server(details(state=state, code=code)).follow("a", lines.append) == expected
+    assert lines == ["one\n", "two\n"]
+
+
+def test_a_job_that_was_lost_is_said_with_its_reason(server):
+    with pytest.raises(ClusterError, match="a did not end by itself: the node died"):
+        server(details(state="FAILED", code=None, message="the node died")).follow("a", print)
+    with pytest.raises(ClusterError, match=r"http://here: .* none does not exist"):
+        server().follow("none", print)
+
+
+def test_work_is_running_whatever_the_code_and_however_often_it_was_submitted(server):
+    jobs = server(details("w-1a", "FAILED"), details("w-1b-2", "PENDING"), details("wx-1", "RUNNING")).jobs()
+    assert running(jobs, "w").id == "w-1b-2"
+    assert running(jobs, "none") is None

@@ -1,0 +1,101 @@
+"""What is sent, under which name, and what is refused; the job server is a stand-in."""
+
+from pathlib import Path
+
+import pytest
+
+from raybio.config import load_config
+from raybio.errors import UsageError
+from raybio.submission import jobs as room
+from raybio.submission.identity import first_id, work_name
+from raybio.submission.job_server import SubmittedJob
+from raybio.submission.room import Nodes
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = str(ROOT / "configs" / "tag_corpus" / "pubmed.yaml")
+WORDS = ["output=s3://b/t", "max_rejected=5"]
+LOADED = load_config(CONFIG, WORDS)
+GPU = Nodes("node", 1, 8, 1)
+
+
+@pytest.fixture
+def send(monkeypatch):
+    """Submit the job to a cluster of such jobs and nodes; return what is sent and what is said."""
+
+    def submit(jobs=(), nodes=(GPU,), head_takes_tasks=True, words=WORDS, config=CONFIG, **options):
+        sent, said = [], []
+
+        class Server:
+            def __init__(self, address):
+                assert address == "http://here"
+
+            def jobs(self):
+                return list(jobs)
+
+            def nodes(self):
+                return list(nodes), head_takes_tasks
+
+            def send(self, *what):
+                sent.append(what)
+
+        monkeypatch.setattr(room, "JobServer", Server)
+        name = room.submit(
+            "tag-corpus", config, words, "http://here", folder=ROOT, progress=said.append, **options
+        )
+        ((*_, cpus),) = sent
+        assert sent[0][0] == name
+        return sent[0][1:-1], name, cpus, said
+
+    return submit
+
+
+def job(name, state="SUCCEEDED"):
+    return SubmittedJob(name, "tag-corpus", state, None, 1.0, None, "")
+
+
+def test_the_checkout_is_sent_with_the_jobs_script_and_its_words(send):
+    (entrypoint, folder, metadata), name, cpus, said = send()
+    assert entrypoint == f"python jobs/tag_corpus.py configs/tag_corpus/pubmed.yaml {' '.join(WORDS)}"
+    assert (folder, cpus) == (ROOT, 0.0)
+    assert metadata == {"job": "tag-corpus", "config": CONFIG}
+    assert name == first_id(LOADED, ROOT)
+    assert said == [f"submitted {name}: {entrypoint}"]
+
+
+def test_words_with_blanks_and_stars_stay_words(send):
+    (entrypoint, *_), *_ = send(words=["output=s3://b/t", "input=[a b/*.xml, c]"])
+    assert entrypoint.endswith(" output=s3://b/t 'input=[a b/*.xml, c]'")
+
+
+def test_a_job_that_ended_goes_on_under_the_next_name(send):
+    first = first_id(LOADED, ROOT)
+    _, name, _, said = send(jobs=[job(first, "FAILED"), job(f"{first}-2", "STOPPED")])
+    assert name == f"{first}-3"
+    assert said[0] == f"submitted before: {name} goes on where that ended"
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_work_that_goes_on_is_refused_whatever_its_code(send, state):
+    busy = f"{work_name(LOADED)}-0therc0de-2"
+    with pytest.raises(
+        UsageError, match=f"{busy} does this work and is {state.lower()}.*ray job stop {busy}"
+    ):
+        send(jobs=[job(busy, state)])
+
+
+def test_a_head_that_takes_no_tasks_has_no_drivers_either(send):
+    _, _, cpus, _ = send(head_takes_tasks=False)
+    assert cpus == 1.0
+
+
+def test_what_a_cluster_may_start_counts_when_its_file_is_given(send):
+    with pytest.raises(UsageError, match="--cluster FILE"):
+        send(nodes=[Nodes("node", 1, 0, 0)])
+    send(nodes=[Nodes("node", 1, 0, 0)], cluster_file=str(ROOT / "cluster.yaml"))
+
+
+def test_a_config_that_would_not_be_sent_is_refused(send, tmp_path):
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(Path(CONFIG).read_text("utf-8"))
+    with pytest.raises(UsageError, match=r"copy\.yaml is not in .*, and only that is sent"):
+        send(config=str(copy))
