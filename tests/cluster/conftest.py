@@ -30,6 +30,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def many_documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A thousand documents in one file: a hundred shards of ten."""
     file = tmp_path_factory.mktemp("documents") / "many.jsonl"
-    text = "Naloxone reverses the antihypertensive effect of clonidine in rats. " * 20
+    text = "Naloxone reverses the antihypertensive effect of clonidine in rats. " * 8
     file.write_text("".join(json.dumps({"id": str(i), "text": text.strip()}) + "\n" for i in range(1000)))
     return file
