@@ -17,6 +17,7 @@ from ray.dashboard.modules.job.pydantic_models import JobDetails
 from ray.exceptions import RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from ray.util.state import list_nodes
+from ray.util.state.common import NodeState
 from ray.util.state.exception import RayStateApiException
 
 from raybio.errors import STOPPED, ClusterError
@@ -24,6 +25,7 @@ from raybio.submission.room import Nodes
 
 _FAILURES = (OSError, RuntimeError, ValueError, RayError, RayStateApiException, aiohttp.ClientError)
 _POLL_SECONDS = 0.5
+_START_SECONDS = 30.0
 _OVER = 60.0
 """Seconds from the end of a job's log to its exit code."""
 
@@ -75,12 +77,18 @@ class JobServer:
 
     def nodes(self) -> tuple[list[Nodes], bool]:
         """Return the nodes that run, and whether the head takes tasks."""
-        with self._asking():
-            alive = [n for n in list_nodes(self.address, detail=True) if n.state == "ALIVE"]
+        until = time.monotonic() + _START_SECONDS
+        # A head that has just started answers some seconds before its own node is there.
+        while not (alive := self._alive()) and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
         sizes = [(n.resources_total.get("CPU", 0.0), n.resources_total.get("GPU", 0.0)) for n in alive]
         same = {size: sizes.count(size) for size in sizes}
         nodes = [Nodes("node" if count == 1 else "nodes", count, *size) for size, count in same.items()]
         return nodes, any(n.is_head_node and n.resources_total.get("CPU") for n in alive)
+
+    def _alive(self) -> list[NodeState]:
+        with self._asking():
+            return [node for node in list_nodes(self.address, detail=True) if node.state == "ALIVE"]
 
     def send(
         self, name: str, entrypoint: str, folder: Path, metadata: Mapping[str, str], cpus: float

@@ -79,3 +79,16 @@ def test_work_is_running_whatever_the_code_and_however_often_it_was_submitted(se
     jobs = server(details("w-1a", "FAILED"), details("w-1b-2", "PENDING"), details("wx-1", "RUNNING")).jobs()
     assert running(jobs, "w").id == "w-1b-2"
     assert running(jobs, "none") is None
+
+
+def test_a_head_whose_node_is_not_there_yet_is_asked_again(server, monkeypatch):
+    def node(state, head, **resources):
+        return SimpleNamespace(state=state, is_head_node=head, resources_total=resources)
+
+    nodes = [node("DEAD", False, CPU=8.0), node("ALIVE", False, CPU=4.0, GPU=1.0), node("ALIVE", True)]
+    answers = [[], nodes]
+    monkeypatch.setattr(job_server, "list_nodes", lambda address, detail: answers.pop(0))
+    monkeypatch.setattr(job_server, "_POLL_SECONDS", 0.0)
+    found, head_takes_tasks = server().nodes()
+    assert [(each.count, each.cpus, each.gpus) for each in found] == [(1, 4.0, 1.0), (1, 0.0, 0.0)]
+    assert not head_takes_tasks
