@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ray import serve
 from ray.serve import Application
 
 from raybio.config import LimitsSection, ServeConfig, job_of
