@@ -101,6 +101,8 @@ def ray_head(node_types: Mapping[str, Any] | None = None) -> Iterator[Head]:
             "RAY_USAGE_STATS_ENABLED": "0",
             "GOMP_SPINCOUNT": "20000",
             "NO_PROXY": "127.0.0.1",
+            # A job says `python`: the one that runs the tests.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": str(ROOT),
             **(_AUTOSCALING if node_types else {}),
         }
