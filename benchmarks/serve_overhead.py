@@ -63,6 +63,9 @@ class BareTagger:
         return len(sentences) / (time.perf_counter() - started)
 
 
+_UNSAID = ("model", "data", "json")
+
+
 @serve.deployment(ray_actor_options={"num_cpus": 0}, max_ongoing_requests=64)
 class Nothing:
     """What Ray Serve takes by itself."""
@@ -212,7 +215,7 @@ def main() -> None:
     print(table(found))
     if arguments.json:
         report = {
-            "arguments": {name: str(value) for name, value in vars(arguments).items()},
+            "arguments": {name: value for name, value in vars(arguments).items() if name not in _UNSAID},
             "asked": TARGETS,
             **found,
             "load_average_before": before,
