@@ -26,7 +26,7 @@ from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs,
 from raybio.bulk_tagging.tagging import tag_documents
 from raybio.bulk_tagging.watch import TaggedCorpus, Watch, gather_rejected, summarize
 from raybio.cluster import connected, quiet_data
-from raybio.config import DecodingSection, TagCorpusConfig, config_hash, resolved
+from raybio.config import TagCorpusConfig, config_hash, resolved
 from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
 from raybio.stopping import way_on
@@ -159,8 +159,7 @@ class _TagAndCommit:
             precision=config.precision,
             threads=config.taggers.threads,
             max_batch_tokens=config.max_batch_tokens,
-            # What is as it stands by default is no wish: an encoder would have to refuse it.
-            decoding=config.decoding.model_dump() if config.decoding != DecodingSection() else None,
+            decoding=config.decoding.asked(),
         )
         self._files = ShardFiles(output, config.formats, config.model, making.config_hash)
         self._ledger = Ledger(output)

@@ -1,8 +1,8 @@
-"""How an LLM writes its tags: the options that tagging with one and training one share."""
+"""How a trained model tags: the options that tagging, serving and training share."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -10,6 +10,14 @@ from raybio.config.section import Section, Text
 
 _DRAFTING = ("verified-text", "verified-tags")
 _FORCING = ("forced-tags", "verified-tags")
+
+TaggerPrecision = Annotated[
+    Literal["auto", "fp32", "bf16", "int8", "4bit"],
+    Field(
+        description="number format; auto = bf16 on a GPU that has it, else fp32; "
+        "int8 is for encoders, 4bit for LLMs"
+    ),
+]
 
 
 class DecodingSection(Section):
@@ -63,3 +71,13 @@ class DecodingSection(Section):
         if legal and mode is not None and mode not in _FORCING:
             raise ValueError(f"found true, but in {mode} the model writes freely; allowed: false")
         return legal
+
+    def asked(self) -> dict[str, Any] | None:
+        """Return the options, or None where all are as they stand by default: an encoder refuses wishes."""
+        return None if self == DecodingSection() else self.model_dump()
+
+
+Decoding = Annotated[
+    DecodingSection,
+    Field(description="how an LLM writes its tags; encoders have no use for it"),
+]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, ValidationInfo, field_validator
 
-from raybio.config.decoding import DecodingSection
+from raybio.config.decoding import Decoding, DecodingSection, TaggerPrecision
 from raybio.config.section import AllowPickle, FileName, Section, Text
 
 
@@ -33,14 +31,8 @@ class ServedModelSection(Section):
     name: FileName = Field(description="what clients call the model")
     model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
     allow_pickle: AllowPickle = False
-    precision: Literal["auto", "fp32", "bf16", "int8", "4bit"] = Field(
-        default="auto",
-        description="number format; auto = bf16 on a GPU that has it, else fp32; "
-        "int8 is for encoders, 4bit for LLMs",
-    )
-    decoding: DecodingSection = Field(
-        default=DecodingSection(), description="how an LLM writes its tags; encoders have no use for it"
-    )
+    precision: TaggerPrecision = "auto"
+    decoding: Decoding = DecodingSection()
     replicas: int = Field(
         default=1, ge=1, description="processes that hold the model; with autoscaling, the fewest"
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from raybio.config.corpus import ReadFormat
-from raybio.config.decoding import DecodingSection
+from raybio.config.decoding import Decoding, DecodingSection, TaggerPrecision
 from raybio.config.section import AllowPickle, JobConfig, Section, Text
 
 WriteFormat: TypeAlias = Literal["parquet", "pubtator", "bioc-json", "bioc-xml", "jsonl", "brat"]
@@ -63,14 +63,8 @@ class TagCorpusConfig(JobConfig):
     taggers: TaggersSection = Field(
         default=TaggersSection(), description="the pool of processes that hold the model"
     )
-    precision: Literal["auto", "fp32", "bf16", "int8", "4bit"] = Field(
-        default="auto",
-        description="number format; auto = bf16 on a GPU that has it, else fp32; "
-        "int8 is for encoders, 4bit for LLMs",
-    )
-    decoding: DecodingSection = Field(
-        default=DecodingSection(), description="how an LLM writes its tags; encoders have no use for it"
-    )
+    precision: TaggerPrecision = "auto"
+    decoding: Decoding = DecodingSection()
     max_batch_tokens: int | None = Field(
         default=None,
         ge=16,

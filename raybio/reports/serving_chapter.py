@@ -103,12 +103,7 @@ def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Fi
 
 
 def _latency(served: Sequence[Served]) -> Iterator[Block]:
-    chart = serving_plots.latency_chart(served)
-    if chart:
-        yield chart
-    table = serving_tables.latency_table(served)
-    if table:
-        yield table
+    yield from _there(serving_plots.latency_chart(served), serving_tables.latency_table(served))
     shares = serving_plots.seconds_apart(served)
     if shares:
         yield shares
@@ -119,27 +114,20 @@ def _latency(served: Sequence[Served]) -> Iterator[Block]:
 
 
 def _load(served: Sequence[Served]) -> Iterator[Block]:
-    chart = serving_plots.load_chart(served)
-    if chart:
-        yield chart
-    table = serving_tables.load_table(served)
-    if table:
-        yield table
+    return _there(serving_plots.load_chart(served), serving_tables.load_table(served))
 
 
 def _throughput(served: Sequence[Served]) -> Iterator[Block]:
-    chart = serving_plots.scaling_chart(served)
-    if chart:
-        yield chart
-    table = serving_tables.throughput_table(served)
-    if table:
-        yield table
+    return _there(serving_plots.scaling_chart(served), serving_tables.throughput_table(served))
 
 
 def _study_seconds(served: Sequence[Served], corpus: str) -> Iterator[Block]:
-    table = serving_tables.study_seconds_table(served, corpus)
-    if table:
-        yield table
+    return _there(serving_tables.study_seconds_table(served, corpus))
+
+
+def _there(*blocks: Block | None) -> Iterator[Block]:
+    """Return those of the blocks that there was anything for."""
+    return (block for block in blocks if block is not None)
 
 
 def _recipe(benchmarks: Sequence[Benchmark], corpus: str) -> tuple[Block, ...]:

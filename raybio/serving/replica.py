@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from ray import serve
 
-from raybio.config import DecodingSection, ServedModelSection
+from raybio.config import ServedModelSection
 from raybio.entities import Sentence
 from raybio.errors import TaggingError
 from raybio.model_sources import model_folder
@@ -155,8 +155,7 @@ def load(section: ServedModelSection, **options: Any) -> tuple[str, Tagger]:
         folder,
         precision=section.precision,
         threads=section.computing_threads,
-        # What is as it stands by default is no wish: an encoder would have to refuse it.
-        decoding=section.decoding.model_dump() if section.decoding != DecodingSection() else None,
+        decoding=section.decoding.asked(),
         **options,
     )
     return "cascade" if (folder / "cascade.json").is_file() else kind_of(folder), tagger

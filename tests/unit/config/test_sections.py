@@ -2,6 +2,8 @@
 
 import pytest
 
+from raybio.config import DecodingSection
+
 FILES = "train: a.tsv, dev: b.tsv, test: c.tsv"
 
 
@@ -98,3 +100,8 @@ def test_legal_tags_need_probabilities(faults, train):
     ]
     assert train("training: {word_decision: first, legal: true}").training.legal
     assert not train("training: {word_decision: majority}").training.legal
+
+
+def test_decoding_is_asked_for_only_where_it_differs_from_the_default():
+    assert DecodingSection().asked() is None
+    assert DecodingSection(mode="greedy").asked() == {**DecodingSection().model_dump(), "mode": "greedy"}
