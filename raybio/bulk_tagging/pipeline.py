@@ -75,7 +75,7 @@ def tag_corpus(
                 ledger.claim(making)
                 for result in _run(config, folder, making, ledger.output, todo):
                     watch.see(result)
-    except BaseException as error:
+    except Exception as error:
         # Where the disk is full, say, the first error is the one that tells why.
         with suppress(CommitError):
             summarize(ledger, watch, time.perf_counter() - started)
