@@ -2,8 +2,14 @@
 
 shards.py     input files -> shards, fixed ranges of records: the unit of work and of commit
 ledger.py     what was committed, and by which model; what is left to do
-commit.py     a tagged shard -> output files and its ledger entry
-tagging.py    the worker's part: a shard's documents -> the same with mentions, culprits rejected
+tagging.py    a shard's documents -> the same with mentions, those a tagger fails on rejected
+attempts.py   which documents workers died of
+commit.py     a tagged shard -> output files
+worker.py     one worker: tag a shard, commit it
+output_folder.py  files of an output, written whole or not at all
+replay.py     rejected records -> the shards to tag again
+decisive.py   which record decides about a document
+compaction.py a tagged baseline and its updates -> one current set
 pipeline.py   all of it on Ray Data: read -> tag and commit -> count
 """
 

@@ -1,4 +1,4 @@
-"""A tagged shard -> its output files and its ledger entry.
+"""A tagged shard -> its output files.
 
 mentions/SHARD.parquet    one row a mention (`corpora.parquet.MENTION_SCHEMA`)
 documents/SHARD.parquet   one row a record: what became of it
@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, reject
 from raybio.corpora import FORMATS
-from raybio.corpora.opening import write_bytes
 from raybio.corpora.parquet import mention_table
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError
@@ -50,7 +50,7 @@ class ShardFiles:
     """Writes the files of shards into an output folder and says what it wrote."""
 
     def __init__(self, output: str, formats: Sequence[str], model: str, config_hash: str) -> None:
-        self._output = output.rstrip("/")
+        self._output = OutputFolder(output)
         self._formats = [name for name in formats if name != "parquet"]
         self._model = model
         self._config_hash = config_hash
@@ -75,7 +75,7 @@ class ShardFiles:
             f"documents/{shard.name}.parquet": _parquet(records),
         }
         if rejected:
-            contents[f"rejected/{shard.name}.jsonl"] = _lines(rejected)
+            contents[f"rejected/{shard.name}.jsonl"] = _lines(shard, rejected)
         files |= {path: self._put(path, content) for path, content in contents.items()}
         return WrittenShard(files, len(rejected))
 
@@ -92,7 +92,7 @@ class ShardFiles:
         return {path: {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}}
 
     def _put(self, path: str, content: bytes) -> dict[str, Any]:
-        with write_bytes(f"{self._output}/{path}") as stream:
+        with self._output.writing(path) as stream:
             stream.write(content)
         return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -155,5 +155,9 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _lines(rejected: Sequence[Rejected]) -> bytes:
-    return "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in rejected).encode()
+def _lines(shard: Shard, rejected: Sequence[Rejected]) -> bytes:
+    records = ({"shard": shard.name, **asdict(record)} for record in rejected)
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode(
+        # Half a character, which JSON can say and UTF-8 cannot: JSON's own escape for it.
+        errors="backslashreplace"
+    )

@@ -1,26 +1,24 @@
 """What was committed to an output folder, by which model and config, and what is left to do.
 
-    raybio.json              the making: model, its fingerprint, config hash and config
-    ledger/KEY/00003.json    one committed shard of an input file that is in hand
-    ledger/KEY.json          a finished input file, with its shards' entries
+    raybio.json                          the making: model, its fingerprint, config hash and config
+    ledger/KEY@FINGERPRINT/00003.json    one committed shard of an input file that is in hand
+    ledger/KEY@FINGERPRINT/00003.begun   a shard that was begun (see `attempts`)
+    ledger/KEY@FINGERPRINT.json          a finished input file, with its shards' entries
 
 An entry is written after the files that it lists, each of them whole (a temporary name and a
 rename, or one upload). Work may be done twice when something dies; it is committed once, under
-names that depend on the shard alone. A finished file has a single entry, so that starting over a
-large output reads as many entries as it has files.
+names that depend on the shard alone. The names say which content of which file is finished, so
+that to find what is left to do over a large output is to list one folder, not to read it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import fsspec
-
+from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.bulk_tagging.shards import InputFile
-from raybio.corpora.opening import write_bytes
 from raybio.errors import CommitError
 
 MAKING = "raybio.json"
@@ -47,7 +45,7 @@ class ShardEntry:
 
     `mentions` counts them by label; `work` is what the tagger counted (subwords, windows);
     `files` maps a path in the output folder to {"bytes", "sha256"}; `started` and `finished`
-    are Unix times in seconds.
+    are Unix times in seconds; `attempts` counts how often the shard was begun, this time included.
     """
 
     shard: str
@@ -62,6 +60,7 @@ class ShardEntry:
     files: dict[str, dict[str, Any]]
     started: float
     finished: float
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,18 +72,28 @@ class CommittedShard:
     entry: ShardEntry
 
 
-class Ledger:
-    """The ledger of one output folder (a local path or a URL)."""
+@dataclass(frozen=True)
+class FinishedFile:
+    """A finished input file as the ledger has it; `broken` says that it could not be read to its end."""
 
-    def __init__(self, output: str) -> None:
-        self.output = output.rstrip("/")
-        # Another process commits, so a listing that was remembered would be out of date.
-        self._filesystem, self._root = fsspec.core.url_to_fs(self.output, use_listings_cache=False)
+    path: str
+    fingerprint: str
+    broken: bool
+    shards: list[dict[str, Any]]
+
+
+class Ledger(OutputFolder):
+    """The ledger of one output folder."""
+
+    def making(self) -> Making | None:
+        """Return what made this output, or None where nothing did yet."""
+        held = self.read_json(MAKING)
+        return None if held is None else Making(**held)
 
     def made_by_another(self, making: Making) -> bool:
         """Say whether something else than `making` made this output."""
-        before = self._read(MAKING)
-        return before is not None and Making(**before).identity != making.identity
+        before = self.making()
+        return before is not None and before.identity != making.identity
 
     def claim(self, making: Making) -> None:
         """Say what makes this output, or check that it is what made it before.
@@ -92,101 +101,139 @@ class Ledger:
         Raises:
             CommitError: another model or config made what is there.
         """
-        if self.made_by_another(making):
-            same_model = self._read(MAKING)["model_fingerprint"] == making.model_fingerprint
+        before = self.making()
+        if before is None:
+            self.write_json(MAKING, asdict(making))
+        elif before.identity != making.identity:
+            same_model = before.model_fingerprint == making.model_fingerprint
             changed = "config" if same_model else "model"
             raise CommitError(
                 f"{self.output} was made with another {changed}; to mix the two would be silent. Choose "
                 "another output, or say on_change=new-generation to start a new one beside it"
             )
-        if self._read(MAKING) is None:
-            self.write_json(MAKING, asdict(making))
 
-    def done(self, file: InputFile) -> set[int] | None:
-        """Return the numbers of the file's committed shards, or None when all of it is.
+    def todo(self, files: Iterable[InputFile]) -> list[tuple[InputFile, set[int]]]:
+        """Return the files that are not finished, each with the numbers of its committed shards.
 
-        What was committed for another content of the file is forgotten: its output files go
-        first, then its entries, so that whoever dies in between leaves nothing that is not listed.
+        What was committed for another content of a file is forgotten: its output files go first,
+        then its entries, so that whoever dies in between leaves nothing that is not listed.
         """
-        finished = self._read(f"ledger/{file.key}.json")
-        if finished is not None:
-            if finished["fingerprint"] == file.fingerprint:
-                return None
-            self._forget(finished["shards"])
-            self._remove(f"ledger/{file.key}.json")
-        numbers = set()
-        for name in self._list(f"ledger/{file.key}"):
-            held = self._read(f"ledger/{file.key}/{name}")
-            if held["fingerprint"] == file.fingerprint:
-                numbers.add(int(name.removesuffix(".json")))
-            else:
-                self._forget([held["shard"]])
-                self._remove(f"ledger/{file.key}/{name}")
-        return numbers
+        held: dict[str, list[str]] = {}
+        for name in self.names("ledger"):
+            held.setdefault(key_of(name), []).append(name)
+        left = []
+        for file in files:
+            names = held.get(file.key, [])
+            for name in names:
+                if name.removesuffix(".json") != _place(file):
+                    self._forget(name)
+            if f"{_place(file)}.json" not in names:
+                done = self._committed(_place(file)) if _place(file) in names else []
+                left.append((file, set(done)))
+        return left
+
+    def committed(self, file: InputFile, number: int) -> ShardEntry | None:
+        """Return the entry of a shard of a file in hand, if it has one."""
+        held = self.read_json(f"ledger/{_place(file)}/{number:05d}.json")
+        return None if held is None else ShardEntry(**held)
 
     def commit(self, file: InputFile, number: int, entry: ShardEntry) -> None:
         """Write a shard's entry; its output files must be there already."""
-        held = {"fingerprint": file.fingerprint, "shard": asdict(entry)}
-        self.write_json(f"ledger/{file.key}/{number:05d}.json", held)
+        self.write_json(f"ledger/{_place(file)}/{number:05d}.json", asdict(entry))
+
+    def mark_of(self, file: InputFile, number: int) -> str:
+        """Return the name of the file that says that a shard was begun."""
+        return f"ledger/{_place(file)}/{number:05d}.begun"
 
     def finish(self, file: InputFile, shards: int, broken: bool) -> None:
         """Fold the entries of a file, all of whose `shards` are committed, into one."""
-        held = [self._read(f"ledger/{file.key}/{number:05d}.json") for number in range(shards)]
-        finished = {
-            "path": file.path,
-            "fingerprint": file.fingerprint,
-            "broken": broken,
-            "shards": [entry["shard"] for entry in held],
-        }
-        self.write_json(f"ledger/{file.key}.json", finished)
-        self._remove(f"ledger/{file.key}")
+        place = f"ledger/{_place(file)}"
+        held = [self.read_json(f"{place}/{number:05d}.json") for number in range(shards)]
+        # Another run on the same output may have finished the file, and removed the entries.
+        if None not in held:
+            self.write_json(f"{place}.json", asdict(FinishedFile(file.path, file.fingerprint, broken, held)))
+        self.remove(place)
+
+    def reopen(self, shards: Iterable[str]) -> int:
+        """Take back the entries of the shards so called, so that they are tagged again; return how many.
+
+        Their output files stay until they are written again.
+        """
+        wanted = set(shards)
+        keys = {name.rpartition("-")[0] for name in wanted}
+        return sum(
+            self._reopen(name.removesuffix(".json"), wanted)
+            for name in self.names("ledger")
+            if key_of(name) in keys
+        )
+
+    def _reopen(self, place: str, wanted: set[str]) -> int:
+        finished = self._finished(f"{place}.json")
+        if finished is not None:
+            # The entries of the shards that stay come first: whoever dies in between loses none.
+            for shard in finished.shards:
+                if shard["shard"] not in wanted:
+                    self.write_json(f"ledger/{place}/{_number(shard):05d}.json", shard)
+            self.remove(f"ledger/{place}.json")
+            return sum(shard["shard"] in wanted for shard in finished.shards)
+        key = key_of(place)
+        numbers = [number for number in self._committed(place) if f"{key}-{number:05d}" in wanted]
+        for number in numbers:
+            for suffix in ("begun", "json"):
+                self.remove(f"ledger/{place}/{number:05d}.{suffix}")
+        return len(numbers)
+
+    def finished(self) -> dict[str, str]:
+        """Return the finished files, KEY@FINGERPRINT, each with a stamp that changes with its entry."""
+        stamps = self.stamps("ledger")
+        return {name.removesuffix(".json"): stamps[name] for name in stamps if name.endswith(".json")}
+
+    def shards_of(self, name: str) -> Iterator[ShardEntry]:
+        """Yield the entries of the committed shards of the file of that name, KEY@FINGERPRINT."""
+        yield from (ShardEntry(**shard) for shard in self._shards(name))
 
     def keys(self) -> list[str]:
-        """Return the keys of all input files of which something is committed, sorted."""
-        names = self._names("ledger")
-        return sorted({name.removesuffix(".json") for name in names})
+        """Return the keys of all input files that are finished or in hand, sorted."""
+        return sorted({key_of(name) for name in self.names("ledger")})
 
     def entries(self) -> Iterator[ShardEntry]:
         """Yield the entries of all committed shards, file by file."""
-        for key in self.keys():
-            finished = self._read(f"ledger/{key}.json")
-            if finished is not None:
-                shards = finished["shards"]
-            else:
-                shards = [self._read(f"ledger/{key}/{name}")["shard"] for name in self._list(f"ledger/{key}")]
-            yield from (ShardEntry(**shard) for shard in shards)
+        for place in sorted({name.removesuffix(".json") for name in self.names("ledger")}):
+            yield from self.shards_of(place)
 
-    def read_bytes(self, name: str) -> bytes:
-        """Return the content of a file of the output."""
-        content: bytes = self._filesystem.cat_file(f"{self._root}/{name}")
-        return content
+    def _shards(self, place: str) -> Iterator[dict[str, Any]]:
+        finished = self._finished(f"{place}.json")
+        if finished is not None:
+            yield from finished.shards
+        else:
+            for number in self._committed(place):
+                yield self.read_json(f"ledger/{place}/{number:05d}.json")
 
-    def write_json(self, name: str, data: Any) -> None:
-        """Write a JSON file of the output, whole."""
-        with write_bytes(f"{self.output}/{name}") as stream:
-            stream.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
+    def _finished(self, name: str) -> FinishedFile | None:
+        held = self.read_json(f"ledger/{name}")
+        return None if held is None else FinishedFile(**held)
 
-    def _forget(self, shards: Iterable[dict[str, Any]]) -> None:
+    def _committed(self, place: str) -> list[int]:
+        names = self.names(f"ledger/{place}")
+        return [int(name.removesuffix(".json")) for name in names if name.endswith(".json")]
+
+    def _forget(self, name: str) -> None:
+        place = name.removesuffix(".json")
+        shards = list(self._shards(place))
         for shard in shards:
-            for name in shard["files"]:
-                self._remove(name)
+            for path in shard["files"]:
+                self.remove(path)
+        self.remove(f"ledger/{name}")
 
-    def _list(self, folder: str) -> list[str]:
-        return [name for name in self._names(folder) if name.endswith(".json")]
 
-    def _names(self, folder: str) -> list[str]:
-        path = f"{self._root}/{folder}"
-        if not self._filesystem.isdir(path):
-            return []
-        names = (entry.rsplit("/", 1)[-1] for entry in self._filesystem.ls(path, detail=False))
-        # A writer that was killed leaves its draft, under a hidden name.
-        return sorted(name for name in names if not name.startswith("."))
+def _place(file: InputFile) -> str:
+    return f"{file.key}@{file.fingerprint}"
 
-    def _read(self, name: str) -> Any:
-        path = f"{self._root}/{name}"
-        return json.loads(self._filesystem.cat_file(path)) if self._filesystem.exists(path) else None
 
-    def _remove(self, name: str) -> None:
-        path = f"{self._root}/{name}"
-        if self._filesystem.exists(path):
-            self._filesystem.rm(path, recursive=True)
+def key_of(name: str) -> str:
+    """Return the key in KEY@FINGERPRINT."""
+    return name.rpartition("@")[0]
+
+
+def _number(shard: dict[str, Any]) -> int:
+    return int(shard["shard"].rpartition("-")[2])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import pickle
 import time
+import uuid
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,17 @@ import ray
 import ray.data
 from ray.util.annotations import RayDeprecationWarning
 
-from raybio.bulk_tagging.commit import ShardFiles
-from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
-from raybio.bulk_tagging.tagging import tag_documents
-from raybio.bulk_tagging.watch import TaggedCorpus, Watch, gather_rejected, summarize
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making
+from raybio.bulk_tagging.replay import rejected_shards
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, find_inputs, read_shards
+from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
+from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, quiet_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
+from raybio.errors import CommitError, RaybioError
 from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
 from raybio.stopping import way_on
-from raybio.taggers import load_tagger
 
 Row = dict[str, Any]
 
@@ -38,16 +39,22 @@ Row = dict[str, Any]
 _DECISIVE = ("format", "formats", "passages", "shard_documents", "precision", "decoding")
 # Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
 _BLOCK_BYTES = 256 * 1024
-_RETRIES = 3
+# Each dead worker brings the document that kills it nearer (see `attempts`); so many are a broken machine.
+_MOST_DEATHS = 100
 
 
-def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print) -> TaggedCorpus:
+def tag_corpus(
+    config: TagCorpusConfig, progress: Callable[[str], None] = print, replay: str | None = None
+) -> TaggedCorpus:
     """Tag what is left of the input; say how it goes to `progress`, a line at a time.
+
+    `replay` is a file of rejected records, as a run leaves it: their shards are tagged again.
 
     Raises:
         UsageError: the input names nothing.
+        FormatError: `replay` is no file of rejected records.
         ModelError: there is no such model.
-        CommitError: the output was made with another model or config.
+        CommitError: the output was made with another model or config, or cannot be written.
         RejectedError: more records than `max_rejected` were rejected; what is done stays done.
     """
     started = time.perf_counter()
@@ -55,20 +62,37 @@ def tag_corpus(config: TagCorpusConfig, progress: Callable[[str], None] = print)
     files = find_inputs(config.input, config.format)
     making = Making(config.model, fingerprint(folder), config_hash(config, *_DECISIVE), resolved(config))
     ledger = _claim(config, making)
-    todo = [(file, done) for file in files if (done := ledger.done(file)) is not None]
+    if replay is not None:
+        shards = rejected_shards(replay)
+        progress(f"{ledger.reopen(shards)} shards with rejected records are tagged again")
+    todo = ledger.todo(files)
     progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
     watch = Watch(config, ledger, todo, progress)
     try:
         if todo:
             with way_on("Run the same command again to go on: what is committed stays"), connected():
                 quiet_data()
+                # Two runs that claimed an empty output in the same moment: by now one has lost it.
+                ledger.claim(making)
                 for result in _run(config, folder, making, ledger.output, todo):
                     watch.see(result)
-    finally:
-        gather_rejected(ledger)
+    except Exception as error:
+        # Where the disk is full, say, the first error is the one that tells why.
+        with suppress(CommitError):
+            summarize(ledger, watch, time.perf_counter() - started)
+        if (ours := _ours(error)) is not None:
+            raise ours from None
+        raise
     summary = summarize(ledger, watch, time.perf_counter() - started)
     ledger.write_json("summary.json", {**asdict(summary), "environment": environment()})
     return summary
+
+
+def _ours(error: BaseException | None) -> RaybioError | None:
+    """Return the error of our own that Ray's wraps, if there is one."""
+    while error is not None and not isinstance(error, RaybioError):
+        error = getattr(error, "cause", None) or error.__cause__
+    return error
 
 
 def _claim(config: TagCorpusConfig, making: Making) -> Ledger:
@@ -106,7 +130,7 @@ def _run(
         warnings.simplefilter("ignore", RayDeprecationWarning)
         results = shards.map_batches(
             _TagAndCommit,
-            fn_constructor_args=(config, folder, making, output),
+            fn_constructor_args=(config, folder, making, output, uuid.uuid4().hex),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=taggers.cpus,
@@ -120,7 +144,7 @@ def _run(
 
 def _bounded_retries() -> dict[str, Any]:
     """Ray's default is to retry for ever what kills its worker every time."""
-    return {"max_task_retries": _RETRIES}
+    return {"max_task_retries": _MOST_DEATHS, "max_restarts": _MOST_DEATHS}
 
 
 def _pool(config: TagCorpusConfig) -> tuple[int, int]:
@@ -150,42 +174,13 @@ def _read(batch: Any, size: int) -> Iterator[pa.Table]:
 
 
 class _TagAndCommit:
-    """One tagger of the pool: takes a shard, leaves its files and ledger entry, returns what it did."""
+    """A worker of the pool, as Ray Data calls it: rows of shards in, rows of what was committed out."""
 
-    def __init__(self, config: TagCorpusConfig, folder: Path, making: Making, output: str) -> None:
-        self._kinds = config.passages
-        self._tagger = load_tagger(
-            folder,
-            precision=config.precision,
-            threads=config.taggers.threads,
-            max_batch_tokens=config.max_batch_tokens,
-            decoding=config.decoding.asked(),
-        )
-        self._files = ShardFiles(output, config.formats, config.model, making.config_hash)
-        self._ledger = Ledger(output)
+    def __init__(self, *arguments: Any) -> None:
+        self._worker = Worker(*arguments)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        results = [item if isinstance(item, EndOfFile) else self._commit(item) for item in _items(batch)]
+        results = [
+            item if isinstance(item, EndOfFile) else self._worker.commit(item) for item in _items(batch)
+        ]
         return pa.Table.from_pylist(_rows(results))
-
-    def _commit(self, shard: Shard) -> CommittedShard:
-        started = time.time()
-        before = Counter(self._tagger.counts)
-        tagged = tag_documents(shard.documents, self._tagger, self._kinds, shard.file.path)
-        written = self._files.write(shard, tagged)
-        entry = ShardEntry(
-            shard=shard.name,
-            documents=len(tagged.documents),
-            without_text=sum(not document.text for document in tagged.documents),
-            rejected=written.rejected,
-            deleted=len(shard.deletions),
-            sentences=tagged.sentences,
-            words=tagged.words,
-            mentions=dict(Counter(m.label for d in tagged.documents for m in d.mentions or ())),
-            work=dict(Counter(self._tagger.counts) - before),
-            files=written.files,
-            started=started,
-            finished=time.time(),
-        )
-        self._ledger.commit(shard.file, shard.number, entry)
-        return CommittedShard(shard.file.key, shard.number, entry)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import fsspec
 
@@ -18,6 +20,7 @@ from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import InputError, UsageError
 
 _FINGERPRINT_BYTES = 65_536
+_OPEN_FILES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,12 @@ def _matches(pattern: str, format: str | None) -> list[InputFile]:
     if not paths:
         raise UsageError(f"no input file at {pattern}. Name files, a glob or a folder that holds some")
     names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
-    return [
-        InputFile(name, stem_of(each), format or format_of(name), _fingerprint(filesystem, each))
-        for name, each in zip(names, paths, strict=True)
-    ]
+    with ThreadPoolExecutor(_OPEN_FILES) as pool:  # an object store answers late, but many at once
+        fingerprints = pool.map(partial(_fingerprint, filesystem), paths)
+        return [
+            InputFile(name, stem_of(each), format or format_of(name), found)
+            for name, each, found in zip(names, paths, fingerprints, strict=True)
+        ]
 
 
 def _is_readable(path: str, format: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""The worker's part: a shard's documents -> the same with mentions; culprits are rejected."""
+"""A shard's documents -> the same with mentions; those that a tagger fails on are rejected."""
 
 from __future__ import annotations
 
@@ -89,6 +89,23 @@ def reject(document: Document, source: str, reason: str, remedy: str) -> Rejecte
         remedy=remedy,
         document_id=document.id,
         raw=document.text,
+    )
+
+
+def killer(document: Document, source: str) -> TaggedDocuments:
+    """Return what becomes of a document that killed every worker that had it alone in hand."""
+    reason = "two workers died of it, one after the other: killed, out of memory or over shard_seconds"
+    remedy = "Replay it where there is more memory or time"
+    return TaggedDocuments([], [reject(document, source, reason, remedy)], 0, 0)
+
+
+def joined(parts: Sequence[TaggedDocuments]) -> TaggedDocuments:
+    """Return several results as one."""
+    return TaggedDocuments(
+        [document for part in parts for document in part.documents],
+        [record for part in parts for record in part.rejected],
+        sum(part.sentences for part in parts),
+        sum(part.words for part in parts),
     )
 
 

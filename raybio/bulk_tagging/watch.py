@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.shards import EndOfFile, InputFile
 from raybio.config import TagCorpusConfig
-from raybio.corpora.opening import write_bytes
 from raybio.errors import RejectedError
+
+REJECTED = "rejected.jsonl"
+"""What an output has of all its rejected records: one file, that can be replayed."""
 
 _PROGRESS_SECONDS = 5.0
 
@@ -110,31 +112,21 @@ class Watch:
         )
 
 
-def gather_rejected(ledger: Ledger) -> None:
-    """Write one replayable file of all that is rejected in the output, in order of shards."""
-    with write_bytes(f"{ledger.output}/rejected.jsonl") as stream:
-        for entry in ledger.entries():
-            if entry.rejected:
-                stream.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
-
-
 def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
-    """Return what is in the output, from its ledger, and what the watched run did for it."""
+    """Return what is in the output, from its ledger, and what the watched run did for it.
+
+    All that is rejected is written into one replayable file on the way, in order of shards.
+
+    Raises:
+        CommitError: that file cannot be written.
+    """
     totals: Counter[str] = Counter()
     labels: Counter[str] = Counter()
-    for entry in ledger.entries():
-        totals.update(
-            shards=1,
-            documents=entry.documents,
-            without_text=entry.without_text,
-            rejected=entry.rejected,
-            deleted=entry.deleted,
-            sentences=entry.sentences,
-            words=entry.words,
-            mentions=sum(entry.mentions.values()),
-            **{name: entry.work.get(name, 0) for name in ("subwords", "subwords_dropped")},
-        )
-        labels.update(entry.mentions)
+    with ledger.writing(REJECTED) as rejected:
+        for entry in ledger.entries():
+            _add(entry, totals, labels)
+            if entry.rejected:
+                rejected.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
     return TaggedCorpus(
         output=ledger.output,
         files=len(ledger.keys()),
@@ -145,3 +137,18 @@ def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
         seconds=seconds,
         tagging_seconds=watch.tagging_seconds,
     )
+
+
+def _add(entry: ShardEntry, totals: Counter[str], labels: Counter[str]) -> None:
+    totals.update(
+        shards=1,
+        documents=entry.documents,
+        without_text=entry.without_text,
+        rejected=entry.rejected,
+        deleted=entry.deleted,
+        sentences=entry.sentences,
+        words=entry.words,
+        mentions=sum(entry.mentions.values()),
+        **{name: entry.work.get(name, 0) for name in ("subwords", "subwords_dropped")},
+    )
+    labels.update(entry.mentions)

@@ -1,4 +1,4 @@
-"""The commands `tag` and `tag-corpus`."""
+"""The commands `tag`, `tag-corpus` and `compact`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json, whole_number
 from raybio.cli.terminal import say, show_figures
+from raybio.errors import UsageError
 
 if TYPE_CHECKING:
     from raybio.bulk_tagging import TaggedCorpus
@@ -21,13 +22,25 @@ def add_commands(commands: Commands) -> None:
     tag_corpus = add_command(commands, "tag-corpus", _tag_corpus)
     add_config(tag_corpus)
     add_json(tag_corpus)
+    compact = add_command(commands, "compact", _compact)
+    compact.add_argument("output", metavar="OUTPUT", help="a tagged output; a path or URL")
+    compact.add_argument("--to", required=True, metavar="FOLDER", help="where the current set is kept")
+    compact.add_argument(
+        "--fold", action="store_true", help="into one part, so that its Parquet files are the set as they are"
+    )
+    add_json(compact)
 
 
 def _add_tag(commands: Commands) -> None:
     tag = add_command(commands, "tag", _tag)
-    tag.add_argument("input", nargs="+", metavar="INPUT", help="file, folder or glob; a path or URL")
-    tag.add_argument("--model", required=True, metavar="FOLDER", help="trained model, such as RUN/model")
-    tag.add_argument("--output", required=True, metavar="FOLDER", help="where the mentions go; a path or URL")
+    tag.add_argument("input", nargs="*", metavar="INPUT", help="file, folder or glob; a path or URL")
+    tag.add_argument("--model", metavar="FOLDER", help="trained model, such as RUN/model")
+    tag.add_argument("--output", metavar="FOLDER", help="where the mentions go; a path or URL")
+    tag.add_argument(
+        "--replay",
+        metavar="REJECTED",
+        help="tag the shards of these rejected records again, as the job did that left OUTPUT/rejected.jsonl",
+    )
     tag.add_argument(
         "--formats",
         type=lambda names: names.split(","),
@@ -65,9 +78,11 @@ def _tag(options: Namespace) -> None:
     """Tag documents with a trained model: what `tag-corpus` does, without a config file."""
     from raybio.config import TagCorpusConfig, job_of
 
+    if not (options.replay or (options.input and options.model and options.output)):
+        raise UsageError("tag needs INPUT, --model and --output; or --replay REJECTED alone")
     chosen = {
         "model": options.model,
-        "input": options.input,
+        "input": options.input or None,
         "output": options.output,
         "format": options.format,
         "formats": options.formats,
@@ -79,7 +94,17 @@ def _tag(options: Namespace) -> None:
         "on_change": "new-generation" if options.new_generation else None,
     }
     given = {key: value for key, value in chosen.items() if value is not None}
-    _tag_configured(job_of(TagCorpusConfig, given, source="the options of tag"), options.json)
+    config = job_of(TagCorpusConfig, {**_recorded(options), **given}, source="the options of tag")
+    _tag_configured(config, options.json, options.replay)
+
+
+def _recorded(options: Namespace) -> dict[str, Any]:
+    """Return the job that left the rejected records which shall be replayed, if any shall."""
+    if not options.replay:
+        return {}
+    from raybio.bulk_tagging.replay import recorded_job
+
+    return recorded_job(options.output or options.replay.rpartition("/")[0] or ".")
 
 
 def _decoding(options: Namespace) -> dict[str, str] | None:
@@ -94,10 +119,24 @@ def _tag_corpus(options: Namespace) -> None:
     _tag_configured(load_job(TagCorpusConfig, options.config, options.overrides), options.json)
 
 
-def _tag_configured(config: TagCorpusConfig, json_file: str | None) -> None:
+def _compact(options: Namespace) -> None:
+    """Keep one current set of a tagged baseline and its updates: latest versions, deletions gone."""
+    from raybio.bulk_tagging.compaction import compact
+
+    done = compact(options.output, options.to, options.fold)
+    left = f"; {done.left} not finished, left for the next time" if done.left else ""
+    text = (
+        f"{done.new:,} new input files, {done.files:,} in the set{left}\n"
+        f"read {done.files_read:,} Parquet files, wrote {done.files_written:,}; parts now: {done.parts}\n"
+        f"current set: {done.folder}\n"
+    )
+    show_figures(text, asdict(done), options.json)
+
+
+def _tag_configured(config: TagCorpusConfig, json_file: str | None, replay: str | None = None) -> None:
     from raybio.bulk_tagging import tag_corpus
 
-    tagged = tag_corpus(config, say)
+    tagged = tag_corpus(config, say, replay)
     figures = {**asdict(tagged), "documents_per_second": tagged.documents_per_second}
     show_figures("".join(f"{line}\n" for line in _tagged_lines(tagged)), figures, json_file)
 

@@ -70,6 +70,12 @@ class TagCorpusConfig(JobConfig):
         ge=16,
         description="subwords of one forward pass, padding included; null = as suits the device",
     )
+    shard_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds that tagging a shard may take before its worker counts as hung and is "
+        "replaced; null = any time",
+    )
     max_rejected: int | None = Field(
         default=None, ge=0, description="stop when more records than this are rejected; null = never"
     )

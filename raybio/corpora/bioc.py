@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, TypeAlias
 
+from raybio.corpora.checks import LARGEST_VERSION
 from raybio.corpora.standoff import (
     annotation_parts,
     cannot_hold,
@@ -103,9 +104,16 @@ def _document(node: Mapping[str, Any]) -> Document:
         tuple(_passage(passage) for passage in passages if _infon(passage, "type") != BETWEEN),
         mentions if mentions or ours.get("annotated", True) else None,
         relations=relations,
-        version=integer(ours.get("version", 1), "version"),
+        version=_version(ours),
         attributes=attributes,
     )
+
+
+def _version(ours: Mapping[str, Any]) -> int:
+    version = integer(ours.get("version", 1), "version")
+    if not 0 <= version <= LARGEST_VERSION:
+        raise ValueError(f"version {version} is not in [0, {LARGEST_VERSION}]")
+    return version
 
 
 def _whole_text(passages: Iterable[Mapping[str, Any]]) -> str:

@@ -85,7 +85,7 @@ def _whole_file(first: tuple[int, bytes], stream: BinaryIO, source: str) -> obje
         raise FormatError(
             source, place, f"the JSON is broken ({error.msg})", "Fetch or write it again"
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, a number of thousands of digits, or too deep
         raise FormatError(
             source, "", f"this is not JSON in UTF-8 ({error})", "Convert it to UTF-8"
         ) from error

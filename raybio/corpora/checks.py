@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from raybio.entities import Document, Sentence
 
+LARGEST_VERSION = 2**31 - 1
+"""Of a document; tables hold versions in 32 bits."""
+
 
 def fault_of(document: Document) -> str:
     """Return what is wrong with `document` in one clause, or "" where nothing is.
 
     Looked at: mentions and words cover their text, passages lie inside it, gold spans lie
-    inside their sentence, and scores are probabilities.
+    inside their sentence, scores are probabilities, and tables can hold the version.
     """
+    if not 0 <= document.version <= LARGEST_VERSION:
+        return f"version {document.version} is not in [0, {LARGEST_VERSION}]"
     for mention in document.misplaced():
         found = document.text[mention.start : mention.end]
         return f"mention {mention.text!r} is not at [{mention.start}, {mention.end}): there stands {found!r}"

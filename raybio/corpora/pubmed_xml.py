@@ -34,7 +34,7 @@ _CHUNK = 64 * 1024
 _CITATION_START = re.compile(rb"<Pubmed(?:Book)?Article[\s/>]")
 _LONGEST_START = len(b"<PubmedBookArticle>")
 _YEAR = re.compile(r"\d{4}")
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def read(stream: BinaryIO, source: str, first: int = 0, stop: int | None = None) -> Iterator[Record]:
@@ -198,7 +198,9 @@ def _identity(pmid: etree._Element | None) -> tuple[str, int]:
         raise _UnreadableError("the citation has no PMID")
     identifier, version = _text(pmid), pmid.get("Version", "1")
     if not _NUMBER.fullmatch(identifier) or not _NUMBER.fullmatch(version):
-        raise _UnreadableError(f"PMID {identifier!r}, version {version!r}: both must be numbers")
+        raise _UnreadableError(
+            f"PMID {identifier!r}, version {version!r}: both must be numbers of at most 9 digits"
+        )
     return identifier, int(version)
 
 

@@ -106,7 +106,9 @@ def test_every_record_has_its_fate(output):
 def test_rejected_records_survive(output):
     write(output)
     lines = content_of(output, "rejected/a-00002.jsonl").decode().rstrip("\n").split("\n")
-    assert [Rejected(**json.loads(line)) for line in lines] == [UNREAD, UNTAGGED]
+    records = [json.loads(line) for line in lines]
+    assert {record.pop("shard") for record in records} == {"a-00002"}
+    assert [Rejected(**record) for record in records] == [UNREAD, UNTAGGED]
 
 
 def test_nothing_rejected_and_nothing_tagged_leave_no_file_of_rejected(output):

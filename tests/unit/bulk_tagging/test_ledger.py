@@ -48,34 +48,43 @@ def commit(ledger, file, *numbers):
         ledger.commit(file, number, entry(number, file.key))
 
 
+def done(ledger, file):
+    """The numbers of the file's committed shards, or None when all of it is."""
+    return {each.key: numbers for each, numbers in ledger.todo([file])}.get(file.key)
+
+
 def names(ledger):
     filesystem, root = fsspec.core.url_to_fs(ledger.output)
     return sorted(name.removeprefix(root).lstrip("/") for name in filesystem.find(root))
 
 
 def test_nothing_is_done_at_first(ledger):
-    assert ledger.done(FILE) == set()
+    assert done(ledger, FILE) == set()
     assert list(ledger.entries()) == []
 
 
 def test_committed_shards_are_done_and_a_finished_file_is_none(ledger):
     commit(ledger, FILE, 1, 0)
-    assert Ledger(ledger.output).done(FILE) == {0, 1}
+    assert done(Ledger(ledger.output), FILE) == {0, 1}
     assert list(ledger.entries()) == [entry(0), entry(1)]
     ledger.finish(FILE, 2, broken=False)
-    assert Ledger(ledger.output).done(FILE) is None
+    assert done(Ledger(ledger.output), FILE) is None
     assert list(ledger.entries()) == [entry(0), entry(1)]
-    assert names(ledger) == ["ledger/a.json", "mentions/a-00000.parquet", "mentions/a-00001.parquet"]
+    assert names(ledger) == [
+        "ledger/a@fingerprint-1.json",
+        "mentions/a-00000.parquet",
+        "mentions/a-00001.parquet",
+    ]
 
 
 def test_a_ledger_sees_what_another_process_commits(ledger):
     """A file system may remember its listings; the ledger must not."""
-    assert ledger.done(FILE) == set()
+    assert done(ledger, FILE) == set()
     other = Ledger(ledger.output)
     commit(other, FILE, 0)
-    assert ledger.done(FILE) == {0}
+    assert done(ledger, FILE) == {0}
     other.finish(FILE, 1, broken=False)
-    assert ledger.done(FILE) is None
+    assert done(ledger, FILE) is None
 
 
 def test_committing_twice_is_committing_once(ledger):
@@ -85,7 +94,7 @@ def test_committing_twice_is_committing_once(ledger):
 
 def test_a_file_of_no_shards_is_finished(ledger):
     ledger.finish(FILE, 0, broken=True)
-    assert ledger.done(FILE) is None
+    assert done(ledger, FILE) is None
     assert list(ledger.entries()) == []
 
 
@@ -96,11 +105,11 @@ def test_a_changed_input_forgets_what_was_made_of_the_old(ledger, finished):
     commit(ledger, other, 0)
     if finished:
         ledger.finish(FILE, 2, broken=False)
-    assert Ledger(ledger.output).done(CHANGED) == set()
+    assert done(Ledger(ledger.output), CHANGED) == set()
     assert list(ledger.entries()) == [entry(0, "b")]
-    assert names(ledger) == ["ledger/b/00000.json", "mentions/b-00000.parquet"]
+    assert names(ledger) == ["ledger/b@same/00000.json", "mentions/b-00000.parquet"]
     commit(ledger, CHANGED, 0)
-    assert ledger.done(CHANGED) == {0}
+    assert done(ledger, CHANGED) == {0}
 
 
 def test_a_folder_among_the_files_is_forgotten_whole(ledger):
@@ -108,14 +117,14 @@ def test_a_folder_among_the_files_is_forgotten_whole(ledger):
         with fsspec.open(f"{ledger.output}/{name}", "wb", auto_mkdir=True) as stream:
             stream.write(b"abc")
     ledger.commit(FILE, 0, entry(0, **{"brat/a-00000": {}}))
-    ledger.done(CHANGED)
+    done(ledger, CHANGED)
     assert names(ledger) == []
 
 
 def test_keys_that_begin_alike_are_not_mixed(ledger):
     longer = InputFile("in/ab.jsonl", "ab", "jsonl", "x")
     commit(ledger, longer, 0)
-    assert ledger.done(FILE) == set()
+    assert done(ledger, FILE) == set()
     assert list(ledger.entries()) == [entry(0, "ab")]
 
 
@@ -145,3 +154,43 @@ def test_files_of_the_output_can_be_read(ledger):
     assert ledger.read_bytes("mentions/a-00000.parquet") == b"abc"
     ledger.write_json("summary.json", {"β": 1})
     assert ledger.read_bytes("summary.json").decode() == '{"β": 1}\n'
+
+
+def test_what_is_left_is_found_without_reading_entries(ledger, monkeypatch):
+    """Starting over must cost as little with ten thousand committed shards as with ten."""
+    files = [InputFile(f"in/{k}.jsonl", k, "jsonl", "f") for k in ("a", "b", "c", "d")]
+    for file in files[:2]:
+        commit(ledger, file, 0, 1)
+        ledger.finish(file, 2, broken=False)
+    commit(ledger, files[2], 1)
+    again = Ledger(ledger.output)
+    monkeypatch.setattr(again, "read_bytes", lambda name: pytest.fail(f"{name} was read"))
+    assert again.todo(files) == [(files[2], {1}), (files[3], set())]
+
+
+def test_two_runs_may_finish_the_same_file(ledger):
+    commit(ledger, FILE, 0, 1)
+    ledger.finish(FILE, 2, broken=False)
+    commit(ledger, FILE, 1)  # the slower run comes later
+    ledger.finish(FILE, 2, broken=False)
+    assert done(ledger, FILE) is None
+    assert list(ledger.entries()) == [entry(0), entry(1)]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_reopened_shard_is_to_be_done_again_and_no_other(ledger, finished):
+    commit(ledger, FILE, 0, 1, 2)
+    if finished:
+        ledger.finish(FILE, 3, broken=False)
+    assert ledger.reopen(["a-00001", "other-00001"]) == 1
+    assert done(ledger, FILE) == {0, 2}
+    assert list(ledger.entries()) == [entry(0), entry(2)]
+    commit(ledger, FILE, 1)
+    ledger.finish(FILE, 3, broken=False)
+    assert list(ledger.entries()) == [entry(0), entry(1), entry(2)]
+
+
+def test_an_output_that_cannot_be_written_says_what_to_do(tmp_path):
+    (tmp_path / "ledger").write_text("a file, where a folder should be")
+    with pytest.raises(CommitError, match=r"00000\.json: cannot be written .* run the same command again"):
+        Ledger(str(tmp_path)).commit(FILE, 0, entry(0))

@@ -173,7 +173,8 @@ class Tagged:
 def test_tag_and_tag_corpus_print_the_counts(raybio, room):
     configs = []
 
-    def tag_corpus(config, progress):
+    def tag_corpus(config, progress, replay):
+        assert replay is None
         configs.append(config)
         progress("tagging")
         return Tagged()
@@ -215,8 +216,62 @@ def test_demo_ends_with_its_table_and_report(raybio, room):
 
 def test_tag_says_how_an_llm_is_decoded(raybio, room):
     configs = []
-    room("raybio.bulk_tagging", tag_corpus=lambda config, _: configs.append(config) or Tagged())
+    room("raybio.bulk_tagging", tag_corpus=lambda config, *_: configs.append(config) or Tagged())
     raybio("tag", "a", "--model", "m", "--output", "o", "--mode", "verified-text", "--draft-model", "e")
     (config,) = configs
     decoding = config.decoding
     assert (decoding.mode, decoding.draft, decoding.draft_model) == ("verified-text", "encoder", "e")
+
+
+def test_tag_needs_an_input_or_rejected_records(raybio):
+    outcome = raybio("tag", "a", "--model", "m")
+    assert outcome.code == 2 and "tag needs INPUT, --model and --output; or --replay" in outcome.err
+
+
+def test_a_replay_is_the_job_that_left_the_rejected_records(raybio, room):
+    calls, asked = [], []
+
+    def recorded_job(output):
+        asked.append(output)
+        return {"model": "m", "input": ["a"], "output": output, "shard_documents": 9}
+
+    room("raybio.bulk_tagging", tag_corpus=lambda *call: calls.append(call) or Tagged())
+    room("raybio.bulk_tagging.replay", recorded_job=recorded_job)
+    assert raybio("tag", "--replay", "out/rejected.jsonl").code == 0
+    assert raybio("tag", "--replay", "some.jsonl", "--output", "far", "--taggers", 2).code == 0
+    assert raybio("tag", "--replay", "rejected.jsonl").code == 0
+    assert asked == ["out", "far", "."]
+    (first, _, replayed), (second, *_), _ = calls
+    assert (first.input, first.output, first.shard_documents, replayed) == (
+        ("a",),
+        "out",
+        9,
+        "out/rejected.jsonl",
+    )
+    assert (second.output, second.taggers.count) == ("far", 2)
+
+
+def test_compact_says_what_it_cost(raybio, room):
+    @dataclass
+    class Compacted:
+        folder: str = "set"
+        files: int = 1300
+        new: int = 1
+        left: int = 2
+        parts: int = 3
+        files_read: int = 60
+        files_written: int = 2
+
+    calls = []
+    room("raybio.bulk_tagging.compaction", compact=lambda *call: calls.append(call) or Compacted())
+    room("raybio.bulk_tagging")
+    outcome = raybio("compact", "out", "--to", "set")
+    assert outcome.out == (
+        "1 new input files, 1,300 in the set; 2 not finished, left for the next time\n"
+        "read 60 Parquet files, wrote 2; parts now: 3\n"
+        "current set: set\n"
+    )
+    assert (
+        json.loads(raybio("compact", "out", "--to", "set", "--fold", "--json", "-").out)["files_read"] == 60
+    )
+    assert calls == [("out", "set", False), ("out", "set", True)]

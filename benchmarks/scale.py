@@ -1,0 +1,211 @@
+"""What bounds tagging at 1, 8, 64 and 512 GPUs: unit costs measured here, the rest of it simulated.
+
+    python benchmarks/scale.py --json FILE
+
+Measured on this machine, a core at a time, over a generated dump: reading the XML into shards, cutting
+text into sentences and words, writing a shard's tables, and what the driver does for each shard. Given
+(they depend on what is rented): how many documents a GPU tags a second, and how long an object store
+takes for a request. The simulation then moves the shards of a dump through readers, taggers and the
+driver, as the job does: a file is read by one reader, as many of them as there are taggers; a tagger
+reads and writes its shards' marks, tables and entry; the driver sees one result at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import pickle
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from raybio.bulk_tagging.commit import ShardFiles
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
+from raybio.bulk_tagging.shards import Shard, find_inputs, read_shards
+from raybio.bulk_tagging.tagging import TaggedDocuments, tag_documents
+from raybio.bulk_tagging.watch import Watch
+from raybio.config import TagCorpusConfig
+from raybio.corpora.sample import generate_dump
+from raybio.entities import Sentence
+from raybio.evaluation.tables import align
+from raybio.run_folder import environment
+from raybio.taggers import Tags
+
+_KINDS = ("title", "abstract", "text")
+_REQUESTS_OF_A_SHARD = 6
+"""Its entry and its mark are asked for; mark, mentions, documents and entry are written."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """Seconds of one core, but for `shard_bytes`."""
+
+    read_document: float
+    split_document: float
+    write_shard: float
+    driver_shard: float
+    shard_bytes: int
+
+
+class OneName:
+    """A tagger that costs next to nothing: it finds a name at the start of each sentence."""
+
+    labels = ("Name",)
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def tag(self, sentences: list[Sentence]) -> list[Tags]:
+        """Return the tags."""
+        return [Tags(("B-Name",) + ("O",) * (len(s) - 1), (1.0,) * len(s)) for s in sentences]
+
+
+def measure(folder: Path, citations: int, shard_documents: int) -> Units:
+    """Measure what the steps around the model cost."""
+    dump = folder / "dump.xml.gz"
+    generate_dump(dump, citations)
+    [file] = find_inputs([str(dump)])
+    reading, results = timed(lambda: list(read_shards(file, shard_documents, ())))
+    shards = [result for result in results if isinstance(result, Shard)]
+    splitting, tagged = timed(lambda: [tag_documents(s.documents, OneName(), _KINDS, "") for s in shards])
+    files = ShardFiles(str(folder / "out"), (), "m", "c")
+    writing, _ = timed(lambda: [files.write(s, t) for s, t in zip(shards, tagged, strict=True)])
+    rows = [pickle.dumps(committed(s, t)) for s, t in zip(shards, tagged, strict=True)]
+    config = TagCorpusConfig(job="tag-corpus", model="m", input=(str(dump),), output=str(folder / "out"))
+    watch = Watch(config, Ledger(str(folder / "out")), [(file, set())], lambda _: None)
+    seeing, _ = timed(lambda: [watch.see(pickle.loads(row)) for row in rows])
+    return Units(
+        read_document=reading / citations,
+        split_document=splitting / citations,
+        write_shard=writing / len(shards),
+        driver_shard=seeing / len(shards),
+        shard_bytes=sum(len(pickle.dumps(shard)) for shard in shards) // len(shards),
+    )
+
+
+def committed(shard: Shard, tagged: TaggedDocuments) -> CommittedShard:
+    """Return what a worker would report."""
+    counts = (len(tagged.documents), 0, 0, 0, tagged.sentences, tagged.words)
+    entry = ShardEntry(shard.name, *counts, {"Name": tagged.sentences}, {}, {}, 0.0, 1.0)
+    return CommittedShard(shard.file.key, shard.number, entry)
+
+
+def timed(step: Any) -> tuple[float, Any]:
+    """Return the seconds that a step takes, and its result."""
+    started = time.perf_counter()
+    result = step()
+    return time.perf_counter() - started, result
+
+
+@dataclass(frozen=True)
+class Job:
+    """A dump, and what is rented for it."""
+
+    files: int
+    shards_of_a_file: int
+    shard_documents: int
+    documents_per_second: float
+    request_seconds: float
+
+
+def simulate(job: Job, units: Units, gpus: int) -> dict[str, Any]:
+    """Move all shards through readers, taggers and driver; return throughput and who was busy."""
+    tagging = job.shard_documents * (1 / job.documents_per_second + units.split_document)
+    commit = units.write_shard + _REQUESTS_OF_A_SHARD * job.request_seconds
+    taggers = [0.0] * gpus
+    driver = 0.0
+    for ready in _read(job, units, min(gpus, job.files)):
+        begun = max(ready, heapq.heappop(taggers))
+        done = begun + tagging + commit
+        heapq.heappush(taggers, done)
+        driver = max(driver, done) + units.driver_shard
+    shards = job.files * job.shards_of_a_file
+    documents = shards * job.shard_documents
+    alone = gpus * job.documents_per_second
+    return {
+        "gpus": gpus,
+        "documents_per_second": documents / driver,
+        "of_the_gpus_alone": documents / driver / alone,
+        "readers_busy_cores": shards * job.shard_documents * units.read_document / driver,
+        "driver_busy": shards * units.driver_shard / driver,
+        "requests_per_second": shards * _REQUESTS_OF_A_SHARD / driver,
+        "megabytes_per_second": shards * units.shard_bytes / driver / 1e6,
+        "commit_share": commit / (tagging + commit),
+    }
+
+
+def _read(job: Job, units: Units, readers: int) -> Iterator[float]:
+    """Yield when each shard is there to be tagged, in order of time; readers take file after file."""
+    seconds = job.shard_documents * units.read_document
+    left = job.files - readers
+    waiting = [(seconds, reader, 1) for reader in range(readers)]
+    while waiting:
+        now, reader, done = heapq.heappop(waiting)
+        yield now
+        if done < job.shards_of_a_file:
+            heapq.heappush(waiting, (now + seconds, reader, done + 1))
+        elif left:
+            left -= 1
+            heapq.heappush(waiting, (now + seconds, reader, 1))
+
+
+def main() -> None:
+    """Measure, simulate, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--citations", type=int, default=5_000, help="of the dump that is measured")
+    parser.add_argument("--shard-documents", type=int, default=1_000)
+    parser.add_argument("--files", type=int, default=1_300, help="of the dump that is simulated")
+    parser.add_argument("--shards-of-a-file", type=int, default=30)
+    parser.add_argument(
+        "--documents-per-second", type=float, default=500.0, help="of one GPU, without waiting"
+    )
+    parser.add_argument("--request-seconds", type=float, default=0.05, help="of the object store")
+    parser.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 64, 512])
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        units = measure(Path(folder), arguments.citations, arguments.shard_documents)
+    job = Job(
+        arguments.files,
+        arguments.shards_of_a_file,
+        arguments.shard_documents,
+        arguments.documents_per_second,
+        arguments.request_seconds,
+    )
+    rows = [simulate(job, units, gpus) for gpus in arguments.gpus]
+    print("\n".join(f"{name}: {value:.6g}" for name, value in asdict(units).items()))
+    header = (
+        "GPUs",
+        "documents/s",
+        "of the GPUs alone",
+        "reading cores",
+        "driver busy",
+        "requests/s",
+        "MB/s",
+    )
+    table = [
+        (
+            f"{row['gpus']}",
+            f"{row['documents_per_second']:,.0f}",
+            f"{row['of_the_gpus_alone']:.1%}",
+            f"{row['readers_busy_cores']:.1f}",
+            f"{row['driver_busy']:.1%}",
+            f"{row['requests_per_second']:,.0f}",
+            f"{row['megabytes_per_second']:,.1f}",
+        )
+        for row in rows
+    ]
+    print("\n".join(align(header, table, words=0)))
+    if arguments.json:
+        figures = {"units": asdict(units), "job": asdict(job), "rows": rows, "environment": environment()}
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The files of an output folder, a local path or a URL: read as they are now, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import fsspec
+
+from raybio.corpora.opening import write_bytes
+from raybio.errors import CommitError, UsageError
+
+# What file systems call the time or tag of a file's content.
+_STAMPS = ("size", "mtime", "created", "ETag", "etag", "LastModified", "last_modified", "updated")
+
+
+class OutputFolder:
+    """One output folder; `output` is its path or URL. Names are relative to it."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output.rstrip("/")
+        # Other processes write too, so a listing that was remembered would be out of date.
+        self._filesystem, self._root = fsspec.core.url_to_fs(self.output, use_listings_cache=False)
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the content of a file of the output."""
+        content: bytes = self._filesystem.cat_file(f"{self._root}/{name}")
+        return content
+
+    def read_json(self, name: str) -> Any:
+        """Return what a JSON file of the output holds, or None where there is none."""
+        try:
+            return json.loads(self.read_bytes(name))
+        except FileNotFoundError:
+            return None
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Write a JSON file of the output, whole.
+
+        Raises:
+            CommitError: it cannot be written.
+        """
+        with self.writing(name) as stream:
+            stream.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
+
+    def remove(self, name: str) -> None:
+        """Remove a file or folder of the output, if it is there."""
+        path = f"{self._root}/{name}"
+        try:
+            if self._filesystem.exists(path):
+                self._filesystem.rm(path, recursive=True)
+        except FileNotFoundError:
+            pass  # another run on the same output was quicker
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of what is in a folder of the output, sorted; none where there is no folder."""
+        return sorted(_last(path) for path in self._listed(folder, detail=False))
+
+    def stamps(self, folder: str) -> dict[str, str]:
+        """Return the files of a folder of the output, each with a stamp that changes when it is written."""
+        return {
+            _last(info["name"]): " ".join(str(info.get(key, "")) for key in _STAMPS)
+            for info in self._listed(folder, detail=True)
+        }
+
+    def _listed(self, folder: str, detail: bool) -> list[Any]:
+        try:
+            found = self._filesystem.ls(f"{self._root}/{folder}", detail=detail)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        # A writer that was killed leaves its draft, under a hidden name.
+        return [each for each in found if not _last(each["name"] if detail else each).startswith(".")]
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file of an output for writing; it is there when the block has ended, whole or not at all.
+
+        Raises:
+            CommitError: it cannot be written: the disk is full, say, or read-only.
+        """
+        try:
+            with write_bytes(f"{self.output}/{name}") as stream:
+                yield stream
+        except (OSError, UsageError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise CommitError(
+                f"{self.output}/{name}: cannot be written ({reason}). What is committed stays; make room or "
+                "mend the place, and run the same command again to go on"
+            ) from error
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,78 @@
+"""One worker of the pool: takes a shard, leaves its files and its ledger entry, says what it did."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+from raybio.bulk_tagging.attempts import Attempt, Range
+from raybio.bulk_tagging.commit import ShardFiles
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
+from raybio.bulk_tagging.shards import Shard
+from raybio.bulk_tagging.tagging import TaggedDocuments, joined, killer, tag_documents
+from raybio.config import TagCorpusConfig
+from raybio.taggers import load_tagger
+
+
+class Worker:
+    """Holds a tagger for the length of a run; `run` names the run."""
+
+    def __init__(self, config: TagCorpusConfig, folder: Path, making: Making, output: str, run: str) -> None:
+        self._config = config
+        self._run = run
+        self._tagger = load_tagger(
+            folder,
+            precision=config.precision,
+            threads=config.taggers.threads,
+            max_batch_tokens=config.max_batch_tokens,
+            decoding=config.decoding.asked(),
+        )
+        self._files = ShardFiles(output, config.formats, config.model, making.config_hash)
+        self._ledger = Ledger(output)
+
+    def commit(self, shard: Shard) -> CommittedShard:
+        """Tag a shard and commit it, unless that was done since the run began.
+
+        Raises:
+            CommitError: the output cannot be written.
+        """
+        before = self._ledger.committed(shard.file, shard.number)
+        entry = before or self._tag_and_write(shard)
+        return CommittedShard(shard.file.key, shard.number, entry)
+
+    def _tag_and_write(self, shard: Shard) -> ShardEntry:
+        started = time.time()
+        work = Counter(self._tagger.counts)
+        attempt = Attempt(self._ledger, shard, self._run, self._config.shard_seconds)
+        tagged = self._tag(shard, attempt)
+        written = self._files.write(shard, tagged)
+        entry = ShardEntry(
+            shard=shard.name,
+            documents=len(tagged.documents),
+            without_text=sum(not document.text for document in tagged.documents),
+            rejected=written.rejected,
+            deleted=len(shard.deletions),
+            sentences=tagged.sentences,
+            words=tagged.words,
+            mentions=dict(Counter(m.label for d in tagged.documents for m in d.mentions or ())),
+            work=dict(Counter(self._tagger.counts) - work),
+            files=written.files,
+            started=started,
+            finished=time.time(),
+            attempts=attempt.count,
+        )
+        self._ledger.commit(shard.file, shard.number, entry)
+        return entry
+
+    def _tag(self, shard: Shard, attempt: Attempt) -> TaggedDocuments:
+        source = shard.file.path
+        parts: dict[Range, TaggedDocuments] = {
+            (culprit, culprit + 1): killer(shard.documents[culprit], source) for culprit in attempt.culprits
+        }
+        for documents in attempt.ranges:
+            with attempt.holding(documents):
+                held = shard.documents[slice(*documents)]
+                parts[documents] = tag_documents(held, self._tagger, self._config.passages, source)
+        attempt.tagged()
+        return joined([parts[documents] for documents in sorted(parts)])

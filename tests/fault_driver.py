@@ -1,0 +1,74 @@
+"""A driver as the fault tests start it: the real job, with a tagger that does what words tell it to.
+
+    python fault_driver.py CONFIG SECONDS [REJECTED]
+
+The tagger takes SECONDS for a document, tags each word with a capital, dies of the word "Lethal" and
+hangs at the word "Endless". Where REJECTED records are replayed, "Lethal" has become harmless. It gets
+in by Ray's own way to set up worker processes; the job knows nothing of it.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+
+def install_tagger(seconds: float, lethal: bool) -> None:
+    """Put the tagger in the place of those that model folders hold."""
+    import raybio.taggers
+
+    class Capitals:
+        labels = ("Name",)
+
+        def __init__(self):
+            self.counts = {}
+
+        def tag(self, sentences):
+            words = {word for sentence in sentences for word in sentence.words}
+            if lethal and "Lethal" in words:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "Endless" in words:
+                time.sleep(10_000)
+            time.sleep(seconds * len({sentence.document_id for sentence in sentences}))
+            return [
+                raybio.taggers.Tags(
+                    tuple("B-Name" if word[0].isupper() else "O" for word in sentence.words),
+                    (0.5,) * len(sentence),
+                )
+                for sentence in sentences
+            ]
+
+    raybio.taggers.load_tagger = lambda *_, **__: Capitals()
+
+
+def main(config: str, seconds: float, replay: str | None = None) -> int:
+    """Run the job of the file `config`; return what the command would exit with."""
+    import ray
+
+    from raybio.bulk_tagging import tag_corpus
+    from raybio.config import load_config
+    from raybio.errors import RaybioError
+
+    # Workers find this file as a module, and through it the tagger.
+    tests = str(Path(__file__).parent)
+    ray.init(
+        address=os.environ["RAY_ADDRESS"],
+        logging_level=logging.WARNING,
+        log_to_driver=False,
+        runtime_env={
+            "worker_process_setup_hook": lambda: install_tagger(seconds, lethal=replay is None),
+            "env_vars": {"PYTHONPATH": f"{Path(tests).parent}:{tests}", "OMP_NUM_THREADS": "1"},
+        },
+    )
+    try:
+        tag_corpus(load_config(config), replay=replay)
+    except RaybioError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], float(sys.argv[2]), *sys.argv[3:]))

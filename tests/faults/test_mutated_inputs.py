@@ -1,0 +1,167 @@
+"""Damaged inputs: no crash, no hang, and every document is in the output or in the rejected file."""
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import mutations
+import pytest
+from mutations import FORMATS_MUTATED, Mutated, mutated
+
+from raybio.bulk_tagging.commit import ShardFiles
+from raybio.bulk_tagging.shards import InputFile, Shard, read_shards
+from raybio.bulk_tagging.tagging import tag_documents
+from raybio.taggers import Tags
+
+_KINDS = ("title", "abstract", "text")
+_OUTPUTS = ("parquet", "jsonl", "pubtator", "bioc-json", "bioc-xml", "brat")
+_SECONDS = 20
+"""That reading, tagging and writing one small input may take on a busy machine."""
+
+
+class Nothing:
+    """A tagger that finds nothing: what is tested stands before and after it."""
+
+    labels = ("Name",)
+
+    def __init__(self):
+        self.counts = {}
+
+    def tag(self, sentences):
+        return [Tags(("O",) * len(sentence), (1.0,) * len(sentence)) for sentence in sentences]
+
+
+def check(folder: Path, file: Mutated) -> None:
+    """Read, tag and write `file`: what stands in it is found again, or the end says why not."""
+    path = folder / f"mutated{file.suffix}"
+    path.write_bytes(file.content)
+    with limited(_SECONDS):
+        *shards, end = read_shards(InputFile(str(path), "mutated", file.format, "f"), 4, ())
+        written = [write(folder / "out", shard) for shard in shards]
+    if end.broken:
+        assert any(rejected for _, rejected in written), "reading ended early, and nothing says why"
+    elif file.markers is not None:
+        kept = "".join(text for pair in written for text in pair)
+        lost = {marker for marker in file.markers if marker not in kept}
+        assert not lost, f"{sorted(lost)} are neither in the output nor rejected"
+
+
+def write(output: Path, shard: Shard) -> tuple[str, str]:
+    """Tag and write a shard; return the texts and the rejected records that were written."""
+    tagged = tag_documents(shard.documents, Nothing(), _KINDS, shard.file.path)
+    files = ShardFiles(str(output), _OUTPUTS, "m", "c").write(shard, tagged)
+    assert len(tagged.documents) + len(tagged.rejected) == len(shard.documents)
+    rejected = ""
+    if files.rejected:
+        lines = (output / "rejected" / f"{shard.name}.jsonl").read_text().split("\n")[:-1]
+        assert len(lines) == files.rejected >= len(shard.rejected)
+        rejected = "".join(json.loads(line)["reason"] + json.loads(line)["raw"] for line in lines)
+    return "".join(document.text for document in tagged.documents), rejected
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError where a block takes longer."""
+
+    def hangs(*_: object) -> None:
+        raise TimeoutError(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    # The alarm of the test as a whole waits for as long.
+    left = signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        signal.alarm(left)
+
+
+def check_seeds(folder: str, first: int, last: int) -> list[str]:
+    """Check the inputs of seeds `[first, last)`; return what went wrong, with its seed."""
+    faults = []
+    for seed in range(first, last):
+        try:
+            check(Path(folder), mutated(seed))
+        except Exception as error:  # whatever a reader lets through is what is looked for
+            faults.append(f"seed {seed}, {mutated(seed).format}: {type(error).__name__}: {error}")
+    return faults
+
+
+def test_damaged_inputs_are_read_or_rejected(tmp_path: Path) -> None:
+    assert check_seeds(str(tmp_path), 0, 300) == []
+    assert {mutated(seed).format for seed in range(300)} == set(FORMATS_MUTATED)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_ten_thousand_damaged_inputs_are_read_or_rejected(tmp_path: Path) -> None:
+    """In processes of their own: a crash below Python would break the pool."""
+    starts = range(0, 10_000, 500)
+    folders = [tmp_path / str(start) for start in starts]
+    for folder in folders:
+        folder.mkdir()
+    with ProcessPoolExecutor(2) as pool:
+        results = pool.map(check_seeds, map(str, folders), starts, [start + 500 for start in starts])
+        assert [fault for faults in results for fault in faults] == []
+
+
+@pytest.mark.soak
+def test_a_coverage_guided_fuzzer_finds_nothing_for_two_minutes(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="pip install atheris")
+    program = str(Path(mutations.__file__).with_name("fuzz_readers.py"))
+    limits = ["-max_total_time=120", "-timeout=20", "-rss_limit_mb=3000", "-max_len=4096"]
+    command = [sys.executable, program, str(tmp_path), *limits]
+    fuzzer = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert fuzzer.returncode == 0, fuzzer.stderr[-3000:]
+
+
+def xml_bomb(levels: int = 40) -> bytes:
+    entities = "".join(f'<!ENTITY b{i} "{f"&b{i - 1};" * 10}">' for i in range(1, levels))
+    head = f'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b0 "bomb">{entities}]>'
+    citation = f"<MedlineCitation><PMID>1</PMID><A>&b{levels - 1};</A></MedlineCitation>"
+    article = f"<PubmedArticle>{citation}</PubmedArticle>"
+    return f"{head}<PubmedArticleSet>{article}</PubmedArticleSet>".encode()
+
+
+_LONG = b"x" * 10_000_000
+_DEEP = 1_000_000
+_HOSTILE = {
+    "entity bomb": ("pubmed", xml_bomb()),
+    "entity bomb in BioC": ("bioc-xml", xml_bomb().replace(b"PubmedArticleSet", b"collection")),
+    "deep XML": ("pubmed", b"<PubmedArticleSet>" + b"<a>" * _DEEP),
+    "deep BioC": ("bioc-xml", b"<collection>" + b"<document>" * _DEEP),
+    "deep JSON": ("jsonl", b'{"id": "1", "text": "", "attributes": ' + b"[" * _DEEP + b"\n"),
+    "deep BioC JSON": ("bioc-json", b'{"documents": ' + b"[" * _DEEP),
+    "deep ChemProt": ("chemprot", b'{"sentences": ' + b"[" * _DEEP + b"\n"),
+    "long number": ("jsonl", b'{"id": "1", "text": "", "version": ' + b"9" * 1_000_000 + b"}\n"),
+    "long number in BioC JSON": ("bioc-json", b'{"documents": [{"id": ' + b"9" * 1_000_000 + b"}]}"),
+    "10 MB word, IOB2": ("iob2", _LONG + b"\tO\n"),
+    "10 MB of columns": ("iob2", b"a\t" * 5_000_000 + b"O\n"),
+    "10 MB title": ("pubtator", b"1|t|" + _LONG + b"\n1|a|\n"),
+    "10 MB of dots": ("pubtator", b"1|t|" + b". " * 5_000_000 + b"\n1|a|\n"),
+    "10 MB line, JSON": ("jsonl", b'{"id": "1", "text": "' + _LONG + b'"}\n'),
+    "line over the limit": ("jsonl", b'{"id": "1", "text": "' + _LONG * 2 + b'"}\n'),
+    "10 MB without a line": ("text", b"Aspirin helps. " * 700_000),
+    "gzip bomb": ("jsonl.gz", gzip.compress(b"x" * 100_000_000)),
+}
+
+
+@pytest.mark.parametrize("name", _HOSTILE)
+def test_hostile_inputs_end_in_time(tmp_path: Path, name: str) -> None:
+    format, content = _HOSTILE[name]
+    format, _, packed = format.partition(".")
+    path = tmp_path / (f"hostile.{packed}" if packed else "hostile")
+    path.write_bytes(content)
+    with limited(60):
+        *shards, _ = read_shards(InputFile(str(path), "hostile", format, "f"), 4, ())
+        documents = sum(len(shard.documents) for shard in shards)
+        assert documents + sum(len(shard.rejected) for shard in shards) == 1
+        for shard in shards:
+            tag_documents(shard.documents, Nothing(), _KINDS, str(path))
