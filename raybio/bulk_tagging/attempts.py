@@ -47,7 +47,7 @@ class Attempt:
         self._write(documents)
         if self._seconds is not None:
             # Ends the process from a thread that needs no Python, whatever the tagger hangs in.
-            faulthandler.dump_traceback_later(self._seconds, exit=True, file=sys.__stderr__)
+            faulthandler.dump_traceback_later(self._seconds, exit=True, file=sys.__stderr__ or 2)
         try:
             yield
         finally:

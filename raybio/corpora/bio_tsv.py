@@ -2,7 +2,8 @@
 
 Columns are separated by tabs where a line has one, else by spaces; the first is the word
 and the last its tag, so that two columns (`word tag`) and four (`word pos chunk tag`, as
-CoNLL-2003 has it) both read. Columns between are not kept. A line that starts with
+CoNLL-2003 has it) both read, and all lines of a file have as many. Columns between are not
+kept. A line that starts with
 `-DOCSTART-` begins a document of several sentences; without one nothing in the file says
 where a document ends, so each sentence is a Document of its own. Lines end in "\\n" or
 "\\r\\n" and nothing else: a word may hold U+2028 or U+0085.
@@ -45,12 +46,13 @@ class TaggedSentence(NamedTuple):
 class _Block:
     """The lines of one sentence as they stand, and the number of the first one.
 
-    `document` counts the `-DOCSTART-` lines before it.
+    `document` counts the `-DOCSTART-` lines before it; the file's lines have `width` columns.
     """
 
     first_line: int
     lines: list[str]
     document: int
+    width: int
 
 
 def read(stream: BinaryIO, source: str, repair: bool = False) -> Iterator[Record]:
@@ -151,18 +153,20 @@ class _Draft:
 
 
 def _blocks(stream: BinaryIO, source: str) -> Iterator[_Block]:
-    document = 0
-    block = _Block(0, [], document)
+    document = width = 0
+    block = _Block(0, [], document, width)
     for number, line in read_lines(stream, source):
         opens = line.startswith(DOCUMENT_START)
         if not opens and line.strip(" \t"):
+            # The first line that is one of columns says how many there are.
+            width = block.width = width or (len(columns) if len(columns := _split(line)) > 1 else 0)
             block.first_line = block.first_line or number
             block.lines.append(line)
             continue
         if block.lines:
             yield block
         document += opens
-        block = _Block(0, [], document)
+        block = _Block(0, [], document, width)
     if block.lines:
         yield block
 
@@ -170,15 +174,23 @@ def _blocks(stream: BinaryIO, source: str) -> Iterator[_Block]:
 def _columns(block: _Block, source: str) -> tuple[list[str], list[str]]:
     words, tags = [], []
     for number, line in enumerate(block.lines, block.first_line):
-        # str.split() would also cut at U+0085 and U+2028, which words hold.
-        columns = line.split("\t") if "\t" in line else [part for part in line.split(" ") if part]
+        columns = _split(line)
         if len(columns) < 2 or not columns[0] or not columns[-1]:
             problem = f"{line!r} is not a word and a tag"
             remedy = "Write the word, a tab and the tag, or leave the line blank"
             raise FormatError(source, f"line {number}", problem, remedy)
+        if len(columns) != block.width:
+            problem = f"{line!r} has {len(columns)} columns, where this file's first line has {block.width}"
+            remedy = "Give all lines the same columns; a word holds no blank"
+            raise FormatError(source, f"line {number}", problem, remedy)
         words.append(columns[0])
         tags.append(columns[-1])
     return words, tags
+
+
+def _split(line: str) -> list[str]:
+    # str.split() would also cut at U+0085 and U+2028, which words hold.
+    return line.split("\t") if "\t" in line else [part for part in line.split(" ") if part]
 
 
 def _rejected(error: InputError, block: _Block, document_id: str) -> Rejected:

@@ -88,6 +88,7 @@ def test_a_word_keeps_its_odd_characters(word):
         ("word", "'word' is not a word and a tag", "Write the word, a tab and the tag"),
         ("\tO", r"'\tO' is not a word and a tag", "Write the word, a tab and the tag"),
         ("word\t", r"'word\t' is not a word and a tag", "Write the word, a tab and the tag"),
+        ("wo\trd\tO", r"'wo\trd\tO' has 3 columns, where this file's first line has 2", "Give all lines"),
         ("word\tB_Disease", "'B_Disease' is not an IOB2 tag", "Write O, B-LABEL or I-LABEL"),
         ("word\tI-Disease", "'I-Disease' continues no entity", "Write B-Disease there"),
     ],
@@ -121,7 +122,7 @@ def test_repair_mends_orphans_and_counts_them():
 
 
 def test_tags_as_written():
-    stream = io.BytesIO(b"-DOCSTART-\tO\n\na x I-X\nb y weird\n\nc\tO\n")
+    stream = io.BytesIO(b"-DOCSTART-\tO\n\na x I-X\nb y weird\n\nc z O\n")
     assert list(read_tagged_sentences(stream, "a")) == [
         (3, ["a", "b"], ["I-X", "weird"], 1),
         (6, ["c"], ["O"], 1),
