@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from raybio.corpora.opening import write_bytes
 from raybio.errors import CommitError, UsageError
@@ -43,7 +46,41 @@ class OutputFolder:
             CommitError: it cannot be written.
         """
         with self.writing(name) as stream:
-            stream.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
+            stream.write(_encoded(data))
+
+    def create_json(self, name: str, data: Any) -> bool:
+        """Write a JSON file of the output, whole, unless there is one; return whether there was none.
+
+        Of several that try at once one succeeds, on local disks and where a file system has a
+        conditional write (S3, Google Cloud); elsewhere the last one's stays.
+
+        Raises:
+            CommitError: it cannot be written.
+        """
+        try:
+            if isinstance(self._filesystem, LocalFileSystem):
+                self._link(name, data)
+            else:
+                self._filesystem.pipe_file(f"{self._root}/{name}", _encoded(data), mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+        return True
+
+    def _link(self, name: str, data: Any) -> None:
+        """Give a whole file a name that nothing else has."""
+        draft = f".{name}.{uuid.uuid4().hex[:8]}"
+        self.write_json(draft, data)
+        written, target = Path(self._root, draft), Path(self._root, name)
+        try:
+            target.hardlink_to(written)
+        except FileExistsError:
+            raise
+        except OSError:
+            written.rename(target)  # a file system without links: the last one's stays
+        finally:
+            written.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
         """Remove a file or folder of the output, if it is there."""
@@ -84,11 +121,18 @@ class OutputFolder:
             with write_bytes(f"{self.output}/{name}") as stream:
                 yield stream
         except (OSError, UsageError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise CommitError(
-                f"{self.output}/{name}: cannot be written ({reason}). What is committed stays; make room or "
-                "mend the place, and run the same command again to go on"
-            ) from error
+            raise self._unwritable(name, error) from error
+
+    def _unwritable(self, name: str, error: OSError | UsageError) -> CommitError:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return CommitError(
+            f"{self.output}/{name}: cannot be written ({reason}). What is committed stays; make room or "
+            "mend the place, and run the same command again to go on"
+        )
+
+
+def _encoded(data: Any) -> bytes:
+    return json.dumps(data, ensure_ascii=False).encode() + b"\n"
 
 
 def _last(path: str) -> str:

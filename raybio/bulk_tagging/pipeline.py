@@ -72,8 +72,6 @@ def tag_corpus(
         if todo:
             with way_on("Run the same command again to go on: what is committed stays"), connected():
                 quiet_data()
-                # Two runs that claimed an empty output in the same moment: by now one has lost it.
-                ledger.claim(making)
                 for result in _run(config, folder, making, ledger.output, todo):
                     watch.see(result)
     except Exception as error:

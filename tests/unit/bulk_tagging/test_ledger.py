@@ -136,6 +136,16 @@ def test_the_first_run_claims_the_output_and_the_same_may_go_on(ledger):
     assert not again.made_by_another(MAKING)
 
 
+def test_of_two_that_claim_an_empty_output_in_the_same_moment_one_is_refused(ledger, monkeypatch):
+    other = Ledger(ledger.output)
+    looks = iter([None, MAKING])  # before either has written, and after
+    monkeypatch.setattr(other, "making", lambda: next(looks))
+    ledger.claim(MAKING)
+    with pytest.raises(CommitError, match="was made with another config"):
+        other.claim(Making("m", MAKING.model_fingerprint, "d" * 8, {}))
+    assert ledger.making() == MAKING
+
+
 @pytest.mark.parametrize(
     ("fingerprint", "config_hash", "changed"),
     [("0" * 16, "c" * 8, "model"), ("f" * 16, "d" * 8, "config"), ("0" * 16, "d" * 8, "model")],
