@@ -1,7 +1,6 @@
 import hashlib
 import io
 import json
-import uuid
 
 import fsspec
 import pyarrow.parquet as pq
@@ -34,11 +33,6 @@ UNTAGGED = Rejected("in/a.jsonl", "document 5", "the tagger failed", "Replay it"
 SHARD = Shard(InputFile("in/a.jsonl", "a", "jsonl", "f"), 2, (), (UNREAD,), (Deletion("9", 2),))
 TAGGED = TaggedDocuments(DOCUMENTS, [UNTAGGED], sentences=3, words=9)
 FORMATS = ("parquet", "pubtator", "bioc-json", "bioc-xml", "jsonl", "brat")
-
-
-@pytest.fixture(params=["local", "memory"])
-def output(request, tmp_path):
-    return str(tmp_path / "out") if request.param == "local" else f"memory://out-{uuid.uuid4().hex}"
 
 
 def content_of(output, path):

@@ -1,4 +1,3 @@
-import uuid
 
 import fsspec
 import pytest
@@ -10,11 +9,6 @@ from raybio.errors import CommitError
 MAKING = Making("runs/a/model", "f" * 16, "c" * 8, {"precision": "fp32", "formats": ["parquet"]})
 FILE = InputFile("in/a.jsonl", "a", "jsonl", "fingerprint-1")
 CHANGED = InputFile("in/a.jsonl", "a", "jsonl", "fingerprint-2")
-
-
-@pytest.fixture(params=["local", "memory"])
-def output(request, tmp_path):
-    return str(tmp_path / "out") if request.param == "local" else f"memory://out-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
