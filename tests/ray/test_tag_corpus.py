@@ -3,11 +3,6 @@
 import gzip
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,10 +10,9 @@ import pytest
 from samples import tagging_config
 
 from raybio.bulk_tagging import tag_corpus
-from raybio.config import to_yaml
 from raybio.corpora import read_corpus
 from raybio.corpora.sample import SampleFiles
-from raybio.entities import Deletion, Document
+from raybio.entities import Deletion
 from raybio.errors import CommitError, RejectedError
 from raybio.training.encoder import TrainedEncoder
 
@@ -153,39 +147,3 @@ def test_int8_tags_as_fp32_does_but_for_little(
         }
     common = len(outputs["fp32"] & outputs["int8"])
     assert common > 0.9 * max(map(len, outputs.values()))
-
-
-def test_a_killed_driver_loses_and_doubles_nothing(
-    trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
-) -> None:
-    """The same job three times: undisturbed, killed in the middle, and run again after that."""
-    source = tmp_path / "dump.jsonl"
-    documents = [d for d in read_corpus(str(sample.dump)) if d.text]
-    many = [Document(f"{d.id}-{i}", d.text, d.passages) for i in range(4) for d in documents]
-    from raybio.corpora import write_corpus
-
-    write_corpus(many, str(source))
-    undisturbed = tmp_path / "undisturbed"
-    tag_corpus(tagging_config(trained.run.model, source, undisturbed))
-
-    output = tmp_path / "killed"
-    config = tmp_path / "config.yaml"
-    config.write_text(to_yaml(tagging_config(trained.run.model, source, output)))
-    program = (
-        "import sys\nfrom raybio.config import load_config\nfrom raybio.bulk_tagging import tag_corpus\n"
-        "tag_corpus(load_config(sys.argv[1]))\n"
-    )
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
-    environment.pop("RAY_ADDRESS", None)
-    driver = subprocess.Popen([sys.executable, "-c", program, str(config)], env=environment)
-    until = time.monotonic() + 200
-    while len(list((output / "ledger").rglob("0*.json"))) < 2 and time.monotonic() < until:
-        assert driver.poll() is None, "the driver ended before it could be killed"
-        time.sleep(0.05)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    time.sleep(3)  # workers of the dead driver notice and leave
-
-    result = tag_corpus(tagging_config(trained.run.model, source, output))
-    assert 0 < result.shards_this_run <= result.counts["shards"] - 2
-    assert tree(output) == tree(undisturbed)
