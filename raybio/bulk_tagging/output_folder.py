@@ -20,12 +20,22 @@ _STAMPS = ("size", "mtime", "created", "ETag", "etag", "LastModified", "last_mod
 
 
 class OutputFolder:
-    """One output folder; `output` is its path or URL. Names are relative to it."""
+    """One output folder; `output` is its path or URL. Names are relative to it.
+
+    Raises:
+        UsageError: no file system of that name is known, or its package is not installed.
+    """
 
     def __init__(self, output: str) -> None:
         self.output = output.rstrip("/")
-        # Other processes write too, so a listing that was remembered would be out of date.
-        self._filesystem, self._root = fsspec.core.url_to_fs(self.output, use_listings_cache=False)
+        try:
+            # Other processes write too, so a listing that was remembered would be out of date.
+            self._filesystem, self._root = fsspec.core.url_to_fs(self.output, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise UsageError(
+                f"{output}: cannot be used as an output folder ({error}). Give a local folder, or a URL whose "
+                "package is installed: pip install 'raybio[s3]' for s3://, 'raybio[gs]' for gs://"
+            ) from error
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of a file of the output."""

@@ -4,7 +4,7 @@ import pytest
 
 from raybio.bulk_tagging.ledger import Ledger, Making, ShardEntry
 from raybio.bulk_tagging.shards import InputFile
-from raybio.errors import CommitError
+from raybio.errors import CommitError, UsageError
 
 MAKING = Making("runs/a/model", "f" * 16, "c" * 8, {"precision": "fp32", "formats": ["parquet"]})
 FILE = InputFile("in/a.jsonl", "a", "jsonl", "fingerprint-1")
@@ -198,3 +198,8 @@ def test_an_output_that_cannot_be_written_says_what_to_do(tmp_path):
     (tmp_path / "ledger").write_text("a file, where a folder should be")
     with pytest.raises(CommitError, match=r"00000\.json: cannot be written .* run the same command again"):
         Ledger(str(tmp_path)).commit(FILE, 0, entry(0))
+
+
+def test_an_output_on_an_unknown_file_system_is_refused():
+    with pytest.raises(UsageError, match=r"nosuch://b/x: cannot be used as an output folder .*raybio\[s3\]"):
+        Ledger("nosuch://b/x")
