@@ -33,8 +33,8 @@ class OutputFolder:
             self._filesystem, self._root = fsspec.core.url_to_fs(self.output, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise UsageError(
-                f"{output}: cannot be used as an output folder ({error}). Give a local folder, or a URL whose "
-                "package is installed: pip install 'raybio[s3]' for s3://, 'raybio[gs]' for gs://"
+                f"{output}: cannot be used as an output folder ({error}). Give a local folder, or a URL "
+                "whose package is installed: pip install 'raybio[s3]' for s3://, 'raybio[gs]' for gs://"
             ) from error
 
     def read_bytes(self, name: str) -> bytes:
