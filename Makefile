@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 QUICK := not gpu and not soak
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak docs
+.PHONY: help install demo test soak audit docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test: install ## every check and every quick test
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak
+
+audit: install ## known vulnerabilities of what is installed; asks an advisory service on the network
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --skip-editable --progress-spinner off --timeout 10
 
 docs: install ## write docs/configuration.md and the map in README.md from the code
 	$(BIN)/python docs/build.py
