@@ -22,6 +22,7 @@ COMMANDS = [
     for block, command in page.commands()
 ]
 OURS = ("raybio", "python", "make")
+FOLLOWED = [page for page in PAGES if page.is_followed and not page.needs_ray]
 
 
 def build() -> ModuleType:
