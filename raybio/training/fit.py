@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -134,9 +135,13 @@ class _Trainer(TorchTrainer):
 
 
 def _cause(error: BaseException) -> str:
-    """Return the last line of a failure that crossed processes: what really happened."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+    """Return what really happened, of a failure that crossed processes: its last line that names an error.
+
+    Ray Data adds advice of its own below it.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (named or lines or [type(error).__name__])[-1]
 
 
 class _LogEpochs(ray.train.UserCallback):
