@@ -38,6 +38,18 @@ def test_the_page_of_options_is_up_to_date() -> None:
     assert page == build().configuration(), "run `make docs`"
 
 
+def test_the_page_of_the_python_interface_is_up_to_date() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert page == build().api(), "run `make docs`"
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^### (\w+)\n\n```python\n.*?```\n\n(.*?)$", page, flags=re.DOTALL | re.MULTILINE)
+    assert [name for name, says in entries if not says or says.startswith(("#", "-"))] == []
+    assert len(entries) == page.count("\n### ")
+
+
 def test_the_map_of_the_house_is_up_to_date() -> None:
     assert build().readme(README) == README, "run `make docs`"
 
