@@ -28,7 +28,7 @@ test: install ## every check and every quick test
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak
 
-docs: install ## write docs/configuration.md and the map in README.md from the code
+docs: install ## write docs/configuration.md, docs/api.md and the map in README.md from the code
 	$(BIN)/python docs/build.py
 
 # constraints.txt pins torch to the build without CUDA where one is offered.

@@ -116,7 +116,7 @@ def api() -> str:
     modules = [_module(name) for name in PUBLIC]
     return (
         "# Python interface\n\n"
-        "What may be imported, by module, with what its docstring says. Other names may change without notice. "
+        "What may be imported, by module, with its docstring. Other names may change without notice. "
         "[Errors](#raybioerrors) are a tree of their own; the configs' options have "
         "[a page](configuration.md).\n\n"
         "`make docs` writes this page.\n\n" + "\n".join(modules)
@@ -189,7 +189,9 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
     for member in node.body:
         if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and not member.name.startswith("_"):
             is_property = any(ast.unparse(each) == "property" for each in member.decorator_list)
-            shown = member.name if is_property else _signature(member)
+            shown = (
+                member.name if is_property else re.sub(r"\((self|cls)(, )?", "(", _signature(member), count=1)
+            )
             says = (ast.get_docstring(member) or "").partition("\n")[0]
             yield f"- `{shown}`: {says}"
 
