@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -59,12 +60,9 @@ def fine_tune(
         TrainingError: there is nothing to learn, or the workers failed more often than
             `workers.max_failures`.
     """
+    scored = ["dev", "test"] if config.test else ["dev"]
+    labels = _labels(config, scored)
     run = _run_folder(config)
-    labels = tuple(
-        sorted({span.label for s in read_sentences(config.corpus, "train") for span in s.gold or ()})
-    )
-    if not labels:
-        raise TrainingError("the training split has no entity to learn from. Check its file and format")
     task = Task(config, base, labels, run)
     how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
     with way_on(how), run.shown(progress), connected():
@@ -75,9 +73,22 @@ def fine_tune(
             shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
         finish(task)
         run.say(f"kept epoch {metrics['epoch']}")
-        scores = score_splits(config, run, ["dev", "test"] if config.test else ["dev"])
+        scores = score_splits(config, run, scored)
     run.write_json("scores.json", scores)
     return TrainedModel(run, int(metrics["epoch"]), scores)
+
+
+def _labels(config: TrainConfig, scored: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of the training split.
+
+    All splits are read, so that a fault in any is told before hours of training and not after them.
+    """
+    labels = {span.label for s in read_sentences(config.corpus, "train") for span in s.gold or ()}
+    if not labels:
+        raise TrainingError("the training split has no entity to learn from. Check its file and format")
+    for split in scored:
+        deque(read_sentences(config.corpus, split), maxlen=0)
+    return tuple(sorted(labels))
 
 
 def _run_folder(config: TrainConfig) -> RunFolder:
