@@ -123,7 +123,7 @@ def check_tags(
             problem, remedy = f"unknown label {label_of(tag)!r}", f"Known labels: {', '.join(sorted(known))}"
         elif i in orphaned:
             problem = f"{tag!r} continues no entity"
-            remedy = f"Write B-{label_of(tag)} there, or read with repair to have it mended and counted"
+            remedy = f"Write B-{label_of(tag)} there, or have it mended: raybio corpus convert --repair"
         else:
             continue
         raise TagError(source, f"line {first_line + i}", problem, remedy)

@@ -66,6 +66,11 @@ def _add_convert(convert: ArgumentParser) -> None:
         metavar="FILE",
         help="write records that cannot be read there, as JSON lines; without it the first one is an error",
     )
+    convert.add_argument(
+        "--repair",
+        action="store_true",
+        help="iob2: make each I- that continues no entity a B-, and count",
+    )
 
 
 def _add_fetch(fetch: ArgumentParser) -> None:
@@ -156,14 +161,18 @@ def _convert(options: Namespace) -> None:
     """
     from raybio.corpora import format_named, format_of, read_corpus, write_corpus
 
+    source = format_named(options.source_format or format_of(options.input)).name
     target = format_named(options.target_format or format_of(options.output)).name
+    if options.repair and source != "iob2":
+        raise UsageError(f"--repair mends IOB2 tags, and {options.input} is read as {source}. Leave it out")
     counts: Counter[str] = Counter()
     with _kept(options.rejected, counts) as on_rejected:
         documents = read_corpus(
             options.input,
-            options.source_format,
+            source,
             on_rejected=on_rejected,
             on_deletion=lambda _: counts.update([_LEFT_OUT]),
+            **({"repair": True} if options.repair else {}),
         )
         if target == "iob2":
             documents = _with_sentences(documents, counts)
@@ -174,6 +183,7 @@ def _convert(options: Namespace) -> None:
 
 
 _REJECTED = "records rejected"
+_REPAIRED = "orphan I- tags made B-"
 _LEFT_OUT = "deletion notices left out"
 _MISALIGNED = "mentions that fit no words of one sentence exactly, or overlap a longer one"
 
@@ -207,6 +217,8 @@ def _with_sentences(documents: Iterable[Document], counts: Counter[str]) -> Iter
 def _counted(documents: Iterable[Document], counts: Counter[str]) -> Iterator[Document]:
     for document in documents:
         counts["documents"] += 1
+        if repaired := int(str(document.attributes.get("repaired_tags", "0"))):
+            counts[_REPAIRED] += repaired
         yield document
 
 

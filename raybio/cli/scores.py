@@ -32,9 +32,13 @@ def add_commands(commands: Commands) -> None:
     )
     add_json(evaluate)
     report = add_command(commands, "report", _report)
-    report.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     report.add_argument(
-        "--output", metavar="FILE", help="default: report.html in the run folder, or here for several"
+        "runs", nargs="+", metavar="RUN", help="run folder, or tagged output (a local folder)"
+    )
+    report.add_argument(
+        "--output",
+        metavar="FILE",
+        help="name it .md for Markdown; default: report.html in the folder, or here for several",
     )
 
 
@@ -63,12 +67,15 @@ def _evaluate(options: Namespace) -> None:
 
 
 def _report(options: Namespace) -> None:
-    """Write one HTML page about one run folder or several."""
+    """Write one page about run folders and tagged outputs: what they hold, side by side."""
     from raybio.reports.html import write_report
+    from raybio.reports.sources import is_tagging
 
-    runs = [Path(run) for run in options.runs]
-    beside = runs[0] if len(runs) == 1 else Path()
-    show(f"{write_report(runs, Path(options.output or beside / 'report.html'))}\n")
+    folders = [Path(run) for run in options.runs]
+    tagged = [folder for folder in folders if is_tagging(folder)]
+    runs = [folder for folder in folders if folder not in tagged]
+    beside = folders[0] if len(folders) == 1 else Path()
+    show(f"{write_report(runs, Path(options.output or beside / 'report.html'), tagged)}\n")
 
 
 def _read(path: str) -> list[TaggedSentence]:

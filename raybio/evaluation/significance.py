@@ -43,7 +43,7 @@ class Interval:
 class Intervals:
     """Intervals of the strict scores, and how they were drawn.
 
-    `units` is the number of documents drawn from; `unit` says "sentence" where those are unknown.
+    `units` is the number of documents drawn from; `unit` says "sentence" where each has one alone.
     """
 
     precision: Interval
@@ -141,8 +141,12 @@ def paired_difference(
 
 
 def unit_name(documents: Sequence[str] | None) -> str:
-    """Return what is drawn: "document", or "sentence" where no document is known."""
-    return "document" if documents is not None and any(documents) else "sentence"
+    """Return what is drawn: "document", or "sentence" where no document is known to have several.
+
+    Columns of words that do not say where a document ends are read as a document a sentence.
+    """
+    known = [document for document in documents or () if document]
+    return "document" if len(set(known)) < len(known) else "sentence"
 
 
 def _check_request(samples: int, confidence: float) -> None:

@@ -30,6 +30,7 @@ from raybio.reports.blocks import (
 )
 from raybio.reports.charts import chart_svg, shares_html
 from raybio.reports.contents import read_report
+from raybio.reports.markdown import render_markdown
 from raybio.reports.plots import curves_svg, dot_plot_svg
 
 _COLOURS = 6
@@ -61,13 +62,14 @@ _PAGE = """<!DOCTYPE html>
 def write_report(runs: Sequence[Path], output: Path, tagged: Sequence[Path] = ()) -> Path:
     """Write a page on run folders and tagged outputs (local folders); return `output`.
 
-    The page appears only when it is complete.
+    The page is HTML, or Markdown where `output` ends in `.md`; it appears only when it is complete.
 
     Raises:
         UsageError: there is nothing to report on, or a path is not what it is given for.
         FormatError: a file in one of them cannot be read.
     """
-    page = render_html(read_report(runs, tagged))
+    in_markdown = output.suffix == ".md"
+    page = render_markdown(runs, tagged) if in_markdown else render_html(read_report(runs, tagged))
     output.parent.mkdir(parents=True, exist_ok=True)
     draft = output.with_name(output.name + ".part")
     draft.write_text(page, encoding="utf-8")

@@ -138,6 +138,11 @@ def read_run(path: Path) -> Run:
     )
 
 
+def is_tagging(path: Path) -> bool:
+    """Say whether `path` is a tagged output: it has a ledger, and says what made it."""
+    return (path / "raybio.json").is_file() and (path / "ledger").is_dir()
+
+
 def read_tagging(path: Path) -> Tagging:
     """Read a tagged output (a local folder).
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -58,12 +60,9 @@ def fine_tune(
         TrainingError: there is nothing to learn, or the workers failed more often than
             `workers.max_failures`.
     """
+    scored = ["dev", "test"] if config.test else ["dev"]
+    labels = _labels(config, scored)
     run = _run_folder(config)
-    labels = tuple(
-        sorted({span.label for s in read_sentences(config.corpus, "train") for span in s.gold or ()})
-    )
-    if not labels:
-        raise TrainingError("the training split has no entity to learn from. Check its file and format")
     task = Task(config, base, labels, run)
     how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
     with way_on(how), run.shown(progress), connected():
@@ -74,9 +73,22 @@ def fine_tune(
             shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
         finish(task)
         run.say(f"kept epoch {metrics['epoch']}")
-        scores = score_splits(config, run, ["dev", "test"] if config.test else ["dev"])
+        scores = score_splits(config, run, scored)
     run.write_json("scores.json", scores)
     return TrainedModel(run, int(metrics["epoch"]), scores)
+
+
+def _labels(config: TrainConfig, scored: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of the training split.
+
+    All splits are read, so that a fault in any is told before hours of training and not after them.
+    """
+    labels = {span.label for s in read_sentences(config.corpus, "train") for span in s.gold or ()}
+    if not labels:
+        raise TrainingError("the training split has no entity to learn from. Check its file and format")
+    for split in scored:
+        deque(read_sentences(config.corpus, split), maxlen=0)
+    return tuple(sorted(labels))
 
 
 def _run_folder(config: TrainConfig) -> RunFolder:
@@ -134,9 +146,13 @@ class _Trainer(TorchTrainer):
 
 
 def _cause(error: BaseException) -> str:
-    """Return the last line of a failure that crossed processes: what really happened."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+    """Return what really happened, of a failure that crossed processes: its last line that names an error.
+
+    Ray Data adds advice of its own below it.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (named or lines or [type(error).__name__])[-1]
 
 
 class _LogEpochs(ray.train.UserCallback):

@@ -1,12 +1,11 @@
 """One private Ray cluster for the whole session, and small models and corpora to run on it."""
 
-import tempfile
 from collections.abc import Iterator
 
 import pytest
+from ray_session import ray_session
 from samples import training_config
 
-from raybio.cluster import private_environment, quiet_data
 from raybio.corpora.sample import SampleFiles, generate_sample
 from raybio.training.encoder import TrainedEncoder, train_encoder
 
@@ -14,22 +13,8 @@ from raybio.training.encoder import TrainedEncoder, train_encoder
 @pytest.fixture(scope="session", autouse=True)
 def ray_cluster() -> Iterator[None]:
     """Start a cluster of this session's own; jobs find it and share it."""
-    import ray
-
-    private_environment()
-    # Sockets lie under this folder, and their paths may not be longer than 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder:
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            object_store_memory=200 * 2**20,
-            log_to_driver=False,
-            _temp_dir=folder,
-        )
-        quiet_data()
+    with ray_session():
         yield
-        ray.shutdown()
 
 
 @pytest.fixture(scope="session")

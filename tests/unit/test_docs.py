@@ -1,18 +1,28 @@
-"""The documentation keeps its word: its map and options are those of the code, its commands are commands."""
+"""The documentation keeps its word: what it says of the code is made from it, and its commands work."""
 
+import ast
 import importlib.util
 import re
 import shlex
+from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pages import PAGES, ROOT, Block, Page, follow
 
-from raybio.cli import command_line_parser
+from raybio.cli import command_line_parser, main, tagging
+from raybio.config import JOBS, load_config
+from raybio.evaluation import evaluate
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CLUSTER = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+COMMANDS = [
+    pytest.param(page, block, command, id=f"{page.path}: {command[:60]}")
+    for page in PAGES
+    for block, command in page.commands()
+]
+OURS = ("raybio", "python", "make")
+FOLLOWED = [page for page in PAGES if page.is_followed and not page.needs_ray]
 
 
 def build() -> ModuleType:
@@ -23,14 +33,21 @@ def build() -> ModuleType:
     return module
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README + CLUSTER, flags=re.DOTALL)
-    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
-
-
 def test_the_page_of_options_is_up_to_date() -> None:
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     assert page == build().configuration(), "run `make docs`"
+
+
+def test_the_page_of_the_python_interface_is_up_to_date() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert page == build().api(), "run `make docs`"
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^### (\w+)\n\n```python\n.*?```\n\n(.*?)$", page, flags=re.DOTALL | re.MULTILINE)
+    assert [name for name, says in entries if not says or says.startswith(("#", "-"))] == []
+    assert len(entries) == page.count("\n### ")
 
 
 def test_the_map_of_the_house_is_up_to_date() -> None:
@@ -44,15 +61,166 @@ def test_the_map_has_every_file_and_each_says_what_it_is() -> None:
     assert all(len(words) == 2 for words in lines)
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("raybio ")])
-def test_every_raybio_command_parses(command: str) -> None:
-    words = shlex.split(command)[1:]
-    assert command_line_parser().parse_args(words).run
-    assert all((ROOT / word).is_file() for word in words if word.endswith(".yaml"))
+# Every command: run where the page says so, else checked against the real command line and configs.
 
 
-def test_every_make_target_is_there() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = [command.split()[1] for command in commands() if command.startswith("make ")]
-    assert {"demo", "test"} <= set(targets)
-    assert all(f"\n{target}:" in makefile for target in targets)
+@pytest.mark.parametrize(("page", "block", "command"), COMMANDS)
+def test_every_block_of_commands_says_what_is_done_with_it(page: Page, block: Block, command: str) -> None:
+    assert re.fullmatch(r"run|ray|(checked|not run): \S.*", block.says), "say `run`, `ray` or why not"
+    if not block.says.startswith("not run: "):
+        assert command.split()[0] in OURS, "a command of others cannot be checked: say `not run: WHY`"
+
+
+@pytest.mark.parametrize(("page", "block", "command"), COMMANDS)
+def test_every_command_of_ours_is_one(
+    page: Page, block: Block, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    furnish(page)
+    program, *words = shlex.split(command)
+    if program == "raybio":
+        check_raybio(words, monkeypatch)
+    elif program == "python" and words[0].startswith("jobs/"):
+        load_config(words[1], words[2:])
+    elif program == "python" and words[0].startswith("benchmarks/"):
+        check_benchmark(*words)
+    elif program == "make":
+        assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def furnish(page: Page) -> None:
+    """Put into the current folder what commands may name: a checkout's folders, and the page's files."""
+    for name in ("benchmarks", "configs", "jobs", "cluster.yaml"):
+        Path(name).symlink_to(ROOT / name)
+    for name, text in page.files().items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text, encoding="utf-8")
+
+
+def check_raybio(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parse a command; load its config with its overrides, or make one of its options."""
+    try:
+        options = command_line_parser().parse_args(words)
+    except SystemExit as stop:
+        assert stop.code == 0, "no such command line"
+        return
+    if "config" in options:
+        config = load_config(options.config, options.overrides)
+        job = words[0] if words[0] in JOBS else getattr(options, "job", config.job)
+        assert config.job == job or words[0] == "preflight"
+    elif words[0] == "tag" and not options.replay:
+        checked: list[Namespace] = []
+        monkeypatch.setattr(tagging, "_tag_configured", lambda config, *rest: checked.append(config))
+        options.run(options)
+        assert checked
+    assert all(Path(word).is_file() for word in words if word.endswith(".yaml"))
+
+
+def check_benchmark(script: str, *words: str) -> None:
+    """Look for a benchmark's options among those that it declares; running `--help` would load torch."""
+    declared = {
+        argument.value
+        for call in ast.walk(ast.parse(Path(script).read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".add_argument")
+        for argument in call.args
+        if isinstance(argument, ast.Constant)
+    }
+    assert {word for word in words if word.startswith("--")} <= declared
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.is_followed and not p.needs_ray], ids=lambda p: p.path
+)
+def test_a_page_followed_to_the_letter_works(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAYBIO_DATA", raising=False)
+
+    def printed() -> str:
+        return capsys.readouterr().out
+
+    def run(words: list[str]) -> str:
+        printed()
+        try:
+            code = main(words)
+        except SystemExit as stop:
+            code = stop.code
+        assert code == 0
+        return printed()
+
+    Path("configs").symlink_to(ROOT / "configs")
+    follow(page, run, printed)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        folder = (ROOT / page.path).parent
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.text):
+            there = folder / target if target else ROOT / page.path
+            assert there.exists(), f"{page.path} links to {target}"
+            if anchor:
+                assert anchor in anchors(there), f"{page.path} links to {target}#{anchor}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([^)#]+)\)", index))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# The examples of docs/scorers.md: three columns of words and tags, and tables of what each scorer counts.
+
+SCORERS = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
+EXAMPLES = [part for part in re.split(r"^## ", SCORERS, flags=re.MULTILINE) if "```text example\n" in part]
+GROUPS = {"1": "length_1", "2": "length_2", "3+": "length_3plus"}
+
+
+@pytest.mark.parametrize("part", EXAMPLES, ids=lambda part: part.partition("\n")[0])
+def test_an_example_of_the_scorers_counts_as_the_page_says(part: str) -> None:
+    scores = evaluate(*(([tags]) for tags in example_tags(part))).to_dict()
+    rows = claims(part)
+    assert rows
+    for (scorer, measure, *words), figures in rows:
+        counted = scores[scorer][GROUPS[words[0]] if words else "overall"][measure]
+        assert figures["F1"] == f"{100 * counted['f1']:.2f}"
+        counts = {name: str(counted[name]) for name in figures if name != "F1"}
+        assert figures == {**counts, "F1": figures["F1"]}
+
+
+def test_each_way_in_which_the_scorers_differ_has_an_example() -> None:
+    from raybio.evaluation.disagreements import Quirk, find_disagreements
+    from raybio.iob2 import spans_from_tags
+
+    shown = set()
+    for part in EXAMPLES:
+        gold, predicted = ([spans_from_tags(tags)] for tags in example_tags(part))
+        shown |= {reason for place in find_disagreements(gold, predicted) for reason in place.reasons}
+    assert shown == set(Quirk)
+
+
+def example_tags(part: str) -> tuple[list[str], list[str]]:
+    """Return the gold and the predicted tags of a section's example; `x N` repeats a line."""
+    (text,) = re.findall(r"```text example\n(.*?)```", part, flags=re.DOTALL)
+    lines = [line.split() for line in text.splitlines()[1:]]
+    rows = [line for line in lines for _ in range(int(line[4]) if len(line) > 3 else 1)]
+    return [row[1] for row in rows], [row[2] for row in rows]
+
+
+def claims(part: str) -> list[tuple[list[str], dict[str, str]]]:
+    """Return the rows of a section's tables: ["paper", "strict"], and the figures by name."""
+    found = []
+    header: list[str] = []
+    for line in part.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if cells and cells[0].startswith("scorer"):
+            header = cells
+        elif cells and not cells[0].startswith("---"):
+            found.append((cells[0].split(", "), dict(zip(header[1:], cells[1:], strict=True))))
+    return found

@@ -120,6 +120,17 @@ def test_convert_keeps_rejected_records_in_a_file(raybio, tmp_path):
     assert (record["source"], record["place"], record["raw"]) == ("bad.tsv", "line 2", "a\tO\nb")
 
 
+def test_convert_mends_orphan_tags_and_counts_them(raybio, refused, tmp_path):
+    (tmp_path / "orphans.tsv").write_text("a\tI-X\nb\tI-X\nc\tI-Y\n")
+    words = ("corpus", "convert", "orphans.tsv", "mended.tsv")
+    assert "'I-X' continues no entity" in refused(*words)
+    outcome = raybio(*words, "--repair")
+    assert (tmp_path / "mended.tsv").read_text() == "a\tB-X\nb\tI-X\nc\tB-Y\n\n"
+    assert "orphan I- tags made B-: 2\n" in outcome.err
+    (tmp_path / "in.pubtator").write_text(PUBTATOR)
+    assert "--repair mends IOB2 tags" in refused("corpus", "convert", "in.pubtator", "o.tsv", "--repair")
+
+
 def test_convert_tells_of_deletion_notices(raybio, tmp_path):
     raybio("corpus", "sample", "s", "--citations", 2)
     outcome = raybio("corpus", "convert", "s/pubmed_sample.xml.gz", "out.jsonl")

@@ -47,7 +47,8 @@ def test_evaluate_json_has_the_promised_shape(raybio, files, tmp_path):
     assert scores["corrected"]["overall"]["strict"]["f1"] == 0.5
 
 
-def test_evaluate_draws_documents_where_gold_has_them(raybio, files):
+def test_evaluate_draws_documents_where_gold_has_them(raybio, files, tmp_path):
+    (tmp_path / "gold.tsv").write_text(GOLD.replace("\n\n-DOCSTART-\tO\n\nType", "\n\nType"))
     found = json.loads(raybio("evaluate", *files, "--bootstrap", 20, "--json", "-").out)
     assert found["corrected"]["intervals"]["unit"] == "document"
     swapped = json.loads(raybio("evaluate", *reversed(files), "--bootstrap", 20, "--json", "-").out)
@@ -108,7 +109,19 @@ def test_report_refuses_what_is_no_run_folder(refused):
 
 
 def test_report_lies_in_the_run_folder_or_here_for_several(raybio, monkeypatch):
-    monkeypatch.setattr("raybio.reports.html.write_report", lambda runs, output: output)
+    monkeypatch.setattr("raybio.reports.html.write_report", lambda runs, output, tagged: output)
     assert raybio("report", "runs/a") == (0, "runs/a/report.html\n", "")
     assert raybio("report", "runs/a", "runs/b").out == "report.html\n"
     assert raybio("report", "runs/a", "--output", "page.html").out == "page.html\n"
+
+
+def test_report_takes_run_folders_and_tagged_outputs_as_what_they_are(raybio, monkeypatch, tmp_path):
+    (tmp_path / "tagged" / "ledger").mkdir(parents=True)
+    (tmp_path / "tagged" / "raybio.json").write_text("{}")
+    given = []
+    monkeypatch.setattr(
+        "raybio.reports.html.write_report",
+        lambda runs, output, tagged: given.append((list(map(str, runs)), list(map(str, tagged)))),
+    )
+    raybio("report", "runs/a", "tagged", "--output", "page.html")
+    assert given == [(["runs/a"], ["tagged"])]

@@ -40,6 +40,12 @@ def test_a_sentence_of_unknown_document_is_its_own_unit():
     assert (unknown.units, unknown.unit) == (4, "sentence")
 
 
+def test_a_document_a_sentence_is_called_a_sentence():
+    """Columns of words without document lines are read so: nothing says which sentences go together."""
+    apart = bootstrap_interval([HIT] * 4, [HIT] * 4, list("abcd"), samples=5)
+    assert (apart.units, apart.unit) == (4, "sentence")
+
+
 def test_higher_confidence_is_wider_and_a_seed_repeats():
     gold, predicted = [HIT] * 60, [HIT, MISS, ALARM] * 20
     narrow, wide = (

@@ -25,6 +25,12 @@ def test_it_has_the_figures_of_the_page(both):
     assert set(FIGURE.findall(page)) - set(FIGURE.findall(markdown)) == set()
 
 
+def test_a_report_named_md_is_the_markdown(make_run, tmp_path):
+    run = make_run("a")
+    page = write_report([run], tmp_path / "report.md")
+    assert page.read_text(encoding="utf-8") == render_markdown([run])
+
+
 def test_it_has_the_headings_of_the_page(both, tmp_path):
     _, markdown = both
     tree = lxml.html.parse(tmp_path / "report.html")

@@ -1,0 +1,28 @@
+"""A private Ray cluster for tests, in their own process; jobs find it and share it."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from raybio.cluster import private_environment, quiet_data
+
+
+@contextmanager
+def ray_session() -> Iterator[None]:
+    """Start a cluster whose workers stand in the current folder; shut it down at the end."""
+    import ray
+
+    private_environment()
+    # Sockets lie under this folder, and their paths may not be longer than 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder:
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            object_store_memory=200 * 2**20,
+            log_to_driver=False,
+            _temp_dir=folder,
+        )
+        quiet_data()
+        yield
+        ray.shutdown()
