@@ -61,11 +61,14 @@ def _work(task: Task) -> None:
     workers = begin(config.seed, config.workers)
     tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
     card = _card(task)
-    maker = ExampleMaker.of(card, tokenizer)
+    maker = ExampleMaker.of(card, tokenizer, cut=config.training.long_inputs == "cut")
     batches = TrainingBatches(config, lambda row: maker.examples(row["words"], row["tags"]))
     total = len(batches) * config.training.epochs
     learner = _EncoderLearner(config, task.base, card, tokenizer, workers, total)
-    train_epochs(config, task.run, workers, batches, dev_sentences(config), learner)
+    dev = dev_sentences(config)
+    if config.training.long_inputs == "cut":
+        dev = list(cut_sentences(dev, tokenizer, card.max_tokens))
+    train_epochs(config, task.run, workers, batches, dev, learner)
 
 
 def _card(task: Task) -> EncoderCard:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from transformers import AutoTokenizer
 
 from raybio.config import DecodingSection, TrainConfig, TrainDecoderConfig, TrainEncoderConfig, WorkersSection
 from raybio.entities import Sentence
@@ -14,6 +15,8 @@ from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers import load_tagger
+from raybio.taggers.encoder import EncoderCard
+from raybio.training.encoder_steps import cut_sentences
 from raybio.training.splits import scored_sentences
 
 
@@ -43,7 +46,20 @@ def _chosen(config: TrainConfig, run: RunFolder, split: str) -> list[Sentence]:
     sentences = scored_sentences(config, split, everything)
     some = "" if len(sentences) == len(everything) else f": {len(sentences)} of {len(everything)} sentences"
     run.say(f"scoring {split}{some}")
+    if isinstance(config, TrainEncoderConfig) and config.training.long_inputs == "cut":
+        return _cut(run, split, sentences)
     return sentences
+
+
+def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Return what the run's model, an encoder, reads of the sentences; say how many lost their end."""
+    card = EncoderCard.read(run.model)
+    assert card is not None, "training writes a card"
+    tokenizer = AutoTokenizer.from_pretrained(run.model, use_fast=True)
+    kept = list(cut_sentences(sentences, tokenizer, card.max_tokens))
+    shorter = sum(len(a) < len(b) for a, b in zip(kept, sentences, strict=True))
+    run.say(f"cut {shorter} sentences of {split} at {card.max_tokens} subwords, gold included")
+    return kept
 
 
 def _score(
