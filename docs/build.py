@@ -34,7 +34,7 @@ FLOORS = [
     ["taggers/"],
     ["cluster.py", "sentence_stream.py"],
     ["training/", "bulk_tagging/", "serving/", "reports/", "submission/"],
-    ["demo.py"],
+    ["demo.py", "study/"],
     ["cli/"],
 ]
 

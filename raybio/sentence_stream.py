@@ -65,7 +65,7 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
 
 
 def _instances(corpus: CorpusSection, document: Document) -> Sequence[Sentence]:
-    """Return what is learned and scored as one piece: sentences, or windows where the corpus asks for them."""
+    """Return what is learned and scored as one piece: sentences, or windows where they are asked for."""
     if corpus.instance_words and not document.sentences:
         return window_document(document, corpus.instance_words)
     return split_document(document)

@@ -21,7 +21,7 @@ from raybio.taggers.calibration import write_calibration
 from raybio.taggers.devices import computes_bf16, pick_dtype
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.training import steps
-from raybio.training.encoder_steps import ExampleMaker
+from raybio.training.encoder_steps import ExampleMaker, cut_sentences
 from raybio.training.epochs import train_epochs
 from raybio.training.fit import Task, TrainedModel, fine_tune
 from raybio.training.splits import SHUFFLE_BUFFER, TrainingBatches, dev_sentences

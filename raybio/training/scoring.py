@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import ray
 from transformers import AutoTokenizer
 
-from raybio.config import DecodingSection, TrainConfig, TrainDecoderConfig, TrainEncoderConfig, WorkersSection
+from raybio.config import (
+    CascadeConfig,
+    DecodingSection,
+    TrainConfig,
+    TrainDecoderConfig,
+    TrainEncoderConfig,
+    WorkersSection,
+)
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
@@ -19,6 +26,9 @@ from raybio.taggers.encoder import EncoderCard
 from raybio.training.encoder_steps import cut_sentences
 from raybio.training.splits import scored_sentences
 
+Scored: TypeAlias = TrainConfig | CascadeConfig
+"""What says on which corpus, and on what, a model is scored."""
+
 
 def uses_gpu(workers: WorkersSection) -> bool:
     """Say whether a job's workers get a GPU each: as configured, or where the cluster has any."""
@@ -27,7 +37,7 @@ def uses_gpu(workers: WorkersSection) -> bool:
     return workers.accelerator == "gpu"
 
 
-def score_splits(config: TrainConfig, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
+def score_splits(config: Scored, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
     """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
 
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
@@ -41,7 +51,7 @@ def score_splits(config: TrainConfig, run: RunFolder, splits: Sequence[str]) -> 
     }
 
 
-def _chosen(config: TrainConfig, run: RunFolder, split: str) -> list[Sentence]:
+def _chosen(config: Scored, run: RunFolder, split: str) -> list[Sentence]:
     everything = list(read_sentences(config.corpus, split))
     sentences = scored_sentences(config, split, everything)
     some = "" if len(sentences) == len(everything) else f": {len(sentences)} of {len(everything)} sentences"
@@ -63,7 +73,7 @@ def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sent
 
 
 def _score(
-    config: TrainConfig,
+    config: Scored,
     run: RunFolder,
     split: str,
     sentences: Sequence[Sentence],
@@ -77,7 +87,7 @@ def _score(
     return evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()
 
 
-def _tag(config: TrainConfig, model: Path, sentences: Sequence[Sentence]) -> list[list[str]]:
+def _tag(config: Scored, model: Path, sentences: Sequence[Sentence]) -> list[list[str]]:
     """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
     workers = config.workers
     gpus = 1.0 if uses_gpu(workers) else 0.0
@@ -88,7 +98,7 @@ def _tag(config: TrainConfig, model: Path, sentences: Sequence[Sentence]) -> lis
     return [parts[i % workers.count][i // workers.count] for i in range(len(sentences))]
 
 
-def _options(config: TrainConfig) -> dict[str, Any]:
+def _options(config: Scored) -> dict[str, Any]:
     """Return how the run's model is loaded to be scored: as its config says it computes and decodes."""
     workers = config.workers
     options: dict[str, Any] = {"threads": workers.threads or max(1, int(workers.cpus_per_worker))}
