@@ -50,7 +50,7 @@ class StudyModelSection(Section):
     )
     draft: FileName | None = Field(
         default=None,
-        description="model of the study, an encoder, whose tags the verified modes try first; null = O for all",
+        description="encoder of the study whose tags the verified modes try first; null = O for all",
     )
     serve: ServedAsSection = Field(default=ServedAsSection(), description="how it is served to be measured")
     sentences_per_second: float | None = Field(

@@ -35,7 +35,7 @@ ASSUMED = (
     f"{SUBWORDS_A_WORD:g} subwords a word; an LLM writes {COMPLETION_TOKENS_A_WORD:g} tokens a word after an "
     f"instruction of {INSTRUCTION_TOKENS}; verified modes read a completion {VERIFYING_PASSES} times",
     "every epoch is learned: early stopping makes runs shorter",
-    f"where a training speed was measured, a sentence of dev or test takes 1/{READING_TO_LEARNING:g} of learning one",
+    f"where a training speed was measured, to tag a sentence takes 1/{READING_TO_LEARNING:g} of learning one",
     "start-up, loading, and waiting for room are left out; so are measurements and cascades",
 )
 """What the estimates take for granted, a sentence each."""

@@ -78,7 +78,7 @@ def on_test(found: Sequence[Finding]) -> Iterator[Compared]:
 
 
 def on_dev(study: StudyConfig, found: Sequence[Finding]) -> Iterator[Compared]:
-    """Yield the difference on dev of each variant to what it varies: the first model of the same train config.
+    """Yield the difference on dev of each variant to the first model that has the same train config.
 
     Dev chose the epochs, and so flatters all alike.
     """

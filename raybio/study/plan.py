@@ -59,8 +59,8 @@ class StudyPlan:
         paid = sum(run.dollars or 0.0 for run in known)
         lines = align(_HEADER, [run.row() for run in self.runs], words=2)
         total = (
-            f"{len(self.runs)} runs; the {len(known)} with an estimate: {hours:,.1f} hours one after the other, "
-            f"{gpu_hours:,.1f} GPU hours, {dollars(paid)}. Estimates, nothing was measured but where it says so:"
+            f"{len(self.runs)} runs; the {len(known)} with an estimate take {hours:,.1f} hours one after the "
+            f"other, {gpu_hours:,.1f} GPU hours, {dollars(paid)}. Estimates, which rest on:"
         )
         return "\n".join([*lines, "", total, *(f"  {line}" for line in self.basis)]) + "\n"
 
@@ -238,6 +238,6 @@ def _price(machine: InstancePrice, gpus: int, cpus: float, hours: float) -> floa
 def _said_of_price(machine: InstancePrice) -> str:
     device = f"{machine.gpus} x {machine.accelerator}" if machine.gpus else f"{machine.vcpus} vCPUs"
     return (
-        f"price: {machine.name} ({device}) at ${machine.on_demand:g} an hour on demand, by the share that a run "
+        f"price: {machine.name} ({device}) at ${machine.on_demand:g} an hour on demand, by the share a run "
         f"asks for; {machine.source}, read on {machine.date}"
     )

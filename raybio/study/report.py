@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from raybio.config import StudyConfig
 from raybio.config.prices import load_prices, shipped_prices
@@ -59,7 +60,7 @@ def study_report(study: StudyConfig) -> Report:
         f"Study: {study.name}",
         "Which model, how good, how sure, how dear: what the study's finished runs say.",
         tuple(chapters),
-        tuple(sorted({label for each in found for run in each.runs for label in _labels(dict(run.scores))})),
+        tuple(sorted({label for each in found for run in each.runs for label in _labels(run.scores)})),
     )
 
 
@@ -129,7 +130,7 @@ def _told(each: Finding, split: str) -> str:
 
 def _differences(compared: Sequence[Compared], split: str) -> Table:
     return Table(
-        caption=f"Differences in mean strict F1 on {split}, corrected scorer, points: the first less the second",
+        caption=f"Differences in mean strict F1 on {split}, points: the first less the second",
         header=("corpus", "first", "second", "F1", "95 % interval", "p"),
         rows=tuple(
             (
@@ -163,7 +164,7 @@ def _missing_table(rows: Sequence[tuple[str, str, str]]) -> Table:
 
 
 def _corpora(found: Sequence[Finding]) -> Iterator[Chapter]:
-    """Yield a chapter for each corpus: the models' first seeds side by side, and beside the study's figures."""
+    """Yield a chapter for each corpus: the first seeds side by side, and beside the published figures."""
     for corpus in dict.fromkeys(each.corpus for each in found):
         runs = [each.runs[0] for each in found if each.corpus == corpus]
         if len(runs) > 1:
@@ -172,5 +173,5 @@ def _corpora(found: Sequence[Finding]) -> Iterator[Chapter]:
             yield replace(run_chapter(runs[0], alone=True), heading=corpus)
 
 
-def _labels(scores: dict[str, dict[str, dict[str, object]]]) -> set[str]:
-    return {label for each in scores.values() for label in dict(each["corrected"]["by_label"])}  # type: ignore[call-overload]
+def _labels(scores: Mapping[str, Any]) -> set[str]:
+    return {label for each in scores.values() for label in each["corrected"]["by_label"]}

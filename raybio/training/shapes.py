@@ -72,7 +72,7 @@ KNOWN: Mapping[str, Any] = {
 
 
 def source_of(model: str, allow_pickle: bool = False) -> Path:
-    """Return where a model's small files are read from: a folder here, or a hub id, whose weights stay there."""
+    """Return where small files are read from: a folder here, or a hub id, whose weights stay there."""
     hub = not model.startswith("bundled:") and not Path(model).expanduser().is_dir()
     return Path(model) if hub else model_folder(model, allow_pickle=allow_pickle)
 
