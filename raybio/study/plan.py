@@ -96,7 +96,10 @@ def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
         ConfigError: holds all that is wrong, each model's once.
     """
     faults: dict[str, None] = {}
+    first_cells: dict[str, Cell] = {}  # a model's shape knows no corpus
     for cell in table:
+        first_cells.setdefault(cell.model.name, cell)
+    for cell in first_cells.values():
         for point in cell.points:
             try:
                 architecture = _shape(point.model, point.allow_pickle)

@@ -97,8 +97,6 @@ def test_the_protocol_leaves_a_tag_head_without_text(study):
 
 
 def test_what_a_corpus_says_itself_goes_before_the_protocol(study):
-    text = STUDY.replace("{name: ChemProt}", "{name: ChemProt, protocol: corrected}")
-    assert text != STUDY
     config = study("protocol: study\n", "corpora=[{name: ChemProt, protocol: corrected}, {name: ChemProt}]")
     assert list(points(config, "enc")) == ["ChemProt", "ChemProt-study"]
 

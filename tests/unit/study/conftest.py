@@ -17,7 +17,7 @@ GOLD = ["B-Chemical", "O", "O"]
 
 @pytest.fixture
 def make_study(tmp_path):
-    """Make a study of two models, `one` and `two`, that sweep over two rates; `changes` replace its fields."""
+    """Make a study of the models `one` and `two` at two rates each; `changes` replace its fields."""
     sample = SampleFiles(*(tmp_path / name for name in "abcdef"))
     files = {name: train_file(tmp_path, name, Path("nowhere")) for name in ("one", "two")}
     sweep = {"sweep": {"training.learning_rate": [1e-4, 1e-3]}}
