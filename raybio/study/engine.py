@@ -10,6 +10,7 @@ import ray
 
 from raybio.cluster import connected, joins_a_cluster
 from raybio.config import StudyConfig
+from raybio.config.study_cells import Cell, cells
 from raybio.stopping import way_on
 from raybio.study.demand import demand, nodes_now
 from raybio.study.folder import StudyFolder
@@ -43,18 +44,18 @@ def run_study(study: StudyConfig, progress: Say = print) -> StudyOutcome:
         ConfigError: a train config has faults; nothing is started.
         UsageError: another command runs this study.
     """
-    known_runs(study)
+    table = cells(study)
     folder = StudyFolder(study)
     with folder.held(), way_on("The same command goes on; finished runs stay"), connected():
         progress(f"study folder {folder.path}")
-        return _Engine(study, folder, progress).run()
+        return _Engine(study, table, folder, progress).run()
 
 
 class _Engine:
     """What is in hand, and what has been tried; all else is read from the study's folder."""
 
-    def __init__(self, study: StudyConfig, folder: StudyFolder, say: Say) -> None:
-        self._study, self._folder, self._say = study, folder, say
+    def __init__(self, study: StudyConfig, table: Sequence[Cell], folder: StudyFolder, say: Say) -> None:
+        self._study, self._table, self._folder, self._say = study, table, folder, say
         self._watch = Watch(say)
         self._active: dict[Any, Run] = {}
         self._failed: dict[str, str] = {}
@@ -62,30 +63,36 @@ class _Engine:
 
     def run(self) -> StudyOutcome:
         """Go on until nothing is in hand and nothing can be started."""
+        waiting = self._waiting()
         while True:
-            self._start(self._waiting())
+            waiting = self._start(waiting)
             if not self._active:
                 return StudyOutcome(tuple(self._finished), self._failed)
             ended, _ = ray.wait(list(self._active), num_returns=1, timeout=_LOOK_SECONDS)
             self._watch.look(self._active.values())
             for task in ended:
                 self._end(task)
+            waiting = self._waiting() if ended else waiting
 
     def _waiting(self) -> list[Run]:
         """Return what could be started now, in the order of the study."""
         in_hand = {run.path for run in self._active.values()}
         return [
             run
-            for run in known_runs(self._study)
+            for run in known_runs(self._study, self._table)
             if run.name not in self._failed and run.path not in in_hand and not run.done
         ]
 
-    def _start(self, waiting: Sequence[Run]) -> None:
-        nodes = nodes_now()
+    def _start(self, waiting: Sequence[Run]) -> list[Run]:
+        """Begin what there is room for; return the rest."""
+        nodes, rest = nodes_now(), []
         for run in waiting:
             if not self._active or self._has_room(run, nodes):
                 self._begin(run, nodes)
+            else:
+                rest.append(run)
         self._folder.set_running(run.name for run in self._active.values())
+        return rest
 
     def _has_room(self, run: Run, nodes: Sequence[Nodes]) -> bool:
         active = list(self._active.values())

@@ -62,15 +62,16 @@ class Run:
         return {"train": "dev", "test": "test", "cascade": "test"}[self.kind] in scores
 
 
-def known_runs(study: StudyConfig) -> list[Run]:
+def known_runs(study: StudyConfig, table: Sequence[Cell] | None = None) -> list[Run]:
     """Return every run that can be named now, done or not, each after those that it needs.
 
     What dev has not chosen yet, and so its other seeds, test scores and measurements, comes later.
+    `table` spares who asks again and again the reading of every train config.
 
     Raises:
         ConfigError: as `cells` has it.
     """
-    table = cells(study)
+    table = cells(study) if table is None else table
     runs = [run for cell in table for run in _of_cell(study, cell)]
     return [
         *runs,

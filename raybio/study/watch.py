@@ -16,7 +16,7 @@ class Watch:
         self._told: dict[str, int] = {}
 
     def look(self, runs: Iterable[Run]) -> None:
-        """Read the metrics of the training runs among `runs`; those of their first look are old."""
+        """Say each row of the metrics of the training runs among `runs` that was not said yet."""
         for run in runs:
             if run.kind == "train":
                 metrics = RunFolder(run.path).metrics()

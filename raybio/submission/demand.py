@@ -49,7 +49,7 @@ def demands(config: JobConfig) -> Sequence[Together]:
     if isinstance(config, StudyConfig):
         # Its runs are started as there is room: the largest must find its place.
         points = [cell.points[0] for cell in cells(config)]
-        return [together for point in points for together in demands(point)]
+        return list(dict.fromkeys(together for point in points for together in demands(point)))
     if isinstance(config, TrainConfig | CascadeConfig):
         workers = config.workers
         gpus = 1.0 if workers.accelerator == "gpu" else 0.0

@@ -64,3 +64,32 @@ def test_a_failing_run_is_isolated_and_a_finished_one_never_repeated(
 
     third = run_study(study, said.append)
     assert (third.finished, third.failed) == ((), {})
+
+
+@pytest.mark.soak
+def test_a_search_that_stops_early_chooses_and_the_chosen_model_is_measured(
+    tiny: Path, sample: SampleFiles, tmp_path: Path
+) -> None:
+    files = {"tiny": train_file(tmp_path, "tiny", tiny)}
+    sweep = {"training.learning_rate": [1e-6, 1e-3], "training.batch_sentences": [8]}
+    study = study_of(
+        tmp_path / "studies",
+        files,
+        sample,
+        options={"sweep": sweep, "training.epochs": 2},
+        search={"method": "asha", "grace_epochs": 1, "reduction": 2},
+        measure={
+            "warmup_seconds": 0.5,
+            "single_stream": {"requests": 5},
+            "server": {"rates": [], "loads": []},
+            "paper": {"batch_sentences": 0},
+        },
+    )
+    outcome = run_study(study, print)
+    assert not outcome.failed
+    assert [(kind, state) for _, kind, state in states(study)] == [
+        ("search", "done"),
+        ("test", "done"),
+        ("measure", "done"),
+    ]
+    assert "Serving" in write_study_report(study).read_text()
