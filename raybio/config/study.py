@@ -167,7 +167,7 @@ class StudyConfig(JobConfig):
 
 def _repeated_names(study: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     for key, names in (
-        ("models", [each.name for each in (*study.models, *study.cascades)]),
+        ("models", [*(model.name for model in study.models), *(each.name for each in study.cascades)]),
         ("corpora", [corpus_name(corpus) for corpus in study.corpora]),
         ("seeds", list(map(str, study.seeds))),
     ):
