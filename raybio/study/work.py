@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -49,7 +50,7 @@ def _cascade(config: CascadeConfig, path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)  # what an ended command left: it is made in one piece
     run = RunFolder.create(path, to_yaml(config))
     gpus = 1.0 if uses_gpu(config.workers) else 0.0
-    joined = ray.remote(num_cpus=config.workers.cpus_per_worker, num_gpus=gpus)(make_cascade)
+    joined: Any = ray.remote(num_cpus=config.workers.cpus_per_worker, num_gpus=gpus)(make_cascade)
     ray.get(
         joined.remote(config.encoder, config.decoder, config.corpus, config.budget, run.model, in_the_log)
     )

@@ -25,14 +25,14 @@ from transformers import (
 from raybio.errors import ModelError
 from raybio.model_sources import model_folder
 
-_LARGE = {
+_LARGE: dict[str, Any] = {
     "hidden_size": 1024,
     "num_hidden_layers": 24,
     "num_attention_heads": 16,
     "intermediate_size": 4096,
     "max_position_embeddings": 512,
 }
-_SEVEN_BILLION = {
+_SEVEN_BILLION: dict[str, Any] = {
     "hidden_size": 4096,
     "intermediate_size": 14336,
     "num_hidden_layers": 32,
@@ -40,7 +40,7 @@ _SEVEN_BILLION = {
     "num_key_value_heads": 8,
     "tie_word_embeddings": False,
 }
-_DEBERTA_V3 = {
+_DEBERTA_V3: dict[str, Any] = {
     "type_vocab_size": 0,
     "relative_attention": True,
     "position_buckets": 256,
