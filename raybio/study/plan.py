@@ -84,8 +84,8 @@ def plan_study(study: StudyConfig) -> StudyPlan:
     if any("reckoned" in line for line in basis):
         by = study.reckoning
         grounds.append(
-            f"assumed: a GPU does {by.utilization:.0%} of {by.peak_tflops:g} tera-operations a second, whatever "
-            "the batch; small batches and short sentences reach far less, so that runs take longer"
+            f"assumed: a GPU does {by.utilization:.0%} of {by.peak_tflops:g} tera-operations a second, "
+            "whatever the batch; small batches and short sentences reach far less, so that runs take longer"
         )
     return StudyPlan(tuple(runs), tuple(grounds))
 
