@@ -36,7 +36,7 @@ FLOORS = [
     ["taggers/"],
     ["cluster.py", "sentence_stream.py"],
     ["training/", "bulk_tagging/", "serving/", "reports/", "submission/"],
-    ["demo.py"],
+    ["demo.py", "study/"],
     ["cli/"],
 ]
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from random import Random
 
 from raybio.errors import ModelError
 from raybio.iob2 import OUTSIDE, label_of, tag_set
@@ -39,6 +40,7 @@ class PromptStyle:
     text stays the same. `leading_space`: a space stands before the word of each line, so that
     a copied word has the tokens it has in the prompt. `chat`: the prompt goes through the
     tokenizer's chat template, whose assistant turn takes the place of the response heading.
+    `order_seed`: the instruction names the labels in an order drawn from it; None = sorted.
 
     Raises:
         ModelError: there are no labels; a name that would be written holds a colon or white
@@ -50,6 +52,7 @@ class PromptStyle:
     tag_tokens: bool = False
     leading_space: bool = False
     chat: bool = False
+    order_seed: int | None = None
 
     def __post_init__(self) -> None:
         # JSON brings lists; a style must equal itself when it comes back.
@@ -60,6 +63,13 @@ class PromptStyle:
     def written(self, label: str) -> str:
         """Return what stands for `label` in prompts and completions."""
         return self.aliases.get(label, label)
+
+    def named(self) -> list[str]:
+        """Return the labels in the order in which the instruction names them."""
+        order = list(self.labels)
+        if self.order_seed is not None:
+            Random(self.order_seed).shuffle(order)  # noqa: S311 (an order that can be drawn again)
+        return order
 
 
 class Prompts:
@@ -133,7 +143,7 @@ def _written(tag: str, style: PromptStyle) -> str:
 def _frame(style: PromptStyle, chat_template: Callable[[str], tuple[str, str]] | None) -> tuple[str, str]:
     named = (
         label if style.written(label) == label else f"{style.written(label)} ({label})"
-        for label in style.labels
+        for label in style.named()
     )
     instruction = _INSTRUCTION.format(labels=", ".join(named))
     if not style.chat:

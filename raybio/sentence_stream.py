@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,7 +11,7 @@ import ray.data
 
 from raybio.config import CorpusSection
 from raybio.corpora import names, read_corpus, sample
-from raybio.corpora.sentences import split_document
+from raybio.corpora.sentences import split_document, window_document
 from raybio.entities import Document, Sentence
 from raybio.errors import TrainingError
 from raybio.iob2 import spans_from_tags, tags_from_spans
@@ -29,13 +29,22 @@ _SCHEMA = pa.schema(
 
 def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
     """Yield the documents of one split ("train", "dev" or "test") of a configured corpus."""
+    share = corpus.train_from_dev
+    documents = _whole_split(corpus, "dev" if split == "train" and share else split)
+    if share and split != "test":
+        whole = list(documents)
+        seam = round(share * len(whole))
+        documents = iter(whole[:seam] if split == "train" else whole[seam:])
+    limits = (corpus.limit, corpus.train_limit if split == "train" else None)
+    yield from islice(documents, min((limit for limit in limits if limit), default=None))
+
+
+def _whole_split(corpus: CorpusSection, split: str) -> Iterator[Document]:
     if corpus.name == "sample":
-        documents = read_corpus(sample.sample_split(split, corpus.data))
-    elif corpus.name is not None:
-        documents = names.read_split(corpus.name, split, corpus.data, corpus.protocol)
-    else:
-        documents = read_corpus(getattr(corpus, split), corpus.format)
-    yield from islice(documents, corpus.limit)
+        return read_corpus(sample.sample_split(split, corpus.data))
+    if corpus.name is not None:
+        return names.read_split(corpus.name, split, corpus.data, corpus.protocol)
+    return read_corpus(getattr(corpus, split), corpus.format)
 
 
 def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
@@ -45,7 +54,7 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
         TrainingError: a document has no annotation to learn from or to score against.
     """
     for document in read_documents(corpus, split):
-        for sentence in split_document(document):
+        for sentence in _instances(corpus, document):
             if sentence.gold is None:
                 raise TrainingError(
                     f"document {document.id} of the {split} split is not annotated. "
@@ -53,6 +62,13 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
                 )
             if sentence.words:
                 yield sentence
+
+
+def _instances(corpus: CorpusSection, document: Document) -> Sequence[Sentence]:
+    """Return what is learned and scored as one piece: sentences, or windows where they are asked for."""
+    if corpus.instance_words and not document.sentences:
+        return window_document(document, corpus.instance_words)
+    return split_document(document)
 
 
 def sentence_dataset(corpus: CorpusSection, split: str) -> ray.data.Dataset:

@@ -11,6 +11,7 @@ submission.py     submit, jobs
 corpus.py         corpus stats, convert, fetch, sample
 scores.py         evaluate, report
 planning.py       plan
+study.py          study plan, run, status, report
 models.py         models install
 
 Before the sub-command is known nothing but the standard library is imported, so that help comes
@@ -31,6 +32,7 @@ from raybio.cli import (
     scores,
     serving,
     serving_benchmark,
+    study,
     submission,
     tagging,
     training,
@@ -80,6 +82,7 @@ def command_line_parser() -> argparse.ArgumentParser:
         corpus,
         scores,
         planning,
+        study,
         models,
     ):
         room.add_commands(commands)

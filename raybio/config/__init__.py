@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from raybio.config.benchmark_serve import BenchmarkServeConfig
+from raybio.config.cascade import CascadeConfig
 from raybio.config.corpus import CorpusSection
 from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
@@ -18,6 +19,7 @@ from raybio.config.options import describe
 from raybio.config.section import JobConfig
 from raybio.config.serve import LimitsSection, ServeConfig
 from raybio.config.serving import AutoscalingSection, ServedModelSection
+from raybio.config.study import MeasureSection, StudyCascadeSection, StudyConfig, StudyModelSection
 from raybio.config.sweep import sweep_points
 from raybio.config.tag_corpus import TagCorpusConfig, TaggersSection
 from raybio.config.train_decoder import (
@@ -41,12 +43,14 @@ JOBS: dict[str, type[JobConfig]] = {
     "tag-corpus": TagCorpusConfig,
     "serve": ServeConfig,
     "benchmark-serve": BenchmarkServeConfig,
+    "run-study": StudyConfig,
 }
 
 __all__ = [
     "JOBS",
     "AutoscalingSection",
     "BenchmarkServeConfig",
+    "CascadeConfig",
     "CorpusSection",
     "DecoderTrainingSection",
     "DecodingSection",
@@ -56,10 +60,14 @@ __all__ = [
     "LimitsSection",
     "LoggingSection",
     "LoraSection",
+    "MeasureSection",
     "PromptSection",
     "QuantizationSection",
     "ServeConfig",
     "ServedModelSection",
+    "StudyCascadeSection",
+    "StudyConfig",
+    "StudyModelSection",
     "TagCorpusConfig",
     "TaggersSection",
     "TrainConfig",

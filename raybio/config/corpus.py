@@ -42,6 +42,24 @@ class CorpusSection(Section):
         ge=1,
         description="read only the first documents of each split, for smoke runs; null = all",
     )
+    train_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="learn from the first documents of train only; dev and test stay whole; null = all",
+    )
+    train_from_dev: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="for a corpus without a train split: this share of dev's documents, the first ones, is "
+        "train, and the rest dev; null = the splits as they are",
+    )
+    instance_words: int | None = Field(
+        default=None,
+        ge=1,
+        description="cut documents that bring no sentences of their own into windows of so many words; "
+        "145 is nearest to the study's BioRED; null = into sentences",
+    )
 
     @field_validator("data")
     @classmethod

@@ -14,6 +14,7 @@ from raybio.config.yaml_text import Parsed, parse
 from raybio.errors import ConfigError
 
 MOST_BYTES = 1 << 20
+_COMMANDS = {"run-study": "study run"}  # the others are called as their jobs
 
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
 
@@ -96,7 +97,8 @@ def _not_this_job(
 ) -> Fault:
     name = data.get("job")
     if isinstance(name, str) and name in other_jobs:
-        return Fault(place, "job", f"this file configures {name}; run `raybio {name}` with it")
+        command = _COMMANDS.get(name, name)
+        return Fault(place, "job", f"this file configures {name}; run `raybio {command}` with it")
     found = f"found {shown(name)}" if "job" in data else "missing"
     match = closest(name, jobs) if isinstance(name, str) else None
     hint = f"; did you mean {match!r}?" if match else ""

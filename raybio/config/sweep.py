@@ -66,13 +66,16 @@ def _points(config: SweepableConfig) -> Iterator[tuple[str, dict[str, Any]]]:
         chosen = dict(zip(config.sweep, values, strict=True))
         data = plain if plain.get("name") is None else {**plain, "name": f"{plain['name']}-{number}"}
         for key, value in chosen.items():
-            data = _replaced(data, key.split("."), value)
+            data = replaced(data, key.split("."), value)
         yield ", ".join(f"{key}={shown(value)}" for key, value in chosen.items()), data
 
 
-def _replaced(data: Mapping[str, Any], path: Sequence[str], value: object) -> dict[str, Any]:
+def replaced(data: Mapping[str, Any], path: Sequence[str], value: object) -> dict[str, Any]:
+    """Return `data` with `value` at `path`, a key in a key; what holds it is made where it is missing."""
     head, *rest = path
-    return {**data, head: _replaced(data.get(head, {}), rest, value) if rest else value}
+    held = data.get(head)
+    below = held if isinstance(held, Mapping) else {}
+    return {**data, head: replaced(below, rest, value) if rest else value}
 
 
 def _key_faults(config_class: type[JobConfig], key: str, values: object) -> Iterator[tuple[KeyPath, str]]:
@@ -87,7 +90,7 @@ def _key_faults(config_class: type[JobConfig], key: str, values: object) -> Iter
         yield (key,), f"found {shown(values)}; allowed: a list of the values to try"
     else:
         for position, value in enumerate(values):
-            _, problems = validate(config_class, _replaced({}, path, value))
+            _, problems = validate(config_class, replaced({}, path, value))
             for at, problem in problems:
                 if at[: len(path)] == path:
                     yield (key, position), problem

@@ -45,6 +45,11 @@ class PromptSection(Section):
         default=False,
         description="begin each line with a space, so that words have the tokens they have in the prompt",
     )
+    label_order: Literal["sorted", "random"] = Field(
+        default="sorted",
+        description="order in which the instruction names the labels; random = drawn by the seed for "
+        "training and dev, and sorted afterwards, as the study's changed from process to process",
+    )
     chat_template: bool = Field(
         default=False, description="put the prompt through the chat template of the model's tokenizer"
     )
@@ -102,12 +107,18 @@ class DecoderTrainingSection(LearningSection):
     max_tokens: int = Field(
         default=2048,
         ge=16,
-        description="longest prompt with its completion; a longer one is rejected and counted, never cut",
+        description="longest prompt with its completion, in tokens",
+    )
+    long_inputs: Literal["reject", "cut"] = Field(
+        default="reject",
+        description="what becomes of a longer one in training: rejected and counted, or cut at its end and "
+        "counted, as in the study",
     )
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 8192
-    loss_on: Literal["completion", "all"] = Field(
+    loss_on: Literal["completion", "all", "padded"] = Field(
         default="completion",
-        description="tokens to learn: the completion's, or the prompt's too, as in the study",
+        description="tokens to learn: the completion's; all = the prompt's too; padded = also padding to "
+        "the longest example of the split, as in the study",
     )
     optimizer: Literal["auto", "adamw", "paged-adamw-8bit"] = Field(
         default="auto", description="auto = paged-adamw-8bit on a GPU, adamw on CPU"
@@ -174,8 +185,10 @@ def _text_options_without_text(config: TrainDecoderConfig) -> Iterator[tuple[Key
         return
     if config.prompt != PromptSection():
         yield ("prompt",), "goes with head: text only; remove it"
-    if config.training.loss_on == "all":
-        yield ("training", "loss_on"), "found 'all', which goes with head: text only; remove it"
+    if (loss_on := config.training.loss_on) != "completion":
+        yield ("training", "loss_on"), f"found {loss_on!r}, which goes with head: text only; remove it"
+    if config.training.long_inputs == "cut":
+        yield ("training", "long_inputs"), "found 'cut', which goes with head: text only; remove it"
     if config.dev != DevSection(sentences=config.dev.sentences):
         yield ("dev",), "how text is decoded goes with head: text only; keep nothing but sentences"
 

@@ -28,6 +28,11 @@ class TrainingSection(LearningSection):
     )
     max_tokens: MaxTokens = 512
     window_overlap: WindowOverlap = 64
+    long_inputs: Literal["windows", "cut"] = Field(
+        default="windows",
+        description="sentences longer than max_tokens: read in overlapping windows, or cut there with their "
+        "gold tags, in training and in scoring, as in the study",
+    )
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 16384
     subword_labels: Literal["all", "first"] = Field(
         default="all", description="subwords that learn their word's tag: all of them, or the first"

@@ -25,12 +25,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from filelock import FileLock
+
 from raybio.corpora.sample_citation import FIRST_PMID, Sections, citation_xml, identity, in_other_language
 from raybio.corpora.sample_lexicon import SENTENCES, Grammar, Piece, build_lexicon, part_of, text_of
 
 SECTION_LABELS = ("BACKGROUND", "METHODS", "RESULTS", "CONCLUSIONS")
 WORD = re.compile(r"\w+|[^\w\s]")
 
+_DUMP = "pubmed_sample.xml.gz"
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle, 1st January 2025//EN" \
 "https://dtd.nlm.nih.gov/ncbi/pubmed/out/pubmed_250101.dtd">
@@ -67,7 +70,7 @@ def generate_sample(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    dump = folder / "pubmed_sample.xml.gz"
+    dump = folder / _DUMP
     files = SampleFiles(
         train=folder / "train.tsv",
         dev=folder / "dev.tsv",
@@ -93,8 +96,15 @@ def sample_split(split: str, data: str | None = None) -> str:
     """
     folder = Path(data or os.environ.get("RAYBIO_DATA") or "data") / "sample"
     path = folder / f"{split}.tsv"
-    if not path.is_file():
-        generate_sample(folder)
+
+    def whole() -> bool:  # the dump's checksum is written last of all
+        return path.is_file() and _md5_beside(folder / _DUMP).is_file()
+
+    if not whole():
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):  # of several runs that want it at once the first one writes it
+            if not whole():
+                generate_sample(folder)
     return str(path)
 
 

@@ -153,6 +153,21 @@ def split_document(
     return align_mentions(document.mentions, sentences, on_misaligned)
 
 
+def window_document(
+    document: Document, words: int, on_misaligned: Callable[[Misalignment], None] | None = None
+) -> tuple[Sentence, ...]:
+    """Return `document` in windows of `words` words, the last one shorter; passages do not count.
+
+    The study cut BioRED by a rule that it did not publish. Windows of 145 words come nearest to its
+    Table I: 273 for test, as printed, and 1,326 for train and dev together, where 1,320 are. Mentions
+    become gold spans as in `split_document`: one across a seam is lost, and told to `on_misaligned`.
+    """
+    found = split_words(document.text)
+    cuts = [(found[i][0], found[min(i + words, len(found)) - 1][1]) for i in range(0, len(found), words)]
+    pieces = tuple(_sentence(document, number, *cut) for number, cut in enumerate(cuts))
+    return pieces if document.mentions is None else align_mentions(document.mentions, pieces, on_misaligned)
+
+
 def align_mentions(
     mentions: Iterable[Mention],
     sentences: Sequence[Sentence],

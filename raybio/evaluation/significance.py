@@ -121,12 +121,34 @@ def paired_difference(
         InputError: the inputs are not parallel, or hold no sentence.
         UsageError: `samples` is below 1 or `confidence` not between 0 and 1.
     """
+    return mean_difference(gold, [predicted_a], [predicted_b], documents, samples, seed, confidence)
+
+
+def mean_difference(
+    gold: TagLists,
+    several_a: Sequence[TagLists],
+    several_b: Sequence[TagLists],
+    documents: Sequence[str] | None = None,
+    samples: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Difference:
+    """Return how much better a is than b in mean strict F1, each trained with several seeds.
+
+    Each of `several_a` and `several_b` is the prediction of one seed; the two may have other numbers of
+    them. Documents are drawn, the same for all, and seeds are taken as they are: how far those are apart
+    is told by the spread of their F1, not by this interval.
+
+    Raises:
+        InputError: the inputs are not parallel, or hold no sentence.
+        UsageError: `samples` is below 1, `confidence` not between 0 and 1, or one side has no prediction.
+    """
     _check_request(samples, confidence)
-    of_a = _counts_by_unit(gold, predicted_a, documents)
-    of_b = _counts_by_unit(gold, predicted_b, documents)
-    both = np.hstack([of_a, of_b])
-    seen = float(_f1_differences(both.sum(axis=0, keepdims=True))[0])
-    drawn = _f1_differences(_draw(both, samples, seed))
+    if not several_a or not several_b:
+        raise UsageError("a difference needs a prediction of each side")
+    both = np.hstack([_counts_by_unit(gold, each, documents) for each in (*several_a, *several_b)])
+    seen = float(_f1_differences(both.sum(axis=0, keepdims=True), len(several_a))[0])
+    drawn = _f1_differences(_draw(both, samples, seed), len(several_a))
     as_far = int(np.count_nonzero(np.abs(drawn - seen) >= abs(seen)))
     return Difference(
         f1=seen,
@@ -199,9 +221,11 @@ def _ratios(totals: Integers) -> Floats:
     return ratios
 
 
-def _f1_differences(totals: Integers) -> Floats:
-    """Return a's F1 less b's for rows of a's three counts followed by b's."""
-    return _ratios(totals[:, :3])[:, 2] - _ratios(totals[:, 3:])[:, 2]
+def _f1_differences(totals: Integers, of_a: int) -> Floats:
+    """Return a's mean F1 less b's for rows of three counts a seed, the first `of_a` threes being a's."""
+    f1 = np.stack([_ratios(totals[:, i : i + 3])[:, 2] for i in range(0, totals.shape[1], 3)], axis=1)
+    means: Floats = f1[:, :of_a].mean(axis=1) - f1[:, of_a:].mean(axis=1)
+    return means
 
 
 def _percentiles(values: Floats, confidence: float) -> Interval:

@@ -18,6 +18,7 @@ from raybio.reports.blocks import (
     Headline,
     Mark,
     Piece,
+    Report,
     Section,
     Shares,
     Table,
@@ -37,7 +38,11 @@ def render_markdown(runs: Sequence[Path], tagged: Sequence[Path] = ()) -> str:
         UsageError: there is nothing to report on, or a path is not what it is given for.
         FormatError: a file in one of them cannot be read.
     """
-    report = read_report(runs, tagged)
+    return markdown(read_report(runs, tagged))
+
+
+def markdown(report: Report) -> str:
+    """Return a report as Markdown."""
     paragraphs = [f"# {_text(report.title)}", _text(report.lead), *chain(*map(_chapter, report.chapters))]
     return "\n\n".join(paragraphs) + "\n"
 

@@ -52,6 +52,14 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         corpus += ", read by the study's protocol"
     if run.corpus.get("limit"):
         corpus += f", only the first {run.corpus['limit']:,} documents of each split"
+    if run.corpus.get("train_limit"):
+        corpus += f", learned from the first {run.corpus['train_limit']:,} documents of train"
+    if run.corpus.get("train_from_dev"):
+        corpus += (
+            f", without its train split: the first {run.corpus['train_from_dev']:.0%} of dev stand in for it"
+        )
+    if run.corpus.get("instance_words"):
+        corpus += f", in windows of {run.corpus['instance_words']} words"
     yield "Corpus", corpus
     started = str(run.environment.get("started", "not told"))
     yield "Started", started.replace("T", " ").replace("+00:00", " UTC")

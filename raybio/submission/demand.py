@@ -8,13 +8,16 @@ from typing import TypeAlias
 
 from raybio.config import (
     BenchmarkServeConfig,
+    CascadeConfig,
     JobConfig,
     ServeConfig,
     ServedModelSection,
+    StudyConfig,
     TagCorpusConfig,
     TrainConfig,
 )
 from raybio.config.benchmark_serve import replicas_at_once
+from raybio.config.study_cells import cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,11 @@ def demands(config: JobConfig) -> Sequence[Together]:
     if isinstance(config, TagCorpusConfig):
         taggers = config.taggers
         return [(Demand("tagger", taggers.count or 1, taggers.cpus, taggers.gpus),)]
-    if isinstance(config, TrainConfig):
+    if isinstance(config, StudyConfig):
+        # Its runs are started as there is room: the largest must find its place.
+        points = [cell.points[0] for cell in cells(config)]
+        return list(dict.fromkeys(together for point in points for together in demands(point)))
+    if isinstance(config, TrainConfig | CascadeConfig):
         workers = config.workers
         gpus = 1.0 if workers.accelerator == "gpu" else 0.0
         return [(Demand("training worker", workers.count, workers.cpus_per_worker, gpus),)]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from raybio.config import JOBS, JobConfig, TagCorpusConfig, TrainConfig, load_job
+from raybio.config import JOBS, JobConfig, StudyConfig, TagCorpusConfig, TrainConfig, load_job
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.corpora.opening import is_url
 from raybio.errors import UsageError
@@ -102,7 +102,7 @@ def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:
 
 def _check_output(config: JobConfig) -> None:
     """Refuse an output that would go when the job's copy of the folder goes."""
-    if isinstance(config, TagCorpusConfig | TrainConfig | BenchmarkServeConfig):
+    if isinstance(config, TagCorpusConfig | TrainConfig | BenchmarkServeConfig | StudyConfig):
         output = config.output
         if not (is_url(output) or Path(output).is_absolute()):
             where = "a URL or a path" if isinstance(config, TagCorpusConfig) else "a path"

@@ -34,16 +34,22 @@ def check_room(asked: Sequence[Together], nodes: Sequence[Nodes]) -> None:
         UsageError: it has not; the message names what finds no place, and what there is.
     """
     for together in asked:
-        free = [[each.cpus, each.gpus] for each in nodes for _ in range(each.count)]
-        for demand in sorted(together, key=lambda d: (d.gpus, d.cpus), reverse=True):
-            placed = sum(_place(demand, free) for _ in range(demand.count))
-            if placed < demand.count:
-                has = ", ".join(map(str, nodes)) or "nothing"
-                raise UsageError(
-                    f"the job asks for {demand}, and there is room for {placed}. The cluster has {has}. Ask "
-                    "for less, or start more nodes; for a cluster that starts nodes by itself give its file: "
-                    "--cluster FILE"
-                )
+        if lacks := lacking(together, nodes):
+            has = ", ".join(map(str, nodes)) or "nothing"
+            raise UsageError(
+                f"the job asks for {lacks}. The cluster has {has}. Ask for less, or start more nodes; for a "
+                "cluster that starts nodes by itself give its file: --cluster FILE"
+            )
+
+
+def lacking(together: Together, nodes: Sequence[Nodes]) -> str | None:
+    """Say what finds no place, each process on one node and nodes filled greedily; None where all does."""
+    free = [[each.cpus, each.gpus] for each in nodes for _ in range(each.count)]
+    for demand in sorted(together, key=lambda d: (d.gpus, d.cpus), reverse=True):
+        placed = sum(_place(demand, free) for _ in range(demand.count))
+        if placed < demand.count:
+            return f"{demand}, and there is room for {placed}"
+    return None
 
 
 def _place(demand: Demand, free: list[list[float]]) -> bool:

@@ -133,11 +133,19 @@ def check_causal(folder: Path) -> None:
     Raises:
         ModelError: names the architecture and what to take instead.
     """
-    config = AutoConfig.from_pretrained(folder)
+    check_writer(AutoConfig.from_pretrained(folder), str(folder))
+
+
+def check_writer(config: Any, name: str) -> None:
+    """Refuse a model called `name` whose Hugging Face config is of one that cannot write text.
+
+    Raises:
+        ModelError: names the architecture and what to take instead.
+    """
     named = " ".join(config.architectures or [config.model_type])
     if not any(sign in named for sign in _WRITERS):
         raise ModelError(
-            f"{folder} is a {named}, which does not write text from left to right. Name a causal language "
+            f"{name} is a {named}, which does not write text from left to right. Name a causal language "
             "model (such as Llama or Mistral), or train an encoder with `raybio train-encoder`"
         )
 

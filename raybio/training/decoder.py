@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,8 @@ def _work(task: Task) -> None:
     batches = TrainingBatches(config, maker.examples)
     if workers.rank == 0:
         _tell_rejected(maker.rejected.values(), len(batches), task.run)
+        if maker.cut:
+            task.run.say(f"cut {len(maker.cut)} sentences longer than training.max_tokens")
     learner = _DecoderLearner(
         task, tokens, tokenizer, new_tokens, workers, len(batches) * config.training.epochs
     )
@@ -164,7 +166,7 @@ def _card(task: Task, tokens: Tokens) -> DecoderCard:
     return DecoderCard(
         labels=list(task.labels),
         base_model=config.model,
-        style=tokens.prompts.style,
+        style=replace(tokens.prompts.style, order_seed=None),  # whoever tags later knows no drawn order
         max_tokens=config.training.max_tokens,
         trained_on=config.corpus.name or str(config.corpus.train),
         raybio=raybio.__version__,

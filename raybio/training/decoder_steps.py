@@ -15,18 +15,22 @@ from raybio.training.steps import IGNORED, Example
 class CompletionMaker:
     """Turns rows of the training split into examples, in the very tokens that decoding will meet.
 
-    A sentence whose prompt and completion take more than `training.max_tokens` is not cut but
-    rejected: `rejected` holds it, by its id, with the reason. Labelled are the completion alone,
-    or with `loss_on: all` every token but the first, which nothing predicts. `longest` is the
-    largest number of tokens met.
+    A sentence whose prompt and completion take more than `training.max_tokens` is rejected:
+    `rejected` holds it, by its id, with the reason. With `long_inputs: cut` it loses its end instead,
+    and `cut` holds its id. Labelled are the completion alone, or with `loss_on: all` every token but
+    the first, which nothing predicts; `loss_on: padded` adds labelled padding up to `longest`, the
+    largest number of tokens met so far: of the whole split, once it has been read.
     """
 
     def __init__(self, tokens: Tokens, config: TrainDecoderConfig) -> None:
         self._tokens = tokens
         self._max_tokens = config.training.max_tokens
-        self._all = config.training.loss_on == "all"
+        self._all = config.training.loss_on != "completion"
+        self._padded = config.training.loss_on == "padded"
+        self._cut = config.training.long_inputs == "cut"
         self._source = config.corpus.name or str(config.corpus.train)
         self.rejected: dict[str, Rejected] = {}
+        self.cut: set[str] = set()
         self.longest = 0
 
     def examples(self, row: Mapping[str, Any]) -> list[Example]:
@@ -34,12 +38,19 @@ class CompletionMaker:
         prompt = self._tokens.prompt_ids(row["words"])
         completion = self._tokens.completion_ids(row["words"], row["tags"])
         length = len(prompt) + len(completion)
-        self.longest = max(self.longest, length)
-        if length > self._max_tokens:
+        if length > self._max_tokens and not self._cut:
+            self.longest = max(self.longest, length)
             self._reject(row, length)
             return []
+        if length > self._max_tokens:
+            self.cut.add(row["id"])
+            length = self._max_tokens
+        self.longest = max(self.longest, length)
         context = [IGNORED, *prompt[1:]] if self._all else [IGNORED] * len(prompt)
-        return [Example(prompt + completion, context + completion)]
+        # The study padded with the token that ends a completion, and learned it too.
+        padding = completion[-1:] * (self.longest - length if self._padded else 0)
+        ids, labels = (prompt + completion)[:length], (context + completion)[:length]
+        return [Example(ids + padding, labels + padding)]
 
     def _reject(self, row: Mapping[str, Any], length: int) -> None:
         self.rejected[row["id"]] = Rejected(
@@ -64,6 +75,7 @@ def wording(config: TrainDecoderConfig, labels: Sequence[str], tokenizer: Any) -
         tag_tokens=config.prompt.tag_tokens,
         leading_space=config.prompt.leading_space,
         chat=config.prompt.chat_template,
+        order_seed=config.seed if config.prompt.label_order == "random" else None,
     )
     return Prompts(style, chat_template(tokenizer))
 

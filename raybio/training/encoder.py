@@ -21,7 +21,7 @@ from raybio.taggers.calibration import write_calibration
 from raybio.taggers.devices import computes_bf16, pick_dtype
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.training import steps
-from raybio.training.encoder_steps import ExampleMaker
+from raybio.training.encoder_steps import ExampleMaker, cut_sentences
 from raybio.training.epochs import train_epochs
 from raybio.training.fit import Task, TrainedModel, fine_tune
 from raybio.training.splits import SHUFFLE_BUFFER, TrainingBatches, dev_sentences
@@ -61,11 +61,14 @@ def _work(task: Task) -> None:
     workers = begin(config.seed, config.workers)
     tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
     card = _card(task)
-    maker = ExampleMaker.of(card, tokenizer)
+    maker = ExampleMaker.of(card, tokenizer, cut=config.training.long_inputs == "cut")
     batches = TrainingBatches(config, lambda row: maker.examples(row["words"], row["tags"]))
     total = len(batches) * config.training.epochs
     learner = _EncoderLearner(config, task.base, card, tokenizer, workers, total)
-    train_epochs(config, task.run, workers, batches, dev_sentences(config), learner)
+    dev = dev_sentences(config)
+    if config.training.long_inputs == "cut":
+        dev = list(cut_sentences(dev, tokenizer, card.max_tokens))
+    train_epochs(config, task.run, workers, batches, dev, learner)
 
 
 def _card(task: Task) -> EncoderCard:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from raybio.alignment import SubwordEncoder, Subwords, windows
+from raybio.entities import Sentence
 from raybio.iob2 import tag_set
 from raybio.taggers.encoder import EncoderCard, special_tokens
 from raybio.training.steps import IGNORED, Example
+
+
+def cut_sentences(sentences: Iterable[Sentence], tokenizer: Any, max_tokens: int) -> Iterator[Sentence]:
+    """Yield sentences without the words, and the gold spans' words, beyond `max_tokens` subwords.
+
+    The study cut so, in training and in scoring: what lies beyond counts as neither found nor missed.
+    A word that does not fit whole goes too.
+    """
+    encoder = SubwordEncoder(tokenizer)
+    size = max_tokens - sum(map(len, special_tokens(tokenizer)))
+    for sentence in sentences:
+        owners = encoder.encode([sentence.words])[0].words
+        kept = owners[size] if len(owners) > size else len(sentence.words)
+        yield sentence if kept == len(sentence.words) else _first_words(sentence, kept)
+
+
+def _first_words(sentence: Sentence, count: int) -> Sentence:
+    gold = sentence.gold and tuple(
+        replace(span, end=min(span.end, count)) for span in sentence.gold if span.start < count
+    )
+    return replace(sentence, words=sentence.words[:count], starts=sentence.starts[:count], gold=gold)
 
 
 class ExampleMaker:
@@ -16,7 +39,7 @@ class ExampleMaker:
 
     `subword_labels` "all" gives every subword its word's tag (the study's way, `B-` repeated);
     "first" labels each word's first subword only. Subwords that a window does not own are
-    context and carry no label: each subword is learned once.
+    context and carry no label: each subword is learned once. With `cut` there is only the first window.
     """
 
     def __init__(
@@ -28,6 +51,7 @@ class ExampleMaker:
         max_tokens: int,
         overlap: int,
         subword_labels: str,
+        cut: bool = False,
     ) -> None:
         self._encoder = encoder
         self._prefix, self._suffix = special
@@ -35,10 +59,11 @@ class ExampleMaker:
         self._size = max_tokens - len(self._prefix) - len(self._suffix)
         self._overlap = overlap
         self._all = subword_labels == "all"
+        self._cut = cut
 
     @classmethod
-    def of(cls, card: EncoderCard, tokenizer: Any) -> ExampleMaker:
-        """Return the maker for a model with this card: it cuts as the finished model will."""
+    def of(cls, card: EncoderCard, tokenizer: Any, cut: bool = False) -> ExampleMaker:
+        """Return the maker for a model with this card: its windows are those of the finished model."""
         return cls(
             SubwordEncoder(tokenizer),
             special_tokens(tokenizer),
@@ -46,11 +71,14 @@ class ExampleMaker:
             max_tokens=card.max_tokens,
             overlap=card.window_overlap,
             subword_labels=card.subword_labels,
+            cut=cut,
         )
 
     def examples(self, words: Sequence[str], tags: Sequence[str]) -> list[Example]:
         """Return the windows of one sentence."""
         subwords = self._encoder.encode([words])[0]
+        if self._cut:
+            subwords = Subwords(subwords.ids[: self._size], subwords.words[: self._size])
         labels = self._labels(subwords, tags)
         return [
             Example(

@@ -15,18 +15,18 @@ from typing import Any
 
 import ray
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from raybio.config import TrainDecoderConfig
 from raybio.errors import ConfigError, ModelError, RaybioError
-from raybio.model_sources import model_folder
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers.decoding import Tokens
-from raybio.taggers.language_model import check_causal
+from raybio.taggers.language_model import check_writer
 from raybio.training.adapter import add_adapter, tag_options
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.deepspeed import takes_paged
 from raybio.training.memory import Memory, Sizes, memory
+from raybio.training.shapes import read_architecture, source_of
 
 _PACKAGES = ("deepspeed", "peft", "bitsandbytes")
 _UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has another size for others
@@ -85,15 +85,14 @@ def preflight(config: TrainDecoderConfig) -> Preflight:
         ConfigError: holds every reason why this run would fail, each with what to change.
         ModelError: there is no such model.
     """
-    source = _source(config)
-    architecture = _architecture(source)
+    source = source_of(config.model, config.allow_pickle)
+    architecture = read_architecture(source)
     gpu = _on_gpu(config)
     labels, rows, no_corpus = _training_split(config)
     maker, new_tokens, wording_faults = _maker(config, source, labels)
     faults = [
         *_missing_packages(),
-        *_model_faults(config, source, architecture),
-        *_machine_faults(config, gpu),
+        *refusals(config, architecture, gpu),
         *wording_faults,
     ]
     if faults:
@@ -101,6 +100,11 @@ def preflight(config: TrainDecoderConfig) -> Preflight:
     sizes = count_parameters(config, architecture, labels, sorted(new_tokens))
     reckoned = memory(config, architecture, sizes, _number_bytes(config, gpu), takes_paged(config, gpu))
     return Preflight(sizes, reckoned, _corpus_figures(config, maker, rows), no_corpus)
+
+
+def refusals(config: TrainDecoderConfig, architecture: Any, gpu: bool) -> list[str]:
+    """Return why a model of this Hugging Face config cannot be trained so; what needs no file of its own."""
+    return [*_model_faults(config, architecture), *_machine_faults(config, gpu)]
 
 
 def count_parameters(
@@ -133,22 +137,6 @@ def _shapes(config: TrainDecoderConfig, architecture: Any, labels: Sequence[str]
         return AutoModelForTokenClassification.from_config(headed)
 
 
-def _source(config: TrainDecoderConfig) -> Path:
-    """Return where small files are read from: a folder here, or a hub id, whose weights stay there."""
-    hub = not config.model.startswith("bundled:") and not Path(config.model).expanduser().is_dir()
-    return Path(config.model) if hub else model_folder(config.model, allow_pickle=config.allow_pickle)
-
-
-def _architecture(source: Path) -> Any:
-    try:
-        return AutoConfig.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        problem = str(error).partition("\n")[0].rstrip(".")
-        raise ModelError(
-            f"{source} is no model that can be read: {problem}. Name a folder or a hub id"
-        ) from error
-
-
 def _missing_packages() -> Iterator[str]:
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
@@ -156,10 +144,10 @@ def _missing_packages() -> Iterator[str]:
         yield f"training an LLM needs {', '.join(missing)}, not installed here. Run `pip install {names}`"
 
 
-def _model_faults(config: TrainDecoderConfig, source: Path, architecture: Any) -> Iterator[str]:
+def _model_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
     """Yield why this model cannot be trained as the config says."""
     try:
-        check_causal(source)
+        check_writer(architecture, config.model)
     except ModelError as error:
         yield f"not a causal language model: {error}"
         return

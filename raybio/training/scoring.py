@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import ray
+from transformers import AutoTokenizer
 
-from raybio.config import DecodingSection, TrainConfig, TrainDecoderConfig, TrainEncoderConfig, WorkersSection
+from raybio.config import (
+    CascadeConfig,
+    DecodingSection,
+    TrainConfig,
+    TrainDecoderConfig,
+    TrainEncoderConfig,
+    WorkersSection,
+)
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers import load_tagger
+from raybio.taggers.encoder import EncoderCard
+from raybio.training.encoder_steps import cut_sentences
 from raybio.training.splits import scored_sentences
+
+Scored: TypeAlias = TrainConfig | CascadeConfig
+"""What says on which corpus, and on what, a model is scored."""
 
 
 def uses_gpu(workers: WorkersSection) -> bool:
@@ -24,7 +37,7 @@ def uses_gpu(workers: WorkersSection) -> bool:
     return workers.accelerator == "gpu"
 
 
-def score_splits(config: TrainConfig, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
+def score_splits(config: Scored, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
     """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
 
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
@@ -38,16 +51,29 @@ def score_splits(config: TrainConfig, run: RunFolder, splits: Sequence[str]) -> 
     }
 
 
-def _chosen(config: TrainConfig, run: RunFolder, split: str) -> list[Sentence]:
+def _chosen(config: Scored, run: RunFolder, split: str) -> list[Sentence]:
     everything = list(read_sentences(config.corpus, split))
     sentences = scored_sentences(config, split, everything)
     some = "" if len(sentences) == len(everything) else f": {len(sentences)} of {len(everything)} sentences"
     run.say(f"scoring {split}{some}")
+    if isinstance(config, TrainEncoderConfig) and config.training.long_inputs == "cut":
+        return _cut(run, split, sentences)
     return sentences
 
 
+def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Return what the run's model, an encoder, reads of the sentences; say how many lost their end."""
+    card = EncoderCard.read(run.model)
+    assert card is not None, "training writes a card"
+    tokenizer = AutoTokenizer.from_pretrained(run.model, use_fast=True)
+    kept = list(cut_sentences(sentences, tokenizer, card.max_tokens))
+    shorter = sum(len(a) < len(b) for a, b in zip(kept, sentences, strict=True))
+    run.say(f"cut {shorter} sentences of {split} at {card.max_tokens} subwords, gold included")
+    return kept
+
+
 def _score(
-    config: TrainConfig,
+    config: Scored,
     run: RunFolder,
     split: str,
     sentences: Sequence[Sentence],
@@ -61,7 +87,7 @@ def _score(
     return evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()
 
 
-def _tag(config: TrainConfig, model: Path, sentences: Sequence[Sentence]) -> list[list[str]]:
+def _tag(config: Scored, model: Path, sentences: Sequence[Sentence]) -> list[list[str]]:
     """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
     workers = config.workers
     gpus = 1.0 if uses_gpu(workers) else 0.0
@@ -72,7 +98,7 @@ def _tag(config: TrainConfig, model: Path, sentences: Sequence[Sentence]) -> lis
     return [parts[i % workers.count][i // workers.count] for i in range(len(sentences))]
 
 
-def _options(config: TrainConfig) -> dict[str, Any]:
+def _options(config: Scored) -> dict[str, Any]:
     """Return how the run's model is loaded to be scored: as its config says it computes and decodes."""
     workers = config.workers
     options: dict[str, Any] = {"threads": workers.threads or max(1, int(workers.cpus_per_worker))}

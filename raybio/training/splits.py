@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import ray.train
 
-from raybio.config import TrainConfig, TrainDecoderConfig
+from raybio.config import CascadeConfig, TrainConfig, TrainDecoderConfig
 from raybio.entities import Sentence
 from raybio.sentence_stream import rows, sentence_of
 from raybio.training import steps
@@ -51,7 +51,7 @@ def dev_sentences(config: TrainConfig) -> list[Sentence]:
     return scored_sentences(config, "dev", [sentence_of(row) for row in rows(_arrow("dev"))])
 
 
-def scored_sentences(config: TrainConfig, split: str, sentences: Sequence[T]) -> list[T]:
+def scored_sentences(config: TrainConfig | CascadeConfig, split: str, sentences: Sequence[T]) -> list[T]:
     """Return all `sentences` of a split, or of dev as many as the config says, at even distances."""
     count = config.dev.sentences if isinstance(config, TrainDecoderConfig) and split == "dev" else None
     if count is None or count >= len(sentences):

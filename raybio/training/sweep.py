@@ -27,7 +27,7 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         results = []
         for i, point in enumerate(points, start=1):
             progress(f"point {i} of {len(points)}")
-            results.append(_train(point.model_copy(update={"test": False}), progress))
+            results.append(train_point(point.model_copy(update={"test": False}), progress))
         best = max(results, key=_dev_f1)
         progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best):.2f}")
         if config.test:
@@ -37,8 +37,12 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
     return best
 
 
-def _train(config: TrainConfig, progress: Callable[[str], None]) -> TrainedModel:
-    """Train one point; what the other kind of model needs is not imported."""
+def train_point(config: TrainConfig, progress: Callable[[str], None]) -> TrainedModel:
+    """Train one config, of either kind; what the other kind of model needs is not imported.
+
+    Raises:
+        as `train_encoder` and `train_decoder`.
+    """
     if isinstance(config, TrainDecoderConfig):
         from raybio.training.decoder import train_decoder
 

@@ -21,6 +21,7 @@ CONFIGS = {
     "train-decoder": "configs/train_decoder/smollm2_bc5cdr.yaml",
     "tag-corpus": "configs/tag_corpus/cpu_int8.yaml",
     "benchmark-serve": "configs/benchmark_serve/smoke.yaml",
+    "run-study": "configs/study/smoke.yaml",
     "serve": "configs/serve/minilm.yaml",
 }
 _SERVED_SECONDS = 120
@@ -58,6 +59,13 @@ def options(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappi
             "output": folder / "runs",
             "name": "benchmark",
             "scaling.replicas": "[]",
+        },
+        "run-study": {
+            "corpora": f"[{corpus(sample)}]",
+            "models": "[{name: tiny, config: configs/train_encoder/minilm_bc5cdr.yaml, "
+            f"options: {{model: {tiny_model}, training.epochs: 1}}}}]",
+            "output": folder / "studies",
+            "seeds": "[1]",
         },
         "serve": {"models": shown([served]), "port": free_port()},
     }

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from raybio.corpora import bio_tsv, jsonl, opening, pubmed_xml
-from raybio.corpora.sample import WORD, SampleFiles, generate_dump, generate_sample, tagged_words
+from raybio.corpora.sample import (
+    WORD,
+    SampleFiles,
+    generate_dump,
+    generate_sample,
+    sample_split,
+    tagged_words,
+)
 from raybio.corpora.sample_citation import FIRST_PMID
 from raybio.corpora.sample_lexicon import (
     LABELS,
@@ -281,3 +288,12 @@ def test_formulas_are_marked_up_and_names_are_not(sample: SampleFiles) -> None:
     assert re.search(r"H<sub>2</sub>O<sub>2</sub>|CO<sub>2</sub>", xml)
     assert re.search(r"<i>[A-Z]\w+ \w+</i>", xml)
     assert not re.search(r"<i>Wistar", xml)
+
+
+def test_a_sample_that_was_not_written_whole_is_written_anew(tmp_path: Path) -> None:
+    first = Path(sample_split("dev", str(tmp_path)))
+    content = first.read_bytes()
+    assert Path(sample_split("dev", str(tmp_path))).read_bytes() == content
+    (first.parent / "pubmed_sample.xml.gz.md5").unlink()
+    first.write_text("half of it")
+    assert Path(sample_split("dev", str(tmp_path))).read_bytes() == content

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from raybio.errors import InputError, UsageError
-from raybio.evaluation.significance import Interval, bootstrap_interval, paired_difference
+from raybio.evaluation.significance import Interval, bootstrap_interval, mean_difference, paired_difference
 
 HIT, MISS, ALARM = ["B-X", "O"], ["O", "O"], ["B-X", "B-X"]
 
@@ -107,3 +107,22 @@ def test_no_sentences_and_missing_documents_are_refused():
         bootstrap_interval([], [])
     with pytest.raises(InputError, match="sentence index 1: 1 document ids for 2 sentences"):
         bootstrap_interval([HIT] * 2, [HIT] * 2, ["a"])
+
+
+def test_one_seed_each_is_the_paired_difference():
+    gold, a, b = [HIT] * 20, [HIT, MISS] * 10, [MISS, HIT, HIT, HIT] * 5
+    assert mean_difference(gold, [a], [b], samples=100) == paired_difference(gold, a, b, samples=100)
+
+
+def test_several_seeds_are_compared_by_their_means():
+    """F1 of a hit and a miss is 2/3: the mean of 1 and 2/3 stands against 2/3, whatever is drawn."""
+    gold, all_right, half = [HIT] * 8, [HIT] * 8, [HIT, MISS] * 4
+    documents = [f"document {i // 2}" for i in range(8)]
+    found = mean_difference(gold, [all_right, half], [half], documents, samples=50)
+    assert found.f1 == pytest.approx((1 + 2 / 3) / 2 - 2 / 3)
+    assert found.interval.low == pytest.approx(found.f1) == pytest.approx(found.interval.high)
+
+
+def test_a_difference_needs_both_sides():
+    with pytest.raises(UsageError, match="each side"):
+        mean_difference([HIT], [], [[HIT]])

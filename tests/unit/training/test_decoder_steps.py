@@ -83,3 +83,29 @@ def test_tag_tokens_are_new_and_know_what_they_stand_for(tokenizer):
 def test_a_chat_template_that_is_not_there_is_refused(tokenizer):
     with pytest.raises(ModelError, match="chat_template"):
         wording(config(prompt=PromptSection(chat_template=True)), LABELS, tokenizer)
+
+
+def test_padded_examples_are_as_long_as_the_longest_and_learn_the_padding(tokenizer):
+    made = maker(tokenizer, loss_on="padded")
+    longer = {**ROW, "words": ROW["words"] * 2, "tags": ROW["tags"] * 2}
+    for row in (ROW, longer):  # the split is read once before it is learned
+        made.examples(row)
+    [short], [long] = made.examples(ROW), made.examples(longer)
+    assert len(short.ids) == len(long.ids) == made.longest
+    assert short.ids[-2:] == short.labels[-2:] == [tokenizer.eos_token_id] * 2
+    assert short.labels[0] == IGNORED and short.labels[1:] == short.ids[1:]
+
+
+def test_what_is_too_long_is_cut_at_its_end_where_the_config_says_so(tokenizer):
+    made = maker(tokenizer, long_inputs="cut", max_tokens=16)
+    [one] = made.examples(ROW)
+    assert len(one.ids) == 16 == made.longest
+    assert made.cut == {"s1"} and not made.rejected
+
+
+def test_labels_are_named_in_an_order_that_the_seed_draws(tokenizer):
+    labels = tuple("ABCDEF")
+    random = PromptSection(label_order="random")
+    drawn = {tuple(wording(config(prompt=random, seed=n), labels, tokenizer).style.named()) for n in range(5)}
+    assert len(drawn) > 1 and all(sorted(order) == [*labels] for order in drawn)
+    assert wording(config(seed=3), labels, tokenizer).style.named() == [*labels]

@@ -3,8 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybio.alignment import SubwordEncoder
+from raybio.entities import Sentence, Span
 from raybio.taggers.encoder import special_tokens
-from raybio.training.encoder_steps import ExampleMaker
+from raybio.training.encoder_steps import ExampleMaker, cut_sentences
 from raybio.training.steps import IGNORED
 
 TAG_IDS = {"O": 0, "B-Chemical": 1, "I-Chemical": 2, "B-Disease": 3, "I-Disease": 4}
@@ -12,7 +13,7 @@ TAG_IDS = {"O": 0, "B-Chemical": 1, "I-Chemical": 2, "B-Disease": 3, "I-Disease"
 
 @pytest.fixture(scope="module")
 def maker(tokenizer):
-    def make(subword_labels="all", max_tokens=64, overlap=16):
+    def make(subword_labels="all", max_tokens=64, overlap=16, cut=False):
         return ExampleMaker(
             SubwordEncoder(tokenizer),
             special_tokens(tokenizer),
@@ -20,6 +21,7 @@ def maker(tokenizer):
             max_tokens=max_tokens,
             overlap=overlap,
             subword_labels=subword_labels,
+            cut=cut,
         )
 
     return make
@@ -60,3 +62,32 @@ def test_every_subword_is_learned_in_one_window(maker, tokenizer, length, max_to
 
 def test_an_empty_sentence_teaches_nothing(maker):
     assert maker().examples([], []) == []
+
+
+# Cut inputs -------------------------------------------------------------------------------------
+
+
+def test_cut_sentences_lose_what_does_not_fit_and_its_gold(tokenizer):
+    words = (*WORDS, *WORDS)
+    gold = (Span(2, 3, "Chemical"), Span(5, 8, "Disease"), Span(7, 8, "Disease"))
+    long = Sentence("long", words, tuple(range(0, 800, 100)), "d", gold)
+    short = Sentence("short", words[:2], (0, 100), "d", ())
+    room = len(tokenizer(list(words[:6]), is_split_into_words=True)["input_ids"])
+    kept, whole = cut_sentences([long, short], tokenizer, max_tokens=room)
+    assert kept.words == words[:6] and len(kept.starts) == 6
+    assert kept.gold == (Span(2, 3, "Chemical"), Span(5, 6, "Disease"))
+    assert whole is short
+
+
+def test_a_word_that_fits_in_part_goes_whole(tokenizer):
+    pieces = len(tokenizer(WORDS[:3], is_split_into_words=True)["input_ids"])
+    long = Sentence("long", tuple(WORDS), (0, 9, 18, 27), "d", (Span(2, 3, "Chemical"),))
+    [kept] = cut_sentences([long], tokenizer, max_tokens=pieces - 1)
+    assert kept.words == tuple(WORDS[:2]) and kept.gold == ()
+
+
+def test_only_the_first_window_is_learned_where_inputs_are_cut(maker):
+    words, tags = WORDS * 30, TAGS * 30
+    assert len(maker().examples(words, tags)) > 1
+    [one] = maker(cut=True).examples(words, tags)
+    assert len(one.ids) == 64

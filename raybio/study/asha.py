@@ -1,0 +1,115 @@
+"""A search that stops early: asynchronous successive halving (Li et al., 2020) by Ray Tune.
+
+Each point is trained in the run folder that it would have in a grid; one that is stopped has the
+metrics of its epochs and no scores. Points that an ended command had finished are told to Tune again
+from their metrics, and not trained again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+
+from raybio.config import TrainConfig
+from raybio.errors import TrainingError
+from raybio.run_folder import RunFolder
+from raybio.study.demand import at_once, nodes_now
+from raybio.study.runs import SEARCH_FILE, Run, dev_f1
+from raybio.study.training import train
+
+_LOOK_SECONDS = 0.5
+
+
+def search(run: Run, grace_epochs: int, reduction: int) -> None:
+    """Train the points of a search, most of them in part; write which one is best on dev.
+
+    Raises:
+        TrainingError: a point failed, so that the choice stays open.
+    """
+    points: tuple[TrainConfig, ...] = run.configs  # type: ignore[assignment]
+    shutil.rmtree(run.path, ignore_errors=True)  # Tune's own notes: what counts is in the points' folders
+    epochs = points[0].training.epochs
+    tuner = tune.Tuner(
+        # Its workers ask for what they need; what waits for them needs nothing.
+        tune.with_resources(tune.with_parameters(_trial, points=points), {"CPU": 0}),
+        param_space={"point": tune.grid_search(list(range(len(points))))},
+        tune_config=tune.TuneConfig(
+            scheduler=ASHAScheduler(
+                time_attr="epoch",
+                metric="dev_strict_f1",
+                mode="max",
+                max_t=epochs,
+                grace_period=min(grace_epochs, epochs),
+                reduction_factor=reduction,
+            ),
+            max_concurrent_trials=at_once(run, nodes_now(), len(points)),
+        ),
+        run_config=tune.RunConfig(name="tune", storage_path=str(run.path.absolute()), verbose=0),
+    )
+    results = tuner.fit()
+    if results.errors:
+        raise TrainingError(
+            f"a point of the search failed: {str(results.errors[0]).strip().splitlines()[-1]}"
+        )
+    RunFolder(run.path).write_json(SEARCH_FILE, _outcome(points))
+
+
+def _outcome(points: Sequence[TrainConfig]) -> dict[str, Any]:
+    told = []
+    for point in points:
+        path = _path(point)
+        metrics = RunFolder(path).metrics()
+        told.append(
+            {
+                "name": point.name,
+                "epochs": len({row["epoch"] for row in metrics}),
+                "best_epoch_dev_strict_f1": max((row["dev_strict_f1"] for row in metrics), default=None),
+                "finished": dev_f1(path) is not None,
+            }
+        )
+    finished = [point for point in points if dev_f1(_path(point)) is not None]
+    if not finished:
+        raise TrainingError("no point of the search was trained to its end")
+    best = max(finished, key=lambda point: dev_f1(_path(point)) or 0.0)
+    return {"chosen": best.name, "points": told}
+
+
+def _path(point: TrainConfig) -> Path:
+    return Path(point.output) / str(point.name)
+
+
+# What follows runs in Tune's trials.
+
+
+def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
+    """Train one point beside this thread, and report each epoch as it ends; Tune ends the process."""
+    point = points[settings["point"]]
+    failures: list[BaseException] = []
+    learner = threading.Thread(target=_learn, args=(point, failures), daemon=True)
+    learner.start()
+    told = 0
+    while True:
+        learner.join(_LOOK_SECONDS)
+        ended = not learner.is_alive()
+        metrics = RunFolder(_path(point)).metrics()
+        for row in metrics[told:]:
+            tune.report({"epoch": row["epoch"], "dev_strict_f1": row["dev_strict_f1"]})
+        told = len(metrics)
+        if failures:
+            raise failures[0]
+        if ended:
+            return
+
+
+def _learn(point: TrainConfig, failures: list[BaseException]) -> None:
+    try:
+        if dev_f1(_path(point)) is None:
+            train(point)
+    except BaseException as error:
+        failures.append(error)

@@ -1,0 +1,134 @@
+"""Runs a study: starts what can be started as the cluster has room, until nothing is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from raybio.cluster import connected, joins_a_cluster
+from raybio.config import StudyConfig
+from raybio.config.study_cells import Cell, cells
+from raybio.stopping import way_on
+from raybio.study.demand import demand, nodes_now
+from raybio.study.folder import StudyFolder
+from raybio.study.runs import Kind, Run, dev_f1, known_runs
+from raybio.study.watch import Watch
+from raybio.study.work import perform
+from raybio.submission.room import Nodes, lacking
+
+_LOOK_SECONDS = 2.0
+# What takes the time must have the machine to itself, and a search shares it out among its points.
+_ALONE: tuple[Kind, ...] = ("measure", "search")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOutcome:
+    """What a command did: the runs it finished, and those that failed with the reason of each."""
+
+    finished: tuple[str, ...]
+    failed: dict[str, str]
+
+
+def run_study(study: StudyConfig, progress: Say = print) -> StudyOutcome:
+    """Do every run of the study that is not done, several at a time where there is room.
+
+    A run that fails is kept with its error in the study's folder; what does not need it goes on.
+    Given again, the same study goes on: finished runs stay, failed ones are tried again.
+
+    Raises:
+        ConfigError: a train config has faults; nothing is started.
+        UsageError: another command runs this study.
+    """
+    table = cells(study)
+    folder = StudyFolder(study)
+    with folder.held(), way_on("The same command goes on; finished runs stay"), connected():
+        progress(f"study folder {folder.path}")
+        return _Engine(study, table, folder, progress).run()
+
+
+class _Engine:
+    """What is in hand, and what has been tried; all else is read from the study's folder."""
+
+    def __init__(self, study: StudyConfig, table: Sequence[Cell], folder: StudyFolder, say: Say) -> None:
+        self._study, self._table, self._folder, self._say = study, table, folder, say
+        self._watch = Watch(say)
+        self._active: dict[Any, Run] = {}
+        self._failed: dict[str, str] = {}
+        self._finished: list[str] = []
+
+    def run(self) -> StudyOutcome:
+        """Go on until nothing is in hand and nothing can be started."""
+        waiting = self._waiting()
+        while True:
+            waiting = self._start(waiting)
+            if not self._active:
+                return StudyOutcome(tuple(self._finished), self._failed)
+            ended, _ = ray.wait(list(self._active), num_returns=1, timeout=_LOOK_SECONDS)
+            self._watch.look(self._active.values())
+            for task in ended:
+                self._end(task)
+            waiting = self._waiting() if ended else waiting
+
+    def _waiting(self) -> list[Run]:
+        """Return what could be started now, in the order of the study."""
+        in_hand = {run.path for run in self._active.values()}
+        return [
+            run
+            for run in known_runs(self._study, self._table)
+            if run.name not in self._failed and run.path not in in_hand and not run.done
+        ]
+
+    def _start(self, waiting: Sequence[Run]) -> list[Run]:
+        """Begin what there is room for; return the rest."""
+        nodes, rest = nodes_now(), []
+        for run in waiting:
+            if not self._active or self._has_room(run, nodes):
+                self._begin(run, nodes)
+            else:
+                rest.append(run)
+        self._folder.set_running(run.name for run in self._active.values())
+        return rest
+
+    def _has_room(self, run: Run, nodes: Sequence[Nodes]) -> bool:
+        active = list(self._active.values())
+        if any(each.kind in _ALONE for each in (run, *active)):
+            return False
+        together = tuple(one for each in (*active, run) for one in demand(each))
+        return lacking(together, nodes) is None
+
+    def _begin(self, run: Run, nodes: Sequence[Nodes]) -> None:
+        self._folder.clear_error(run.name)
+        lacks = lacking(demand(run), nodes)
+        if lacks and not joins_a_cluster():  # a cluster may start nodes; this machine cannot
+            self._fail(run, f"this machine has no room for {lacks}")
+            return
+        self._say(f"{run.name}: started")
+        # A process of its own for each run, and none is used twice: what one leaves behind is gone.
+        task = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(perform)
+        search = self._study.search
+        self._active[task.remote(run, search.grace_epochs, search.reduction)] = run
+
+    def _end(self, task: Any) -> None:
+        run = self._active.pop(task)
+        try:
+            problem = ray.get(task)
+        except ray.exceptions.RayError as error:
+            problem = f"its process died: {str(error).strip().splitlines()[0]}"
+        if problem is None and not run.done:
+            problem = "it ended without a result"
+        if problem:
+            self._fail(run, problem)
+            return
+        self._finished.append(run.name)
+        found = dev_f1(run.path) if run.kind in ("train", "cascade") else None
+        self._say(f"{run.name}: done" + ("" if found is None else f", dev strict F1 {100 * found:.2f}"))
+
+    def _fail(self, run: Run, problem: str) -> None:
+        self._failed[run.name] = problem
+        self._folder.set_error(run.name, problem)
+        self._say(f"{run.name}: failed: {problem.strip().splitlines()[-1]}")

@@ -1,0 +1,110 @@
+"""How long a study's runs may take: sentences x epochs over a speed that was measured, or reckoned.
+
+A reckoned speed is arithmetic alone:
+
+    operations of a sentence = 6 x parameters x tokens   to learn it (2 forward, 4 backward; an adapter's
+                                                         frozen base spends 2 of the 4 on reading it again)
+                               2 x parameters x tokens   to read it once
+    sentences a second       = GPUs x peak x utilization / operations of a sentence
+
+Tokens a word are taken to be the same for all models. How long a greedy LLM writes is what the study
+published for it (Table IV), and is left out for others: it is not a matter of arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from raybio.config import TrainConfig, TrainDecoderConfig
+from raybio.config.study import ReckoningSection
+from raybio.reports.published import SECONDS_PER_INSTANCE
+
+SUBWORDS_A_WORD = 1.5
+COMPLETION_TOKENS_A_WORD = 4.65
+INSTRUCTION_TOKENS = 90
+VERIFYING_PASSES = 3
+READING_TO_LEARNING = 3.0
+
+_TABLE_4 = {
+    "mistralai/Mistral-7B-Instruct-v0.3": "Mistral-7B",
+    "meta-llama/Llama-3.1-8B-Instruct": "Llama-8B",
+}
+
+ASSUMED = (
+    f"{SUBWORDS_A_WORD:g} subwords a word; an LLM writes {COMPLETION_TOKENS_A_WORD:g} tokens a word after an "
+    f"instruction of {INSTRUCTION_TOKENS}; verified modes read a completion {VERIFYING_PASSES} times",
+    "every epoch is learned: early stopping makes runs shorter",
+    f"where a training speed was measured, to tag a sentence takes 1/{READING_TO_LEARNING:g} of learning one",
+    "start-up, loading, and waiting for room are left out; so are measurements and cascades",
+)
+"""What the estimates take for granted, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a training run reads: sentences of each split, and words of a sentence."""
+
+    sentences: Mapping[str, int]
+    words_per_sentence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds that one sentence takes on all workers together, and what that rests on.
+
+    `read` is None where nobody knows: an LLM that writes token by token, and was not published.
+    """
+
+    learn: float
+    read: float | None
+    basis: str
+
+
+def measured(sentences_per_second: float) -> Speed:
+    """Return the speed that a study's author measured in training."""
+    learn = 1 / sentences_per_second
+    return Speed(learn, learn / READING_TO_LEARNING, "measured by you")
+
+
+def reckoned(
+    config: TrainConfig, corpus: str, work: Work, parameters: int, gpus: int, by: ReckoningSection
+) -> Speed:
+    """Return the speed that follows from a model's size on `gpus` GPUs."""
+    rate = gpus * by.peak_tflops * 1e12 * by.utilization
+    learned, read = _tokens(config, work.words_per_sentence)
+    basis = f"reckoned from {parameters / 1e6:,.0f} million parameters"
+    reading: float | None = 2 * parameters * read / rate
+    if isinstance(config, TrainDecoderConfig) and config.head == "text" and config.dev.mode == "greedy":
+        published = SECONDS_PER_INSTANCE.get(corpus.removesuffix("-study"), {}).get(
+            _TABLE_4.get(config.model, "")
+        )
+        reading = published
+        basis += ", scoring as published (Table IV)" if published else ", scoring left out"
+    return Speed(6 * parameters * learned / rate, reading, basis)
+
+
+def training_hours(config: TrainConfig, work: Work, speed: Speed) -> float:
+    """Return the hours of all epochs, dev scored after each and once more at the end."""
+    epochs = config.training.epochs
+    seconds = epochs * work.sentences["train"] * speed.learn
+    dev = work.sentences["dev"]
+    if isinstance(config, TrainDecoderConfig) and config.dev.sentences:
+        dev = min(dev, config.dev.sentences)
+    return (seconds + (epochs + 1) * dev * (speed.read or 0.0)) / 3600
+
+
+def scoring_hours(work: Work, speed: Speed) -> float | None:
+    """Return the hours of scoring test once; None where the speed is not known."""
+    return None if speed.read is None else work.sentences["test"] * speed.read / 3600
+
+
+def _tokens(config: TrainConfig, words: float) -> tuple[float, float]:
+    """Return the tokens of one sentence when it is learned, and when it is read to be tagged."""
+    read = SUBWORDS_A_WORD * words
+    if not isinstance(config, TrainDecoderConfig) or config.head == "tags":
+        return read, read
+    prompt, completion = INSTRUCTION_TOKENS + read, COMPLETION_TOKENS_A_WORD * words
+    learned = config.training.max_tokens if config.training.loss_on == "padded" else prompt + completion
+    passes = VERIFYING_PASSES if config.dev.mode.startswith("verified") else 1
+    return learned, read + passes * completion  # the instruction is read once for all

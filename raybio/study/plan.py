@@ -1,0 +1,247 @@
+"""What a study will take, before anything is started: every run with its GPUs, hours and dollars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from raybio.config import CorpusSection, StudyConfig, TrainConfig, TrainDecoderConfig
+from raybio.config.prices import InstancePrice, load_prices, shipped_prices
+from raybio.config.study_cells import Cell, cells
+from raybio.corpora.statistics import PUBLISHED_INSTANCES
+from raybio.cost import dollars
+from raybio.errors import ConfigError, InputError, ModelError, RaybioError
+from raybio.evaluation.tables import align
+from raybio.sentence_stream import read_sentences
+from raybio.study.estimate import ASSUMED, Speed, Work, measured, reckoned, scoring_hours, training_hours
+from raybio.training.preflight import count_parameters, refusals
+from raybio.training.shapes import classifier_parameters, shape_of
+
+_HEADER = ("run", "what", "GPUs", "hours", "dollars")
+_LABELS = ("Entity",)  # how many there are changes next to nothing
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """`gpus` and `cpus` of all workers together; hours and dollars are None where nothing tells them."""
+
+    name: str
+    what: str
+    model: str
+    corpus: str
+    gpus: int
+    cpus: float
+    hours: float | None
+    dollars: float | None
+
+    def row(self) -> tuple[str, ...]:
+        """Return it for a table."""
+        hours = "–" if self.hours is None else f"{self.hours:,.2f}"
+        return self.name, self.what, str(self.gpus), hours, dollars(self.dollars)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """Every run of a study, and what the figures rest on, a sentence each."""
+
+    runs: tuple[PlannedRun, ...]
+    basis: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return it for a person to read."""
+        known = [run for run in self.runs if run.hours is not None]
+        hours = sum(run.hours or 0.0 for run in known)
+        gpu_hours = sum((run.hours or 0.0) * run.gpus for run in known)
+        paid = sum(run.dollars or 0.0 for run in known)
+        lines = align(_HEADER, [run.row() for run in self.runs], words=2)
+        total = (
+            f"{len(self.runs)} runs; the {len(known)} with an estimate take {hours:,.1f} hours one after the "
+            f"other, {gpu_hours:,.1f} GPU hours, {dollars(paid)}. Estimates, which rest on:"
+        )
+        return "\n".join([*lines, "", total, *(f"  {line}" for line in self.basis)]) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain data."""
+        return {"runs": [asdict(run) for run in self.runs], "basis": list(self.basis)}
+
+
+def plan_study(study: StudyConfig) -> StudyPlan:
+    """Plan every run of `study`; nothing is started, and no network is needed for the study's six models.
+
+    Raises:
+        ConfigError: holds every fault of every train config, and all that the preflight refuses.
+    """
+    table = cells(study)
+    _refuse(study, table)
+    machine = _machine(study)
+    basis: dict[str, None] = {}
+    runs = [run for cell in table for run in _planned(study, cell, machine, basis)]
+    grounds = [*basis, *(f"assumed: {line}" for line in ASSUMED), _said_of_price(machine)]
+    if any("reckoned" in line for line in basis):
+        by = study.reckoning
+        grounds.append(
+            f"assumed: a GPU does {by.utilization:.0%} of {by.peak_tflops:g} tera-operations a second, "
+            "whatever the batch; small batches and short sentences reach far less, so that runs take longer"
+        )
+    return StudyPlan(tuple(runs), tuple(grounds))
+
+
+def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
+    """See that every model can be built, and that the preflight has nothing against it.
+
+    Raises:
+        ConfigError: holds all that is wrong, each model's once.
+    """
+    faults: dict[str, None] = {}
+    first_cells: dict[str, Cell] = {}  # a model's shape knows no corpus
+    for cell in table:
+        first_cells.setdefault(cell.model.name, cell)
+    for cell in first_cells.values():
+        for point in cell.points:
+            try:
+                architecture = _shape(point.model, point.allow_pickle)
+            except ModelError as error:
+                faults[f"{cell.model.name}: {error}"] = None
+                continue
+            if isinstance(point, TrainDecoderConfig):
+                # Which machine runs it is not known yet: "auto" is taken to find a GPU.
+                gpu = point.workers.accelerator != "cpu"
+                faults |= dict.fromkeys(
+                    f"{cell.model.name}: {one}" for one in refusals(point, architecture, gpu)
+                )
+    if faults:
+        raise ConfigError(f"the study {study.name}", list(faults))
+
+
+def _planned(
+    study: StudyConfig, cell: Cell, machine: InstancePrice, basis: dict[str, None]
+) -> Iterator[PlannedRun]:
+    first = cell.points[0]
+    work, counted = _work(first.corpus, cell.corpus, study.reckoning.words_per_sentence)
+    basis[f"sentences: {counted}"] = None
+    speed = _speed(study, cell, work)
+    how = speed.basis if speed else "not known: give sentences_per_second of a run on CPUs"
+    basis[f"speed: {cell.model.name}: {how}"] = None
+
+    def row(name: str, what: str, point: TrainConfig, hours: float | None) -> PlannedRun:
+        gpus = _gpus(point)
+        cpus = point.workers.count * point.workers.cpus_per_worker
+        price = None if hours is None else _price(machine, gpus, cpus, hours)
+        return PlannedRun(name, what, cell.model.name, cell.corpus, gpus, cpus, hours, price)
+
+    for point in cell.points:
+        yield row(
+            str(point.name), _settings(point), point, training_hours(point, work, speed) if speed else None
+        )
+    chosen = f"{cell.model.name}-{cell.corpus}"
+    for seed in study.seeds[1:]:
+        hours = training_hours(first, work, speed) if speed else None
+        yield row(f"{chosen}-s{seed}", "what dev chose, another seed", first, hours)
+    for seed in study.seeds if cell.tested else ():
+        hours = scoring_hours(work, speed) if speed else None
+        yield row(f"{chosen}-s{seed}-test", "test, once", first, hours)
+    if cell.tested and study.measure.enabled:
+        yield row(f"{chosen}-measured", "served and measured", first, None)
+
+
+def _settings(point: TrainConfig) -> str:
+    training = point.training
+    return (
+        f"rate {training.learning_rate:g}, batch {training.batch_sentences}, {training.epochs} epochs at most"
+    )
+
+
+def _gpus(point: TrainConfig) -> int:
+    return point.workers.count if point.workers.accelerator == "gpu" else 0
+
+
+def _speed(study: StudyConfig, cell: Cell, work: Work) -> Speed | None:
+    first = cell.points[0]
+    if cell.model.sentences_per_second:
+        return measured(cell.model.sentences_per_second)
+    if not _gpus(first):
+        return None
+    return reckoned(first, cell.corpus, work, _parameters(first), _gpus(first), study.reckoning)
+
+
+def _parameters(config: TrainConfig) -> int:
+    architecture = _shape(config.model, config.allow_pickle)
+    if isinstance(config, TrainDecoderConfig):
+        return _decoder_parameters(config.model_copy(update={"name": None}).model_dump_json())
+    return classifier_parameters(architecture)
+
+
+@cache
+def _shape(model: str, allow_pickle: bool) -> Any:
+    return shape_of(model, allow_pickle)
+
+
+@cache
+def _decoder_parameters(config: str) -> int:
+    chosen = TrainDecoderConfig.model_validate_json(config)
+    return count_parameters(chosen, _shape(chosen.model, chosen.allow_pickle), _LABELS).base
+
+
+def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[Work, str]:
+    """Return what a corpus holds, and where the numbers come from."""
+    try:
+        return _counted(corpus.model_dump_json(), name)
+    except (RaybioError, OSError) as error:
+        published = PUBLISHED_INSTANCES.get(corpus.name or "")
+        if published is None:
+            raise InputError(
+                name, "", "cannot be counted, and nobody published its size", str(error)
+            ) from error
+        limits = {"train": corpus.train_limit or corpus.limit, "dev": corpus.limit, "test": corpus.limit}
+        sentences = {split: min(published[split], limits[split] or published[split]) for split in SPLITS}
+        words = corpus.instance_words or words_per_sentence
+        told = f"{_told(name, sentences)}, published (Table I): the corpus is not here"
+        return Work(sentences, words), f"{told}; {words:g} words a sentence, assumed"
+
+
+@cache
+def _counted(section: str, name: str) -> tuple[Work, str]:
+    corpus = CorpusSection.model_validate_json(section)
+    sentences, words = {}, 0
+    for split in SPLITS:
+        lengths = [len(sentence) for sentence in read_sentences(corpus, split)]
+        sentences[split] = len(lengths)
+        words += sum(lengths)
+    each = words / max(1, sum(sentences.values()))
+    published = PUBLISHED_INSTANCES.get(corpus.name or "")
+    beside = f"; published: {_told('', published).strip()}" if published else ""
+    return Work(sentences, each), f"{_told(name, sentences)}, counted, of {each:.1f} words{beside}"
+
+
+def _told(name: str, sentences: Any) -> str:
+    return f"{name} " + ", ".join(f"{sentences[split]:,} {split}" for split in SPLITS)
+
+
+def _machine(study: StudyConfig) -> InstancePrice:
+    by = study.reckoning
+    path = Path(by.prices) if by.prices else shipped_prices()
+    machines = {machine.name: machine for machine in load_prices(path)}
+    if by.machine not in machines:
+        fault = f"reckoning.machine: found {by.machine!r}; allowed: one of {', '.join(machines)}"
+        raise ConfigError(str(path), [fault])
+    return machines[by.machine]
+
+
+def _price(machine: InstancePrice, gpus: int, cpus: float, hours: float) -> float | None:
+    """Return the dollars of a share of the machine: by its GPUs, or on a machine without any by its CPUs."""
+    if bool(gpus) != bool(machine.gpus):
+        return None
+    share = gpus / machine.gpus if gpus else cpus / machine.vcpus
+    return share * hours * machine.on_demand
+
+
+def _said_of_price(machine: InstancePrice) -> str:
+    device = f"{machine.gpus} x {machine.accelerator}" if machine.gpus else f"{machine.vcpus} vCPUs"
+    return (
+        f"price: {machine.name} ({device}) at ${machine.on_demand:g} an hour on demand, by the share a run "
+        f"asks for; {machine.source}, read on {machine.date}"
+    )

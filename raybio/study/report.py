@@ -1,0 +1,177 @@
+"""One report on a study: what it found, then each corpus beside the published tables, then what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from raybio.config import StudyConfig
+from raybio.config.prices import load_prices, shipped_prices
+from raybio.errors import UsageError
+from raybio.reports.benchmark import read_benchmark
+from raybio.reports.blocks import Block, Chapter, Dot, DotPlot, Report, Section, Table
+from raybio.reports.comparison import comparison_chapter
+from raybio.reports.html import render_html
+from raybio.reports.markdown import markdown
+from raybio.reports.run_chapter import run_chapter
+from raybio.reports.serving_chapter import serving_chapters
+from raybio.reports.tables import ABSENT, percent
+from raybio.run_folder import RunFolder
+from raybio.study.findings import Compared, Finding, findings, on_dev, on_test
+from raybio.study.folder import StudyFolder
+from raybio.study.runs import known_runs
+from raybio.study.status import study_status
+
+
+def write_study_report(study: StudyConfig, output: Path | None = None) -> Path:
+    """Write the report as HTML, or as Markdown where `output` ends in .md; return its path.
+
+    Raises:
+        UsageError: no run of the study is done.
+        FormatError: a file of a run folder cannot be read.
+    """
+    path = output or StudyFolder(study).path / "report.html"
+    report = study_report(study)
+    text = markdown(report) if path.suffix == ".md" else render_html(report)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    RunFolder(path.parent).write_text(path.name, text)
+    return path
+
+
+def study_report(study: StudyConfig) -> Report:
+    """Return what there is to say about the study by now.
+
+    Raises:
+        UsageError: no run of it is done.
+    """
+    found = findings(study)
+    if not found:
+        raise UsageError(f"no run of the study {study.name} is done. Start it with `raybio study run`")
+    benchmarks = [read_benchmark(run.path) for run in known_runs(study) if run.kind == "measure" and run.done]
+    path = Path(study.reckoning.prices) if study.reckoning.prices else shipped_prices()
+    chapters = [
+        Chapter(f"The study {study.name}", tuple(_facts(study)), tuple(_sections(study, found))),
+        *_corpora(found),
+        *(serving_chapters(benchmarks, load_prices(path)) if benchmarks else ()),
+    ]
+    return Report(
+        f"Study: {study.name}",
+        "Which model, how good, how sure, how dear: what the study's finished runs say.",
+        tuple(chapters),
+        tuple(sorted({label for each in found for run in each.runs for label in _labels(run.scores)})),
+    )
+
+
+def _facts(study: StudyConfig) -> Iterator[tuple[str, str]]:
+    yield "Protocol", study.protocol
+    yield "Seeds", ", ".join(map(str, study.seeds))
+    yield "Search", f"{study.search.method}, on dev, with seed {study.seeds[0]}"
+    counts = study_status(study).counts
+    yield "Runs", ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+def _sections(study: StudyConfig, found: Sequence[Finding]) -> Iterator[Section]:
+    yield Section("How good the models are", tuple(_scores(found)))
+    differences = list(on_test(found))
+    if differences:
+        yield Section("Which differences are more than chance", (_differences(differences, "test"),))
+    variants = list(on_dev(study, found))
+    if variants:
+        yield Section("What variants are worth, on dev", (_differences(variants, "dev"),))
+    lacking = [run for run in study_status(study).runs if run.state != "done"]
+    if lacking:
+        yield Section(
+            "What is missing", (_missing_table([(r.name, r.state, r.error or "") for r in lacking]),)
+        )
+
+
+def _scores(found: Sequence[Finding]) -> Iterator[Block]:
+    for split in ("test", "dev"):
+        scored = [each for each in found if each.f1s(split)]
+        if scored:
+            yield _score_table(scored, split)
+    dots = tuple(
+        Dot(f"{each.model} on {each.corpus}", 100 * (each.mean("test") or 0.0), *_reach(each))
+        for each in found
+        if each.f1s("test")
+    )
+    if len(dots) > 1:
+        yield DotPlot("Mean strict F1 on test, percent; the lowest and highest seed", dots)
+
+
+def _reach(each: Finding) -> tuple[float, float] | tuple[None, None]:
+    scores = each.f1s("test")
+    return (100 * min(scores), 100 * max(scores)) if len(scores) > 1 else (None, None)
+
+
+def _score_table(found: Sequence[Finding], split: str) -> Table:
+    corpora = list(dict.fromkeys(each.corpus for each in found))
+    models = list(dict.fromkeys(each.model for each in found))
+    cell = {(each.model, each.corpus): _told(each, split) for each in found}
+    return Table(
+        caption=f"Strict F1 on {split}, corrected scorer, percent: mean over seeds, and standard deviation",
+        header=("model", *corpora),
+        rows=tuple((model, *(cell.get((model, corpus), ABSENT) for corpus in corpora)) for model in models),
+        notes=(
+            ("Dev chose rates, batches and epochs, and so flatters.",)
+            if split == "dev"
+            else ("Each chosen run was scored on test once.",)
+        ),
+    )
+
+
+def _told(each: Finding, split: str) -> str:
+    spread = each.spread(split)
+    middle = percent(each.mean(split) or 0.0)
+    return middle if spread is None else f"{middle} ± {percent(spread)} ({len(each.f1s(split))})"
+
+
+def _differences(compared: Sequence[Compared], split: str) -> Table:
+    return Table(
+        caption=f"Differences in mean strict F1 on {split}, points: the first less the second",
+        header=("corpus", "first", "second", "F1", "95 % interval", "p"),
+        rows=tuple(
+            (
+                each.corpus,
+                each.first,
+                each.second,
+                f"{100 * each.difference.f1:+.2f}",
+                f"{100 * each.difference.interval.low:+.2f} to {100 * each.difference.interval.high:+.2f}",
+                f"{each.difference.p_value:.3g}",
+            )
+            for each in compared
+        ),
+        notes=(
+            "Paired bootstrap of the mean over seeds, the same draws of sentences for all. Where errors go "
+            "together within a document intervals come out too narrow. One that holds 0 shows no difference; "
+            "of many comparisons one in twenty shows one by chance.",
+        ),
+        words=3,
+    )
+
+
+def _missing_table(rows: Sequence[tuple[str, str, str]]) -> Table:
+    return Table(
+        caption="Runs that are not done",
+        header=("run", "state", "why"),
+        rows=tuple(
+            (name, state, error.strip().splitlines()[-1] if error else "") for name, state, error in rows
+        ),
+        words=3,
+    )
+
+
+def _corpora(found: Sequence[Finding]) -> Iterator[Chapter]:
+    """Yield a chapter for each corpus: the first seeds side by side, and beside the published figures."""
+    for corpus in dict.fromkeys(each.corpus for each in found):
+        runs = [each.runs[0] for each in found if each.corpus == corpus]
+        if len(runs) > 1:
+            yield replace(comparison_chapter(runs), heading=corpus)
+        else:
+            yield replace(run_chapter(runs[0], alone=True), heading=corpus)
+
+
+def _labels(scores: Mapping[str, Any]) -> set[str]:
+    return {label for each in scores.values() for label in each["corrected"]["by_label"]}

@@ -1,0 +1,27 @@
+"""Tells the epochs of the runs in hand as they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from raybio.run_folder import RunFolder
+from raybio.study.runs import Run
+
+
+class Watch:
+    """Says what is new in the metrics of runs, one line an epoch."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._told: dict[str, int] = {}
+
+    def look(self, runs: Iterable[Run]) -> None:
+        """Say each row of the metrics of the training runs among `runs` that was not said yet."""
+        for run in runs:
+            if run.kind == "train":
+                metrics = RunFolder(run.path).metrics()
+                for row in metrics[self._told.get(run.name, 0) :]:
+                    self._say(
+                        f"{run.name}: epoch {row['epoch']}, dev strict F1 {100 * row['dev_strict_f1']:.2f}"
+                    )
+                self._told[run.name] = len(metrics)

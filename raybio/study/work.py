@@ -1,0 +1,62 @@
+"""Does one run of a study, in a Ray task of its own: through the functions that the single jobs call."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from raybio.config import CascadeConfig, TrainConfig, to_yaml
+from raybio.errors import RaybioError
+from raybio.run_folder import RunFolder
+from raybio.serving.benchmark import benchmark_serve
+from raybio.study.asha import search
+from raybio.study.runs import Run, read
+from raybio.study.training import in_the_log, train
+from raybio.training.cascade import make_cascade
+from raybio.training.scoring import score_splits, uses_gpu
+
+
+def perform(run: Run, grace_epochs: int, reduction: int) -> str | None:
+    """Do the run's work; return why it failed, or None. A process that dies returns nothing at all."""
+    try:
+        if run.kind == "train":
+            train(run.config)
+        elif run.kind == "search":
+            search(run, grace_epochs, reduction)
+        elif run.kind == "test":
+            _add_scores(run.config, run.path, ["test"])
+        elif run.kind == "cascade":
+            _cascade(run.config, run.path)
+        else:
+            _measure(run)
+    except RaybioError as error:
+        return str(error)
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+def _add_scores(config: TrainConfig | CascadeConfig, path: Path, splits: list[str]) -> None:
+    run = RunFolder(path)
+    scores = {**read(run.path / "scores.json"), **score_splits(config, run, splits)}
+    run.write_json("scores.json", scores)
+
+
+def _cascade(config: CascadeConfig, path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)  # what an ended command left: it is made in one piece
+    run = RunFolder.create(path, to_yaml(config))
+    gpus = 1.0 if uses_gpu(config.workers) else 0.0
+    joined: Any = ray.remote(num_cpus=config.workers.cpus_per_worker, num_gpus=gpus)(make_cascade)
+    ray.get(
+        joined.remote(config.encoder, config.decoder, config.corpus, config.budget, run.model, in_the_log)
+    )
+    _add_scores(config, path, ["dev", "test"])
+
+
+def _measure(run: Run) -> None:
+    shutil.rmtree(run.path, ignore_errors=True)  # measured anew: half a measurement is none
+    benchmark_serve(run.config, in_the_log)

@@ -1,0 +1,165 @@
+"""The options of a study, its cells, and the two protocols."""
+
+from pathlib import Path
+
+import pytest
+from studies import study_of
+
+from raybio.config import StudyConfig, TrainDecoderConfig, TrainEncoderConfig, load_config, load_job, to_yaml
+from raybio.config.protocol import STUDY_OPTIONS
+from raybio.config.study_cells import cells, with_seed
+from raybio.corpora.sample import SampleFiles
+from raybio.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[3]
+STUDY = """job: run-study
+name: s
+corpora: [{name: BC5CDR}, {name: ChemProt}, {name: BioRED}]
+models:
+  - {name: enc, config: configs/train_encoder/minilm_bc5cdr.yaml}
+  - {name: llm, config: configs/train_decoder/smollm2_bc5cdr.yaml}
+"""
+
+
+@pytest.fixture
+def study(load, monkeypatch):
+    """Load a study with lines added; its train configs are the shipped ones."""
+    monkeypatch.chdir(ROOT)
+    return lambda text="", *overrides: load(STUDY + text, *overrides)
+
+
+def points(config, model):
+    return {cell.corpus: cell.points for cell in cells(config) if cell.model.name == model}
+
+
+def test_a_cell_for_each_model_on_each_corpus(study):
+    found = cells(study())
+    assert [(cell.corpus, cell.model.name) for cell in found] == [
+        (corpus, model) for corpus in ("BC5CDR", "ChemProt", "BioRED") for model in ("enc", "llm")
+    ]
+    (point,) = found[0].points
+    assert isinstance(point, TrainEncoderConfig) and point.corpus.name == "BC5CDR"
+    assert (point.output, point.test, point.seed, found[0].tested) == ("studies/s", False, 1, True)
+
+
+def test_options_of_the_study_then_of_the_model(study):
+    text = "options: {training.epochs: 3, bootstrap: 5}\nseeds: [7, 8]\n"
+    config = study(text, "options.training.epochs=2")
+    (point,) = points(config, "enc")["BC5CDR"]
+    assert (point.training.epochs, point.bootstrap, point.seed) == (2, 5, 7)
+    model = config.models[0].model_copy(update={"options": {"training.epochs": 9, "corpus.train_limit": 10}})
+    (own,) = points(config.model_copy(update={"models": (model,)}), "enc")["BC5CDR"]
+    assert (own.training.epochs, own.corpus.train_limit) == (9, 10)
+
+
+def test_a_sweep_makes_points_that_differ_in_name(study):
+    config = study(
+        "options: {sweep: {training.learning_rate: [1e-5, 2e-5], training.batch_sentences: [4, 8]}}"
+    )
+    found = points(config, "enc")["BC5CDR"]
+    assert [(p.training.learning_rate, p.training.batch_sentences) for p in found] == [
+        (1e-5, 4), (1e-5, 8), (2e-5, 4), (2e-5, 8),
+    ]  # fmt: skip
+    assert len({p.name for p in found}) == 4 and not any(p.sweep for p in found)
+
+
+def test_a_runs_name_changes_with_its_config_and_with_nothing_else(study):
+    def name(*overrides):
+        return points(study("", *overrides), "enc")["BC5CDR"][0].name
+
+    first = name()
+    assert first == name("output=elsewhere", "name=t", "measure.enabled=false", "seeds=[1,2]")
+    assert first != name("options.training.epochs=5") and first.startswith("enc-BC5CDR-s1-")
+    config = study("seeds: [1, 2]")
+    cell = cells(config)[0]
+    again = with_seed(config, cell, cell.points[0], 2)
+    assert again.seed == 2 and str(again.name).startswith("enc-BC5CDR-s2-")
+
+
+def test_the_studys_protocol_sets_every_point_and_each_stays_overridable(study):
+    config = study("protocol: study\noptions: {training.keep: best}\n")
+    (encoder,), (llm,) = (points(config, model)["BC5CDR"] for model in ("enc", "llm"))
+    assert (encoder.training.long_inputs, encoder.training.gradient_clip) == ("cut", None)
+    assert (encoder.training.word_decision, encoder.training.legal) == ("majority", False)
+    assert encoder.training.keep == "best"
+    assert isinstance(llm, TrainDecoderConfig)
+    assert (llm.training.loss_on, llm.prompt.label_order, llm.dev.mode) == ("padded", "random", "greedy")
+    corpora = {name: found[0].corpus for name, found in points(config, "enc").items()}
+    assert list(corpora) == ["BC5CDR", "ChemProt-study", "BioRED"]
+    assert corpora["BioRED"].instance_words == 145
+
+
+def test_the_protocol_leaves_a_tag_head_without_text(study):
+    config = study("protocol: study\noptions: {head: tags, training.learning_rate: 1e-4}\n")
+    model = config.models[1]
+    (point,) = points(config.model_copy(update={"models": (model,)}), "llm")["BC5CDR"]
+    assert (point.head, point.training.loss_on) == ("tags", "completion")
+
+
+def test_what_a_corpus_says_itself_goes_before_the_protocol(study):
+    config = study("protocol: study\n", "corpora=[{name: ChemProt, protocol: corrected}, {name: ChemProt}]")
+    assert list(points(config, "enc")) == ["ChemProt", "ChemProt-study"]
+
+
+def test_a_resolved_study_is_the_same_study(study, load):
+    config = study("protocol: study\n")
+    again = load(to_yaml(config))
+    assert again == config
+    assert [c.points for c in cells(again)] == [c.points for c in cells(config)]
+
+
+def test_all_faults_of_all_train_configs_come_at_once(study):
+    config = study("options: {training.epochs: none, trainning.keep: best}\n")
+    with pytest.raises(ConfigError) as error:
+        cells(config)
+    faults = "\n".join(error.value.faults)
+    assert len(error.value.faults) == 4  # two for each model, whatever the number of corpora
+    assert "enc (configs/train_encoder/minilm_bc5cdr.yaml): training.epochs: found 'none'" in faults
+    assert "llm" in faults and "on BC5CDR" in faults
+
+
+def test_names_must_be_those_of_the_study(study, faults):
+    text = "cascades: [{name: enc, encoder: encc, decoder: llm, corpora: [BC5]}]\nseeds: [1, 1]\n"
+    found = "\n".join(faults(study, text))
+    assert "models: found 'enc' more than once" in found
+    assert "cascades[0].encoder: found 'encc'; allowed: one of enc, llm; did you mean 'enc'?" in found
+    assert "cascades[0].corpora: found 'BC5'" in found and "seeds: found '1' more than once" in found
+
+
+def test_a_study_is_another_command(faults, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ConfigError, match="run `raybio study run` with it"):
+        load_job(TrainEncoderConfig, "configs/study/smoke.yaml")
+
+
+def test_the_protocols_options_are_options():
+    for job, options in STUDY_OPTIONS.items():
+        known = job.model_json_schema()
+        assert known and all(key.split(".")[0] in known["properties"] for key in options)
+
+
+@pytest.mark.parametrize("name", ["paper", "small", "smoke"])
+def test_every_train_config_of_a_shipped_study_is_valid(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = load_config(f"configs/study/{name}.yaml")
+    assert isinstance(config, StudyConfig) and cells(config)
+
+
+def test_the_paper_is_six_models_on_five_corpora_with_its_grid(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = load_config("configs/study/paper.yaml")
+    assert isinstance(config, StudyConfig)
+    found = cells(config)
+    assert len(found) == 6 * 6  # ChemProt twice
+    assert {len(cell.points) for cell in found if "large" in cell.model.name} == {12}
+    assert {len(cell.points) for cell in found if cell.model.name[-1] == "b"} == {2}
+    assert {cell.points[0].workers.count for cell in found if cell.model.name == "llama_8b"} == {2}
+    assert {cell.corpus for cell in found} >= {"ChemProt", "ChemProt-study", "BioRED"}
+
+
+def test_a_study_of_files(tmp_path):
+    sample = SampleFiles(*(tmp_path / name for name in "abcdef"))
+    path = tmp_path / "m.yaml"
+    path.write_text("job: train-encoder\nmodel: m\ncorpus: {name: sample}\n")
+    (cell,) = cells(study_of(tmp_path, {"m": path}, sample))
+    assert cell.corpus == tmp_path.name and cell.points[0].corpus.train == str(sample.train)

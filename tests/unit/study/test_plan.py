@@ -1,0 +1,102 @@
+"""Plans: every run, what it rests on, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from raybio.config import TrainEncoderConfig, load_config, load_job
+from raybio.config.study import ReckoningSection, StudyConfig
+from raybio.errors import ConfigError
+from raybio.study.estimate import Work, measured, reckoned, scoring_hours, training_hours
+from raybio.study.plan import plan_study
+
+ROOT = Path(__file__).resolve().parents[3]
+BERT = ROOT / "configs/train_encoder/bert_large_cased.yaml"
+
+
+@pytest.fixture
+def in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("RAYBIO_DATA", raising=False)
+
+
+def shipped(name, *overrides):
+    return load_job(StudyConfig, f"configs/study/{name}.yaml", overrides)
+
+
+# Estimates --------------------------------------------------------------------------------------
+
+
+def test_a_measured_speed_is_sentences_times_epochs():
+    config = load_job(TrainEncoderConfig, BERT, ["training.epochs=2", "sweep={}"])
+    work = Work({"train": 3600, "dev": 1800, "test": 900}, 20.0)
+    speed = measured(1.0)  # one second to learn a sentence, a third of one to tag it
+    assert training_hours(config, work, speed) == pytest.approx(2 * 1.0 + 3 * 0.5 / 3)
+    assert scoring_hours(work, speed) == pytest.approx(0.25 / 3)
+
+
+def test_a_reckoned_speed_is_arithmetic():
+    config = load_job(TrainEncoderConfig, BERT, ["sweep={}"])
+    by = ReckoningSection(peak_tflops=100.0, utilization=0.5)
+    work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
+    speed = reckoned(config, "BC5CDR", work, 1_000_000, 2, by)
+    assert speed.learn == pytest.approx(6 * 1e6 * 30 / (2 * 50e12))
+    assert speed.read == pytest.approx(speed.learn / 3)
+
+
+def test_a_greedy_llm_is_scored_as_slowly_as_was_published():
+    path = ROOT / "configs/train_decoder/mistral_7b_2gpu.yaml"
+    config = load_config(path, ["sweep={}", "dev.mode=greedy"])
+    work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
+    speed = reckoned(config, "ChemProt-study", work, 7_000_000_000, 2, ReckoningSection())
+    assert speed.read == 2.2937 and "Table IV" in speed.basis
+    other = reckoned(config, "mine", work, 7_000_000_000, 2, ReckoningSection())
+    assert other.read is None and scoring_hours(work, other) is None and "left out" in other.basis
+
+
+# Plans ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_the_paper_is_planned_without_corpora_models_or_network():
+    plan = plan_study(shipped("paper"))
+    assert len(plan.runs) == 6 * 4 * 12 + 6 * 2 * 2 + 36 + 36  # grids, one test and one measurement a cell
+    assert {run.gpus for run in plan.runs if run.model == "mistral_7b"} == {2}
+    assert {run.gpus for run in plan.runs if run.model == "bert_large_cased"} == {1}
+    trained = [run for run in plan.runs if run.what.startswith("rate")]
+    assert all(run.hours and run.dollars for run in trained)
+    assert len({run.name for run in plan.runs}) == len(plan.runs)
+    text = plan.text()
+    assert "16,807 train, 1,739 dev, 3,856 test, published (Table I)" in text
+    assert "assumed: a GPU does 30% of 989.4" in text and "reckoned from 434 million parameters" in text
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_corpora_that_are_here_are_counted_beside_the_published_figures(corpora):
+    plan = plan_study(shipped("small", f"corpora=[{{name: BioRED, instance_words: 145, data: '{corpora}'}}]",
+                              "models=[{name: minilm, config: configs/train_encoder/minilm_bc5cdr.yaml}]",
+                              "cascades=[]"))  # fmt: skip
+    assert any("1,049 train, 277 dev, 273 test, counted" in line for line in plan.basis)
+    assert any("published: 1,051 train, 269 dev, 273 test" in line for line in plan.basis)
+    assert plan.runs[0].hours is None  # no speed was measured, and a CPU's is not reckoned
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_all_that_the_preflight_refuses_is_refused_at_once():
+    models = (
+        "models=[{name: a, config: configs/train_decoder/mistral_7b_1gpu.yaml, "
+        "options: {training.max_tokens: 40000, training.max_batch_tokens: 40000, lora.targets: [qq]}}, "
+        "{name: b, config: configs/train_encoder/minilm_bc5cdr.yaml, options: {model: ./nowhere}}]"
+    )
+    with pytest.raises(ConfigError) as error:
+        plan_study(shipped("paper", models, "cascades=[]", "corpora=[{name: BC5CDR}]"))
+    faults = error.value.faults
+    assert len(faults) == 3
+    assert "a: length over the model's limit" in faults[0] and "a: targets that the model lacks" in faults[1]
+    assert faults[2].startswith("b: ") and "nowhere" in faults[2]
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_the_machine_must_be_on_the_price_list():
+    with pytest.raises(ConfigError, match=r"reckoning.machine: found 'p9'"):
+        plan_study(shipped("paper", "reckoning.machine=p9"))

@@ -1,0 +1,90 @@
+from raybio.config import BenchmarkServeConfig
+from raybio.config.study_cells import cells
+from raybio.study.runs import by_seed, chosen, known_runs
+
+
+def kinds(study):
+    return [(run.kind, run.model, run.seed) for run in known_runs(study) if not run.done]
+
+
+def test_the_search_comes_first_with_the_first_seed(make_study):
+    study = make_study(seeds=[3, 4])
+    assert kinds(study) == [("train", "one", 3)] * 2 + [("train", "two", 3)] * 2
+    assert chosen(study, cells(study)[0]) is None
+
+
+def test_dev_chooses_once_all_points_are_done_and_then_other_seeds_and_test_follow(make_study, finish):
+    study = make_study(seeds=[3, 4])
+    first, second, *_ = known_runs(study)
+    finish(first, 4)
+    assert ("test", "one", 3) not in kinds(study)
+    finish(second, 6)
+    cell = cells(study)[0]
+    assert chosen(study, cell) == second.config
+    assert [run.seed for run in by_seed(study, cell)] == [3, 4]
+    assert kinds(study)[:2] == [("test", "one", 3), ("train", "one", 4)]
+    finish(second, 6, "dev", "test")
+    assert ("test", "one", 3) not in kinds(study)
+
+
+def test_of_equals_the_first_is_chosen(make_study, finish):
+    study = make_study()
+    first, second, *_ = known_runs(study)
+    for run in (first, second):
+        finish(run, 5)
+    assert chosen(study, cells(study)[0]) == first.config
+
+
+def test_a_finished_run_is_found_again_unless_its_config_changed(make_study, finish):
+    finish(known_runs(make_study())[0], 5)
+    assert [run.done for run in known_runs(make_study(seeds=[1, 2]))[:2]] == [True, False]
+    changed = make_study(options={"training.epochs": 2})
+    assert not any(run.done for run in known_runs(changed))
+
+
+def test_what_is_not_to_be_tested_is_not_tested_nor_measured(make_study, finish):
+    study = make_study(options={"test": False}, measure={"enabled": True})
+    for run in known_runs(study):
+        finish(run, 5)
+    assert kinds(study) == []
+
+
+def test_the_chosen_model_is_measured_once_it_was_tested(make_study, finish):
+    study = make_study(measure={"enabled": True, "paper": {"batch_sentences": 0}})
+    first, second, *_ = known_runs(study)
+    finish(first, 5)
+    finish(second, 6, "dev", "test")
+    (run,) = [run for run in known_runs(study) if run.kind == "measure"]
+    assert isinstance(run.config, BenchmarkServeConfig) and not run.done
+    assert run.config.models[0].model == str(second.path / "model")
+    assert run.config.paper.batch_sentences == 0
+    run.path.mkdir()
+    (run.path / "benchmark.json").write_text('{"results": [{}]}')
+    assert run.done
+
+
+def test_a_cascade_waits_for_both_of_its_models(make_study, finish):
+    cascade = {"name": "both", "encoder": "one", "decoder": "two"}
+    study = make_study(cascades=[cascade])
+    *of_one, third, fourth = known_runs(study)
+    for run in of_one:
+        finish(run, 5, "dev", "test")
+    assert not any(run.kind == "cascade" for run in known_runs(study))
+    finish(third, 5, "dev", "test")
+    finish(fourth, 7, "dev", "test")
+    (joined,) = [run for run in known_runs(study) if run.kind == "cascade"]
+    assert joined.config.decoder.endswith(f"{fourth.name}/model") and joined.seed == 1
+    finish(joined, 8, "dev", "test")
+    assert joined.done
+
+
+def test_asha_is_one_run_for_all_points(make_study, finish):
+    study = make_study(search={"method": "asha"})
+    search, other = known_runs(study)
+    assert (search.kind, len(search.configs), search.model, other.model) == ("search", 2, "one", "two")
+    best = search.configs[1]
+    search.path.mkdir(parents=True)
+    (search.path / "search.json").write_text(f'{{"chosen": "{best.name}"}}')
+    assert search.done and chosen(study, cells(study)[0]) == best
+    grid, _, *_ = known_runs(make_study())
+    assert grid.config == search.configs[0]
