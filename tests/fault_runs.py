@@ -76,7 +76,8 @@ class Faults:
         With `replay` it tags the shards of these rejected records again.
         """
         fields = {"formats": ("parquet", "jsonl"), "shard_documents": DOCUMENTS, **changes}
-        config = output.with_name(f"{output.name}.yaml")
+        # One for each driver: two may be started on one output at once.
+        config = output.with_name(f"{output.name}-{len(self._started)}.yaml")
         config.write_text(to_yaml(tagging_config(self._model, source or self.dump, output, **fields)))
         program = str(Path(__file__).with_name("fault_driver.py"))
         driver = subprocess.Popen(

@@ -23,7 +23,7 @@ from ray.util.annotations import RayDeprecationWarning
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making
 from raybio.bulk_tagging.replay import rejected_shards
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, find_inputs, read_shards
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
 from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, quiet_data
@@ -73,24 +73,17 @@ def tag_corpus(
             with way_on("Run the same command again to go on: what is committed stays"), connected():
                 quiet_data()
                 for result in _run(config, folder, making, ledger.output, todo):
+                    if isinstance(result, RaybioError):
+                        raise result
                     watch.see(result)
-    except Exception as error:
+    except Exception:
         # Where the disk is full, say, the first error is the one that tells why.
         with suppress(CommitError):
             summarize(ledger, watch, time.perf_counter() - started)
-        if (ours := _ours(error)) is not None:
-            raise ours from None
         raise
     summary = summarize(ledger, watch, time.perf_counter() - started)
     ledger.write_json("summary.json", {**asdict(summary), "environment": environment()})
     return summary
-
-
-def _ours(error: BaseException | None) -> RaybioError | None:
-    """Return the error of our own that Ray's wraps, if there is one."""
-    while error is not None and not isinstance(error, RaybioError):
-        error = getattr(error, "cause", None) or error.__cause__
-    return error
 
 
 def _claim(config: TagCorpusConfig, making: Making) -> Ledger:
@@ -107,8 +100,8 @@ def _run(
     making: Making,
     output: str,
     todo: Sequence[tuple[InputFile, set[int]]],
-) -> Iterator[CommittedShard | EndOfFile]:
-    """Yield what was committed as it is, in no order, and the ends of files."""
+) -> Iterator[CommittedShard | EndOfFile | RaybioError]:
+    """Yield what was committed as it is, in no order, the ends of files, and why a worker cannot go on."""
     ray.data.DataContext.get_current().target_max_block_size = _BLOCK_BYTES
     taggers = config.taggers
     least, most = _pool(config)
@@ -178,7 +171,12 @@ class _TagAndCommit:
         self._worker = Worker(*arguments)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        results = [
-            item if isinstance(item, EndOfFile) else self._worker.commit(item) for item in _items(batch)
-        ]
-        return pa.Table.from_pylist(_rows(results))
+        return pa.Table.from_pylist(_rows(map(self._done, _items(batch))))
+
+    def _done(self, item: Shard | EndOfFile) -> CommittedShard | EndOfFile | RaybioError:
+        if isinstance(item, EndOfFile):
+            return item
+        try:
+            return self._worker.commit(item)
+        except RaybioError as error:
+            return error  # raised here, it would reach the driver as Ray's own, with nothing left of ours
