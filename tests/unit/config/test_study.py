@@ -90,7 +90,8 @@ def test_the_studys_protocol_sets_every_point_and_each_stays_overridable(study):
 
 
 def test_the_protocol_leaves_a_tag_head_without_text(study):
-    config = study("protocol: study\noptions: {head: tags, training.learning_rate: 1e-4}\n")
+    plain = "prompt.tag_tokens: false, prompt.leading_space: false"
+    config = study(f"protocol: study\noptions: {{head: tags, {plain}, training.learning_rate: 1e-4}}\n")
     model = config.models[1]
     (point,) = points(config.model_copy(update={"models": (model,)}), "llm")["BC5CDR"]
     assert (point.head, point.training.loss_on) == ("tags", "completion")
