@@ -135,6 +135,7 @@ def test_a_changed_input_replaces_what_it_was(
     assert [row["document_id"] for row in rows(tmp_path / "out", "documents")] == list("01234")
 
 
+@pytest.mark.soak
 def test_int8_tags_as_fp32_does_but_for_little(
     trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_two_workers_learn_what_one_does(
     assert "test" not in two.scores
 
 
+@pytest.mark.soak
 def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_path: Path) -> None:
     training = TrainingSection(epochs=3, learning_rate=3e-4, patience=0)
     workers = WorkersSection(count=2, accelerator="cpu")
