@@ -90,6 +90,8 @@ def tree(document: Document) -> Node:
 
 
 def _document(node: Mapping[str, Any]) -> Document:
+    if "passages" not in node:  # misspelt, say: what it holds would be lost
+        raise ValueError("the document has no 'passages'")
     passages = _list(node, "passages")
     units = [node, *passages, *(unit for passage in passages for unit in _list(passage, "sentences"))]
     text = _whole_text(passages)
@@ -134,6 +136,9 @@ def _whole_text(passages: Iterable[Mapping[str, Any]]) -> str:
 def _texts(passage: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Return (offset, text) of a passage, or of each of its sentences where it has no text itself."""
     sentences = [] if passage.get("text") else _list(passage, "sentences")
+    for unit in sentences or [passage]:
+        if "text" not in unit:
+            raise ValueError(f"the passage or sentence at offset {unit.get('offset')} has no 'text'")
     return [
         (integer(unit.get("offset"), "offset"), _text(unit.get("text"))) for unit in sentences or [passage]
     ]

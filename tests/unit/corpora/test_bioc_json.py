@@ -83,7 +83,8 @@ def test_sentences_of_a_passage_are_its_text():
 
 
 def test_lists_among_a_documents_infons_are_tuples():
-    (document,) = read(json.dumps({"id": "1", "infons": {"a": ["x", 1], "b": None, "c": 2, "d": "[]"}}))
+    infons = {"a": ["x", 1], "b": None, "c": 2, "d": "[]"}
+    (document,) = read(json.dumps({"id": "1", "infons": infons, "passages": []}))
     assert document.attributes == {"a": ("x", "1"), "b": "", "c": "2", "d": "[]"}
 
 
@@ -129,3 +130,14 @@ def test_a_document_stands_on_one_line():
     assert head.startswith('{"source": "raybio"')
     assert [json.loads(line.rstrip(","))["id"] for line in lines] == ["10021369", "10021369"]
     assert tail == "]}"
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("passages", "the document has no 'passages'"), ("text", "at offset 0 has no 'text'")],
+)
+def test_a_misspelt_key_loses_no_text(key, reason):
+    whole = '{"id": "1", "passages": [{"offset": 0, "infons": {"type": "title"}, "text": "Aspirin helps"}]}'
+    (found,) = bioc_json.read(io.BytesIO(whole.replace(f'"{key}"', f'"{key}x"').encode()), "a.json")
+    assert isinstance(found, Rejected)
+    assert reason in found.reason and "Aspirin helps" in found.raw
