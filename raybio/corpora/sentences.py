@@ -16,6 +16,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
@@ -23,17 +24,20 @@ from raybio.entities import Document, Mention, Passage, Sentence, Span
 from raybio.iob2 import flatten_spans
 
 # Combining accents (U+0300 to U+036F) stay with their letter: text is never normalised here.
-_WORD = re.compile(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*|[^\w\s]|_")
+_WORD = re.compile(r"([^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*|[^\w\s]|_)")
 
 # Either a short bracketed remark, jumped over as a whole unless it is itself a sentence, or what may
-# be an end: a full stop before white space, an East Asian one anywhere, a blank line.
+# be an end: a full stop before white space, an East Asian one anywhere, a blank line. All that may
+# begin one stands first, as one set: `re` looks for a set faster than for alternatives.
 _BRACKETED_OR_END = re.compile(
     r"""
-      \( [^()]{0,300}+ (?<![.?!]) \)
-    | \[ [^\[\]]{0,300}+ (?<![.?!]) \]
-    | [.?!] ["'’”)\]]*+ (?=\s)
-    | [。！？] ["'’”」』）)\]]*+
-    | \n [^\S\n]*+ \n
+    [(\[.?!。！？\n]
+    (?: (?<=\() [^()]{0,300}+ (?<![.?!]) \)
+      | (?<=\[) [^\[\]]{0,300}+ (?<![.?!]) \]
+      | (?<=[.?!]) ["'’”)\]]*+ (?=\s)
+      | (?<=[。！？]) ["'’”」』）)\]]*+
+      | (?<=\n) [^\S\n]*+ \n
+    )
     """,
     re.VERBOSE,
 )
@@ -225,10 +229,12 @@ def _with_gold(
 
 
 def _sentence(document: Document, number: int, start: int, end: int) -> Sentence:
-    words = split_words(document.text[start:end])
+    # White space, word, white space, word, ..., white space; and where each of them starts, and all end.
+    pieces = _WORD.split(document.text[start:end])
+    positions = tuple(accumulate(map(len, pieces), initial=start))
     return Sentence(
         id=f"{document.id}:{number}",
-        words=tuple(document.text[start + first : start + last] for first, last in words),
-        starts=tuple(start + first for first, _ in words),
+        words=tuple(pieces[1::2]),
+        starts=positions[1:-1:2],
         document_id=document.id,
     )
