@@ -1,7 +1,9 @@
-"""Bulk tagging on Ray Data: read files -> tag and commit shards -> count.
+"""Bulk tagging on Ray Data: read files -> cut text -> tag and commit shards -> count.
 
 A row of the dataset is a whole shard, so nothing depends on how Ray Data cuts its blocks. Few
-shards are in flight at a time, whatever the size of the input.
+shards are in flight at a time, whatever the size of the input. Text is cut into sentences and words
+in tasks of its own, in processes without a model: in a tagger's it would keep the model waiting, and a
+thread beside the model would hold the interpreter that the model's own calls go through.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from ray.util.annotations import RayDeprecationWarning
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making
 from raybio.bulk_tagging.replay import rejected_shards
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
+from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, quiet_data
@@ -41,6 +44,8 @@ _DECISIVE = ("format", "formats", "passages", "shard_documents", "precision", "d
 _BLOCK_BYTES = 256 * 1024
 # Each dead worker brings the document that kills it nearer (see `attempts`); so many are a broken machine.
 _MOST_DEATHS = 100
+# A process cuts some 2,000 abstracts a second: these keep ahead of any GPU. Those in excess wait.
+_CUTTERS_FOR_A_GPU = 4
 
 
 def tag_corpus(
@@ -106,8 +111,9 @@ def _run(
     taggers = config.taggers
     least, most = _pool(config)
     sources = ray.data.from_items(_rows(todo), override_num_blocks=len(todo))
-    # Reading asks for no CPU: it is a small part of the work, and on a small machine the
-    # taggers hold all the CPUs there are.
+    # Reading and cutting ask for no CPU: they are a small part of the work, and on a small machine
+    # the taggers hold all the CPUs there are. Where there are as many files as taggers without a
+    # GPU, Ray Data makes one step of the two.
     shards = sources.map_batches(
         _read,  # type: ignore[arg-type]  # Ray's types forget fn_kwargs
         fn_kwargs={"size": config.shard_documents},
@@ -115,6 +121,13 @@ def _run(
         batch_format="pyarrow",
         num_cpus=0,
         compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
+    ).map_batches(
+        _cut,  # type: ignore[arg-type]
+        fn_kwargs={"kinds": config.passages},
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=0,
+        compute=ray.data.TaskPoolStrategy(size=most * (_CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
     )
     with warnings.catch_warnings():
         # Deprecated without another way to bound retries (ray 2.60).
@@ -162,6 +175,16 @@ def _read(batch: Any, size: int) -> Iterator[pa.Table]:
     for file, done in _items(batch):
         for shard in read_shards(file, size, done):
             yield pa.Table.from_pylist(_rows([shard]))
+
+
+def _cut(batch: pa.Table, kinds: Sequence[str]) -> pa.Table:
+    """Cut the text of each shard; ends of files pass."""
+    return pa.Table.from_pylist(
+        _rows(
+            replace(item, documents=cut(item.documents, kinds)) if isinstance(item, Shard) else item
+            for item in _items(batch)
+        )
+    )
 
 
 class _TagAndCommit:

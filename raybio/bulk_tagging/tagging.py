@@ -1,4 +1,4 @@
-"""A shard's documents -> the same with mentions; those that a tagger fails on are rejected."""
+"""A shard's documents -> the same cut into sentences -> the same with mentions, or rejected."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 Split: TypeAlias = "tuple[Document, tuple[Sentence, ...]]"
 
+_LONGEST_CUT = 1_000_000
+"""Characters; abstracts have some 1,500, whole articles 50,000."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaggedDocuments:
@@ -24,6 +27,20 @@ class TaggedDocuments:
     rejected: list[Rejected]
     sentences: int
     words: int
+
+
+def cut(documents: Sequence[Document], kinds: Collection[str]) -> tuple[Document, ...]:
+    """Return `documents` with the sentences in which `tag_documents` would tag them.
+
+    A document that is long enough to be a danger to memory is left to the tagger, whose death by
+    it would be counted against it.
+    """
+    return tuple(
+        document
+        if len(document.text) > _LONGEST_CUT
+        else replace(document, sentences=_sentences(document, kinds))
+        for document in documents
+    )
 
 
 def tag_documents(
@@ -36,7 +53,7 @@ def tag_documents(
     All sentences go to the tagger at once, so that it can batch them by length. When that
     fails, the documents are halved until the ones it fails on are found; they are rejected.
     """
-    split = [(document, split_document(replace(document, mentions=None), kinds)) for document in documents]
+    split = [(document, _sentences(document, kinds)) for document in documents]
     results = list(_tag(split, tagger, source))
     return TaggedDocuments(
         [result for result in results if isinstance(result, Document)],
@@ -44,6 +61,10 @@ def tag_documents(
         sum(len(sentences) for _, sentences in split),
         sum(len(sentence) for _, sentences in split for sentence in sentences),
     )
+
+
+def _sentences(document: Document, kinds: Collection[str]) -> tuple[Sentence, ...]:
+    return split_document(replace(document, mentions=None), kinds)
 
 
 def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[Document | Rejected]:

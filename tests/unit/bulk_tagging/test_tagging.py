@@ -1,9 +1,12 @@
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import documents
 
-from raybio.bulk_tagging.tagging import tag_documents
+from raybio.bulk_tagging import tagging
+from raybio.bulk_tagging.tagging import cut, tag_documents
 from raybio.entities import Document, Mention, Passage, Relation, Sentence
 from raybio.taggers import Tags
 
@@ -68,6 +71,22 @@ def test_every_document_is_tagged_in_order_with_exact_offsets(before):
     assert [(d.id, d.text) for d in tagged.documents] == [(d.id, d.text) for d in before]
     assert not any(list(document.misplaced()) for document in tagged.documents)
     assert all(document.mentions is not None for document in tagged.documents)
+
+
+@given(st.lists(documents(), max_size=5), st.sampled_from([KINDS, ("abstract",)]))
+@settings(max_examples=30)
+def test_what_was_cut_before_is_tagged_alike(before, kinds):
+    ready = pickle.loads(pickle.dumps(cut(before, kinds)))
+    assert tag_documents(ready, Capitals(), kinds, "a") == tag_documents(before, Capitals(), kinds, "a")
+    assert cut(ready, kinds) == ready
+
+
+def test_a_document_that_was_cut_holds_its_words_and_a_very_long_one_does_not(monkeypatch):
+    monkeypatch.setattr(tagging, "_LONGEST_CUT", 11)
+    short, long = cut([Document("1", "Alpha beta."), Document("2", "Gamma deltas.")], KINDS)
+    assert [sentence.words for sentence in short.sentences] == [("Alpha", "beta", ".")]
+    assert long == Document("2", "Gamma deltas.")
+    assert tag_documents([long], Capitals(), KINDS, "").words == 3
 
 
 @given(st.sets(st.integers(0, 30), max_size=5), st.integers(1, 31))
