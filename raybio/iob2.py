@@ -60,6 +60,8 @@ def spans_from_tags(tags: Sequence[str]) -> list[Span]:
     spans: list[Span] = []
     start, label = 0, ""
     for i, tag in enumerate(tags):
+        if tag == OUTSIDE and not label:  # most words by far
+            continue
         continues = tag.startswith(INSIDE) and tag[2:] == label
         if continues:
             continue
