@@ -44,8 +44,9 @@ _DECISIVE = ("format", "formats", "passages", "shard_documents", "precision", "d
 _BLOCK_BYTES = 256 * 1024
 # Each dead worker brings the document that kills it nearer (see `attempts`); so many are a broken machine.
 _MOST_DEATHS = 100
-# A process cuts some 2,000 abstracts a second: these keep ahead of any GPU. Those in excess wait.
-_CUTTERS_FOR_A_GPU = 4
+CUTTERS_FOR_A_GPU = 4
+"""Processes that cut text for each tagger that has a GPU, some 2,000 abstracts a second each; where
+that is more than the tagger takes, they wait."""
 
 
 def tag_corpus(
@@ -127,7 +128,7 @@ def _run(
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=0,
-        compute=ray.data.TaskPoolStrategy(size=most * (_CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
+        compute=ray.data.TaskPoolStrategy(size=most * (CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
     )
     with warnings.catch_warnings():
         # Deprecated without another way to bound retries (ray 2.60).

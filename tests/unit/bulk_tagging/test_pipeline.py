@@ -1,0 +1,15 @@
+import pyarrow as pa
+
+from raybio.bulk_tagging.pipeline import _cut, _items, _rows
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
+from raybio.entities import Deletion, Document, Passage
+
+
+def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_it_is():
+    document = Document("1", "Alpha.\nBeta gamma.", (Passage(0, 6, "title"), Passage(7, 18, "abstract")))
+    shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 3, (document,), (), (Deletion("9"),))
+    end = EndOfFile("a", 4, broken=False)
+    done, same = _items(_cut(pa.Table.from_pylist(_rows([shard, end])), ("abstract",)))
+    [[sentence]] = [each.sentences for each in done.documents]
+    assert (sentence.words, sentence.starts) == (("Beta", "gamma", "."), (7, 12, 17))
+    assert (done.name, done.deletions, same) == (shard.name, shard.deletions, end)
