@@ -4,7 +4,7 @@
     GET  /health        whether every model runs
     GET  /models        what is served
     POST /tag           text or words in; mentions out, as JSON, PubTator or BioC
-    GET  /openapi.json  all of this for programs, and /docs for people
+    GET  /openapi.json  all of this, described
 
 Every answer that is no success is `{"error": {"message": ..., "remedy": ...}}`.
 """
@@ -89,6 +89,9 @@ def create_app(
         title="raybio",
         version=raybio.__version__,
         summary="Biomedical entities in text: which, where, and how sure",
+        # FastAPI's pages for people load their scripts from elsewhere; nothing here does.
+        docs_url=None,
+        redoc_url=None,
         responses={"default": {"model": ErrorResponse, "description": "what was wrong, and what to do"}},
     )
     app.add_middleware(BodyLimit, most=limits.body_bytes)
@@ -174,7 +177,7 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def no_such_place(request: Request, error: HTTPException) -> Response:
         message = f"{request.method} {request.url.path}: {error.detail}"
-        return _error(error.status_code, message, "See /docs for what there is", error.headers)
+        return _error(error.status_code, message, "See /openapi.json for what there is", error.headers)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:

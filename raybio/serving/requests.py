@@ -77,7 +77,9 @@ def read_body(body: bytes) -> TagRequest:
         raise RequestError(400, f"the body: {faults[0]['msg']}", 'Send JSON such as {"text": "..."}')
     said = [f"{dotted(fault['loc']) or 'the body'}: {fault['msg']}" for fault in faults]
     more = [f"and {len(said) - _MOST_FAULTS:,} more"] if len(said) > _MOST_FAULTS else []
-    raise RequestError(422, "; ".join(said[:_MOST_FAULTS] + more), "See /docs for the form of a request")
+    raise RequestError(
+        422, "; ".join(said[:_MOST_FAULTS] + more), "See /openapi.json for the form of a request"
+    )
 
 
 def read_request(request: TagRequest, limits: LimitsSection) -> Work:

@@ -268,7 +268,11 @@ def test_what_is_served_and_described(client):
     assert "text" in post["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert {"application/json", "application/bioc+xml"} <= set(post["responses"]["200"]["content"])
     assert set(description["paths"]) == {"/health", "/models", "/tag"}
-    assert client.get("/docs").status_code == 200
+
+
+def test_no_page_loads_its_scripts_from_elsewhere(client):
+    for path in ("/docs", "/redoc"):
+        assert "See /openapi.json" in error(client.get(path), 404)
 
 
 def test_the_page_loads_nothing_from_elsewhere(client):
