@@ -1,9 +1,5 @@
-"""A page to test: a real headless browser, and a server in this process that holds three tiny models.
+"""A page to test: a real headless browser, and a server in this process that holds three tiny models."""
 
-Every test of the page also asserts that nothing was loaded from elsewhere and that no script failed.
-"""
-
-import shutil
 import socket
 import threading
 import time
@@ -11,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browsing import headless, opened
+from playwright.sync_api import Browser, Page
 
 from raybio.config import LimitsSection
 from raybio.corpora.sentences import split_document
@@ -20,8 +17,6 @@ from raybio.errors import ServingError
 from raybio.serving.answers import Answer, Served
 from raybio.serving.app import create_app
 from raybio.taggers import Effort, Tags
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 class Lexicon:
@@ -104,32 +99,13 @@ def address() -> Iterator[str]:
 # Not for the whole session: the event loop that it runs in this thread would be in other tests' way.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium or Chrome of this machine."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("no browser is here: install Chromium (on Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+    """A headless browser of this machine."""
+    with headless() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """The page, open and with its models listed."""
-    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
-    faults: list[str] = []
-    requested: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: requested.append(request.url))
-    page.goto(address)
-    expect(page.get_by_label("Model")).to_have_value("reader")
-    yield page
-    context.close()
-    # An answer that is no success is an error to the console too; tests of errors have some.
-    assert [fault for fault in faults if not fault.startswith("Failed to load resource")] == []
-    assert [url for url in requested if not url.startswith((address, "data:"))] == []
+    with opened(browser, address, "reader") as page:
+        yield page

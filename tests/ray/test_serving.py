@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 import ray
+from browsing import headless, opened
+from playwright.sync_api import expect
 from ray import serve
 from ray.serve._private.logging_utils import get_serve_logs_dir
 from samples import sentence_of_words
@@ -72,6 +76,13 @@ def sentences(sample: SampleFiles) -> list[Sentence]:
 
 # Whatever proxy this machine's user has, it is not for this machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def processes(*names: str) -> list[psutil.Process]:
+    """Return the processes of this session's cluster whose command lines match all of `names`."""
+    children = psutil.Process().children(recursive=True)
+    titles = [(child, " ".join(child.cmdline())) for child in children]
+    return [child for child, title in titles if all(re.search(name, title) for name in names)]
 
 
 def post(address: str, body: dict[str, Any], **headers: str) -> tuple[int, Any, str]:
@@ -177,24 +188,83 @@ def test_a_config_file_of_ray_serve_names_the_same_applications(
         undeploy("filed")
 
 
-def test_a_request_whose_replica_dies_is_sent_again_and_counted(
-    address: str, sentences: list[Sentence]
+def test_requests_whose_replica_dies_are_sent_again_and_counted(
+    address: str, trained: TrainedEncoder, sentences: list[Sentence]
 ) -> None:
-    def replicas() -> list[psutil.Process]:
-        children = psutil.Process().children(recursive=True)
-        return [child for child in children if "ray::ServeReplica:encoder" in " ".join(child.cmdline())]
+    alone = load_tagger(trained.run.model, precision="fp32", threads=1).tag(sentences)
 
-    async def kill_in_the_middle() -> Any:
-        asked = asyncio.create_task(Client(serve.get_app_handle("encoder")).tag(sentences * 20))
+    async def kill_in_the_middle() -> list[Any]:
+        client = Client(serve.get_app_handle("encoder"))
+        asked = [asyncio.create_task(client.tag(sentences)) for _ in range(12)]
         await asyncio.sleep(0.5)
-        assert not asked.done()
-        (victim,) = replicas()
+        assert not all(task.done() for task in asked)
+        (victim,) = processes("ray::ServeReplica:encoder")
         victim.send_signal(signal.SIGKILL)
-        return await asked
+        # More come while there is no replica at all.
+        return await asyncio.gather(*asked, *(client.tag(sentences) for _ in range(12)))
 
     found = run(kill_in_the_middle())
-    assert found.retries >= 1
-    assert len(found.answer.tags) == 20 * len(sentences)
+    assert sum(one.retries for one in found) >= 1
+    for one in found:
+        assert [tags.tags for tags in one.answer.tags] == [tags.tags for tags in alone]
+
+
+def flood(address: str, body: dict[str, Any], requests: int) -> Counter[int]:
+    """Send requests as fast as they go, 32 at a time; return how many were answered with which status."""
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: post(address, body), range(requests)))
+    assert all("Retry-After" in headers for status, headers, _ in answers if status == 503)
+    return Counter(status for status, _, _ in answers)
+
+
+def memory() -> float:
+    """Return the MiB that no other process has, of all that serves."""
+    return sum(process.memory_full_info().uss for process in processes("ray::", "Serve|Proxy")) / 2**20
+
+
+def check_floods(address: str, sentences: list[Sentence], requests: int, most_growth: float) -> None:
+    """Flood a model three times; after the first, which fills what is kept, memory stays as it is.
+
+    The words of one request are more than 0.1 MiB: were those refused kept, it would show.
+    """
+    body = {"model": "narrow", "sentences": [list(sentence.words) for sentence in sentences]}
+    before = {process.pid for process in processes("ray::ServeReplica")}
+    reached = []
+    for _ in range(3):
+        found = flood(address, body, requests)
+        assert set(found) == {200, 503} and found.total() == requests
+        reached.append(memory())
+    print(f"MiB after each flood of {requests} requests: {[round(each, 1) for each in reached]}")
+    assert reached[2] - reached[1] < most_growth
+    assert post(address, body)[0] == 200
+    assert {process.pid for process in processes("ray::ServeReplica")} == before
+
+
+def test_an_overload_takes_no_memory_and_passes(address: str, sentences: list[Sentence]) -> None:
+    check_floods(address, sentences, requests=300, most_growth=20)
+
+
+@pytest.mark.soak
+def test_a_long_overload_takes_no_memory_and_passes(address: str, sentences: list[Sentence]) -> None:
+    check_floods(address, sentences, requests=5000, most_growth=20)
+
+
+def test_the_page_shows_what_is_served(address: str) -> None:
+    (document,) = json.loads(post(address, {"model": "encoder", "text": TEXT})[2])["documents"]
+    cells = [
+        f"{found['text']} {found['label']} {found['score']:.2f} {found['start']}–{found['end']}"
+        for found in document["mentions"]
+    ]
+    assert cells
+    with headless() as browser, opened(browser, f"{address}/", "encoder") as page:
+        page.get_by_label("Text", exact=True).fill(TEXT)
+        page.get_by_label("Compare with").select_option("narrow")
+        page.get_by_role("button", name="Tag").click()
+        expect(page.get_by_role("status")).to_have_text(re.compile(r"^encoder: .* s\. narrow: .* s\.$"))
+        rows = [row.locator("td").all_inner_texts() for row in page.locator("#mentions tbody tr").all()]
+    assert [[" ".join(cell.split()) for cell in row] for row in rows] == [
+        [cell, cell, "the same"] for cell in cells
+    ]
 
 
 def test_logs_are_json_and_carry_the_run(address: str, lines: list[str]) -> None:
