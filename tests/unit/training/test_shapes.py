@@ -35,6 +35,7 @@ def test_an_llm_of_the_study_has_the_parameters_it_has(model, parameters):
     config = TrainDecoderConfig(job="train-decoder", model=model, corpus=files)
     sizes = count_parameters(config, shape_of(model), ["Chemical"])
     assert (sizes.base, sizes.learning) == parameters
+    assert sizes.quantizable == 6_979_321_856
 
 
 def test_other_models_are_read_where_they_are(tiny_encoder, tmp_path):
