@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import shlex
 
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pages import Page
 from serving_fakes import FakeModel
 
 from raybio.bio_output import Malformed
@@ -280,6 +282,19 @@ def test_the_page_loads_nothing_from_elsewhere(client):
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     assert client.get("/static/page.css").status_code == 200
+
+
+def test_requests_that_the_documentation_shows_are_answered(client):
+    asked = [shlex.split(command) for _, command in Page("docs/serving.md").commands() if "8000" in command]
+    for _, address, *options in asked:
+        given = dict(zip(options[::2], options[1::2], strict=True))
+        headers = dict([given["-H"].split(": ")] if "-H" in given else [])
+        path = address.removeprefix("http://127.0.0.1:8000")
+        method = "POST" if "-d" in given else "GET"
+        answer = client.request(method, path, content=given.get("-d"), headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == headers.get("Accept", "application/json")
+    assert len(asked) == 6
 
 
 def test_other_places_and_methods_are_refused_alike(client):
