@@ -58,8 +58,9 @@ class Relation:
 class Passage:
     """Characters `[start, end)` of a document's text that belong together.
 
-    `kind` is "title", "abstract", "vernacular_title", "other_abstract" or "text"; `label` is
-    a section's own heading ("METHODS"); `language` an ISO 639-2 code where known ("eng").
+    `kind` is "title", "abstract", "vernacular_title", "other_abstract", "text", or what a BioC or JSONL
+    file calls it ("fig_caption"); `label` is a section's own heading ("METHODS"); `language` an ISO 639-2
+    code where known ("eng").
     """
 
     start: int

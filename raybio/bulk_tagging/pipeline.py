@@ -39,7 +39,7 @@ from raybio.stopping import way_on
 Row = dict[str, Any]
 
 # What decides the content of a shard's files: a change here is another output.
-_DECISIVE = ("format", "formats", "passages", "shard_documents", "precision", "decoding")
+_DECISIVE = ("format", "formats", "skip_passages", "shard_documents", "precision", "decoding")
 # Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
 _BLOCK_BYTES = 256 * 1024
 # Each dead worker brings the document that kills it nearer (see `attempts`); so many are a broken machine.
@@ -124,7 +124,7 @@ def _run(
         compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
     ).map_batches(
         _cut,  # type: ignore[arg-type]
-        fn_kwargs={"kinds": config.passages},
+        fn_kwargs={"skipped": config.skip_passages},
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=0,
@@ -178,11 +178,11 @@ def _read(batch: Any, size: int) -> Iterator[pa.Table]:
             yield pa.Table.from_pylist(_rows([shard]))
 
 
-def _cut(batch: pa.Table, kinds: Sequence[str]) -> pa.Table:
+def _cut(batch: pa.Table, skipped: Sequence[str]) -> pa.Table:
     """Cut the text of each shard; ends of files pass."""
     return pa.Table.from_pylist(
         _rows(
-            replace(item, documents=cut(item.documents, kinds)) if isinstance(item, Shard) else item
+            replace(item, documents=cut(item.documents, skipped)) if isinstance(item, Shard) else item
             for item in _items(batch)
         )
     )

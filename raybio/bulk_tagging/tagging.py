@@ -29,7 +29,7 @@ class TaggedDocuments:
     words: int
 
 
-def cut(documents: Sequence[Document], kinds: Collection[str]) -> tuple[Document, ...]:
+def cut(documents: Sequence[Document], skipped: Collection[str]) -> tuple[Document, ...]:
     """Return `documents` with the sentences in which `tag_documents` would tag them.
 
     A document that is long enough to be a danger to memory is left to the tagger, whose death by
@@ -38,22 +38,22 @@ def cut(documents: Sequence[Document], kinds: Collection[str]) -> tuple[Document
     return tuple(
         document
         if len(document.text) > _LONGEST_CUT
-        else replace(document, sentences=_sentences(document, kinds))
+        else replace(document, sentences=_sentences(document, skipped))
         for document in documents
     )
 
 
 def tag_documents(
-    documents: Sequence[Document], tagger: Tagger, kinds: Collection[str], source: str
+    documents: Sequence[Document], tagger: Tagger, skipped: Collection[str], source: str
 ) -> TaggedDocuments:
-    """Tag the passages of `kinds` in each document; mentions that came with it are replaced.
+    """Tag each document but for its passages of `skipped` skipped; mentions that came with it are replaced.
 
     Relations that came with it go too: they were between those mentions.
 
     All sentences go to the tagger at once, so that it can batch them by length. When that
     fails, the documents are halved until the ones it fails on are found; they are rejected.
     """
-    split = [(document, _sentences(document, kinds)) for document in documents]
+    split = [(document, _sentences(document, skipped)) for document in documents]
     results = list(_tag(split, tagger, source))
     return TaggedDocuments(
         [result for result in results if isinstance(result, Document)],
@@ -63,8 +63,8 @@ def tag_documents(
     )
 
 
-def _sentences(document: Document, kinds: Collection[str]) -> tuple[Sentence, ...]:
-    return split_document(replace(document, mentions=None), kinds)
+def _sentences(document: Document, skipped: Collection[str]) -> tuple[Sentence, ...]:
+    return split_document(replace(document, mentions=None), skipped)
 
 
 def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[Document | Rejected]:

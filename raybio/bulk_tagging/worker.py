@@ -73,6 +73,6 @@ class Worker:
         for documents in attempt.ranges:
             with attempt.holding(documents):
                 held = shard.documents[slice(*documents)]
-                parts[documents] = tag_documents(held, self._tagger, self._config.passages, source)
+                parts[documents] = tag_documents(held, self._tagger, self._config.skip_passages, source)
         attempt.tagged()
         return joined([parts[documents] for documents in sorted(parts)])

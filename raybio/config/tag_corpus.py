@@ -11,7 +11,6 @@ from raybio.config.decoding import Decoding, DecodingSection, TaggerPrecision
 from raybio.config.section import AllowPickle, JobConfig, Section, Text
 
 WriteFormat: TypeAlias = Literal["parquet", "pubtator", "bioc-json", "bioc-xml", "jsonl", "brat"]
-PassageKind: TypeAlias = Literal["title", "abstract", "vernacular_title", "other_abstract", "text"]
 
 
 def _parquet_first(formats: tuple[str, ...]) -> tuple[str, ...]:
@@ -56,8 +55,9 @@ class TagCorpusConfig(JobConfig):
     formats: Annotated[tuple[WriteFormat, ...], Field(strict=False), AfterValidator(_parquet_first)] = Field(
         default=("parquet",), description="formats to write; parquet is always among them"
     )
-    passages: Annotated[tuple[PassageKind, ...], Field(strict=False)] = Field(
-        default=("title", "abstract", "text"), min_length=1, description="kinds of passages to tag"
+    skip_passages: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        default=("vernacular_title", "other_abstract"),
+        description="kinds of passages that are not tagged; those of PubMed in other languages",
     )
     shard_documents: int = Field(default=1000, ge=1, description="documents per shard, the unit of commit")
     taggers: TaggersSection = Field(

@@ -131,7 +131,7 @@ class Misalignment:
 
 def split_document(
     document: Document,
-    kinds: Collection[str] | None = None,
+    skipped: Collection[str] = (),
     on_misaligned: Callable[[Misalignment], None] | None = None,
 ) -> tuple[Sentence, ...]:
     """Return the sentences of `document`, passage by passage; offsets count in `document.text`.
@@ -139,7 +139,7 @@ def split_document(
     Sentences that the document brings along are returned as they are. Otherwise each passage is
     split on its own (a document without passages is one passage of kind "text"), and where the
     document is annotated its mentions become gold spans by the rules of `align_mentions`, which
-    tells `on_misaligned` of those that do not fit. `kinds` limits the passages, all by default.
+    tells `on_misaligned` of those that do not fit. Passages of the `skipped` kinds have none.
     Sentence ids are "DOCUMENT:N", N from 0.
     """
     if document.sentences:
@@ -148,7 +148,7 @@ def split_document(
     pieces = (
         (passage.start + start, passage.start + end)
         for passage in passages
-        if kinds is None or passage.kind in kinds
+        if passage.kind not in skipped
         for start, end in split_sentences(document.passage_text(passage))
     )
     sentences = tuple(_sentence(document, number, *piece) for number, piece in enumerate(pieces))

@@ -98,7 +98,7 @@ def test_two_drivers_at_once_both_stay_correct(faults: Faults, undisturbed: Path
 def test_two_drivers_of_different_configs_are_not_mixed(faults: Faults, tmp_path: Path) -> None:
     output = tmp_path / "out"
     first = faults.start(output)
-    second = faults.start(output, passages=("title",))
+    second = faults.start(output, skip_passages=("abstract",))
     codes = sorted([first.wait(timeout=120), second.wait(timeout=120)])
     assert codes == [0, CommitError.exit_code]
     assert len(entries(output)) == SHARDS

@@ -10,7 +10,7 @@ from raybio.bulk_tagging.tagging import cut, tag_documents
 from raybio.entities import Document, Mention, Passage, Relation, Sentence
 from raybio.taggers import Tags
 
-KINDS = ("title", "abstract", "text")
+SKIPPED = ("other_abstract", "vernacular_title")
 
 
 class Capitals:
@@ -42,7 +42,7 @@ def test_documents_come_back_with_their_mentions_and_nothing_else_changed():
         relations=(Relation("CID", (("Arg1", "T1"), ("Arg2", "T1"))),),
         attributes={"journal": "J"},
     )
-    tagged = tag_documents([before], Capitals(), KINDS, "a.jsonl")
+    tagged = tag_documents([before], Capitals(), SKIPPED, "a.jsonl")
     assert tagged.documents == [
         Document(
             "1",
@@ -55,10 +55,16 @@ def test_documents_come_back_with_their_mentions_and_nothing_else_changed():
     assert (tagged.rejected, tagged.sentences, tagged.words) == ([], 1, 3)
 
 
+def test_passages_of_any_kind_are_tagged_but_for_those_to_skip():
+    document = Document("1", "Alpha. Beta.", (Passage(0, 6, "fig_caption"), Passage(7, 12, "ref")))
+    assert tag_documents([document], Capitals(), SKIPPED, "").sentences == 2
+    assert tag_documents([document], Capitals(), ("ref",), "").sentences == 1
+
+
 def test_sentences_that_a_document_brings_are_tagged_as_they_are():
     sentence = Sentence("1:0", ("Alpha beta", "."), (0, 10), "1")
     [document] = tag_documents(
-        [Document("1", "Alpha beta.", sentences=(sentence,))], Capitals(), KINDS, ""
+        [Document("1", "Alpha beta.", sentences=(sentence,))], Capitals(), SKIPPED, ""
     ).documents
     assert document.mentions == (Mention(0, 10, "Name", "Alpha beta", 0.5),)
     assert document.sentences == ()
@@ -67,40 +73,40 @@ def test_sentences_that_a_document_brings_are_tagged_as_they_are():
 @given(st.lists(documents(), max_size=5))
 @settings(max_examples=30)
 def test_every_document_is_tagged_in_order_with_exact_offsets(before):
-    tagged = tag_documents(before, Capitals(), KINDS, "a.jsonl")
+    tagged = tag_documents(before, Capitals(), SKIPPED, "a.jsonl")
     assert [(d.id, d.text) for d in tagged.documents] == [(d.id, d.text) for d in before]
     assert not any(list(document.misplaced()) for document in tagged.documents)
     assert all(document.mentions is not None for document in tagged.documents)
 
 
-@given(st.lists(documents(), max_size=5), st.sampled_from([KINDS, ("abstract",)]))
+@given(st.lists(documents(), max_size=5), st.sampled_from([SKIPPED, ("abstract",)]))
 @settings(max_examples=30)
-def test_what_was_cut_before_is_tagged_alike(before, kinds):
-    ready = pickle.loads(pickle.dumps(cut(before, kinds)))
-    assert tag_documents(ready, Capitals(), kinds, "a") == tag_documents(before, Capitals(), kinds, "a")
-    assert cut(ready, kinds) == ready
+def test_what_was_cut_before_is_tagged_alike(before, skipped):
+    ready = pickle.loads(pickle.dumps(cut(before, skipped)))
+    assert tag_documents(ready, Capitals(), skipped, "a") == tag_documents(before, Capitals(), skipped, "a")
+    assert cut(ready, skipped) == ready
 
 
 def test_a_document_that_was_cut_holds_its_words_and_a_very_long_one_does_not(monkeypatch):
     monkeypatch.setattr(tagging, "_LONGEST_CUT", 11)
-    short, long = cut([Document("1", "Alpha beta."), Document("2", "Gamma deltas.")], KINDS)
+    short, long = cut([Document("1", "Alpha beta."), Document("2", "Gamma deltas.")], SKIPPED)
     assert [sentence.words for sentence in short.sentences] == [("Alpha", "beta", ".")]
     assert long == Document("2", "Gamma deltas.")
-    assert tag_documents([long], Capitals(), KINDS, "").words == 3
+    assert tag_documents([long], Capitals(), SKIPPED, "").words == 3
 
 
 @given(st.sets(st.integers(0, 30), max_size=5), st.integers(1, 31))
 def test_only_the_documents_a_tagger_fails_on_are_rejected(bad, count):
     poison = {f"word{i}" for i in bad}
     before = [Document(str(i), f"Name word{i}.") for i in range(count)]
-    tagged = tag_documents(before, Capitals(poison), KINDS, "a.jsonl")
+    tagged = tag_documents(before, Capitals(poison), SKIPPED, "a.jsonl")
     assert [d.id for d in tagged.documents] == [str(i) for i in range(count) if i not in bad]
     assert [r.document_id for r in tagged.rejected] == [str(i) for i in range(count) if i in bad]
     assert all(document.mentions for document in tagged.documents)
 
 
 def test_a_rejected_document_can_be_replayed():
-    tagged = tag_documents([Document("7", "Bad text.")], Capitals(["Bad"]), KINDS, "a.jsonl")
+    tagged = tag_documents([Document("7", "Bad text.")], Capitals(["Bad"]), SKIPPED, "a.jsonl")
     [rejected] = tagged.rejected
     assert (rejected.source, rejected.place, rejected.raw) == ("a.jsonl", "document 7", "Bad text.")
     assert rejected.reason == "the tagger failed on it: RuntimeError: poisoned"
@@ -109,12 +115,12 @@ def test_a_rejected_document_can_be_replayed():
 
 def test_culprits_are_found_by_halving():
     tagger = Capitals(["word63"])
-    tag_documents([Document(str(i), f"word{i}") for i in range(128)], tagger, KINDS, "")
+    tag_documents([Document(str(i), f"word{i}") for i in range(128)], tagger, SKIPPED, "")
     assert tagger.calls == 1 + 2 * 7
 
 
 @pytest.mark.parametrize("before", [[], [Document("1", "")], [Document("1", " \n ")]])
 def test_documents_without_text_have_no_mentions(before):
-    tagged = tag_documents(before, Capitals(), KINDS, "a.jsonl")
+    tagged = tag_documents(before, Capitals(), SKIPPED, "a.jsonl")
     assert [document.mentions for document in tagged.documents] == [()] * len(before)
     assert (tagged.rejected, tagged.words) == ([], 0)

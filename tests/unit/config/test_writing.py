@@ -61,8 +61,8 @@ def test_the_hash_of_sections_sees_those_only(train):
 
 
 def test_a_known_hash(tag):
-    # sha256sum of {"model":"runs/x/model","passages":["title","abstract","text"]}
-    assert config_hash(tag(), "model", "passages") == "e67e9aec532e"
+    # sha256sum of {"model":"runs/x/model","skip_passages":["vernacular_title","other_abstract"]}
+    assert config_hash(tag(), "model", "skip_passages") == "ddb54c075790"
 
 
 @pytest.mark.parametrize("config_class", JOBS.values())
