@@ -12,7 +12,8 @@ an extrapolation, and the make-up of the corpus an assumption; each figure's `Ba
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -53,7 +54,8 @@ class Instance(Protocol):
 class Measurement:
     """A throughput as measured: `name` is the model (and corpus), `how` says what was run.
 
-    `cpus` and `gpus` are what all replicas together had; with GPUs the CPUs do not count.
+    `cpus` and `gpus` are what all replicas together had; with GPUs the CPUs do not count. `accelerator`
+    is the kind of those GPUs as their driver names it, None where nobody noted it.
     `efficiency` is throughput with the most replicas measured over that of one times their number,
     None where only one was measured. `strict_f1` is a fraction.
     """
@@ -65,6 +67,7 @@ class Measurement:
     gpus: float
     efficiency: float | None = None
     strict_f1: float | None = None
+    accelerator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,15 @@ class Plan:
 
 
 def fits(measurement: Measurement, instance: Instance) -> bool:
-    """Say whether `instance` has the kind of device that was measured, and no other that would idle."""
-    return bool(measurement.gpus) == bool(instance.gpus)
+    """Say whether `instance` has the kind of device that was measured, and no other that would idle.
+
+    A GPU of another kind is another speed: dollars of an L4 do not follow from seconds of an H100.
+    """
+    if not measurement.gpus or not instance.gpus:
+        return bool(measurement.gpus) == bool(instance.gpus)
+    if measurement.accelerator is None:
+        return True
+    return _words(instance.accelerator or "") <= _words(measurement.accelerator)
 
 
 def unit_cost(measurement: Measurement, instance: Instance, assumptions: Assumptions) -> UnitCost:
@@ -216,27 +226,26 @@ def plan(
     )
 
 
-def basis(measurement: Measurement, instance: Instance, assumptions: Assumptions, nodes: int = 1) -> Basis:
-    """Say what the figures for `instance` rest on."""
-    used, owner = (measurement.gpus, "GPU") if measurement.gpus else (measurement.cpus, "CPU")
+def basis(
+    measurement: Measurement, instance: Instance, assumptions: Assumptions, nodes: int | None = None
+) -> Basis:
+    """Say what a plan of so many nodes rests on, or without `nodes` what the unit costs do."""
+    gpu = measurement.accelerator or "GPU (which kind was not noted)"
+    used, owner = (measurement.gpus, gpu) if measurement.gpus else (measurement.cpus, "CPU")
     had, unit = (instance.gpus, instance.accelerator) if measurement.gpus else (instance.vcpus, "vCPU")
     efficiency, origin = _efficiency(measurement, assumptions)
     extrapolated = [
         f"{instance.name}: from {used:g} x {owner} to {had} x {unit}, each taken to be as fast as the one "
         f"measured; efficiency {efficiency:.2f}, {origin}"
     ]
-    if nodes > 1:
+    if nodes and nodes > 1:
         extrapolated.append("from 1 node to several: nodes share nothing, so their throughput adds up")
     if instance.spot is not None:
         extrapolated.append("spot: no work is lost to interruptions (a shard in hand would be done again)")
     return Basis(
         measured=(f"{measurement.sentences_per_second:,.2f} sentences/s: {measurement.how}",),
         extrapolated=tuple(extrapolated),
-        assumed=(
-            f"{assumptions.without_abstract:.0%} of citations have no abstract, only a title of 1 sentence",
-            f"an abstract has {assumptions.sentences_per_abstract:g} sentences, as long as those measured",
-            f"a node takes {assumptions.startup_minutes:g} minutes to start, and is paid for by the second",
-        ),
+        assumed=tuple(_assumed(assumptions, of_a_plan=nodes is not None)),
     )
 
 
@@ -266,6 +275,22 @@ def pareto_front(choices: Sequence[tuple[float, float]]) -> list[int]:
         if not front or choices[index][1] > choices[front[-1]][1] or choices[index] == choices[front[-1]]:
             front.append(index)
     return front
+
+
+def _assumed(assumptions: Assumptions, of_a_plan: bool) -> Iterator[str]:
+    if of_a_plan:
+        yield f"{assumptions.without_abstract:.0%} of citations have no abstract, only a title of 1 sentence"
+    yield (
+        f"an abstract has {assumptions.sentences_per_abstract:g} sentences besides its title, "
+        "as long as those measured"
+    )
+    if of_a_plan:
+        yield f"a node takes {assumptions.startup_minutes:g} minutes to start, and is paid for by the second"
+
+
+def _words(accelerator: str) -> set[str]:
+    """Return {"A100", "40GB"} for "A100 40 GB", and more for "NVIDIA A100-SXM4-40GB"."""
+    return set(re.split(r"[ -]", re.sub(r"(\d) GB", r"\1GB", accelerator)))
 
 
 def _node_rate(measurement: Measurement, instance: Instance, assumptions: Assumptions) -> float:

@@ -68,6 +68,7 @@ def result_measurement(benchmark: Benchmark, result: Mapping[str, Any]) -> Measu
         gpus=count * float(model.get("gpus") or 0),
         efficiency=float(widest["efficiency"]) if widest is not None and several else None,
         strict_f1=result["accuracy"]["served_strict_f1"],
+        accelerator=model.get("accelerator"),
     )
 
 

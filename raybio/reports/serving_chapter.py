@@ -98,7 +98,8 @@ def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Fi
         yield Figure(
             "Cheapest",
             dollars(cheapest.cost.per_million_abstracts),
-            f"a million abstracts with {cheapest.served.name} on {cheapest.instance.name}, extrapolated",
+            f"a million abstracts with {cheapest.served.name} on {cheapest.instance.name}, on demand, "
+            "extrapolated",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from raybio.cost import dollars
 from raybio.evaluation.by_length import GROUPS
 from raybio.evaluation.tables import NAMES
 from raybio.reports.benchmark import Scenario, scenario, scenarios
@@ -26,23 +27,25 @@ def glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
         rows.append(
             (
                 each.name,
+                " ".join(str(part) for part in _making(each)),
+                cost.instance.name if cost else ABSENT,
                 percent(each.strict_f1),
                 told_seconds(each.p50),
                 told_seconds(p99),
                 f"{each.throughput:,.1f}" if each.throughput else ABSENT,
-                f"${cost.cost.per_million_abstracts:,.2f}" if cost else ABSENT,
-                cost.instance.name if cost else ABSENT,
-                " ".join(str(part) for part in _making(each)),
+                dollars(cost.cost.per_million_abstracts) if cost else ABSENT,
             )
         )
     return Table(
         caption="How good, how fast, how dear",
-        header=("model", "F1", "p50", "p99", "sentences/s", "$ per 1M abstracts", "on", "served as"),
+        header=("model", "served as", "on", "F1", "p50", "p99", "sentences/s", "1M abstracts"),
         rows=tuple(rows),
         notes=(
             "F1: strict, corrected scorer, of the served answers. p50 and p99: one request at a time. "
-            "Dollars: extrapolated from the measured throughput to the cheapest machine of the price list.",
+            "Dollars: on demand, extrapolated from the measured throughput to the machine on which it is "
+            "cheapest.",
         ),
+        words=3,
     )
 
 

@@ -15,6 +15,7 @@ from raybio.iob2 import tags_from_spans
 from raybio.serving.deployment import found_from_anywhere
 from raybio.serving.load_generator import together
 from raybio.serving.replica import load
+from raybio.taggers.devices import accelerator
 
 _WHOLE_BATCH = 1 << 30
 """More tokens than any batch has: it is padded to its longest and never split."""
@@ -22,11 +23,12 @@ _WHOLE_BATCH = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """The tags of each sentence, and the wall seconds of tagging and scoring them all."""
+    """The tags of each sentence, the wall seconds of tagging and scoring them all, and on which GPU."""
 
     kind: str
     tags: tuple[tuple[str, ...], ...]
     seconds: float
+    accelerator: str | None = None
 
 
 def tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_sentences: int) -> Bare:
@@ -52,4 +54,5 @@ def _tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch
     batches = together(sentences, batch_sentences or len(sentences))
     tags = tuple(tags.tags for batch in batches for tags in tagger.tag(batch))
     evaluate(gold, tags)
-    return Bare(kind, tags, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Bare(kind, tags, seconds, accelerator() if section.gpus else None)

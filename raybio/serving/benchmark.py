@@ -26,7 +26,7 @@ from raybio.model_sources import model_folder
 from raybio.run_folder import RunFolder, timestamp
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.serving.accuracy import Accuracy, judge_answers, served_tags
-from raybio.serving.bare_tagger import tag_alone
+from raybio.serving.bare_tagger import Bare, tag_alone
 from raybio.serving.benchmark_table import unequal_work
 from raybio.serving.client import Client
 from raybio.serving.deployment import deploy, undeploy
@@ -87,7 +87,7 @@ class _Result:
     model: ServedModelSection
     corpus: str
     sentences: Sequence[Sentence]
-    kind: str
+    alone: Bare
     scenarios: Sequence[Measured]
     scored: Measured
     accuracy: Accuracy
@@ -109,7 +109,7 @@ class _Book:
     def add(self, result: _Result) -> None:
         """Take a result in, and write all files anew."""
         name = result.model.name
-        self.report["models"].setdefault(name, _described(result.model, result.kind))
+        self.report["models"].setdefault(name, _described(result.model, result.alone))
         self.report["results"].append(
             {
                 "model": name,
@@ -141,14 +141,15 @@ class _Book:
             self._run.write_text("log.txt", f"{unequal}\n{log}")
 
 
-def _described(model: ServedModelSection, kind: str) -> dict[str, Any]:
+def _described(model: ServedModelSection, alone: Bare) -> dict[str, Any]:
     return {
         "model": model.model,
-        "kind": kind,
+        "kind": alone.kind,
         "precision": model.precision,
-        "mode": None if kind == "encoder" else model.decoding.mode,
+        "mode": None if alone.kind == "encoder" else model.decoding.mode,
         "cpus": model.cpus,
         "gpus": model.gpus,
+        "accelerator": alone.accelerator,
         "threads": model.computing_threads,
         "replicas": model.replicas,
     }
@@ -214,7 +215,7 @@ def _measure(
     run.say(f"strict F1 {100 * accuracy.served_strict_f1:.2f}, {same} the tagger alone")
     timed_alone = [paper(sentences, alone.seconds)] if config.paper.batch_sentences else []
     scenarios = [*timed_alone, scored, *others]
-    return _Result(model, corpus, sentences, alone.kind, scenarios, scored, accuracy)
+    return _Result(model, corpus, sentences, alone, scenarios, scored, accuracy)
 
 
 async def _drive(

@@ -14,6 +14,11 @@ def pick_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def accelerator() -> str | None:
+    """Return this process's first GPU as its driver names it ("NVIDIA L4"), None where it has none."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
 def computes_bf16(device: torch.device) -> bool:
     """Say whether `device` multiplies bf16 matrices faster than fp32: most GPUs, and CPUs with AMX."""
     if device.type == "cuda":

@@ -234,7 +234,6 @@ def check_floods(address: str, sentences: list[Sentence], requests: int, most_gr
         found = flood(address, body, requests)
         assert set(found) == {200, 503} and found.total() == requests
         reached.append(memory())
-    print(f"MiB after each flood of {requests} requests: {[round(each, 1) for each in reached]}")
     assert reached[2] - reached[1] < most_growth
     assert post(address, body)[0] == 200
     assert {process.pid for process in processes("ray::ServeReplica")} == before

@@ -1,6 +1,6 @@
 """Cost: worked by hand, then properties; what does not follow is refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +47,27 @@ def test_unit_costs_by_hand():
 
 def test_gpus_are_what_counts_where_there_are_any():
     assert unit_cost(ON_GPU, GPU, PLAIN).node_sentences_per_second == pytest.approx(80)
+
+
+@pytest.mark.parametrize(
+    ("measured", "machines"),
+    [
+        ("NVIDIA H100 80GB HBM3", {"H100"}),
+        ("NVIDIA A100-SXM4-40GB", {"A100 40 GB"}),
+        ("NVIDIA A100 80GB PCIe", set()),
+        ("NVIDIA L4", {"L4"}),
+        ("NVIDIA L40S", {"L40S"}),
+        ("NVIDIA H200", set()),
+        (None, {"H100", "A100 40 GB", "L4", "L40S"}),
+    ],
+)
+def test_a_gpu_of_another_kind_is_another_speed(measured, machines):
+    found = replace(ON_GPU, accelerator=measured)
+    kinds = {"H100", "A100 40 GB", "L4", "L40S"}
+    assert {kind for kind in kinds if fits(found, Machine("g", kind, gpus=1))} == machines
+    assert not fits(found, Machine())
+    (first, *_) = basis(found, GPU, PLAIN).extrapolated
+    assert f"from 0.5 x {measured or 'GPU (which kind was not noted)'} to 4 x L4" in first
 
 
 def test_a_plan_by_hand():
