@@ -27,25 +27,24 @@ def glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
         rows.append(
             (
                 each.name,
-                " ".join(str(part) for part in _making(each)),
-                cost.instance.name if cost else ABSENT,
                 percent(each.strict_f1),
                 told_seconds(each.p50),
                 told_seconds(p99),
                 f"{each.throughput:,.1f}" if each.throughput else ABSENT,
                 dollars(cost.cost.per_million_abstracts) if cost else ABSENT,
+                cost.instance.name if cost else ABSENT,
+                " ".join(str(part) for part in _making(each)),
             )
         )
     return Table(
         caption="How good, how fast, how dear",
-        header=("model", "served as", "on", "F1", "p50", "p99", "sentences/s", "1M abstracts"),
+        header=("model", "F1", "p50", "p99", "sentences/s", "1M abstracts", "on", "served as"),
         rows=tuple(rows),
         notes=(
             "F1: strict, corrected scorer, of the served answers. p50 and p99: one request at a time. "
             "Dollars: on demand, extrapolated from the measured throughput to the machine on which it is "
             "cheapest.",
         ),
-        words=3,
     )
 
 
