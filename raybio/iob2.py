@@ -120,8 +120,8 @@ def check_tags(
     orphaned = set(orphans(tags))
     for i, tag in enumerate(tags):
         if not is_tag(tag):
-            problem, remedy = f"{tag!r} is not an IOB2 tag", "Write O, B-LABEL or I-LABEL"
-        elif known is not None and tag != OUTSIDE and label_of(tag) not in known:
+            raise not_a_tag(tag, source, f"line {first_line + i}")
+        if known is not None and tag != OUTSIDE and label_of(tag) not in known:
             problem, remedy = f"unknown label {label_of(tag)!r}", f"Known labels: {', '.join(sorted(known))}"
         elif i in orphaned:
             problem = f"{tag!r} continues no entity"
@@ -129,3 +129,8 @@ def check_tags(
         else:
             continue
         raise TagError(source, f"line {first_line + i}", problem, remedy)
+
+
+def not_a_tag(tag: str, source: str, place: str) -> TagError:
+    """Return the error for a tag outside the scheme."""
+    return TagError(source, place, f"{tag!r} is not an IOB2 tag", "Write O, B-LABEL or I-LABEL")

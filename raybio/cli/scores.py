@@ -83,7 +83,23 @@ def _read(path: str) -> list[TaggedSentence]:
     from raybio.corpora.opening import open_bytes
 
     with open_bytes(path) as stream:
-        return list(read_tagged_sentences(stream, path))
+        sentences = list(read_tagged_sentences(stream, path))
+    _check_tags(path, sentences)
+    return sentences
+
+
+def _check_tags(path: str, sentences: list[TaggedSentence]) -> None:
+    """Refuse tags outside IOB2 while their lines are known; a stray `I-` is scored as the scorers do.
+
+    Raises:
+        TagError: names the line of the first one.
+    """
+    from raybio.iob2 import is_tag, not_a_tag
+
+    for sentence in sentences:
+        for line, tag in enumerate(sentence.tags, sentence.first_line):
+            if not is_tag(tag):
+                raise not_a_tag(tag, path, f"line {line}")
 
 
 def _check_same_words(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from raybio.entities import Span
-from raybio.errors import InputError, TagError
-from raybio.iob2 import is_tag, spans_from_tags
+from raybio.errors import InputError
+from raybio.iob2 import is_tag, not_a_tag, spans_from_tags
 
 TagLists: TypeAlias = Sequence[Sequence[str]]
 
@@ -68,5 +68,4 @@ def _check_tags(source: str, sentences: TagLists) -> None:
         for word, tag in enumerate(tags)
         if tag in wrong
     )
-    place = f"sentence index {index}, word index {word}"
-    raise TagError(source, place, f"{tag!r} is not an IOB2 tag", "Write O, B-LABEL or I-LABEL")
+    raise not_a_tag(tag, source, f"sentence index {index}, word index {word}")

@@ -76,7 +76,10 @@ def test_evaluate_lists_disagreements(raybio, files):
         ("Aspirin O\nhelps O\n", "gold.tsv, line 8: sentence 2 is in this file only (2 gold, 1 predicted)"),
         (PREDICTED + "\nmore O\n", "pred.tsv, line 7: sentence 3 is in this file only (2 gold, 3 predicted)"),
         ("Aspirin O\nhelps\n", "pred.tsv, line 2: 'helps' is not a word and a tag"),
-        (PREDICTED.replace("I-Disease", "Disease"), "'Disease' is not an IOB2 tag"),
+        (
+            PREDICTED.replace("I-Disease", "Disease"),
+            "pred.tsv, line 5: 'Disease' is not an IOB2 tag. Write O, B-LABEL or I-LABEL",
+        ),
         ("", "pred.tsv: the file holds no sentence"),
     ],
 )
