@@ -8,7 +8,8 @@ else reads an orphan as the start of an entity, which is what the study and nerv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Sequence
 
 from raybio.entities import Span
 from raybio.errors import TagError
@@ -122,15 +123,22 @@ def check_tags(
         if not is_tag(tag):
             raise not_a_tag(tag, source, f"line {first_line + i}")
         if known is not None and tag != OUTSIDE and label_of(tag) not in known:
-            problem, remedy = f"unknown label {label_of(tag)!r}", f"Known labels: {', '.join(sorted(known))}"
-        elif i in orphaned:
+            raise unknown_label(label_of(tag), known, source, f"line {first_line + i}")
+        if i in orphaned:
             problem = f"{tag!r} continues no entity"
             remedy = f"Write B-{label_of(tag)} there, or have it mended: raybio corpus convert --repair"
-        else:
-            continue
-        raise TagError(source, f"line {first_line + i}", problem, remedy)
+            raise TagError(source, f"line {first_line + i}", problem, remedy)
 
 
 def not_a_tag(tag: str, source: str, place: str) -> TagError:
     """Return the error for a tag outside the scheme."""
     return TagError(source, place, f"{tag!r} is not an IOB2 tag", "Write O, B-LABEL or I-LABEL")
+
+
+def unknown_label(label: str, known: Collection[str], source: str, place: str) -> TagError:
+    """Return the error for a label that is not one of `known`; it offers the nearest one."""
+    near = difflib.get_close_matches(label, known, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return TagError(
+        source, place, f"unknown label {label!r}", f"{hint}Known labels: {', '.join(sorted(known))}"
+    )

@@ -162,7 +162,7 @@ def read_corpus(
     `format` is a name in `FORMATS`; None asks `format_of`. A record that cannot be read is
     passed to `on_rejected` and reading goes on; without `on_rejected` it is raised. Deletion
     notices are passed to `on_deletion`, if given. `options` are the reader's own (iob2:
-    `repair`; chemprot: `protocol`).
+    `repair`, `labels`; chemprot: `protocol`).
 
     Raises:
         UsageError: the format is unknown or cannot be read (at the call, before any reading).

@@ -15,7 +15,7 @@ The text is the words joined by one space and the sentences by one newline. Ids 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -55,12 +55,15 @@ class _Block:
     width: int
 
 
-def read(stream: BinaryIO, source: str, repair: bool = False) -> Iterator[Record]:
+def read(
+    stream: BinaryIO, source: str, repair: bool = False, labels: Collection[str] | None = None
+) -> Iterator[Record]:
     """Yield a Document per `-DOCSTART-` (or per sentence), and a Rejected per sentence that is at fault.
 
-    At fault is a sentence with a line that is not a word and a tag, with a tag outside IOB2,
-    or with an `I-` that continues nothing. With `repair` the last are mended to `B-`, and
-    their number stands in the document's attribute "repaired_tags".
+    At fault is a sentence with a line that is not a word and a tag, with a tag outside IOB2 or
+    (when given) outside `labels`, or with an `I-` that continues nothing. With `repair` the
+    last are mended to `B-`, and their number stands in the document's attribute
+    "repaired_tags".
 
     Raises:
         FormatError: the file is empty, is not UTF-8, or ends in the middle of its gzip data.
@@ -75,7 +78,7 @@ def read(stream: BinaryIO, source: str, repair: bool = False) -> Iterator[Record
         try:
             words, tags = _columns(block, source)
             mended, repairs = repair_tags(tags) if repair else (tags, 0)
-            check_tags(mended, source, block.first_line)
+            check_tags(mended, source, block.first_line, labels)
         except InputError as error:
             yield _rejected(error, block, draft.id)
         else:

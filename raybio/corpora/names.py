@@ -19,6 +19,7 @@ from typing import Any
 from raybio.corpora import read_corpus
 from raybio.entities import Document
 from raybio.errors import InputError, UsageError
+from raybio.iob2 import unknown_label
 
 DATA_VARIABLE = "RAYBIO_DATA"
 """The environment variable that names the data folder where a call does not."""
@@ -35,7 +36,8 @@ class NamedCorpus:
     """A corpus: its labels, its format, and for each split its possible file names, best first.
 
     BioRED's labels are written in full in some releases and short in others; `aliases` leads
-    from the full to the short ones. Nothing is renamed on reading.
+    from the full to the short ones. Nothing is renamed on reading; a label that is neither is
+    an error.
     """
 
     name: str
@@ -98,7 +100,6 @@ CORPORA: dict[str, NamedCorpus] = {
                 "ChemicalEntity": "Chemical",
                 "SequenceVariant": "Variant",
                 "OrganismTaxon": "Species",
-                "CellLine": "CellLine",
             },
             _fetched("BioRED"),
         ),
@@ -172,7 +173,9 @@ def read_split(
     corpus = corpus_named(name)
     path = split_path(name, split, data)
     options: dict[str, Any] = {"protocol": protocol} if corpus.format == "chemprot" else {}
-    documents = read_corpus(path, corpus.format, **options)
+    if corpus.format == "iob2":
+        options["labels"] = corpus.labels
+    documents = _checked(read_corpus(path, corpus.format, **options), corpus, path)
     return _part(documents, split) if Path(path).name == _BOTH else documents
 
 
@@ -185,6 +188,20 @@ def _folder(root: Path, corpus: NamedCorpus) -> Path:
         if entry.name.lower() == corpus.name.lower() and entry.is_dir():
             return entry
     raise InputError(str(root), "", f"there is no folder {corpus.name} in it", corpus.how_to_get)
+
+
+def _checked(documents: Iterable[Document], corpus: NamedCorpus, path: str) -> Iterator[Document]:
+    """Yield `documents` while their labels are the corpus's; iob2's reader has checked its own, by line.
+
+    Raises:
+        TagError: names the first document with another label.
+    """
+    known = {*corpus.labels, *corpus.aliases}
+    for document in documents:
+        for mention in document.mentions or ():
+            if mention.label not in known:
+                raise unknown_label(mention.label, known, path, f"document {document.id}")
+        yield document
 
 
 def _part(documents: Iterable[Document], split: str) -> Iterator[Document]:
