@@ -29,7 +29,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from raybio.corpora.opening import no_records, read_lines
+from raybio.corpora.opening import is_url, no_records, read_lines
 from raybio.corpora.standoff import (
     annotation_parts,
     cannot_hold,
@@ -41,7 +41,7 @@ from raybio.corpora.standoff import (
     probability,
 )
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation
-from raybio.errors import InputError
+from raybio.errors import InputError, UsageError
 
 LONGEST_NAME = 240
 """Characters of the longest file name without its suffix; file systems end at 255."""
@@ -71,10 +71,11 @@ def read_folder(path: str | Path) -> Iterator[Record]:
     """Yield the documents of a folder, by file name; one with a faulty file is Rejected.
 
     Raises:
+        UsageError: `path` is a URL.
         InputError: there is no such folder.
         FormatError: it holds neither `.txt` nor `.ann` files.
     """
-    folder = Path(path)
+    folder = _local(path)
     if not folder.is_dir():
         raise InputError(str(path), "", "there is no such folder", "Check the path")
     stems = sorted({file.stem for file in folder.iterdir() if file.suffix in (".txt", ".ann")})
@@ -88,10 +89,11 @@ def write_folder(documents: Iterable[Document], path: str | Path) -> None:
     """Write `documents` into a folder, made if missing; no file that is there is written over.
 
     Raises:
+        UsageError: `path` is a URL.
         FormatError: brat cannot hold a document, or a document of its id is there already.
         OffsetError: a mention does not cover its text.
     """
-    folder = Path(path)
+    folder = _local(path)
     folder.mkdir(parents=True, exist_ok=True)
     for document in documents:
         check_mentions(document)
@@ -107,6 +109,16 @@ def write_folder(documents: Iterable[Document], path: str | Path) -> None:
             raise cannot_hold("brat", document, problem, "Write unique ids to an empty folder") from error
         except UnicodeEncodeError as error:
             raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the text") from error
+
+
+def _local(path: str | Path) -> Path:
+    # As a Path, "s3://b/x" would be the folder "s3:" here.
+    if is_url(str(path)):
+        raise UsageError(
+            f"{path}: brat is read and written in local folders only. "
+            "Name a local folder, or another format for a URL"
+        )
+    return Path(path)
 
 
 # Reading ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from strategies import documents
 from raybio.corpora import brat, pubtator
 from raybio.corpora.standoff import in_order
 from raybio.entities import Document, Mention, Passage, Rejected, Relation
-from raybio.errors import FormatError, InputError, OffsetError
+from raybio.errors import FormatError, InputError, OffsetError, UsageError
 
 TEXT = "β-Blockers 😀 cause heart\nand kidney failure."
 DOCUMENT = Document(
@@ -211,6 +211,16 @@ def test_a_folder_that_is_missing_or_empty_is_an_error(tmp_path):
         read(tmp_path)
     with pytest.raises(InputError, match="there is no such folder"):
         read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("url", ["memory://b/x/", "s3://b/x"])
+def test_a_url_is_refused(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"{url}: brat is read and written in local folders only"):
+        brat.write_folder([DOCUMENT], url)
+    with pytest.raises(UsageError, match="Name a local folder"):
+        list(brat.read_folder(url))
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_document_is_written_over(tmp_path):
