@@ -86,7 +86,7 @@ def write_bytes(path: str) -> Iterator[BinaryIO]:
     so that the same documents give the same bytes.
 
     Raises:
-        UsageError: the file cannot be created.
+        UsageError: the file cannot be created, or not be uploaded.
     """
     with _upload(path) if is_url(path) else _replace(Path(path)) as stream:
         if path.lower().endswith(".gz"):
@@ -207,8 +207,13 @@ def _upload(url: str) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, spool)
         spool.seek(0)
         filesystem, path = filesystem_of(url)
-        with filesystem.open_output_stream(path, compression=None) as target:
-            shutil.copyfileobj(spool, target)
+        try:
+            with filesystem.open_output_stream(path, compression=None) as target:
+                shutil.copyfileobj(spool, target)
+        except (OSError, ValueError, NotImplementedError) as error:
+            # Of a kind that takes no writes, as http, fsspec says just NotImplementedError.
+            reason = str(error) or "this kind of place takes no writes"
+            raise UsageError(f"{url}: cannot be written ({reason}). Check the URL") from error
 
 
 class _Gunzip(io.RawIOBase):

@@ -114,6 +114,21 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:9/x.tsv", "this kind of place takes no writes"),
+        ("file:///proc/x.tsv", "No such file or directory"),
+    ],
+)
+def test_a_url_that_cannot_be_written_is_named(url, reason):
+    with (
+        pytest.raises(UsageError, match=rf"^{url}: cannot be written \(.*{reason}"),
+        write_bytes(url) as stream,
+    ):
+        stream.write(b"text")
+
+
+@pytest.mark.parametrize(
     ("source", "stem"),
     [("x/test.tsv", "test"), ("s3://b/train.rebuilt.tsv.gz", "train.rebuilt"), ("10.txt", "10"), ("a", "a")],
 )
