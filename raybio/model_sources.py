@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from raybio.errors import ModelError
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
 _PICKLES = ["*.bin"]
 _FINGERPRINT_BYTES = 1 << 20
+_FINGERPRINT_NUMBERS = 64
 # A whole model, an adapter, or a cascade, which has no weights of its own.
 _CARD_ALONE = "cascade.json"
 _DESCRIPTIONS = ("config.json", "adapter_config.json", _CARD_ALONE)
@@ -83,6 +85,30 @@ def fingerprint(folder: Path) -> str:
             file.seek(max(0, path.stat().st_size - _FINGERPRINT_BYTES))
             digest.update(file.read())
     return digest.hexdigest()[:16]
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Return 16 hexadecimal digits that tell a model's weights from others; "" where it has no safetensors.
+
+    Each tensor counts by its name, shape and first numbers, read from the files as bf16: a copy in
+    other files or another precision is the same model.
+    """
+    digest = hashlib.sha256()
+    for line in sorted(line for file in folder.glob("model*.safetensors") for line in _tensors(file)):
+        digest.update(line.encode())
+    return digest.hexdigest()[:16] if any(folder.glob("model*.safetensors")) else ""
+
+
+def _tensors(file: Path) -> Iterator[str]:
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        for name in tensors.keys():  # noqa: SIM118
+            shape = tensors.get_slice(name).get_shape()
+            first = tensors.get_slice(name)[:1] if shape else tensors.get_tensor(name)
+            numbers = first.flatten()[:_FINGERPRINT_NUMBERS].to(torch.bfloat16).tolist()
+            yield f"{name} {shape} {numbers}\n"
 
 
 def install_bundled() -> None:

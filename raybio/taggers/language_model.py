@@ -14,10 +14,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from raybio.errors import ModelError
+from raybio.model_sources import weights_fingerprint
 from raybio.taggers.prepacked import prepack
 
 ADAPTER = "adapter_config.json"
-_ROUNDING = "adapter_base.json"
+_BASE = "adapter_base.json"
+_FINGERPRINT = "fingerprint"
 # What transformers calls the architectures that write: LlamaForCausalLM, GPT2LMHeadModel.
 _WRITERS = ("CausalLM", "LMHead")
 
@@ -27,16 +29,12 @@ class FourBit:
     """How weights are rounded to 4 bits: to which values, from which number format.
 
     `double` says that the scales are rounded too. An adapter's folder says how its base was
-    rounded when it learned.
+    rounded when it learned (see `describe_base`).
     """
 
     kind: str = "nf4"
     double: bool = True
     weights: str = "bfloat16"
-
-    def write(self, adapter: Path) -> None:
-        """Write it into the folder of an adapter."""
-        (adapter / _ROUNDING).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, adapter: Path) -> FourBit | None:
@@ -45,13 +43,46 @@ class FourBit:
         Raises:
             ModelError: the file cannot be read.
         """
-        path = adapter / _ROUNDING
-        if not path.is_file():
-            return None
+        rounded = {key: value for key, value in _described(adapter).items() if key != _FINGERPRINT}
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"{path} does not say how weights are rounded: {error}") from error
+            return cls(**rounded) if rounded else None
+        except TypeError as error:
+            raise ModelError(f"{adapter / _BASE} does not say how weights are rounded: {error}") from error
+
+
+def describe_base(adapter: Path, base: Path, rounded: FourBit | None) -> None:
+    """Write into the folder of an adapter which weights it learned on, and how they were `rounded`."""
+    told = {_FINGERPRINT: weights_fingerprint(base), **(asdict(rounded) if rounded else {})}
+    (adapter / _BASE).write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+
+def check_base(adapter: Path, base: Path) -> None:
+    """Refuse a base whose weights are not those that an adapter learned on, where its folder tells them.
+
+    A base of the same shape would load, and silently give other tags.
+
+    Raises:
+        ModelError: names both bases and what to change.
+    """
+    known, found = _described(adapter).get(_FINGERPRINT), weights_fingerprint(base)
+    if known and found and known != found:
+        settings = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
+        raise ModelError(
+            f"the adapter in {adapter} was trained on {settings.get('base_model_name_or_path')} (weights "
+            f"{known}), and {base} has other weights ({found}). Give the model that it was trained on as "
+            f"`base_model` in its raybio.json, or train it on this one"
+        )
+
+
+def _described(adapter: Path) -> dict[str, Any]:
+    """Return what an adapter's folder says of its base: nothing where it was trained elsewhere."""
+    path = adapter / _BASE
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path} does not describe a base model: {error}") from error
 
 
 def load_language_model(
@@ -75,6 +106,8 @@ def load_language_model(
     adapted = (folder / ADAPTER).is_file()
     source = find_base() if adapted else folder
     check_causal(source)
+    if adapted:
+        check_base(folder, source)
     rounded = FourBit.read(folder) or (FourBit() if packed else None)
     model = load_base(
         AutoModelForCausalLM, source, dtype=dtype, device=device, rounded=rounded, packed=packed

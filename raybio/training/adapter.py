@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from raybio.config import TrainDecoderConfig
 from raybio.iob2 import tag_set
-from raybio.taggers.language_model import FourBit, attach_adapter, quantization
+from raybio.taggers.language_model import FourBit, attach_adapter, describe_base, quantization
 
 CLASSIFIER = "score"
 """What transformers calls the token classifier on an LLM."""
@@ -106,11 +106,10 @@ def grow_vocabulary(model: Any, new_tokens: Mapping[int, Sequence[int]]) -> None
 
 
 def save_adapter(model: PeftModel, folder: Path, rounded: FourBit | None) -> None:
-    """Write the adapter in PEFT's format, and of the base model only how it was rounded."""
+    """Write the adapter in PEFT's format, and of the base model only which it is and how it was rounded."""
     model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink()  # an empty form
-    if rounded:
-        rounded.write(folder)
+    describe_base(folder, Path(model.config.name_or_path), rounded)
 
 
 def load_adapter(model: PeftModel, folder: Path) -> None:

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from raybio import model_sources
 from raybio.errors import ModelError
-from raybio.model_sources import fingerprint, install_bundled, model_folder
+from raybio.model_sources import fingerprint, install_bundled, model_folder, weights_fingerprint
 
 
 @pytest.fixture
@@ -119,6 +121,22 @@ def test_the_fingerprint_changes_with_what_the_model_computes_and_nothing_else(f
     before = fingerprint(folder)
     (folder / "config.json").rename(folder / "config2.json")
     assert fingerprint(folder) != before
+
+
+def test_weights_are_known_again_in_other_files_and_precisions(tmp_path):
+    def written(name, *files):
+        (tmp_path / name).mkdir()
+        for i, tensors in enumerate(files):
+            save_file(tensors, tmp_path / name / f"model-{i}.safetensors")
+        return weights_fingerprint(tmp_path / name)
+
+    a, b = torch.rand(3, 100), torch.rand(())
+    known = written("whole", {"a": a, "b": b})
+    assert len(known) == 16 and int(known, 16)
+    assert written("cut", {"b": b}, {"a": a.bfloat16()}) == known
+    assert written("other", {"a": torch.rand(3, 100), "b": b}) != known
+    assert written("longer", {"a": torch.cat([a, a]), "b": b}) != known
+    assert written("none") == ""
 
 
 def test_installing_bundled_models_leaves_out_what_they_depend_on(monkeypatch):

@@ -5,12 +5,12 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from samples import sentence_of_words
-from transformers import AutoModelForCausalLM, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
 
 from raybio.errors import ModelError
 from raybio.taggers import load_tagger
 from raybio.taggers.decoder import DecoderCard, DecoderTagger
-from raybio.taggers.language_model import FourBit, attach_adapter, load_base
+from raybio.taggers.language_model import FourBit, attach_adapter, describe_base, load_base
 
 WORDS = ["Naloxone", "reverses", "the", "antihypertensive", "effect", "of", "clonidine", "in", "rats", "."]
 
@@ -121,7 +121,7 @@ def test_an_adapter_meets_its_base_as_it_was_rounded_when_it_learned(
     tiny_decoder, tiny_llm, tagger, tmp_path
 ):
     folder = shutil.copytree(tiny_decoder, tmp_path / "rounded")
-    FourBit(weights="float32").write(folder)
+    describe_base(folder, tiny_llm, FourBit(weights="float32"))
     rounded = DecoderTagger.load(folder, device="cpu").tag(SENTENCES)
     assert [one.scores for one in rounded] != [one.scores for one in tagger.tag(SENTENCES)]
     model = load_base(
@@ -159,6 +159,21 @@ def test_a_folder_without_a_card_is_refused(tiny_llm):
 def test_an_adapter_of_another_base_is_refused(tiny_decoder, smollm2):
     with pytest.raises(ModelError, match=r"does not fit the base model .*Name the base model that it was"):
         DecoderTagger.load(tiny_decoder, base_model=str(smollm2))
+
+
+def test_another_base_of_the_same_shape_is_refused(tiny_decoder, tiny_llm, tagger, tmp_path):
+    folder = shutil.copytree(tiny_decoder, tmp_path / "adapter")
+    other = shutil.copytree(tiny_llm, tmp_path / "other")
+    torch.manual_seed(7)
+    LlamaForCausalLM(AutoConfig.from_pretrained(tiny_llm)).save_pretrained(other)
+    # An adapter that does not tell its base's weights loads on any of their shape.
+    DecoderTagger.load(folder, base_model=str(other), device="cpu")
+    describe_base(folder, tiny_llm, None)
+    assert FourBit.read(folder) is None
+    again = DecoderTagger.load(folder, device="cpu").tag(SENTENCES)
+    assert [one.tags for one in again] == [one.tags for one in tagger.tag(SENTENCES)]
+    with pytest.raises(ModelError, match=rf"was trained on {tiny_llm} .*, and {other} has other weights"):
+        DecoderTagger.load(folder, base_model=str(other))
 
 
 def test_an_encoder_as_base_is_refused(tiny_decoder, minilm):
