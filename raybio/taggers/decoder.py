@@ -28,6 +28,7 @@ from raybio.taggers.decoding import MODES, TAG_MODES, Answer, Reader, Tokens, ch
 from raybio.taggers.decoding.drafts import Previous, outside
 from raybio.taggers.devices import pick_device, pick_dtype
 from raybio.taggers.language_model import end_tokens, load_language_model
+from raybio.taggers.out_of_memory import tell_out_of_memory
 
 _CPU_BATCH_TOKENS = 2048
 _GPU_BATCH_TOKENS = 32768
@@ -209,13 +210,14 @@ class DecoderTagger:
                 yield piece, answer, seconds
 
     def _read(self, words: Sequence[Sequence[str]], drafts: Sequence[Sequence[str]]) -> list[Answer]:
-        try:
-            return self._decode(self._reader, self._tokens, words, drafts, **self._options)
-        except torch.OutOfMemoryError as error:
-            raise ModelError(
+        def advice() -> str:
+            return (
                 f"{len(words)} sentences of up to {max(map(self._length, words))} tokens do not fit in the "
                 f"device's memory. Lower max_batch_tokens (now {self._budget}), or hold the model in 4 bits"
-            ) from error
+            )
+
+        with tell_out_of_memory(ModelError, advice):
+            return self._decode(self._reader, self._tokens, words, drafts, **self._options)
 
     def _length(self, words: Sequence[str]) -> int:
         """Return the tokens of a prompt and the longest well-formed completion for `words`."""

@@ -26,6 +26,7 @@ from raybio.taggers.base import Tags
 from raybio.taggers.batching import token_budget_batches
 from raybio.taggers.card import read_card, write_card
 from raybio.taggers.devices import pick_device, pick_dtype
+from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.taggers.word_decision import WordDecision, legal_tags, softmax, word_votes
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -127,7 +128,11 @@ class EncoderTagger:
         return tuple(sorted({label_of(tag) for tag in self._tags} - {""}))
 
     def tag(self, sentences: Sequence[Sentence]) -> list[Tags]:
-        """Return the tags of each sentence, in order."""
+        """Return the tags of each sentence, in order.
+
+        Raises:
+            ModelError: a batch does not fit in memory.
+        """
         encoded = self._encoder.encode([sentence.words for sentence in sentences])
         firsts = np.cumsum([0, *(len(one.ids) for one in encoded)])
         probabilities = self._read(encoded, firsts)
@@ -146,7 +151,7 @@ class EncoderTagger:
         owned = 0
         for batch in token_budget_batches([len(window.ids) + special for window in cut], self._budget):
             members = [cut[i] for i in batch]
-            output = self._forward(*self._pad(members))
+            output = self._logits(members)
             for row, window in zip(output, members, strict=True):
                 where = len(self._prefix) - window.start
                 target = firsts[window.sentence]
@@ -156,6 +161,18 @@ class EncoderTagger:
                 owned += window.own_end - window.own_start
         self.counts.update(subwords=len(logits), subwords_dropped=len(logits) - owned, windows=len(cut))
         return softmax(logits)
+
+    def _logits(self, members: Sequence[Window]) -> NDArray[np.float32]:
+        ids, mask = self._pad(members)
+
+        def advice() -> str:
+            return (
+                f"{len(ids)} windows of up to {ids.shape[1]} tokens do not fit in the device's memory. "
+                f"Lower max_batch_tokens (now {self._budget})"
+            )
+
+        with tell_out_of_memory(ModelError, advice):
+            return self._forward(ids, mask)
 
     def _pad(self, members: Sequence[Window]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         longest = max(len(window.ids) for window in members) + len(self._prefix) + len(self._suffix)

@@ -247,3 +247,14 @@ def test_devices_and_precisions():
 def test_bf16_gives_a_tag_a_word_too(tiny_encoder):
     tagged = load_tagger(tiny_encoder, precision="bf16", device="cpu").tag(SHORT)
     assert [len(one.tags) for one in tagged] == [len(one) for one in SHORT]
+
+
+def test_out_of_memory_says_what_to_lower(tiny_encoder, monkeypatch):
+    tagger = EncoderTagger.load(tiny_encoder, device="cpu")
+
+    def full(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(tagger, "_forward", full)
+    with pytest.raises(ModelError, match=r"do not fit .* Lower max_batch_tokens \(now 384\)"):
+        tagger.tag([Sentence("1", ("rats",), (0,))])
