@@ -24,6 +24,7 @@ _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
 _PICKLES = ["*.bin"]
 _FINGERPRINT_BYTES = 1 << 20
 _FINGERPRINT_NUMBERS = 64
+_HUB_SECONDS = 5
 # A whole model, an adapter, or a cascade, which has no weights of its own.
 _CARD_ALONE = "cascade.json"
 _DESCRIPTIONS = ("config.json", "adapter_config.json", _CARD_ALONE)
@@ -109,6 +110,17 @@ def _tensors(file: Path) -> Iterator[str]:
             first = tensors.get_slice(name)[:1] if shape else tensors.get_tensor(name)
             numbers = first.flatten()[:_FINGERPRINT_NUMBERS].to(torch.bfloat16).tolist()
             yield f"{name} {shape} {numbers}\n"
+
+
+def hub_answers() -> bool:
+    """Say whether the Hugging Face hub can be asked: it, and not a cache, and without trying for long."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_HUB_SECONDS)
+    except Exception:  # which HTTP library's errors these are depends on the client's version
+        return False
+    return True
 
 
 def install_bundled() -> None:

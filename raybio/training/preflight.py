@@ -1,6 +1,7 @@
 """What an LLM's fine-tuning will take, and why it would fail, before anything is started.
 
-The model is built on torch's meta device: shapes without weights, in no memory and on no GPU.
+The model is built on torch's meta device: shapes without weights, in no memory and on no GPU. The study's
+models need no network for it; what only a tokenizer tells is left out where the hub is out of reach.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, 
 
 from raybio.config import TrainDecoderConfig
 from raybio.errors import ConfigError, ModelError, RaybioError
+from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers.decoding import Tokens
 from raybio.taggers.language_model import check_writer
@@ -26,7 +27,7 @@ from raybio.training.adapter import add_adapter, tag_options
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.deepspeed import takes_paged
 from raybio.training.memory import Memory, Sizes, memory
-from raybio.training.shapes import read_architecture, source_of
+from raybio.training.shapes import shape_of, source_of
 
 _PACKAGES = ("deepspeed", "peft", "bitsandbytes")
 _UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has another size for others
@@ -37,25 +38,28 @@ class CorpusFigures:
     """The training split in this model's tokens: `longest` is of a prompt with its completion.
 
     A token classifier has neither prompts nor completions, and reads long sentences in windows.
+    None is what cannot be told without the model's tokenizer.
     """
 
     sentences: int
-    rejected: int
-    longest: int
-    steps_per_epoch: int
+    rejected: int | None = None
+    longest: int | None = None
+    steps_per_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """What a run will take; `memory` is that of each worker.
 
-    `corpus` is None where the corpus is not at hand, and `no_corpus` says why.
+    `corpus` is None where the corpus is not at hand, and `no_corpus` says why; `no_tokens` says why
+    the model's tokenizer is not at hand.
     """
 
     sizes: Sizes
     memory: Memory
     corpus: CorpusFigures | None
     no_corpus: str = ""
+    no_tokens: str = ""
 
     def lines(self) -> list[str]:
         """Return it all for a person to read."""
@@ -65,17 +69,20 @@ class Preflight:
             f"memory per worker, reckoned and not measured: {_gib(self.memory.total)}",
             *(f"  {name}: {_gib(size)}" for name, size in self.memory.parts().items()),
             *self._corpus_lines(),
+            *([f"token figures not at hand: {self.no_tokens}"] if self.no_tokens else []),
         ]
 
-    def _corpus_lines(self) -> list[str]:
+    def _corpus_lines(self) -> Iterator[str]:
         if self.corpus is None:
-            return [f"the corpus is not at hand: {self.no_corpus}"]
-        return [
-            f"training sentences: {self.corpus.sentences:,}",
-            f"longest prompt with its completion: {self.corpus.longest:,} tokens",
-            f"rejected as longer than max_tokens: {self.corpus.rejected:,}",
-            f"steps per epoch: {self.corpus.steps_per_epoch:,}",
-        ]
+            yield f"the corpus is not at hand: {self.no_corpus}"
+            return
+        yield f"training sentences: {self.corpus.sentences:,}"
+        if self.corpus.longest is not None:
+            yield f"longest prompt with its completion: {self.corpus.longest:,} tokens"
+        if self.corpus.rejected is not None:
+            yield f"rejected as longer than max_tokens: {self.corpus.rejected:,}"
+        if self.corpus.steps_per_epoch is not None:
+            yield f"steps per epoch: {self.corpus.steps_per_epoch:,}"
 
 
 def preflight(config: TrainDecoderConfig) -> Preflight:
@@ -85,21 +92,22 @@ def preflight(config: TrainDecoderConfig) -> Preflight:
         ConfigError: holds every reason why this run would fail, each with what to change.
         ModelError: there is no such model.
     """
-    source = source_of(config.model, config.allow_pickle)
-    architecture = read_architecture(source)
+    architecture = shape_of(config.model, config.allow_pickle)
     gpu = _on_gpu(config)
     labels, rows, no_corpus = _training_split(config)
-    maker, new_tokens, wording_faults = _maker(config, source, labels)
+    tokenizer, no_tokens, tokenizer_faults = _tokenizer(config)
+    maker, new_tokens, wording_faults = _maker(config, tokenizer, labels)
     faults = [
         *_missing_packages(),
         *refusals(config, architecture, gpu),
+        *tokenizer_faults,
         *wording_faults,
     ]
     if faults:
         raise ConfigError(f"train-decoder with {config.model}", faults)
     sizes = count_parameters(config, architecture, labels, sorted(new_tokens))
     reckoned = memory(config, architecture, sizes, _number_bytes(config, gpu), takes_paged(config, gpu))
-    return Preflight(sizes, reckoned, _corpus_figures(config, maker, rows), no_corpus)
+    return Preflight(sizes, reckoned, _corpus_figures(config, maker, rows), no_corpus, no_tokens)
 
 
 def refusals(config: TrainDecoderConfig, architecture: Any, gpu: bool) -> list[str]:
@@ -227,14 +235,34 @@ def _training_split(config: TrainDecoderConfig) -> tuple[Sequence[str], list[Row
     return labels or _UNKNOWN_LABELS, rows, ""
 
 
+def _tokenizer(config: TrainDecoderConfig) -> tuple[Any, str, list[str]]:
+    """Return the tokenizer that prompts need, why it is not at hand, and what is wrong with it."""
+    if config.head == "tags":
+        return None, "", []
+    source = source_of(config.model, config.allow_pickle)
+    hub = not source.is_dir()
+    try:
+        return AutoTokenizer.from_pretrained(source, local_files_only=hub and not hub_answers()), "", []
+    except (OSError, ValueError) as error:
+        # The hub may be out of reach here, or keep the model for others: the workers may see more.
+        if hub and isinstance(error, OSError):
+            return None, _out_of_reach(config, error), []
+        return None, "", [str(error)]
+
+
+def _out_of_reach(config: TrainDecoderConfig, error: OSError) -> str:
+    reason = str(error).partition("\n")[0].rstrip(".")
+    left_out = ". The rows that prompt.tag_tokens trains are not counted" if config.prompt.tag_tokens else ""
+    return f"{reason}{left_out}"
+
+
 def _maker(
-    config: TrainDecoderConfig, source: Path, labels: Sequence[str]
+    config: TrainDecoderConfig, tokenizer: Any, labels: Sequence[str]
 ) -> tuple[CompletionMaker | None, Mapping[int, Sequence[int]], list[str]]:
     """Return what makes examples, the tokens it adds to the vocabulary, and what keeps it from doing so."""
-    if config.head == "tags":
+    if tokenizer is None:
         return None, {}, []
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
         prompts = wording(config, labels, tokenizer)
         new_tokens = add_tag_tokens(tokenizer, prompts)
         return CompletionMaker(Tokens(tokenizer, prompts), config), new_tokens, []
@@ -252,6 +280,8 @@ def _corpus_figures(
         for row in rows:
             maker.examples(row)
         rejected, longest = len(maker.rejected), maker.longest
+    elif config.head == "text":
+        return CorpusFigures(len(rows))
     steps = ceil((len(rows) - rejected) / config.training.batch_sentences)
     return CorpusFigures(len(rows), rejected, longest, steps)
 

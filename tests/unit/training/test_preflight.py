@@ -1,5 +1,9 @@
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
+from huggingface_hub import close_session, constants
 from tiny_llama import tiny_llama_config, write_tiny_llama
 from transformers import AutoModelForCausalLM
 
@@ -12,6 +16,7 @@ from raybio.config import (
     QuantizationSection,
     TrainDecoderConfig,
     WorkersSection,
+    load_job,
 )
 from raybio.errors import ConfigError, ModelError
 from raybio.training.memory import Sizes, memory
@@ -19,6 +24,7 @@ from raybio.training.preflight import count_parameters, preflight
 from raybio.training.shapes import KNOWN
 
 GIB = 2**30
+SHIPPED = Path(__file__).parents[3] / "configs" / "train_decoder"
 TEXT = "Naloxone\tB-Chemical\nreverses\tO\nhypotension\tB-Disease\n.\tO\n\n"
 MISTRAL = KNOWN["mistralai/Mistral-7B-Instruct-v0.3"]
 
@@ -116,6 +122,53 @@ def test_without_the_corpus_the_rest_is_reckoned(llama):
     found = preflight(config(llama, training=SHORT, workers=CPU))
     assert found.corpus is None
     assert any("not at hand" in line and "nowhere.tsv" in line for line in found.lines())
+
+
+@pytest.fixture
+def no_hub(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    close_session()  # a session remembers whether it is offline
+    yield
+    close_session()
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize(
+    ("name", "learning"),
+    [
+        ("mistral_7b_1gpu", 340_262_912),
+        ("mistral_7b_2gpu", 340_262_912),
+        ("llama_8b_1gpu", 352_485_376),
+        ("llama_8b_2gpu", 352_485_376),
+    ],
+)
+def test_the_studys_models_are_reckoned_without_the_hub(name, learning, corpus):
+    shipped = load_job(TrainDecoderConfig, SHIPPED / f"{name}.yaml", [])
+    files = CorpusSection(train=str(corpus), dev=str(corpus), test=str(corpus))
+    found = preflight(shipped.model_copy(update={"corpus": files}))
+    assert found.sizes.learning == learning
+    assert (found.corpus.sentences, found.corpus.rejected) == (33, None)
+    lines = found.lines()
+    assert lines[-1].startswith("token figures not at hand: ") and not any("steps" in line for line in lines)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_rows_that_only_a_tokenizer_could_count_are_said_to_be_left_out(corpus):
+    changes = {
+        "prompt": PromptSection(tag_tokens=True),
+        "lora": LoraSection(targets=("q_proj",)),
+        "workers": CPU,
+    }
+    found = preflight(config("mistralai/Mistral-7B-Instruct-v0.3", corpus, **changes))
+    assert "prompt.tag_tokens trains are not counted" in found.no_tokens
+
+
+def test_a_tokenizer_that_is_there_and_broken_is_refused(llama, corpus, tmp_path):
+    broken = shutil.copytree(llama, tmp_path / "broken")
+    (broken / "tokenizer.json").unlink()
+    with pytest.raises(ConfigError, match="1 fault"):
+        preflight(config(broken, corpus, training=SHORT, workers=CPU))
 
 
 @pytest.mark.parametrize(
