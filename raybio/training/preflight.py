@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from raybio.config import TrainDecoderConfig
-from raybio.errors import ConfigError, ModelError, RaybioError
+from raybio.errors import ConfigError, InputError, ModelError, RaybioError, UsageError
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers.decoding import Tokens
@@ -94,12 +94,13 @@ def preflight(config: TrainDecoderConfig) -> Preflight:
     """
     architecture = shape_of(config.model, config.allow_pickle)
     gpu = _on_gpu(config)
-    labels, rows, no_corpus = _training_split(config)
+    labels, rows, no_corpus, corpus_faults = _training_split(config)
     tokenizer, no_tokens, tokenizer_faults = _tokenizer(config)
     maker, new_tokens, wording_faults = _maker(config, tokenizer, labels)
     faults = [
         *_missing_packages(),
         *refusals(config, architecture, gpu),
+        *corpus_faults,
         *tokenizer_faults,
         *wording_faults,
     ]
@@ -222,17 +223,26 @@ def _number_bytes(config: TrainDecoderConfig, gpu: bool) -> int:
 Row = Mapping[str, Any]
 
 
-def _training_split(config: TrainDecoderConfig) -> tuple[Sequence[str], list[Row], str]:
-    """Return the labels and rows of the training split, or why they are not at hand."""
+def _training_split(config: TrainDecoderConfig) -> tuple[Sequence[str], list[Row], str, list[str]]:
+    """Return the labels and rows of the training split, why they are not at hand, and what is wrong there."""
     try:
         sentences = list(read_sentences(config.corpus, "train"))
     except (RaybioError, OSError) as error:
-        return _UNKNOWN_LABELS, [], str(error)
+        if _elsewhere(error):
+            return _UNKNOWN_LABELS, [], str(error), []
+        return _UNKNOWN_LABELS, [], "", [str(error)]
     labels = sorted({span.label for sentence in sentences for span in sentence.gold or ()})
     rows: list[Row] = [
         {"id": s.id, "document_id": s.document_id, "words": s.words, "tags": gold_tags(s)} for s in sentences
     ]
-    return labels or _UNKNOWN_LABELS, rows, ""
+    return labels or _UNKNOWN_LABELS, rows, "", []
+
+
+def _elsewhere(error: RaybioError | OSError) -> bool:
+    """Say whether a corpus may well be where the workers are: no folder or file here, not a faulty one."""
+    if isinstance(error, InputError):
+        return type(error) is InputError and not error.place  # its kinds tell of what was read
+    return isinstance(error, (UsageError, OSError))
 
 
 def _tokenizer(config: TrainDecoderConfig) -> tuple[Any, str, list[str]]:

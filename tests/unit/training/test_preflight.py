@@ -124,6 +124,17 @@ def test_without_the_corpus_the_rest_is_reckoned(llama):
     assert any("not at hand" in line and "nowhere.tsv" in line for line in found.lines())
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("Naloxone\tB-Chemical\nreverses\tX-What\n", "line 2"), ("", "bad.tsv")],
+)
+def test_a_corpus_that_is_there_and_faulty_is_refused(llama, tmp_path, text, fault):
+    (tmp_path / "bad.tsv").write_text(text)
+    with pytest.raises(ConfigError, match=fault) as error:
+        preflight(config(llama, tmp_path / "bad.tsv", training=SHORT, workers=CPU))
+    assert len(error.value.faults) == 1
+
+
 @pytest.fixture
 def no_hub(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
