@@ -97,18 +97,20 @@ def preflight(config: TrainDecoderConfig) -> Preflight:
     labels, rows, no_corpus, corpus_faults = _training_split(config)
     tokenizer, no_tokens, tokenizer_faults = _tokenizer(config)
     maker, new_tokens, wording_faults = _maker(config, tokenizer, labels)
+    figures = _corpus_figures(config, maker, rows)
     faults = [
         *_missing_packages(),
         *refusals(config, architecture, gpu),
         *corpus_faults,
         *tokenizer_faults,
         *wording_faults,
+        *_all_rejected(config, figures),
     ]
     if faults:
         raise ConfigError(f"train-decoder with {config.model}", faults)
     sizes = count_parameters(config, architecture, labels, sorted(new_tokens))
     reckoned = memory(config, architecture, sizes, _number_bytes(config, gpu), takes_paged(config, gpu))
-    return Preflight(sizes, reckoned, _corpus_figures(config, maker, rows), no_corpus, no_tokens)
+    return Preflight(sizes, reckoned, figures, no_corpus, no_tokens)
 
 
 def refusals(config: TrainDecoderConfig, architecture: Any, gpu: bool) -> list[str]:
@@ -235,7 +237,8 @@ def _training_split(config: TrainDecoderConfig) -> tuple[Sequence[str], list[Row
     rows: list[Row] = [
         {"id": s.id, "document_id": s.document_id, "words": s.words, "tags": gold_tags(s)} for s in sentences
     ]
-    return labels or _UNKNOWN_LABELS, rows, "", []
+    faults = [] if rows else ["nothing to learn from: the training split has no sentences"]
+    return labels or _UNKNOWN_LABELS, rows, "", faults
 
 
 def _elsewhere(error: RaybioError | OSError) -> bool:
@@ -294,6 +297,14 @@ def _corpus_figures(
         return CorpusFigures(len(rows))
     steps = ceil((len(rows) - rejected) / config.training.batch_sentences)
     return CorpusFigures(len(rows), rejected, longest, steps)
+
+
+def _all_rejected(config: TrainDecoderConfig, figures: CorpusFigures | None) -> Iterator[str]:
+    if figures and figures.rejected == figures.sentences:
+        yield (
+            f"nothing left to learn from: all {figures.sentences:,} training sentences take more than "
+            f"training.max_tokens={config.training.max_tokens}, the longest {figures.longest:,}. Raise it"
+        )
 
 
 def _gib(size: int) -> str:

@@ -112,10 +112,19 @@ def test_a_run_is_reckoned_from_model_and_corpus(llama, corpus):
     assert f"trainable parameters: {found.sizes.learning:,}" in lines and "steps per epoch: 2" in lines
 
 
-def test_long_sentences_are_foretold(llama, corpus):
+def test_long_sentences_are_foretold(llama, corpus, tmp_path):
+    longest = preflight(config(llama, corpus, training=SHORT, workers=CPU)).corpus.longest
+    (tmp_path / "mixed.tsv").write_text(TEXT * 32 + TEXT.strip() + "\n" + TEXT)
+    fitting = DecoderTrainingSection(max_tokens=longest)
+    found = preflight(config(llama, tmp_path / "mixed.tsv", training=fitting, workers=CPU)).corpus
+    assert (found.sentences, found.rejected, found.steps_per_epoch) == (33, 1, 1)
+    assert found.longest > longest
+
+
+def test_a_limit_that_no_sentence_keeps_is_refused(llama, corpus):
     short = DecoderTrainingSection(max_tokens=16)
-    found = preflight(config(llama, corpus, training=short, workers=CPU)).corpus
-    assert found.rejected == found.sentences == 33 and found.steps_per_epoch == 0
+    with pytest.raises(ConfigError, match="nothing left to learn from: all 33 training sentences"):
+        preflight(config(llama, corpus, training=short, workers=CPU))
 
 
 def test_without_the_corpus_the_rest_is_reckoned(llama):
