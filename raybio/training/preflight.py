@@ -37,8 +37,8 @@ _UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has 
 class CorpusFigures:
     """The training split in this model's tokens: `longest` is of a prompt with its completion.
 
-    A token classifier has neither prompts nor completions, and reads long sentences in windows.
-    None is what cannot be told without the model's tokenizer.
+    None is what cannot be told without the model's tokenizer. A token classifier has neither prompts nor
+    completions, and reads long sentences in windows: of it, `longest` and `rejected` are None.
     """
 
     sentences: int
@@ -288,15 +288,15 @@ def _corpus_figures(
 ) -> CorpusFigures | None:
     if not rows:
         return None
-    rejected = longest = 0
-    if maker:
-        for row in rows:
-            maker.examples(row)
-        rejected, longest = len(maker.rejected), maker.longest
-    elif config.head == "text":
-        return CorpusFigures(len(rows))
-    steps = ceil((len(rows) - rejected) / config.training.batch_sentences)
-    return CorpusFigures(len(rows), rejected, longest, steps)
+    batch = config.training.batch_sentences
+    if maker is None:
+        return CorpusFigures(
+            len(rows), steps_per_epoch=ceil(len(rows) / batch) if config.head == "tags" else None
+        )
+    for row in rows:
+        maker.examples(row)
+    rejected = len(maker.rejected)
+    return CorpusFigures(len(rows), rejected, maker.longest, ceil((len(rows) - rejected) / batch))
 
 
 def _all_rejected(config: TrainDecoderConfig, figures: CorpusFigures | None) -> Iterator[str]:

@@ -127,6 +127,11 @@ def test_a_limit_that_no_sentence_keeps_is_refused(llama, corpus):
         preflight(config(llama, corpus, training=short, workers=CPU))
 
 
+def test_a_tag_head_has_no_prompts_to_tell_of(llama, corpus):
+    lines = preflight(config(llama, corpus, head="tags", training=SHORT, workers=CPU)).lines()
+    assert lines[-2:] == ["training sentences: 33", "steps per epoch: 2"]
+
+
 def test_without_the_corpus_the_rest_is_reckoned(llama):
     found = preflight(config(llama, training=SHORT, workers=CPU))
     assert found.corpus is None
