@@ -29,7 +29,11 @@ from typing import Any
 from raybio.errors import UsageError
 
 _SHOW_EVERY_SECONDS = 0.5
-_REPORTED = ["raybio", "ray", "torch", "transformers", "pyarrow", "numpy", "openvino", "nncf"]
+_REPORTED = [
+    *("raybio", "ray", "torch", "transformers", "tokenizers", "pyarrow", "numpy", "openvino", "nncf"),
+    *("deepspeed", "peft", "bitsandbytes"),
+]
+_GPU_SECONDS = 10
 
 
 class RunFolder:
@@ -145,12 +149,13 @@ def timestamp() -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, platform and commit; never environment variables, which may hold secrets."""
+    """Return versions, machine and commit; never environment variables, which may hold secrets."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "accelerators": ", ".join(_accelerators()) or None,
         "packages": {name: version for name in _REPORTED if (version := _version(name))},
         "commit": _commit(),
     }
@@ -161,6 +166,16 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _accelerators() -> list[str]:
+    """Return the names of this machine's GPUs. torch would open one, and hold some of its memory, to tell."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GPU_SECONDS)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return told.stdout.splitlines()
 
 
 def _commit() -> str | None:

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,26 @@ def test_the_environment_holds_no_environment_variable(monkeypatch):
     written = json.dumps(environment())
     assert "hf_secret_in_a_variable" not in written
     assert not set(environment()) & set(os.environ)
-    assert set(environment()) == {"started", "python", "platform", "cpus", "packages", "commit"}
+    keys = {"started", "python", "platform", "cpus", "accelerators", "packages", "commit"}
+    assert set(environment()) == keys
+
+
+def test_the_environment_names_the_gpus(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA A100'\necho 'NVIDIA H100'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environment()["accelerators"] == "NVIDIA A100, NVIDIA H100"
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert environment()["accelerators"] is None
+    tool.unlink()
+    assert environment()["accelerators"] is None
+
+
+def test_the_environment_names_what_an_llm_learned_with():
+    packages = environment()["packages"]
+    for name in ("tokenizers", "deepspeed", "peft", "bitsandbytes"):
+        assert (name in packages) == (find_spec(name) is not None)
 
 
 def test_timestamps_sort_and_suit_file_names():
