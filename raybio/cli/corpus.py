@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from raybio.cli.command_line import Commands, add_command, add_group, add_json, whole_number
 from raybio.cli.terminal import DownloadProgress, say, show, show_figures
-from raybio.errors import InputError, UsageError
+from raybio.errors import InputError, RaybioError, UsageError
 
 if TYPE_CHECKING:
     from raybio.corpora.download import FetchedFile
     from raybio.corpora.statistics import CorpusStatistics
     from raybio.entities import Document, Record, Rejected
 
-    Rows = dict[tuple[str, str], CorpusStatistics]
+    Row = tuple[tuple[str, str], CorpusStatistics]
 
 
 def add_commands(commands: Commands) -> None:
@@ -83,48 +83,97 @@ def _add_fetch(fetch: ArgumentParser) -> None:
 
 
 def _stats(options: Namespace) -> None:
-    """Count sentences and entities, beside the figures that the study published."""
-    from raybio.corpora.names import CORPORA
+    """Count sentences and entities, beside the figures that the study published.
+
+    What cannot be counted is told after the figures of what can.
+    """
     from raybio.corpora.statistics import statistics_json, statistics_table
 
-    known = {name.lower(): name for name in CORPORA}
-    rows: Rows = {}
+    _check_stats(options)
+    rows: dict[tuple[str, str], CorpusStatistics] = {}
+    faults = []
     for word in options.corpora:
-        if word.lower() in known:
-            rows |= _count_named(known[word.lower()], options.data, options.protocol)
-        else:
-            rows |= _count_file(word, options.format, options.protocol)
-    show_figures(statistics_table(rows), statistics_json(rows), options.json)
+        try:
+            for key, counted in _count(word, options):
+                rows[key] = counted
+        except RaybioError as fault:
+            faults.append(fault)
+    if rows:
+        show_figures(statistics_table(rows), statistics_json(rows), options.json)
+    for told in faults[:-1]:
+        say(f"raybio: {told}")
+    if faults:
+        raise faults[-1]
 
 
-def _count_named(name: str, data: str | None, protocol: str) -> Rows:
+def _check_stats(options: Namespace) -> None:
+    """Refuse an option that no corpus of the command line takes.
+
+    Raises:
+        UsageError: names the option.
+    """
+    corpora = options.corpora
+    if options.format is not None and all(map(_known, corpora)):
+        raise UsageError(
+            f"--format is for files, and none is named beside {', '.join(corpora)}. Leave it out"
+        )
+    if options.protocol == "study" and not any(_may_be_chemprot(word, options.format) for word in corpora):
+        raise UsageError(
+            f"--protocol study is a way to read ChemProt, and not {', '.join(corpora)}. Leave it out"
+        )
+
+
+def _known(word: str) -> str | None:
+    """Return the name of the study's corpus that `word` names in letters of any case, if it does."""
+    from raybio.corpora.names import CORPORA
+
+    return {name.lower(): name for name in CORPORA}.get(word.lower())
+
+
+def _may_be_chemprot(word: str, format_name: str | None) -> bool:
+    from raybio.corpora import format_named, format_of
+
+    if name := _known(word):
+        return name == "ChemProt"
+    try:
+        return format_named(format_name or format_of(word)).name == "chemprot"
+    except UsageError:
+        return True  # nobody can say; what is wrong with it is told when it is counted
+
+
+def _count(word: str, options: Namespace) -> Iterator[Row]:
+    if name := _known(word):
+        return _count_named(name, options.data, options.protocol)
+    return _count_file(word, options.format, options.protocol)
+
+
+def _count_named(name: str, data: str | None, protocol: str) -> Iterator[Row]:
     """Count every split of a named corpus that is there.
 
     Raises:
-        InputError: none is.
+        InputError: none is, or one cannot be read on.
     """
     from raybio.corpora.names import corpus_named, read_split, split_label
     from raybio.corpora.sentences import split_document
     from raybio.corpora.statistics import corpus_statistics
 
-    rows: Rows = {}
     missing = []
-    for split in corpus_named(name).splits:
+    splits = corpus_named(name).splits
+    for split in splits:
         try:
             label = split_label(name, split, data)
         except InputError as error:
             missing.append(error)
             continue
         say(f"reading {name}, {label}")
-        rows[name, label] = corpus_statistics(read_split(name, split, data, protocol), split_document)
-    if not rows:
+        yield (name, label), corpus_statistics(read_split(name, split, data, protocol), split_document)
+    if len(missing) == len(splits):
         raise missing[0]
     for reason in missing:
         say(str(reason))
-    return rows
 
 
-def _count_file(path: str, format_name: str | None, protocol: str) -> Rows:
+def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[Row]:
     from raybio.corpora import format_named, format_of
     from raybio.corpora.names import CORPORA
     from raybio.corpora.opening import is_url
@@ -140,7 +189,7 @@ def _count_file(path: str, format_name: str | None, protocol: str) -> Rows:
     records = entry.read_path(path, **({"protocol": protocol} if entry.name == "chemprot" else {}))
     named = re.search(r"(?<![a-z])(train|dev|test)(?:el)?(?![a-z])", Path(path).name.lower())
     split = named[1] if named else "all"
-    return {(path, split): corpus_statistics(map(_said_if_rejected, records), split_document)}
+    yield (path, split), corpus_statistics(map(_said_if_rejected, records), split_document)
 
 
 def _said_if_rejected(record: Record) -> Record:

@@ -77,6 +77,33 @@ def test_stats_read_chemprot_by_protocol(raybio, corpora):
     assert sum(counted["corrected"]) > 19_000
 
 
+def test_stats_are_shown_for_what_is_there_before_the_fault_of_what_is_not(raybio, data, tmp_path):
+    words = ("Reddit-Impacts", "BC5CDR", "no.tsv", "--data", data)
+    outcome = raybio("corpus", "stats", *words, "--json", "figures.json")
+    assert outcome.code == 2
+    assert "BC5CDR  counted        -      2      2" in outcome.out
+    assert set(rows((tmp_path / "figures.json").read_text())) == {("BC5CDR", "dev"), ("BC5CDR", "test")}
+    missing, neither = outcome.err.splitlines()[-2:]
+    assert "there is no folder Reddit-Impacts" in missing
+    assert "no.tsv is neither a file here nor a corpus" in neither
+
+
+def test_stats_keep_the_splits_before_one_that_cannot_be_read_on(raybio, data):
+    (data / "bc5cdr" / "test.tsv").write_text(TSV.replace("B-Chemical", "B-Chemcal"))
+    outcome = raybio("corpus", "stats", "BC5CDR", "--data", data, "--json", "-")
+    assert (outcome.code, set(rows(outcome.out))) == (2, {("BC5CDR", "dev")})
+    assert "test.tsv, line 1: unknown label 'Chemcal'. Did you mean 'Chemical'?" in outcome.err
+
+
+def test_stats_refuse_options_that_nothing_would_take(raybio, refused, data, tsv):
+    stats = ("corpus", "stats", "--data", data)
+    assert "--format is for files" in refused(*stats, "bc5cdr", "--format", "iob2")
+    assert "--protocol study is a way to read ChemProt" in refused(
+        *stats, "BC5CDR", tsv, "--protocol", "study"
+    )
+    assert raybio(*stats, "BC5CDR", tsv, "--format", "iob2").code == 0
+
+
 def test_stats_refusals(refused, data):
     assert "BC5CRD is neither a file here nor a corpus. Did you mean BC5CDR?" in refused(
         "corpus", "stats", "BC5CRD"
