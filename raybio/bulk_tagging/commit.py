@@ -4,6 +4,7 @@ mentions/SHARD.parquet    one row a mention (`corpora.parquet.MENTION_SCHEMA`)
 documents/SHARD.parquet   one row a record: what became of it
 FORMAT/SHARD.SUFFIX       the annotated documents, for each further format asked for (brat: a folder)
 rejected/SHARD.jsonl      what was rejected, if anything was
+malformed/SHARD.jsonl     what an LLM wrote that could not be read, if anything (`tagging.MalformedLine`)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 
 from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.bulk_tagging.shards import Shard
-from raybio.bulk_tagging.tagging import TaggedDocuments, reject
+from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments, reject
 from raybio.corpora import FORMATS
 from raybio.corpora.parquet import mention_table
 from raybio.entities import Document, Rejected
@@ -76,6 +77,8 @@ class ShardFiles:
         }
         if rejected:
             contents[f"rejected/{shard.name}.jsonl"] = _lines(shard, rejected)
+        if tagged.malformed:
+            contents[f"malformed/{shard.name}.jsonl"] = _lines(shard, tagged.malformed)
         files |= {path: self._put(path, content) for path, content in contents.items()}
         return WrittenShard(files, len(rejected))
 
@@ -155,7 +158,7 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _lines(shard: Shard, rejected: Sequence[Rejected]) -> bytes:
+def _lines(shard: Shard, rejected: Sequence[Rejected | MalformedLine]) -> bytes:
     records = ({"shard": shard.name, **asdict(record)} for record in rejected)
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode(
         # Half a character, which JSON can say and UTF-8 cannot: JSON's own escape for it.

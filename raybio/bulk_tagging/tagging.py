@@ -7,26 +7,48 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from raybio.bio_output import Malformed
 from raybio.corpora.sentences import split_document
-from raybio.entities import Document, Rejected, Sentence
+from raybio.entities import Document, Rejected, Sentence, Span
 from raybio.taggers import Tagger, place_mentions
 
 logger = logging.getLogger(__name__)
 
 Split: TypeAlias = "tuple[Document, tuple[Sentence, ...]]"
+_Result: TypeAlias = "Document | Rejected | MalformedLine"
 
 _LONGEST_CUT = 1_000_000
 """Characters; abstracts have some 1,500, whole articles 50,000."""
 
 
 @dataclass(frozen=True, slots=True)
+class MalformedLine:
+    """What an LLM wrote that gives no word its tag, or words that it wrote no line for.
+
+    `text` is `[start, end)` of the document's text, without entities because of it; where a line
+    is one too many there is no such text, and both are where the sentence starts.
+    """
+
+    document_id: str
+    reason: str
+    written: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaggedDocuments:
-    """Documents with their mentions, those that no tagger could take, and the text that was read."""
+    """Documents with their mentions, those that no tagger could take, and the text that was read.
+
+    `malformed` is what of an LLM's answers could not be read.
+    """
 
     documents: list[Document]
     rejected: list[Rejected]
     sentences: int
     words: int
+    malformed: Sequence[MalformedLine] = ()
 
 
 def cut(documents: Sequence[Document], skipped: Collection[str]) -> tuple[Document, ...]:
@@ -46,7 +68,7 @@ def cut(documents: Sequence[Document], skipped: Collection[str]) -> tuple[Docume
 def tag_documents(
     documents: Sequence[Document], tagger: Tagger, skipped: Collection[str], source: str
 ) -> TaggedDocuments:
-    """Tag each document but for its passages of `skipped` skipped; mentions that came with it are replaced.
+    """Tag each document but for its passages of `skipped` kinds; mentions it came with are replaced.
 
     Relations that came with it go too: they were between those mentions.
 
@@ -60,6 +82,7 @@ def tag_documents(
         [result for result in results if isinstance(result, Rejected)],
         sum(len(sentences) for _, sentences in split),
         sum(len(sentence) for _, sentences in split for sentence in sentences),
+        [result for result in results if isinstance(result, MalformedLine)],
     )
 
 
@@ -67,7 +90,7 @@ def _sentences(document: Document, skipped: Collection[str]) -> tuple[Sentence, 
     return split_document(replace(document, mentions=None), skipped)
 
 
-def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[Document | Rejected]:
+def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[_Result]:
     if not split:
         return
     try:
@@ -84,21 +107,27 @@ def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[Docume
     yield from tagged
 
 
-def _tag_all(split: Sequence[Split], tagger: Tagger) -> list[Document]:
+def _tag_all(split: Sequence[Split], tagger: Tagger) -> list[Document | MalformedLine]:
     sentences = [sentence for _, sentences in split for sentence in sentences]
     results = tagger.tag(sentences)
     if [len(result.tags) for result in results] != [len(sentence) for sentence in sentences]:
         raise ValueError("the tagger did not give one tag to each word")
     left = iter(results)
-    return [
-        replace(
-            document,
-            mentions=tuple(place_mentions(document, sentences, [next(left) for _ in sentences])),
-            sentences=(),
-            relations=(),
-        )
-        for document, sentences in split
-    ]
+    tagged: list[Document | MalformedLine] = []
+    for document, sentences in split:
+        tags = [next(left) for _ in sentences]
+        mentions = tuple(place_mentions(document, sentences, tags))
+        tagged.append(replace(document, mentions=mentions, sentences=(), relations=()))
+        for sentence, each in zip(sentences, tags, strict=True):
+            tagged += (_line(document, sentence, fault) for fault in each.malformed)
+    return tagged
+
+
+def _line(document: Document, sentence: Sentence, fault: Malformed) -> MalformedLine:
+    start = end = sentence.starts[0]
+    if fault.words:
+        start, end = sentence.characters(Span(fault.words.start, fault.words.stop, ""))
+    return MalformedLine(document.id, fault.reason, fault.written, start, end, document.text[start:end])
 
 
 def reject(document: Document, source: str, reason: str, remedy: str) -> Rejected:
@@ -127,6 +156,7 @@ def joined(parts: Sequence[TaggedDocuments]) -> TaggedDocuments:
         [record for part in parts for record in part.rejected],
         sum(part.sentences for part in parts),
         sum(part.words for part in parts),
+        [line for part in parts for line in part.malformed],
     )
 
 

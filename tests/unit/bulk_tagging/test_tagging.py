@@ -1,12 +1,14 @@
 import pickle
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import documents
 
+from raybio.bio_output import Malformed
 from raybio.bulk_tagging import tagging
-from raybio.bulk_tagging.tagging import cut, tag_documents
+from raybio.bulk_tagging.tagging import MalformedLine, cut, joined, tag_documents
 from raybio.entities import Document, Mention, Passage, Relation, Sentence
 from raybio.taggers import Tags
 
@@ -53,6 +55,22 @@ def test_documents_come_back_with_their_mentions_and_nothing_else_changed():
         )
     ]
     assert (tagged.rejected, tagged.sentences, tagged.words) == ([], 1, 3)
+
+
+def test_what_a_tagger_wrote_and_nobody_could_read_is_kept():
+    class Careless(Capitals):
+        def tag(self, sentences):
+            missing = Malformed("missing word", None, "", range(1, 3))
+            extra = Malformed("extra word", 7, "Zeta:O", range(0))
+            return [replace(tags, malformed=(missing, extra)) for tags in super().tag(sentences)]
+
+    text = "Alpha beta gamma."
+    tagged = tag_documents([Document("1", text)], Careless(), SKIPPED, "")
+    assert tagged.malformed == [
+        MalformedLine("1", "missing word", "", 6, 16, "beta gamma"),
+        MalformedLine("1", "extra word", "Zeta:O", 0, 0, ""),
+    ]
+    assert joined([tagged, tagged]).malformed == [*tagged.malformed, *tagged.malformed]
 
 
 def test_passages_of_any_kind_are_tagged_but_for_those_to_skip():
