@@ -15,13 +15,16 @@ from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, R
 from ray.train.torch import TorchTrainer
 
 from raybio.cluster import connected, quiet_data
-from raybio.config import LoggingSection, TrainConfig, to_yaml
+from raybio.config import LoggingSection, TrainConfig, TrainDecoderConfig, TrainEncoderConfig, to_yaml
 from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder, timestamp
 from raybio.sentence_stream import read_sentences, sentence_dataset
 from raybio.stopping import way_on
+from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.metrics_log import MetricsLog
 from raybio.training.scoring import score_splits, uses_gpu
+
+_FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ def _fit(task: Task, work: Callable[[Task], None]) -> Any:
     scored = config.training.keep == "best"
 
     def worker(settings: dict[str, Task]) -> None:
-        work(settings["task"])
+        with tell_out_of_memory(TrainingError, lambda: _less_memory(config)):
+            work(settings["task"])
 
     trainer = _Trainer(
         worker,
@@ -127,7 +131,7 @@ def _fit(task: Task, work: Callable[[Task], None]) -> Any:
                 num_to_keep=1, checkpoint_score_attribute="dev_strict_f1" if scored else None
             ),
             # ray.train hands RunConfig out under the type of the version before.
-            callbacks=[_LogEpochs(run, config.logging)],  # type: ignore[list-item]
+            callbacks=[_LogEpochs(run, config.logging), _StopWhereNothingWouldChange()],  # type: ignore[list-item]
         ),
     )
     try:
@@ -168,6 +172,27 @@ class _LogEpochs(ray.train.UserCallback):
     ) -> None:
         self._log = self._log or MetricsLog(self._run, self._logging)
         self._log.add(metrics[0])
+
+
+class _StopWhereNothingWouldChange(ray.train.UserCallback):
+    """Ends a run whose worker said why it cannot go on: what Ray Train would try again fails again."""
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        for error in worker_exceptions.values():
+            cause = _cause(error)
+            if cause.startswith(_FINAL):
+                raise TrainingError(cause)  # from a callback it ends the run, whatever `max_failures` says
+
+
+def _less_memory(config: TrainEncoderConfig | TrainDecoderConfig) -> str:
+    """Say that training needs more memory than there is, and which options lower that."""
+    ways = [f"training.max_batch_tokens (now {config.training.max_batch_tokens})"]
+    if isinstance(config, TrainDecoderConfig):
+        if not config.training.gradient_checkpointing:
+            ways.append("set training.gradient_checkpointing=true")
+        if config.quantization.bits != 4:
+            ways.append("set quantization.bits=4")
+    return f"training does not fit in the device's memory. Lower {', or '.join(ways)}"
 
 
 def _best(result: Any, keep: str) -> tuple[Checkpoint, dict[str, Any]]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from raybio.config import CorpusSection, TrainEncoderConfig
-from raybio.errors import FormatError
-from raybio.training.fit import _cause, fine_tune
+from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig
+from raybio.errors import FormatError, TrainingError
+from raybio.training.fit import _cause, _less_memory, _StopWhereNothingWouldChange, fine_tune
 
 
 def test_a_fault_in_any_split_is_told_before_the_run_begins(tmp_path: Path) -> None:
@@ -48,3 +48,22 @@ def test_the_cause_is_the_last_line_that_names_an_error(told: str, cause: str) -
 
 def test_a_failure_without_words_is_told_by_its_name() -> None:
     assert _cause(RuntimeError()) == "RuntimeError"
+
+
+def test_a_worker_that_said_why_it_cannot_go_on_ends_the_run() -> None:
+    callback = _StopWhereNothingWouldChange()
+    callback.after_exception(None, {0: RuntimeError("ConnectionError: the node is gone")})
+    told = "Traceback:\nraybio.errors.TrainingError: training does not fit in the device's memory. Lower it"
+    with pytest.raises(TrainingError, match="does not fit"):
+        callback.after_exception(None, {0: RuntimeError("lost"), 1: RuntimeError(told)})
+
+
+def test_out_of_memory_names_the_options_that_the_job_has() -> None:
+    corpus = {split: f"{split}.tsv" for split in ("train", "dev", "test")}
+    encoder = TrainEncoderConfig(job="train-encoder", model="m", corpus=corpus)
+    assert _less_memory(encoder).endswith("Lower training.max_batch_tokens (now 16384)")
+    whole = {"job": "train-decoder", "model": "m", "corpus": corpus}
+    whole |= {"quantization": {"bits": 16}, "training": {"gradient_checkpointing": False}}
+    assert _less_memory(TrainDecoderConfig(**whole)).endswith(
+        "(now 8192), or set training.gradient_checkpointing=true, or set quantization.bits=4"
+    )
