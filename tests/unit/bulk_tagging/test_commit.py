@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+from dataclasses import asdict
 
 import fsspec
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 
 from raybio.bulk_tagging.commit import RECORD_SCHEMA, ShardFiles
 from raybio.bulk_tagging.shards import InputFile, Shard
-from raybio.bulk_tagging.tagging import TaggedDocuments
+from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments
 from raybio.corpora import format_named, read_corpus
 from raybio.corpora.parquet import MENTION_SCHEMA
 from raybio.entities import Deletion, Document, Mention, Passage, Rejected
@@ -109,6 +110,13 @@ def test_nothing_rejected_and_nothing_tagged_leave_no_file_of_rejected(output):
     files = write(output, ("parquet",), Shard(SHARD.file, 0, (), (), ()), TaggedDocuments([], [], 0, 0))
     assert sorted(files) == ["documents/a-00000.parquet", "mentions/a-00000.parquet"]
     assert all(table_of(output, path).num_rows == 0 for path in files)
+
+
+def test_malformed_lines_survive(output):
+    line = MalformedLine("1", "changed word", "Naloxon:O", 0, 8, "Naloxone")
+    write(output, ("parquet",), tagged=TaggedDocuments(DOCUMENTS, [], 3, 9, [line]))
+    [record] = map(json.loads, content_of(output, "malformed/a-00002.jsonl").decode().splitlines())
+    assert record == {"shard": "a-00002", **asdict(line)}
 
 
 @pytest.mark.parametrize("name", FORMATS[1:])
