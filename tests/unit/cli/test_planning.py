@@ -90,6 +90,17 @@ def test_machines_are_those_with_the_device_measured(raybio, tmp_path):
     assert on == {"llama on BC5CDR": {True}, "smol on BC5CDR": {False}}
 
 
+def test_a_gpu_of_another_kind_is_priced_where_it_is_named(raybio, tmp_path):
+    run = make_benchmark(tmp_path / "gpu", [Made("llama", "decoder", gpus=1.0)], scenarios=["offline"])
+    report = json.loads((run / "benchmark.json").read_text())
+    report["models"]["llama"]["accelerator"] = "NVIDIA H100 80GB HBM3"
+    (run / "benchmark.json").write_text(json.dumps(report))
+    found = json.loads(raybio("plan", run, *CORPUS, "--json", "-").out)
+    assert {price["accelerator"] for price in found["prices"]} == {"H100"}
+    named = raybio("plan", run, *CORPUS, "--instance", "g6.xlarge").out
+    assert "extrapolated: g6.xlarge: from 1 x NVIDIA H100 80GB HBM3 to 1 x L4, each taken" in named
+
+
 def test_a_tagged_output_will_do(raybio, tagged):
     out = raybio("plan", tagged(), *CORPUS).out
     assert "model in tagged: 80.00 sentences/s measured" in out

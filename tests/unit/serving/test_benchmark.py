@@ -41,7 +41,7 @@ class Ray:
 
     def tag_alone(self, section, sentences, batch_sentences):
         self.asked.append(("alone", section.name, section.model, batch_sentences))
-        return Bare("encoder", tuple(self._alone(sentence).tags for sentence in sentences), 0.5)
+        return Bare("encoder", tuple(self._alone(sentence).tags for sentence in sentences), 0.5, "NVIDIA L4")
 
 
 @pytest.fixture
@@ -97,6 +97,7 @@ def test_every_model_is_measured_on_every_corpus(monkeypatch, config, tmp_path):
     assert report["models"]["a"]["kind"] == "encoder"
     assert report["models"]["a"]["mode"] is None
     assert report["models"]["a"]["threads"] == 1
+    assert report["models"]["a"]["accelerator"] == "NVIDIA L4"
     assert load_config(tmp_path / "runs/run/config.yaml") == config()
     assert any("strict F1" in line for line in said)
 
