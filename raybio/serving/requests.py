@@ -127,10 +127,11 @@ def accepted(header: str) -> str:
         RequestError: 406 where it likes none.
     """
     ranges = [_media_range(part) for part in header.split(",") if part.strip()] or [("*/*", 1.0)]
+    refused = {wanted for wanted, quality in ranges if quality <= 0}
     # The best liked first; of those liked alike, the first named.
     for wanted, quality in sorted(ranges, key=lambda each: -each[1]):
         for offered in MEDIA_TYPES:
-            if quality > 0 and _within(offered, wanted):
+            if quality > 0 and _within(offered, wanted) and offered not in refused:
                 return offered
     raise RequestError(
         406, f"no answer can be given as {header!r}", f"Accept one of {', '.join(MEDIA_TYPES)}"

@@ -145,6 +145,7 @@ def test_an_llm_says_its_passes_and_what_it_could_not_write():
         ("application/bioc+json", "application/bioc+json", "bioc-json"),
         ("application/bioc+xml", "application/bioc+xml", "bioc-xml"),
         ("application/json;q=0.2, application/xml", "application/xml", "bioc-xml"),
+        ("application/json;q=0, */*", "application/x-pubtator", "pubtator"),
     ],
 )
 def test_other_formats_read_back_to_the_same_mentions(client, tmp_path, accept, media, format):
