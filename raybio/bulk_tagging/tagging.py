@@ -114,11 +114,11 @@ def _tag_all(split: Sequence[Split], tagger: Tagger) -> list[Document | Malforme
         raise ValueError("the tagger did not give one tag to each word")
     left = iter(results)
     tagged: list[Document | MalformedLine] = []
-    for document, sentences in split:
-        tags = [next(left) for _ in sentences]
-        mentions = tuple(place_mentions(document, sentences, tags))
+    for document, own in split:
+        tags = [next(left) for _ in own]
+        mentions = tuple(place_mentions(document, own, tags))
         tagged.append(replace(document, mentions=mentions, sentences=(), relations=()))
-        for sentence, each in zip(sentences, tags, strict=True):
+        for sentence, each in zip(own, tags, strict=True):
             tagged += (_line(document, sentence, fault) for fault in each.malformed)
     return tagged
 
