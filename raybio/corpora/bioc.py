@@ -33,6 +33,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from raybio.corpora.checks import LARGEST_VERSION
+from raybio.corpora.json_text import parsed
 from raybio.corpora.standoff import (
     annotation_parts,
     cannot_hold,
@@ -210,7 +211,7 @@ def _attributes(infons: Mapping[str, Any]) -> tuple[dict[str, AttributeValue], M
 
 
 def _parsed(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
+    return parsed(value) if isinstance(value, str) else value
 
 
 def _infons(node: Mapping[str, Any]) -> Mapping[str, Any]:

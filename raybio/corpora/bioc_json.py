@@ -15,6 +15,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from raybio.corpora import bioc
+from raybio.corpora.json_text import parsed
 from raybio.corpora.opening import no_records
 from raybio.corpora.standoff import cannot_hold
 from raybio.entities import Document, Record, Rejected
@@ -29,7 +30,7 @@ def read(stream: BinaryIO, source: str) -> Iterator[Record]:
     """Yield the documents of a BioC JSON file; what is not one is Rejected.
 
     Raises:
-        FormatError: the file is not JSON in UTF-8, or holds no document.
+        FormatError: the file is not JSON in UTF-8 with each name once in an object, or holds no document.
     """
     empty = True
     for record in _records(stream, source):
@@ -79,26 +80,24 @@ def _is_whole_object(line: bytes) -> bool:
 def _whole_file(first: tuple[int, bytes], stream: BinaryIO, source: str) -> object:
     number, line = first
     try:
-        return json.loads(line + stream.read())
+        return parsed(line + stream.read())
     except json.JSONDecodeError as error:
         place = f"line {number + error.lineno - 1}, column {error.colno}"
         raise FormatError(
             source, place, f"the JSON is broken ({error.msg})", "Fetch or write it again"
         ) from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, a number of thousands of digits, or too deep
-        raise FormatError(
-            source, "", f"this is not JSON in UTF-8 ({error})", "Convert it to UTF-8"
-        ) from error
+    except ValueError as error:  # not UTF-8, a number of thousands of digits, a name twice, or too deep
+        problem = f"this cannot be read as JSON in UTF-8 ({error})"
+        raise FormatError(source, "", problem, "Write it again, in UTF-8") from error
 
 
 def _line_records(line: bytes, source: str, place: str) -> Iterator[Record]:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = parsed(line)
+    except ValueError as error:
         raw = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
-        yield Rejected(
-            source, place, f"the line is not JSON in UTF-8 ({error})", "Write the line again", raw=raw
-        )
+        problem = f"the line cannot be read as JSON in UTF-8 ({error})"
+        yield Rejected(source, place, problem, "Write the line again", raw=raw)
     else:
         yield from _tree_records(value, source, place)
 

@@ -27,6 +27,7 @@ from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
+from raybio.corpora.json_text import parsed
 from raybio.corpora.opening import no_records, read_lines
 from raybio.corpora.word_layout import gold_mentions, lay_out
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation, Sentence, Span
@@ -52,7 +53,8 @@ def read(stream: BinaryIO, source: str, protocol: str = "corrected") -> Iterator
             continue
         seen = True
         try:
-            fields = from_json(line)
+            parsed(line)  # refuses a name that stands twice
+            fields = from_json(line)  # refuses half a surrogate pair
             _check(fields)
         except (ValueError, TypeError) as error:
             remedy = "Compare the line with the corpus's public release"

@@ -22,9 +22,10 @@ from dataclasses import fields
 from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, from_json
+from pydantic_core import PydanticSerializationError
 
 from raybio.corpora.checks import fault_of
+from raybio.corpora.json_text import parsed
 from raybio.corpora.opening import no_records, read_lines
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation, Sentence, Span
 from raybio.errors import FormatError
@@ -91,8 +92,8 @@ def document_from_json(line: str) -> Document:
     """Return the Document that `document_to_json` wrote.
 
     Raises:
-        ValueError: it is not JSON, a field is missing, unknown or of the wrong type, or the
-            document breaks its own promises; the message says which.
+        ValueError: it is not JSON, a field is missing, unknown, there twice or of the wrong type, or
+            the document breaks its own promises; the message says which.
     """
     try:
         document = _ADAPTER.validate_json(line, strict=True)
@@ -100,7 +101,7 @@ def document_from_json(line: str) -> Document:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ValueError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
-    if unknown := next(_unknown_fields(from_json(line), Document), ""):
+    if unknown := next(_unknown_fields(parsed(line), Document), ""):
         raise ValueError(f"unknown field {unknown!r}")
     if fault := fault_of(document):
         raise ValueError(fault)

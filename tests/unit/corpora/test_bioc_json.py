@@ -82,6 +82,14 @@ def test_sentences_of_a_passage_are_its_text():
     assert [mention.text for mention in document.mentions] == ["Drosophila"]
 
 
+def test_a_line_that_names_something_twice_is_rejected():
+    twice = LINE.replace('"text": "Abc."', '"text": "Lost.", "text": "Abc."')
+    bad, good = read(f"{twice}\n{LINE}")
+    assert bad.reason == "the line cannot be read as JSON in UTF-8 (an object names 'text' twice)"
+    assert bad.raw == twice
+    assert good == EXPECTED
+
+
 def test_lists_among_a_documents_infons_are_tuples():
     infons = {"a": ["x", 1], "b": None, "c": 2, "d": "[]"}
     (document,) = read(json.dumps({"id": "1", "infons": infons, "passages": []}))
@@ -91,7 +99,7 @@ def test_lists_among_a_documents_infons_are_tuples():
 def test_a_bad_line_is_rejected_and_the_next_is_read():
     first, second, third, last = read(b'{"id": oops}\n{"id": "\xff"}\n[1]\n' + LINE.encode())
     assert (first.place, first.raw) == ("line 1", '{"id": oops}')
-    assert first.reason.startswith("the line is not JSON in UTF-8 (Expecting value")
+    assert first.reason.startswith("the line cannot be read as JSON in UTF-8 (Expecting value")
     assert (second.place, second.raw) == ("line 2", '{"id": "\\xff"}')
     assert third == Rejected(
         "x.json",
@@ -110,8 +118,12 @@ def test_a_bad_line_is_rejected_and_the_next_is_read():
         (b'{"documents": [\n{"id": "1"},\n', "x.json, line 3, column 1: the JSON is broken"),
         (b"\n\n[\n1,,]", "x.json, line 4, column 3: the JSON is broken"),
         (b"not json", "x.json, line 1, column 1: the JSON is broken"),
-        (b'[{"id": "\xe9"}]', "x.json: this is not JSON in UTF-8"),
-        (b"[" * 200_000, "x.json: this is not JSON in UTF-8"),
+        (b'[{"id": "\xe9"}]', "x.json: this cannot be read as JSON in UTF-8"),
+        (
+            b'{"documents": [\n], "documents": []}',
+            "x.json: this cannot be read as JSON in UTF-8 (an object names",
+        ),
+        (b"[" * 200_000, "x.json: this cannot be read as JSON in UTF-8"),
         (b"", "x.json: the file holds no BioC document"),
         (b"\n \n", "x.json: the file holds no BioC document"),
         (b"[]", "x.json: the file holds no BioC document"),

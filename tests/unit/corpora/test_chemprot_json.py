@@ -70,6 +70,7 @@ def test_study_gives_the_rest_of_an_overwritten_entity_to_the_one_before():
         {**FIELDS, "relations": [[], [[0, 0, 5, 6, "CPR:4"]]]},
         {**FIELDS, "relations": None},
         json.dumps({**FIELDS, "doc_key": "\ud800"}),
+        json.dumps(FIELDS).replace('"ner"', '"ner": [["lost", "words"]], "ner"'),
     ],
 )
 def test_a_line_at_fault_is_rejected_alone(line):

@@ -54,6 +54,7 @@ def test_never_annotated_is_not_the_same_as_nothing_found():
         ("{", "Invalid JSON"),
         ('"text"', "Input should be"),
         ('{"id": "1", "text": "\\ud800"}', "Invalid JSON"),
+        ('{"id": "1", "text": "lost", "text": "a"}', "an object names 'text' twice"),
         ({"id": "1"}, "text: Field required"),
         ({"id": 1, "text": ""}, "id: Input should be a valid string"),
         ({"id": "1", "text": "", "journal": "x"}, "unknown field 'journal'"),
