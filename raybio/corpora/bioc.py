@@ -136,13 +136,15 @@ def _whole_text(passages: Iterable[Mapping[str, Any]]) -> str:
 
 def _texts(passage: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Return (offset, text) of a passage, or of each of its sentences where it has no text itself."""
-    sentences = [] if passage.get("text") else _list(passage, "sentences")
-    for unit in sentences or [passage]:
+    whole, sentences = _text(passage.get("text")), _list(passage, "sentences")
+    for said in (_text(sentence.get("text")) for sentence in sentences if whole):
+        if said not in whole:
+            raise ValueError(f"the passage's text has not the words of its sentence {said!r}")
+    units = [passage] if whole or not sentences else sentences
+    for unit in units:
         if "text" not in unit:
             raise ValueError(f"the passage or sentence at offset {unit.get('offset')} has no 'text'")
-    return [
-        (integer(unit.get("offset"), "offset"), _text(unit.get("text"))) for unit in sentences or [passage]
-    ]
+    return [(integer(unit.get("offset"), "offset"), _text(unit.get("text"))) for unit in units]
 
 
 def _refuse_surrogates(text: str) -> None:

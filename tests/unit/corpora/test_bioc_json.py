@@ -82,6 +82,17 @@ def test_sentences_of_a_passage_are_its_text():
     assert [mention.text for mention in document.mentions] == ["Drosophila"]
 
 
+def test_a_passage_with_text_and_sentences_must_hold_what_they_say():
+    def with_sentence(text: str) -> str:
+        sentence = {"offset": 0, "text": text, "annotations": []}
+        return json.dumps(ONE | {"passages": [ONE["passages"][0] | {"sentences": [sentence]}]})
+
+    (good,) = read(with_sentence("Drosophila EYES"))
+    assert good.text == "Drosophila EYES ABSENT."
+    (bad,) = read(with_sentence("Lost words."))
+    assert bad.reason == "the passage's text has not the words of its sentence 'Lost words.'"
+
+
 def test_a_line_that_names_something_twice_is_rejected():
     twice = LINE.replace('"text": "Abc."', '"text": "Lost.", "text": "Abc."')
     bad, good = read(f"{twice}\n{LINE}")
