@@ -1,4 +1,4 @@
-"""BioC's tree <-> Document. The tree is BioC JSON's: plain dicts and lists; BioC XML maps onto it.
+"""BioC's tree -> Document. The tree is BioC JSON's: plain dicts and lists; BioC XML maps onto it.
 
     document   {"id", "infons", "passages": [...], "relations": [...]}
     passage    {"infons": {"type", "label", "language"}, "offset", "text", "sentences": [],
@@ -27,23 +27,12 @@ Format: Comeau et al. 2013, doi:10.1093/database/bat064, and its DTD, version 1.
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from raybio.corpora.checks import LARGEST_VERSION
 from raybio.corpora.json_text import parsed
-from raybio.corpora.standoff import (
-    annotation_parts,
-    cannot_hold,
-    check_mentions,
-    covered,
-    disagreement,
-    in_order,
-    integer,
-    probability,
-)
+from raybio.corpora.standoff import covered, disagreement, in_order, integer, probability
 from raybio.entities import AttributeValue, Document, Mention, Passage, Record, Rejected, Relation
 
 Node: TypeAlias = dict[str, Any]
@@ -67,29 +56,6 @@ def read_document(node: object, source: str, place: str, raw: Callable[[], str])
         return Rejected(source, place, str(fault), REMEDY, name, raw())
 
 
-def tree(document: Document) -> Node:
-    """Return `document` as BioC's tree.
-
-    Raises:
-        FormatError: passages overlap or leave the text, or use a name reserved here.
-        OffsetError: a mention does not cover its text.
-    """
-    check_mentions(document)
-    pieces = list(_pieces(document))
-    ends = [piece.end for piece in pieces]
-    passages = [_passage_tree(document, piece) for piece in pieces]
-    for annotation in _annotation_trees(document):
-        # An annotation stands in the passage that holds its first character.
-        home = bisect_right(ends, annotation["locations"][0]["offset"])
-        passages[home]["annotations"].append(annotation)
-    return {
-        "id": document.id,
-        "infons": _document_infons(document),
-        "passages": passages,
-        "relations": [_relation_tree(relation) for relation in document.relations],
-    }
-
-
 def _document(node: Mapping[str, Any]) -> Document:
     if "passages" not in node:  # misspelt, say: what it holds would be lost
         raise ValueError("the document has no 'passages'")
@@ -97,7 +63,7 @@ def _document(node: Mapping[str, Any]) -> Document:
     units = [node, *passages, *(unit for passage in passages for unit in _list(passage, "sentences"))]
     text = _whole_text(passages)
     relations = tuple(_relation(item) for unit in units for item in _list(unit, "relations"))
-    referred = _references(relations)
+    referred = references(relations)
     found = [_mentions(item, text, referred) for unit in units for item in _list(unit, "annotations")]
     attributes, ours = _attributes(_infons(node))
     mentions = in_order(mention for parts in found for mention in parts)
@@ -192,7 +158,8 @@ def _relation(node: Mapping[str, Any]) -> Relation:
     return Relation(_infon(node, "type"), arguments, _text(node.get("id")))
 
 
-def _references(relations: Iterable[Relation]) -> set[str]:
+def references(relations: Iterable[Relation]) -> set[str]:
+    """Return the ids of what `relations` join."""
     return {reference for relation in relations for _, reference in relation.arguments}
 
 
@@ -242,72 +209,3 @@ def _list(node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     if not isinstance(found, list):
         raise ValueError(f"{key!r} is {type(found).__name__}, where BioC has a list")
     return [_mapping(item, f"one of {key!r}") for item in found]
-
-
-def _pieces(document: Document) -> Iterator[Passage]:
-    """Yield the passages, and one of kind `BETWEEN` for what none covers; one space needs none."""
-    end = 0
-    for passage in document.passages:
-        if not end <= passage.start <= passage.end <= len(document.text):
-            problem = f"the passage at {passage.start}-{passage.end}, which overlaps or leaves the text"
-            raise cannot_hold("BioC", document, problem, "Give passages in order")
-        if passage.kind in (BETWEEN, ""):
-            raise cannot_hold("BioC", document, f"a passage of kind {passage.kind!r}", "Rename the kind")
-        if document.text[end : passage.start] not in ("", " "):
-            yield Passage(end, passage.start, BETWEEN)
-        yield passage
-        end = passage.end
-    if end < len(document.text):
-        yield Passage(end, len(document.text), BETWEEN)
-
-
-def _passage_tree(document: Document, passage: Passage) -> Node:
-    return {
-        "infons": _filled({"type": passage.kind, "label": passage.label, "language": passage.language}),
-        "offset": passage.start,
-        "text": document.passage_text(passage),
-        "sentences": [],
-        "annotations": [],
-        "relations": [],
-    }
-
-
-def _annotation_trees(document: Document) -> Iterator[Node]:
-    mentions = document.mentions or ()
-    # A made-up name must be nobody's, nor become what a relation refers to.
-    taken = {mention.id for mention in mentions} | _references(document.relations)
-    names = (name for i in count(1) if (name := f"{MADE_UP}{i}") not in taken)
-    for parts in annotation_parts(in_order(mentions)):
-        first = parts[0]
-        score = "" if first.score is None else repr(first.score)
-        yield {
-            "id": first.id or next(names),
-            "infons": _filled({"type": first.label, "identifier": first.concept, "score": score}),
-            "text": " ".join(part.text for part in parts),
-            "locations": [{"offset": part.start, "length": part.end - part.start} for part in parts],
-        }
-
-
-def _relation_tree(relation: Relation) -> Node:
-    nodes = [{"refid": reference, "role": role} for role, reference in relation.arguments]
-    return {"id": relation.id, "infons": _filled({"type": relation.label}), "nodes": nodes}
-
-
-def _document_infons(document: Document) -> dict[str, str]:
-    if OURS in document.attributes:
-        raise cannot_hold("BioC", document, f"an attribute named {OURS!r}", "Rename the attribute")
-    lists = [key for key, value in document.attributes.items() if isinstance(value, tuple)]
-    ours: Node = {} if document.version == 1 else {"version": document.version}
-    if document.mentions is None:
-        ours["annotated"] = False
-    if lists:
-        ours["lists"] = lists
-    infons = {
-        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in document.attributes.items()
-    }
-    return {**infons, OURS: json.dumps(ours, ensure_ascii=False)} if ours else infons
-
-
-def _filled(infons: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in infons.items() if value}

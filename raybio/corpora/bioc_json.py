@@ -15,6 +15,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from raybio.corpora import bioc
+from raybio.corpora.bioc_tree import tree
 from raybio.corpora.json_text import parsed
 from raybio.corpora.opening import no_records
 from raybio.corpora.standoff import cannot_hold
@@ -51,7 +52,7 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
     separator = b"\n"
     for document in documents:
         try:
-            line = json.dumps(bioc.tree(document), ensure_ascii=False).encode()
+            line = json.dumps(tree(document), ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the text") from error
         stream.write(separator + line)

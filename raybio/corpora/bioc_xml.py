@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from raybio.corpora import bioc
+from raybio.corpora.bioc_tree import tree
 from raybio.corpora.opening import no_records
 from raybio.corpora.standoff import cannot_hold
 from raybio.entities import Document, Record, Rejected
@@ -56,7 +57,7 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
             for name, text in ("source", "raybio"), ("date", ""), ("key", ""):
                 xml.write(_element(name, text))
             for document in documents:
-                node = bioc.tree(document)
+                node = tree(document)
                 try:
                     xml.write(_document_element(node), pretty_print=True)
                 except ValueError as error:  # lxml checks each string it is given.
