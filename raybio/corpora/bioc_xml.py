@@ -1,10 +1,8 @@
 r"""BioC XML, read and written document by document, in memory that does not grow with the file.
 
-XML is mapped onto BioC JSON's tree; `bioc` says what a document holds. Entity declarations
-are refused and none is resolved: an external one could read this machine's files, and nested
-ones grow without bound. The DTD a file names is not loaded. XML 1.0 cannot hold control
-characters other than tab, line feed and carriage return ("\r" is written as `&#13;`, or
-parsers would make it "\n").
+XML is mapped onto BioC JSON's tree; `bioc` says what a document holds. XML 1.0 cannot hold control
+characters other than tab, line feed and carriage return ("\r" is written as `&#13;`, or parsers
+would make it "\n").
 Format: the BioC DTD, version 1.0, https://bioc.sourceforge.net/BioC.dtd.
 """
 
@@ -12,21 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from lxml import etree
 
 from raybio.corpora import bioc
 from raybio.corpora.bioc_tree import tree
-from raybio.corpora.opening import no_records
 from raybio.corpora.standoff import cannot_hold
+from raybio.corpora.xml_records import REMEDY, Element, Grammar, read_records
 from raybio.entities import Document, Record, Rejected
-from raybio.errors import FormatError
 
-_BLOCK = 65_536
 _DOCTYPE = '<!DOCTYPE collection SYSTEM "BioC.dtd">'
-
-Element = Any  # lxml's stubs name no public type that all its functions take.
+_GRAMMAR = Grammar(
+    ("document",),
+    {
+        "collection": "source date key infon document*",
+        # The DTD has annotations in passages and sentences only, but BioC's own libraries write these too.
+        "document": "id infon passage* annotation* relation*",
+        "passage": "infon offset text sentence* annotation* relation*",
+        "sentence": "infon offset text annotation* relation*",
+        "annotation": "infon location* text",
+        "relation": "infon node*",
+        **dict.fromkeys(("id", "offset", "text"), "#PCDATA"),
+    },
+)
 
 
 def read(stream: BinaryIO, source: str) -> Iterator[Record]:
@@ -37,10 +44,12 @@ def read(stream: BinaryIO, source: str) -> Iterator[Record]:
             entities, or holds no document.
     """
     number = 0
-    for number, element in enumerate(_elements(stream, source), start=1):
-        yield _record(element, source, f"document {number}")
-    if not number:
-        raise no_records(source, "BioC document")
+    for found in read_records(stream, source, _GRAMMAR, "BioC document", _called):
+        if isinstance(found, Rejected):
+            yield found
+        else:
+            number += 1
+            yield _record(found, source, f"document {number}")
 
 
 def write(documents: Iterable[Document], stream: BinaryIO) -> None:
@@ -68,55 +77,8 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
 # Reading ---------------------------------------------------------------------------------------
 
 
-def _elements(stream: BinaryIO, source: str) -> Iterator[Element]:
-    """Yield each `document` element, and free it once the caller asks for the next."""
-    parser = etree.XMLPullParser(
-        events=("start", "end"),
-        tag=("collection", "document"),
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    for block in iter(lambda: stream.read(_BLOCK), b""):
-        try:
-            parser.feed(block)
-        except etree.XMLSyntaxError as error:
-            # What was parsed before the fault is still to be read.
-            yield from _finished(parser, source)
-            raise _broken(source, error) from error
-        yield from _finished(parser, source)
-    try:
-        parser.close()
-    except etree.XMLSyntaxError as error:
-        raise _broken(source, error) from error
-
-
-def _finished(parser: Any, source: str) -> Iterator[Element]:
-    for event, element in parser.read_events():
-        if event == "start":
-            _refuse_entities(element, source)
-        elif element.tag == "document":
-            yield element
-            element.clear()
-            while element.getprevious() is not None:
-                del element.getparent()[0]
-
-
-def _refuse_entities(element: Element, source: str) -> None:
-    dtd = element.getroottree().docinfo.internalDTD
-    if dtd is not None and any(True for _ in dtd.iterentities()):
-        raise FormatError(
-            source, "", "the file declares XML entities, which are not read", "Write it without <!ENTITY ...>"
-        )
-
-
-def _broken(source: str, error: etree.XMLSyntaxError) -> FormatError:
-    return FormatError(
-        source, f"line {error.lineno}", f"the XML is broken ({error.msg})", "Fetch or write it again"
-    )
+def _called(element: Element) -> str:
+    return f"document {_said(element, 'id')}"
 
 
 def _record(element: Element, source: str, place: str) -> Record:
@@ -125,6 +87,8 @@ def _record(element: Element, source: str, place: str) -> Record:
     if entity is not None:
         reason = f"the entity {entity.text} is not declared"
         return Rejected(source, place, reason, "Write the character itself", _said(element, "id"), raw())
+    if fault := _GRAMMAR.fault_of(element):
+        return Rejected(source, place, fault, REMEDY, _said(element, "id"), raw())
     return bioc.read_document(_document_node(element), source, place, raw)
 
 

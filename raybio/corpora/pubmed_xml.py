@@ -21,27 +21,60 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO
 
 from lxml import etree
 
-from raybio.corpora.opening import no_records
+from raybio.corpora.xml_records import CHUNK, REMEDY, Element, Grammar, read_records
 from raybio.entities import AttributeValue, Deletion, Document, Passage, Record, Rejected
-from raybio.errors import FormatError
 
 _DELETIONS = "DeleteCitation"
-_CHUNK = 64 * 1024
+_REPORT = "Report it to NLM, or mend it and read it again"
 _CITATION_START = re.compile(rb"<Pubmed(?:Book)?Article[\s/>]")
 _LONGEST_START = len(b"<PubmedBookArticle>")
 _YEAR = re.compile(r"\d{4}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_GRAMMAR = Grammar(
+    ("PubmedArticle", "PubmedBookArticle", _DELETIONS),
+    {
+        "PubmedArticleSet": "PubmedArticle* PubmedBookArticle* DeleteCitation*",
+        "PubmedArticle": "MedlineCitation PubmedData",
+        "PubmedBookArticle": "BookDocument PubmedBookData",
+        "DeleteCitation": "PMID",
+        # DateCreated and an article's Affiliation are of older DTDs.
+        "MedlineCitation": (
+            "PMID DateCreated DateCompleted DateRevised Article MedlineJournalInfo "
+            "ChemicalList SupplMeshList CitationSubset CommentsCorrectionsList GeneSymbolList "
+            "MeshHeadingList NumberOfReferences PersonalNameSubjectList OtherID "
+            "OtherAbstract* KeywordList CoiStatement SpaceFlightMission InvestigatorList "
+            "GeneralNote"
+        ),
+        "Article": (
+            "Journal ArticleTitle Pagination ELocationID Abstract Affiliation AuthorList "
+            "Language DataBankList GrantList PublicationTypeList VernacularTitle ArticleDate"
+        ),
+        "BookDocument": (
+            "PMID ArticleIdList Book LocationLabel ArticleTitle VernacularTitle Pagination "
+            "Language AuthorList InvestigatorList PublicationType Abstract Sections "
+            "KeywordList ContributionDate DateRevised GrantList ItemList ReferenceList"
+        ),
+        "Book": (
+            "Publisher BookTitle PubDate BeginningDate EndingDate AuthorList InvestigatorList "
+            "Volume VolumeTitle Edition CollectionTitle Isbn ELocationID Medium ReportNumber"
+        ),
+        "Abstract": "AbstractText* CopyrightInformation",
+        "OtherAbstract": "AbstractText* CopyrightInformation",
+        **dict.fromkeys(("ArticleTitle", "AbstractText", "VernacularTitle", "BookTitle"), "#PCDATA"),
+    },
+)
 
 
 def read(stream: BinaryIO, source: str, first: int = 0, stop: int | None = None) -> Iterator[Record]:
     """Yield citations and books `[first, stop)` of the file, then (without a `stop`) its deletions.
 
     A citation without abstract has a title passage only; one without title too has the text "".
-    One that cannot be read, for want of a PMID say, is yielded as Rejected with its whole XML.
+    One that cannot be read, for want of a PMID say, or that holds text where no DTD of NLM's has
+    any, is yielded as Rejected with its whole XML.
 
     Raises:
         FormatError: the XML is broken (the records before the fault have been yielded), declares
@@ -49,20 +82,20 @@ def read(stream: BinaryIO, source: str, first: int = 0, stop: int | None = None)
     """
     if stop is not None and stop <= first:
         return
-    position, empty = 0, True
-    for element in _elements(stream, source):
-        empty = False
-        if element.tag == _DELETIONS:
+    position = 0
+    for found in read_records(stream, source, _GRAMMAR, "PubMed citation", _called):
+        if isinstance(found, Rejected):
+            if position >= first:
+                yield found
+        elif found.tag == _DELETIONS:
             if stop is None:
-                yield from _deletions(element, source)
-            continue
-        if position >= first:
-            yield _record(element, source, position)
-        position += 1
-        if position == stop:
-            return
-    if empty:
-        raise no_records(source, "PubMed citation")
+                yield from _deletions(found, source)
+        else:
+            if position >= first:
+                yield _record(found, source, position)
+            position += 1
+            if position == stop:
+                return
 
 
 def count_records(stream: BinaryIO) -> int:
@@ -72,7 +105,7 @@ def count_records(stream: BinaryIO) -> int:
     number miss nothing as long as the last one has no `stop`.
     """
     count, rest = 0, b""
-    for chunk in iter(partial(stream.read, _CHUNK), b""):
+    for chunk in iter(partial(stream.read, CHUNK), b""):
         window = rest + chunk
         end = 0
         for match in _CITATION_START.finditer(window):
@@ -82,100 +115,23 @@ def count_records(stream: BinaryIO) -> int:
     return count
 
 
-def _elements(stream: BinaryIO, source: str) -> Iterator[etree._Element]:
-    """Yield citations, books and deletion lists; each is emptied when the next one is asked for."""
-    parser = etree.XMLPullParser(
-        events=("end",),
-        tag=("PubmedArticle", "PubmedBookArticle", _DELETIONS),
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    # read1 hands out what is there before a truncated gzip fails; read would lose it.
-    read_some = getattr(stream, "read1", stream.read)
-    offset, last = 0, ""
-    for chunk in iter(partial(read_some, _CHUNK), b""):
-        fault = _feed(parser, chunk)
-        for _, element in cast("Iterator[tuple[str, etree._Element]]", parser.read_events()):
-            if not last:
-                _refuse_entities(element, source)
-            last = _pmid_text(element) or last
-            yield element
-            _release(element)
-        if fault:
-            raise fault.error(source, f"bytes {offset} to {offset + len(chunk)}", last)
-        offset += len(chunk)
-    if offset == 0:
-        raise no_records(source, "PubMed citation")
-    try:
-        _refuse_entities(parser.close(), source)
-    except etree.XMLSyntaxError as error:
-        raise _Fault(*error.position, error.msg).error(source, f"byte {offset}", last) from error
-
-
-class _Fault(NamedTuple):
-    """Where and why the XML cannot be parsed on."""
-
-    line: int
-    column: int
-    problem: str
-
-    def error(self, source: str, where: str, last: str) -> FormatError:
-        after = f"after PMID {last}" if last else "before the first PMID"
-        place = f"line {self.line}, column {self.column}, {where}"
-        problem = f"broken XML {after} ({self.problem.strip()})"
-        return FormatError(source, place, problem, "Fetch the file again and compare its checksum")
-
-
-def _feed(parser: etree.XMLPullParser, chunk: bytes) -> _Fault | None:
-    """Parse `chunk`; return the fault that ends the parsing, if there is one.
-
-    lxml raises for most faults but only logs some (an undeclared entity), ignoring what follows.
-    """
-    try:
-        parser.feed(chunk)
-    except etree.XMLSyntaxError as error:
-        return _Fault(*error.position, error.msg)
-    for entry in parser.feed_error_log.filter_from_fatals():
-        return _Fault(entry.line, entry.column, entry.message)
-    return None
-
-
-def _refuse_entities(element: etree._Element, source: str) -> None:
-    dtd = element.getroottree().docinfo.internalDTD
-    names = [] if dtd is None else [entity.name for entity in dtd.iterentities()]  # type: ignore[attr-defined]
-    if names:
-        raise FormatError(
-            source,
-            "DOCTYPE",
-            f"the file declares XML entities of its own ({', '.join(names[:5])}), which PubMed's never do",
-            "Do not trust it; fetch the file from NLM",
-        )
-
-
-def _release(element: etree._Element) -> None:
-    """Empty `element` and forget those before it: the parser would keep the whole file."""
-    element.clear()
-    parent = element.getparent()
-    while parent is not None and element.getprevious() is not None:
-        del parent[0]
-
-
 class _UnreadableError(ValueError):
     """Why one citation cannot be read."""
 
 
-def _record(element: etree._Element, source: str, position: int) -> Document | Rejected:
+def _record(element: Element, source: str, position: int) -> Document | Rejected:
+    if fault := _GRAMMAR.fault_of(element):
+        return _rejected(element, source, f"record {position + 1}", fault, REMEDY)
     try:
         return _document(element)
     except _UnreadableError as error:
         return _rejected(element, source, f"record {position + 1}", str(error))
 
 
-def _deletions(element: etree._Element, source: str) -> Iterator[Deletion | Rejected]:
+def _deletions(element: Element, source: str) -> Iterator[Deletion | Rejected]:
+    if fault := _GRAMMAR.fault_of(element):
+        yield _rejected(element, source, "deletions", fault, REMEDY)
+        return
     for number, pmid in enumerate(element.iterfind("PMID"), start=1):
         try:
             yield Deletion(*_identity(pmid))
@@ -183,17 +139,21 @@ def _deletions(element: etree._Element, source: str) -> Iterator[Deletion | Reje
             yield _rejected(pmid, source, f"deletion {number}", str(error))
 
 
-def _rejected(element: etree._Element, source: str, place: str, reason: str) -> Rejected:
-    remedy = "Report it to NLM, or mend it and read it again"
+def _rejected(element: Element, source: str, place: str, reason: str, remedy: str = _REPORT) -> Rejected:
     raw = etree.tostring(element, encoding="unicode", with_tail=False)
     return Rejected(source, place, reason, remedy, _pmid_text(element), raw)
 
 
-def _pmid_text(element: etree._Element) -> str:
+def _pmid_text(element: Element) -> str:
     return (element.findtext("MedlineCitation/PMID") or element.findtext("BookDocument/PMID") or "").strip()
 
 
-def _identity(pmid: etree._Element | None) -> tuple[str, int]:
+def _called(element: Element) -> str:
+    pmid = _pmid_text(element)
+    return pmid and f"PMID {pmid}"
+
+
+def _identity(pmid: Element | None) -> tuple[str, int]:
     if pmid is None:
         raise _UnreadableError("the citation has no PMID")
     identifier, version = _text(pmid), pmid.get("Version", "1")
@@ -204,7 +164,7 @@ def _identity(pmid: etree._Element | None) -> tuple[str, int]:
     return identifier, int(version)
 
 
-def _document(element: etree._Element) -> Document:
+def _document(element: Element) -> Document:
     citation = element.find("MedlineCitation")
     if citation is None:
         citation = element.find("BookDocument")
@@ -246,21 +206,19 @@ class _Text:
             self._length = start + len(piece)
         self.passages.append(Passage(start, self._length, kind, label or heading, language))
 
-    def add_sections(
-        self, abstract: etree._Element | None, kind: str, label: str = "", language: str = ""
-    ) -> None:
+    def add_sections(self, abstract: Element | None, kind: str, label: str = "", language: str = "") -> None:
         """Append each AbstractText of `abstract`; `label` names the sections without a heading."""
         for section in () if abstract is None else abstract.iterfind("AbstractText"):
             heading = " ".join(section.get("Label", "").split())
             self.add(_text(section), kind, heading or label, heading, language)
 
 
-def _text(element: etree._Element | None) -> str:
+def _text(element: Element | None) -> str:
     """Return the text in `element` without its markup, on one line."""
     return "" if element is None else " ".join("".join(_pieces(element)).split())
 
 
-def _pieces(element: etree._Element) -> Iterator[str]:
+def _pieces(element: Element) -> Iterator[str]:
     yield element.text or ""
     for child in element:
         if isinstance(child, etree._Entity):
@@ -272,13 +230,11 @@ def _pieces(element: etree._Element) -> Iterator[str]:
         yield child.tail or ""
 
 
-def _texts(elements: Iterator[etree._Element]) -> Iterator[str]:
+def _texts(elements: Iterator[Element]) -> Iterator[str]:
     return filter(None, map(_text, elements))
 
 
-def _attributes(
-    element: etree._Element, citation: etree._Element, body: etree._Element
-) -> dict[str, AttributeValue]:
+def _attributes(element: Element, citation: Element, body: Element) -> dict[str, AttributeValue]:
     """Return what else is known, by the names below; what is missing or empty is left out.
 
     `year` is the first of a range ("1998 Dec-1999 Jan"), `mesh` holds descriptors as

@@ -137,6 +137,81 @@ def test_what_cannot_be_read_is_rejected_whole_and_reading_goes_on(hand_written)
     assert "'?'" in rejected[3].reason
 
 
+ABSTRACT = b"<Abstract><AbstractText>Some words.</AbstractText></Abstract>"
+ARTICLE = (
+    b"<PubmedArticle><MedlineCitation><PMID>7</PMID><Article><Journal><Title>J</Title></Journal>"
+    b"<ArticleTitle>A title.</ArticleTitle>" + ABSTRACT + b"<AuthorList><Author/></AuthorList></Article>"
+    b"</MedlineCitation><PubmedData><History/></PubmedData></PubmedArticle>"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (ABSTRACT, b"<Abstrakt>Lost.</Abstrakt>", "<Article> holds text in <Abstrakt>"),
+        (ABSTRACT, b"<AbstractText>Lost.</AbstractText>", "<Article> holds text in <AbstractText>"),
+        (ABSTRACT, b"<Abstract>Lost.</Abstract>", "<Abstract> holds text outside the elements in it"),
+        (ABSTRACT, b"<Abstract><Text>Lost.</Text></Abstract>", "<Abstract> holds text in <Text>"),
+        (ABSTRACT, ABSTRACT * 2, "<Article> holds text in a second <Abstract>"),
+        (b"<Author/>", ABSTRACT, "<AuthorList> holds text in <Abstract>"),
+        (b"<History/>", ABSTRACT, "<PubmedData> holds text in <Abstract>"),
+        (b"<Journal>", b"<ArticleTitle>Lost.</ArticleTitle><Journal>", "in a second <ArticleTitle>"),
+        (b"</Journal>", b"</Journal> lost", "<Article> holds text outside the elements in it"),
+        (b"</Article>", b"</Article><OtherAbstrac>Lost.</OtherAbstrac>", "in <OtherAbstrac>, which does not"),
+        (b"</Article>", b"</Article><Article>" + ABSTRACT + b"</Article>", "in a second <Article>"),
+        (b"<PubmedData>", b"<BookDocument>Lost.</BookDocument><PubmedData>", "holds text in <BookDocument>"),
+    ],
+)
+def test_text_where_the_dtd_has_none_rejects_its_citation(old, new, fault):
+    rejected, good = read_bytes(
+        b"<PubmedArticleSet>%s%s</PubmedArticleSet>" % (ARTICLE.replace(old, new, 1), ARTICLE)
+    )
+    assert isinstance(rejected, Rejected)
+    assert fault in rejected.reason
+    assert new.decode() in rejected.raw
+    assert (rejected.place, rejected.document_id) == ("record 1", "7")
+    assert isinstance(good, Document)
+    assert good.text == "A title. Some words."
+
+
+def test_what_is_not_the_text_may_be_unknown_and_what_is_unknown_may_be_empty():
+    known = ARTICLE.replace(b"<Author/>", b"<Author><New>x</New></Author>")
+    for xml in (known, ARTICLE.replace(b"</Article>", b"<New a='x'> </New></Article>")):
+        (document,) = read_bytes(xml)
+        assert isinstance(document, Document)
+
+
+def test_a_citation_inside_another_one_rejects_both():
+    inner = ARTICLE.replace(b">7<", b">8<").replace(b"A title", b"Another title")
+    outer = ARTICLE.replace(ABSTRACT, inner)
+    xml = b"<PubmedArticleSet>%s%s</PubmedArticleSet>" % (outer, ARTICLE)
+    first, second, third = read_bytes(xml)
+    assert isinstance(first, Rejected)
+    assert isinstance(second, Rejected)
+    assert isinstance(third, Document)
+    assert (first.document_id, first.place) == ("8", "record 1")
+    assert "Another title" in first.raw
+    assert (second.document_id, second.place) == ("7", "record 2")
+    assert "A title" in second.raw
+    assert count_records(io.BytesIO(xml)) == 3
+
+
+def test_text_beside_the_citations_is_rejected_in_one_piece_of_the_file_only():
+    lost = b"<PubmdArticle>Lost.</PubmdArticle>"
+    xml = b"<PubmedArticleSet>%s%s lost %s%s</PubmedArticleSet>" % (ARTICLE, lost, ARTICLE, lost)
+    whole = read_bytes(xml)
+    assert [type(record).__name__ for record in whole] == ["Document", "Rejected", "Document", "Rejected"]
+    assert [r.raw for r in whole if isinstance(r, Rejected)] == [f"{lost.decode()} lost ", lost.decode()]
+    pieces = [list(read(io.BytesIO(xml), "x.xml", first, stop)) for first, stop in ((0, 1), (1, None))]
+    assert pieces == [whole[:1], whole[1:]]
+
+
+def test_a_deletion_list_that_names_what_it_deletes_otherwise_is_rejected():
+    (rejected,) = read_bytes(b"<a><DeleteCitation><PMID>1</PMID><PMIB>2</PMIB></DeleteCitation></a>")
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == "<DeleteCitation> holds text in <PMIB>, which does not belong there"
+
+
 def test_deletions_come_last_and_only_to_the_open_range():
     records = read_file(HAND_WRITTEN)
     assert [record for record in records if isinstance(record, Deletion)] == [
