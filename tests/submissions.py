@@ -12,7 +12,6 @@ def words(model: Path, source: Path, output: Path, *more: str) -> list[str]:
         "input": f"[{source}]",
         "format": "jsonl",
         "output": output,
-        "passages": "[text]",
         "precision": "fp32",
         "shard_documents": 10,
         "taggers.count": 1,
