@@ -26,6 +26,7 @@ Format: Comeau et al. 2013, doi:10.1093/database/bat064, and its DTD, version 1.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -43,6 +44,8 @@ MADE_UP = "raybio-"
 WIDEST_GAP = 65_536
 """Characters of the widest gap between passages that is filled; a wider one is a broken offset."""
 
+_PARTS = ("annotations", "relations", "sentences", "infons")
+_MUCH_ALIKE = 0.8
 _JOINTS = (" ", "", " ... ", "...", " … ", "…", " [...] ")
 REMEDY = "Mend the document: offsets count Unicode code points of the whole document"
 
@@ -62,6 +65,8 @@ def _document(node: Mapping[str, Any]) -> Document:
     passages = _list(node, "passages")
     units = [node, *passages, *(unit for passage in passages for unit in _list(passage, "sentences"))]
     text = _whole_text(passages)
+    for unit in units:
+        _refuse_misspelt(unit)
     relations = tuple(_relation(item) for unit in units for item in _list(unit, "relations"))
     referred = references(relations)
     found = [_mentions(item, text, referred) for unit in units for item in _list(unit, "annotations")]
@@ -76,6 +81,17 @@ def _document(node: Mapping[str, Any]) -> Document:
         version=_version(ours),
         attributes=attributes,
     )
+
+
+def _refuse_misspelt(unit: Mapping[str, Any]) -> None:
+    """Raise where one of `_PARTS` goes by a name much like its own: what it holds would be lost.
+
+    Other names are let be: PubTator 3 has a dozen of its own.
+    """
+    for name in unit:
+        near = [] if name in _PARTS else difflib.get_close_matches(str(name), _PARTS, 1, _MUCH_ALIKE)
+        if near and near[0] not in unit:
+            raise ValueError(f"{name!r} is no part of BioC. Did you mean {near[0]!r}?")
 
 
 def _version(ours: Mapping[str, Any]) -> int:

@@ -7,6 +7,7 @@ byte order mark is left out. Paragraphs, which blank lines separate, become pass
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -15,17 +16,22 @@ from raybio.entities import Document, Passage, Record
 from raybio.errors import FormatError
 
 _MARK = "\ufeff"
+_COLUMNS = re.compile(r"-DOCSTART-|\S+(\s+\S+){0,2}\s+(O|[BI]-\S+)\s*$")
+_FEWEST_LINES = 3
+_LOOKED_AT = 4_096
+"""Characters that tell whether a file is columns of words and tags."""
 
 
 def read(stream: BinaryIO, source: str) -> Iterator[Record]:
     """Yield the one Document of the file.
 
     Raises:
-        FormatError: the file is empty or is not UTF-8.
+        FormatError: the file is empty, is not UTF-8, or has a word and a tag on each line.
     """
     text = read_text(stream, source)
     if not text:
         raise no_records(source, "text")
+    _refuse_columns(text, source)
     yield Document(stem_of(source), text, passages=paragraphs(text))
 
 
@@ -50,6 +56,15 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
         stream.write((mark + found.text).encode())
     except UnicodeEncodeError as error:
         raise _unwritable(found, f"cannot be written as UTF-8 ({error.reason})") from error
+
+
+def _refuse_columns(text: str, source: str) -> None:
+    """Raise where each of the first lines is a word and a tag: somebody's corpus, not prose."""
+    begin = text if len(text) <= _LOOKED_AT else text[:_LOOKED_AT].rpartition("\n")[0]
+    lines = [line for line in begin.splitlines() if line.strip()]
+    if len(lines) >= _FEWEST_LINES and all(map(_COLUMNS.match, lines)):
+        remedy = "Name its format, iob2 (--from iob2), or its file .iob2"
+        raise FormatError(source, "", "this is no text but words and tags in columns", remedy)
 
 
 def paragraphs(text: str) -> tuple[Passage, ...]:

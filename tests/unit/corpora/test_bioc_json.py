@@ -164,3 +164,18 @@ def test_a_misspelt_key_loses_no_text(key, reason):
     (found,) = bioc_json.read(io.BytesIO(whole.replace(f'"{key}"', f'"{key}x"').encode()), "a.json")
     assert isinstance(found, Rejected)
     assert reason in found.reason and "Aspirin helps" in found.raw
+
+
+def test_a_misspelt_list_loses_no_mention():
+    mention = '{"id": "T1", "infons": {"type": "X"}, "text": "As", "locations": [{"offset": 0, "length": 2}]}'
+    whole = f'{{"id": "1", "passages": [{{"offset": 0, "text": "Aspirin", "anotations": [{mention}]}}]}}'
+    (found,) = bioc_json.read(io.BytesIO(whole.encode()), "a.json")
+    assert isinstance(found, Rejected)
+    assert found.reason == "'anotations' is no part of BioC. Did you mean 'annotations'?"
+
+
+def test_parts_of_pubtators_own_are_let_be():
+    own = '"_id": "1|None", "relations_display": [], "meta": {}, "journal": "J", "authors": ["A"]'
+    whole = f'{{"id": "1", {own}, "relations": [], "passages": [{{"offset": 0, "text": "Aspirin"}}]}}'
+    (found,) = bioc_json.read(io.BytesIO(whole.encode()), "a.json")
+    assert isinstance(found, Document) and found.text == "Aspirin"

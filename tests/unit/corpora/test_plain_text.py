@@ -45,6 +45,16 @@ def test_paragraphs_cover_all_that_is_not_white_space(text):
     assert not any(not line.strip() for piece in pieces for line in piece.split("\n"))
 
 
+@pytest.mark.parametrize(
+    "line", ["Aspirin\tB-Chemical", "helps O", "Number\tNN\tO\tB-protein", "of\tIN\tO\tO\r"]
+)
+def test_columns_of_words_and_tags_are_no_prose(line):
+    columns = f"-DOCSTART-\tO\n\n{line}\n{line}\n"
+    with pytest.raises(FormatError, match=r"a\.4col\.txt: this is no text but .* \(--from iob2\)"):
+        list(read(io.BytesIO(columns.encode()), "a.4col.txt"))
+    list(read(io.BytesIO(f"{columns}Blood groups are A, B and 0.\n".encode()), "a.txt"))
+
+
 def test_wrong_encoding_names_line_and_byte():
     with pytest.raises(FormatError, match=r"a\.txt, line 2, byte 6: byte 0xE9 is not UTF-8"):
         list(read(io.BytesIO("ab\ncafé".encode("latin-1")), "a.txt"))
