@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.config.cascade import CascadeConfig
+from raybio.config.changes import changes
 from raybio.config.corpus import CorpusSection
 from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
@@ -75,6 +76,7 @@ __all__ = [
     "TrainEncoderConfig",
     "TrainingSection",
     "WorkersSection",
+    "changes",
     "config_hash",
     "describe",
     "job_of",

@@ -97,7 +97,9 @@ class TrainConfig(SweepableConfig):
         default=1, ge=0, le=2**32 - 1, description="seed of weights, dropout and the order of sentences"
     )
     resume: bool = Field(
-        default=False, description="go on with the run folder of this name, which must exist"
+        default=False,
+        description="go on with the run folder of this name, which must exist; only when it ends and "
+        "where it runs may change",
     )
     training: LearningSection
     workers: WorkersSection = Field(

@@ -15,8 +15,16 @@ from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, R
 from ray.train.torch import TorchTrainer
 
 from raybio.cluster import connected, quiet_data
-from raybio.config import LoggingSection, TrainConfig, TrainDecoderConfig, TrainEncoderConfig, to_yaml
-from raybio.errors import TrainingError
+from raybio.config import (
+    LoggingSection,
+    TrainConfig,
+    TrainDecoderConfig,
+    TrainEncoderConfig,
+    changes,
+    load_job,
+    to_yaml,
+)
+from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, timestamp
 from raybio.sentence_stream import read_sentences, sentence_dataset
 from raybio.stopping import way_on
@@ -25,6 +33,14 @@ from raybio.training.metrics_log import MetricsLog
 from raybio.training.scoring import score_splits, uses_gpu
 
 _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
+
+# What a run may go on with: when it ends, where it runs, and what is done with what it learned.
+_MAY_CHANGE = {
+    *("resume", "name", "output", "corpus.data", "allow_pickle", "test", "bootstrap", "merge"),
+    *("training.epochs", "training.patience"),
+    *("training.max_batch_tokens", "training.gradient_checkpointing", "dev.max_batch_tokens"),
+}
+_MAY_CHANGE_BELOW = ("workers.", "logging.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,8 @@ def fine_tune(
 
     Raises:
         InputError: the corpus cannot be read.
-        UsageError: a run of that name exists and `resume` is false, or the reverse.
+        UsageError: a run of that name exists and `resume` is false, or the reverse; or it is to go
+            on with options that change what is learned.
         TrainingError: there is nothing to learn, or the workers failed more often than
             `workers.max_failures`.
     """
@@ -98,9 +115,27 @@ def _run_folder(config: TrainConfig) -> RunFolder:
     corpus = config.corpus.name or Path(cast(str, config.corpus.train)).stem
     derived = f"{config.model.split(':')[-1].split('/')[-1]}-{corpus}-{timestamp()}"
     path = Path(config.output) / (config.name or derived)
-    if config.resume:
-        return RunFolder.existing(path)
-    return RunFolder.create(path, to_yaml(config))
+    if not config.resume:
+        return RunFolder.create(path, to_yaml(config))
+    run = RunFolder.existing(path)
+    _check_same_training(config, run)
+    run.write_text("config.yaml", to_yaml(config.model_copy(update={"resume": False})))
+    return run
+
+
+def _check_same_training(config: TrainConfig, run: RunFolder) -> None:
+    """Raise UsageError where `config` would learn something else than the epochs that `run` has."""
+    file = run.path / "config.yaml"
+    other = [
+        change
+        for change in changes(load_job(type(config), file, []), config)
+        if change.key not in _MAY_CHANGE and not change.key.startswith(_MAY_CHANGE_BELOW)
+    ]
+    if other:
+        raise UsageError(
+            f"{file} began with other options ({'; '.join(map(str, other))}), so that no epoch to come would "
+            "go on with what it learned. Give it its own, or begin a run of another name"
+        )
 
 
 def _fit(task: Task, work: Callable[[Task], None]) -> Any:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig
-from raybio.errors import FormatError, TrainingError
-from raybio.training.fit import _cause, _less_memory, _StopWhereNothingWouldChange, fine_tune
+from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig, load_job
+from raybio.errors import FormatError, TrainingError, UsageError
+from raybio.training.fit import _cause, _less_memory, _run_folder, _StopWhereNothingWouldChange, fine_tune
 
 
 def test_a_fault_in_any_split_is_told_before_the_run_begins(tmp_path: Path) -> None:
@@ -28,6 +28,24 @@ def test_a_fault_in_any_split_is_told_before_the_run_begins(tmp_path: Path) -> N
     with pytest.raises(FormatError, match=r"test\.tsv, line 1"):
         fine_tune(config, tmp_path, never, never, never)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_path: Path) -> None:
+    def config(**options: object) -> TrainEncoderConfig:
+        corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
+        given = {"model": "bundled:minilm", "output": str(tmp_path), "name": "mine", "test": False, **options}
+        return TrainEncoderConfig(job="train-encoder", corpus=corpus, **given)
+
+    begun = _run_folder(config(seed=1, training={"epochs": 3}))
+    with pytest.raises(
+        UsageError, match=r"config\.yaml began with other options \(seed: 1, now 2; training\.le"
+    ):
+        _run_folder(config(resume=True, seed=2, training={"epochs": 3, "learning_rate": 1e-5}))
+
+    longer = config(resume=True, seed=1, training={"epochs": 5}, workers={"count": 2})
+    assert _run_folder(longer).path == begun.path
+    recorded = load_job(TrainEncoderConfig, begun.path / "config.yaml")
+    assert recorded == longer.model_copy(update={"resume": False})
 
 
 @pytest.mark.parametrize(
