@@ -1,5 +1,6 @@
 """The configs that come with raybio, and the tables they lean on."""
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -7,6 +8,7 @@ import pytest
 
 from raybio.config import JOBS, TrainDecoderConfig, load_config, resolved, sweep_points
 from raybio.config.corpus import ReadFormat
+from raybio.config.protocol import STUDY_OPTIONS
 from raybio.config.tag_corpus import WriteFormat
 from raybio.config.yaml_text import parse
 from raybio.corpora import FORMATS
@@ -18,6 +20,10 @@ def jobs() -> list[str]:
     files = sorted(CONFIGS.rglob("*.yaml"))
     parsed = {str(file.relative_to(CONFIGS)): parse(file.read_text("utf-8")).data for file in files}
     return [name for name, data in parsed.items() if isinstance(data, dict) and "job" in data]
+
+
+def _header(name: str) -> str:
+    return (CONFIGS / name).read_text("utf-8").partition("\njob:")[0]
 
 
 @pytest.mark.parametrize("name", jobs())
@@ -37,6 +43,15 @@ def test_the_encoders_of_the_study_are_swept_as_the_study_did(name):
     assert {p.training.batch_sentences for p in points} == {4, 8, 16, 32}
     kept = ("epochs", "patience", "warmup_ratio", "schedule", "max_tokens")
     assert [resolved(config)["training"][key] for key in kept] == [20, 3, 0.1, "linear", 512]
+
+
+@pytest.mark.parametrize("name", [name for name in jobs() if "each an option of its own" in _header(name)])
+def test_a_header_says_all_that_the_studys_code_did_otherwise(name):
+    words = [word for word in _header(name).split() if re.fullmatch(r"\w+\.\w+=\w+", word)]
+    config = load_config(CONFIGS / name, words)
+    options = STUDY_OPTIONS[type(config)]
+    theirs = [f"{key}={'null' if value is None else value}" for key, value in options.items()]
+    assert words and config == load_config(CONFIGS / name, theirs)
 
 
 @pytest.mark.parametrize("gpus", [1, 2])
