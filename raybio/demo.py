@@ -24,10 +24,36 @@ _EPOCHS = 6
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo shows: a short table, and a report to open."""
+    """What the demo measured, and where everything is; each F1, precision and recall from 0 to 1."""
 
-    table: str
-    report: Path
+    f1: float
+    precision: float
+    recall: float
+    dump_f1: float
+    documents: int
+    mentions: int
+    rejected: int
+    subwords_dropped: int
+    documents_per_second: float
+    model: str
+    tagged: str
+    report: str
+
+    def table(self) -> str:
+        """Return the figures as a short table."""
+        rows = [
+            ("test sentences: strict F1 (precision, recall)", f"{100 * self.f1:.1f} "
+             f"({100 * self.precision:.1f}, {100 * self.recall:.1f})"),
+            ("tagged dump: strict F1 of its mentions", f"{100 * self.dump_f1:.1f}"),
+            ("documents tagged", f"{self.documents:,}"),
+            ("mentions found", f"{self.mentions:,}"),
+            ("records rejected", f"{self.rejected:,}"),
+            ("subwords dropped", f"{self.subwords_dropped:,}"),
+            ("documents per second on this machine", f"{self.documents_per_second:.1f}"),
+            ("model", self.model),
+            ("mentions", f"{self.tagged}/mentions"),
+        ]  # fmt: skip
+        return "\n".join(align(("what", ""), rows)).rstrip()
 
 
 def run_demo(output: str, progress: Callable[[str], None] = print) -> DemoResult:
@@ -45,7 +71,7 @@ def run_demo(output: str, progress: Callable[[str], None] = print) -> DemoResult
         progress("tagging the sample's PubMed dump with Ray Data")
         tagged = tag_corpus(_tagging(folder, sample, trained), progress)
     report = write_report([trained.run.path], folder / "report.html", [Path(tagged.output)])
-    return DemoResult(_table(trained, tagged, mention_f1(tagged.output, sample.gold)), report)
+    return _result(trained, tagged, mention_f1(tagged.output, sample.gold), report)
 
 
 def _training(folder: Path, sample: SampleFiles) -> TrainEncoderConfig:
@@ -90,19 +116,15 @@ def mention_f1(tagged: str, gold: Path) -> float:
     return 2 * len(expected & found) / max(1, len(expected) + len(found))
 
 
-def _table(trained: TrainedEncoder, tagged: TaggedCorpus, dump_f1: float) -> str:
+def _result(trained: TrainedEncoder, tagged: TaggedCorpus, dump_f1: float, report: Path) -> DemoResult:
     strict = trained.scores["test"]["corrected"]["overall"]["strict"]
-    rate = tagged.documents_per_second or 0.0
-    rows = [
-        ("test sentences: strict F1 (precision, recall)", f"{100 * strict['f1']:.1f} "
-         f"({100 * strict['precision']:.1f}, {100 * strict['recall']:.1f})"),
-        ("tagged dump: strict F1 of its mentions", f"{100 * dump_f1:.1f}"),
-        ("documents tagged", f"{tagged.counts['documents']:,}"),
-        ("mentions found", f"{tagged.counts['mentions']:,}"),
-        ("records rejected", f"{tagged.counts['rejected']:,}"),
-        ("subwords dropped", f"{tagged.counts['subwords_dropped']:,}"),
-        ("documents per second on this machine", f"{rate:.1f}"),
-        ("model", str(trained.run.model)),
-        ("mentions", f"{tagged.output}/mentions"),
-    ]  # fmt: skip
-    return "\n".join(align(("what", ""), rows))
+    counted = ("documents", "mentions", "rejected", "subwords_dropped")
+    return DemoResult(
+        **{name: strict[name] for name in ("f1", "precision", "recall")},
+        dump_f1=dump_f1,
+        **{name: tagged.counts[name] for name in counted},
+        documents_per_second=tagged.documents_per_second or 0.0,
+        model=str(trained.run.model),
+        tagged=tagged.output,
+        report=str(report),
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import asdict
 
-from raybio.cli.command_line import Commands, add_command, add_config
-from raybio.cli.terminal import say, show
+from raybio.cli.command_line import Commands, add_command, add_config, add_json
+from raybio.cli.terminal import say, show, show_figures
 
 
 def add_commands(commands: Commands) -> None:
@@ -14,6 +15,7 @@ def add_commands(commands: Commands) -> None:
     demo.add_argument(
         "--output", metavar="FOLDER", default="runs", help="where its folder goes; default: %(default)s"
     )
+    add_json(demo)
     add_config(add_command(commands, "check", _check))
 
 
@@ -22,7 +24,7 @@ def _demo(options: Namespace) -> None:
     from raybio.demo import run_demo
 
     result = run_demo(options.output, say)
-    show(f"{result.table.rstrip()}\n\nreport: {result.report}\n")
+    show_figures(f"{result.table()}\n\nreport: {result.report}\n", asdict(result), options.json)
 
 
 def _check(options: Namespace) -> None:

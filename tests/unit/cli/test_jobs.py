@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from raybio.config import load_config
+from raybio.demo import DemoResult
 from raybio.evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -207,10 +208,14 @@ def test_tag_and_tag_corpus_print_the_counts(raybio, room):
 def test_demo_ends_with_its_table_and_report(raybio, room):
     def run_demo(output, progress):
         progress(f"into {output}")
-        return SimpleNamespace(table="F1 90\n", report=Path("runs/demo/report.html"))
+        return DemoResult(0.9, 0.92, 0.88, 0.8, 100, 700, 1, 0, 40.0, "m", "t", "runs/demo/report.html")
 
     room("raybio.demo", run_demo=run_demo)
-    assert raybio("demo") == (0, "F1 90\n\nreport: runs/demo/report.html\n", "into runs\n")
+    code, out, err = raybio("demo")
+    assert (code, err) == (0, "into runs\n")
+    assert "strict F1 (precision, recall)  90.0 (92.0, 88.0)\n" in out
+    assert out.endswith("t/mentions\n\nreport: runs/demo/report.html\n")
+    assert json.loads(raybio("demo", "--json", "-").out)["dump_f1"] == 0.8
     assert raybio("demo", "--output", "x").err == "into x\n"
 
 
