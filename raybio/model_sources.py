@@ -198,10 +198,11 @@ def _from_hub(name: str, allow_pickle: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = _WANTED + (_PICKLES if allow_pickle else [])
+    answers = hub_answers()  # else what is in its cache, at once: the client would try for long
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=not answers))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = str(error).partition("\n")[0].rstrip(".") if answers else "it does not answer"
         raise ModelError(
             f"{name} is neither a folder here nor a model that the Hugging Face hub gave: {reason}. "
             "Check the name, the network and your access to it"

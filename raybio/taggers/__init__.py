@@ -60,6 +60,11 @@ def _load_cascade(
     from raybio.model_sources import model_folder
     from raybio.taggers.cascade import Cascade, CascadeTagger
 
+    if decoding.get("draft", "outside") != "outside" or decoding.get("draft_model"):
+        raise ModelError(
+            f"{folder} is a cascade: its LLM verifies the tags of its own encoder. "
+            "Leave `draft` and `draft_model` out"
+        )
     cascade = Cascade.read(folder)
     # Each at what it can do: the encoder has the int8 path, the LLM that of 4 bits.
     first = load_tagger(model_folder(cascade.encoder), precision="auto" if precision == "4bit" else precision)

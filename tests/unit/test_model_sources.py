@@ -79,13 +79,24 @@ def test_what_can_only_be_a_folder_is_not_asked_of_the_hub(name, monkeypatch):
 def test_pickles_are_not_even_downloaded_without_permission(folder, monkeypatch, allow_pickle):
     asked = []
 
-    def download(name, allow_patterns):
+    def download(name, allow_patterns, local_files_only):
         asked.append((name, "*.bin" in allow_patterns, "*.safetensors" in allow_patterns))
         return str(folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert model_folder("microsoft/deberta", allow_pickle=allow_pickle) == folder
     assert asked == [("microsoft/deberta", allow_pickle, True)]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_hub_that_does_not_answer_is_not_asked_for_long(folder, monkeypatch, answers):
+    asked = []
+    monkeypatch.setattr("raybio.model_sources.hub_answers", lambda: answers)
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda *_, **options: asked.append(options) or str(folder)
+    )
+    assert model_folder("microsoft/deberta") == folder
+    assert [options["local_files_only"] for options in asked] == [not answers]
 
 
 @pytest.mark.parametrize("error", [OSError("404. Not\nfound"), OSError()])

@@ -45,6 +45,12 @@ def test_only_unsure_sentences_are_reread(cascade, tiny_encoder, tiny_decoder):
     assert tagger.labels == ("Chemical", "Disease")
 
 
+def test_another_draft_is_refused(cascade, tiny_encoder):
+    for decoding in ({"draft": "previous"}, {"draft": "encoder", "draft_model": str(tiny_encoder)}):
+        with pytest.raises(ModelError, match="verifies the tags of its own encoder"):
+            load_tagger(cascade(0.5), decoding=decoding)
+
+
 def test_confidence_is_that_of_the_least_certain_word():
     assert confidence(Tags(("O", "O"), (0.9, 0.4))) == 0.4
     assert confidence(Tags((), ())) == 1.0
