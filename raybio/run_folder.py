@@ -7,7 +7,7 @@
     report.html        the same for a person
     log.txt            progress, a line at a time, as it was shown
     model/             the result of training, a plain Hugging Face folder
-    predictions/       gold and predicted tags of each scored split
+    predictions/       gold and predicted tags of each scored split; what of an LLM's answers was malformed
 
 A run folder is on a file system that all its workers see (a local or shared disk).
 """
@@ -141,6 +141,11 @@ class RunFolder:
             for row in rows
         )
         return self.write_text(f"predictions/{split}.tsv", "\n".join(sentences))
+
+    def write_malformed(self, split: str, lines: Iterable[Mapping[str, Any]]) -> Path:
+        """Write what of a split's answers was malformed, a JSON object a line."""
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        return self.write_text(f"predictions/{split}.malformed.jsonl", text)
 
 
 def timestamp() -> str:

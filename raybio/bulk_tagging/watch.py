@@ -23,7 +23,7 @@ class TaggedCorpus:
     """What is in the output now, from the ledger, and what this run did for it.
 
     `counts` has shards, documents, without_text, rejected, deleted, sentences, words, mentions,
-    subwords, subwords_dropped and malformed_words (those that an LLM wrote no readable tag for).
+    subwords, subwords_dropped and malformed (the lines in the folder of that name).
     `seconds` is the whole run; `tagging_seconds` reaches from the first shard's tagging to the last
     commit, without start-up.
     """
@@ -150,6 +150,6 @@ def _add(entry: ShardEntry, totals: Counter[str], labels: Counter[str]) -> None:
         sentences=entry.sentences,
         words=entry.words,
         mentions=sum(entry.mentions.values()),
-        **{name: entry.work.get(name, 0) for name in ("subwords", "subwords_dropped", "malformed_words")},
+        **{name: entry.work.get(name, 0) for name in ("subwords", "subwords_dropped", "malformed")},
     )
     labels.update(entry.mentions)

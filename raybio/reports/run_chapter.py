@@ -150,6 +150,11 @@ def _repairs(run: Run, split: str) -> Iterator[Block]:
             f"The two scorers disagree in {scores['disagreements']:,} places. Orphan I- tags read as the "
             f"start of an entity: {repairs['gold']:,} in gold, {repairs['predicted']:,} in the prediction."
         )
+    if scores and scores.get("malformed"):
+        yield (
+            f"{scores['malformed']:,} lines of the model's answers gave no word its tag, or words had no line: "
+            f"predictions/{split}.malformed.jsonl."
+        )
 
 
 def _learning(run: Run) -> Iterator[Block]:

@@ -28,7 +28,7 @@ METRICS = {
     "raybio_serving_rejected": "documents that the model failed on",
     "raybio_serving_passes": "forward passes of an LLM, summed over sentences",
     "raybio_serving_tokens_fed": "tokens fed to an LLM",
-    "raybio_serving_malformed": "words that an LLM wrote no readable tag for",
+    "raybio_serving_malformed": "lines of an LLM that give no word its tag, and words without a line",
     "raybio_serving_seconds": "seconds from a request's arrival at a replica to its answer",
     "raybio_serving_model_seconds": "seconds of the model on a batch",
     "raybio_serving_batch_words": "words of a batch",

@@ -70,7 +70,7 @@ class TagResponse(BaseModel):
     seconds: SecondsOut
     passes: int | None = Field(description="forward passes, summed over sentences; null for an encoder")
     tokens_fed: int | None = Field(description="tokens that an LLM was fed; null for an encoder")
-    malformed: int = Field(description="words that an LLM wrote no readable tag for")
+    malformed: int = Field(description="lines of an LLM that give no word its tag, and words without a line")
     retries: int = Field(description="how often the request was sent again inside")
 
 

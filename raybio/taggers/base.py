@@ -28,8 +28,8 @@ class Effort:
 class Tags:
     """One IOB2 tag a word, and the probability in [0, 1] that the tagger gave to each.
 
-    An LLM says its effort too, and which words it wrote no readable line for: they have the tag
-    "O" and the score 0.
+    An LLM says its effort too, and what was malformed: lines that give no word its tag, and words
+    that have no readable line, with the tag "O" and the score 0.
     """
 
     tags: tuple[str, ...]

@@ -84,7 +84,7 @@ class DecoderTagger:
 
     Drafts come from `drafter`, an encoder tagger, where there is one; else from the tags that
     words had last (`previous`), or they say that nothing is an entity. `counts` says how many
-    windows, passes and tokens it took, how many words were malformed, and how many tokens no
+    windows, passes and tokens it took, how much was malformed (`Tags`), and how many tokens no
     window owned: always 0.
     """
 
@@ -188,11 +188,12 @@ class DecoderTagger:
                 passes=answer.passes,
                 tokens_fed=answer.tokens_fed,
                 tokens_emitted=answer.tokens_emitted,
-                malformed_words=sum(len(fault.words) for fault in answer.malformed),
                 subwords=len(self._tokens.prompt_ids(piece.words)) - len(self._tokens.prefix_ids),
             )
         self.counts.update(subwords_dropped=sum(one.unowned for one in joined))
-        return [one.tags() for one in joined]
+        tagged = [one.tags() for one in joined]
+        self.counts.update(malformed=sum(len(tags.malformed) for tags in tagged))
+        return tagged
 
     def _answers(self, pieces: Sequence[_Piece], learn: bool) -> Iterator[tuple[_Piece, Answer, float]]:
         """Yield each piece with its answer and the wall seconds of its batch, longest pieces first."""

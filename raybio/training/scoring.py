@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,7 +21,7 @@ from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags, read_sentences
-from raybio.taggers import load_tagger
+from raybio.taggers import Tags, load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.training.encoder_steps import cut_sentences
 from raybio.training.splits import scored_sentences
@@ -39,6 +39,8 @@ def uses_gpu(workers: WorkersSection) -> bool:
 
 def score_splits(config: Scored, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
     """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
+
+    "malformed" counts, beside them, what of an LLM's answers could not be read: see RunFolder.
 
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
     from the run folder, so that the figures are those of what was saved.
@@ -77,17 +79,30 @@ def _score(
     run: RunFolder,
     split: str,
     sentences: Sequence[Sentence],
-    predicted: Sequence[list[str]],
+    tagged: Sequence[Tags],
 ) -> dict[str, Any]:
     gold = [gold_tags(sentence) for sentence in sentences]
+    predicted = [list(tags.tags) for tags in tagged]
     run.write_predictions(
         split, ((list(s.words), g, p) for s, g, p in zip(sentences, gold, predicted, strict=True))
     )
+    malformed = [line for s, tags in zip(sentences, tagged, strict=True) for line in _malformed(s, tags)]
+    if malformed:
+        file = run.write_malformed(split, malformed)
+        run.say(f"of the answers to {split} {len(malformed)} lines could not be read: {file}")
     documents = [sentence.document_id for sentence in sentences]
-    return evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()
+    scores = evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()
+    return {**scores, "malformed": len(malformed)}
 
 
-def _tag(config: Scored, model: Path, sentences: Sequence[Sentence]) -> list[list[str]]:
+def _malformed(sentence: Sentence, tags: Tags) -> Iterator[dict[str, Any]]:
+    """Yield each line that gives none of the sentence's words a tag, and each run of words without a line."""
+    for fault in tags.malformed:
+        words = sentence.words[fault.words.start : fault.words.stop]
+        yield {"sentence": sentence.id, "reason": fault.reason, "written": fault.written, "words": words}
+
+
+def _tag(config: Scored, model: Path, sentences: Sequence[Sentence]) -> list[Tags]:
     """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
     workers = config.workers
     gpus = 1.0 if uses_gpu(workers) else 0.0
@@ -109,6 +124,5 @@ def _options(config: Scored) -> dict[str, Any]:
     return options
 
 
-def _tag_share(model: Path, share: Sequence[Sentence], options: dict[str, Any]) -> list[list[str]]:
-    tagger = load_tagger(model, **options)
-    return [list(tags.tags) for tags in tagger.tag(share)]
+def _tag_share(model: Path, share: Sequence[Sentence], options: dict[str, Any]) -> list[Tags]:
+    return load_tagger(model, **options).tag(share)

@@ -61,7 +61,7 @@ def test_what_is_written_freely_may_be_malformed(tiny_decoder):
     greedy = DecoderTagger.load(tiny_decoder, device="cpu", mode="greedy")
     (tagged,) = greedy.tag(SENTENCES[:1])
     assert len(tagged.tags) == len(WORDS)
-    assert tagged.malformed and greedy.counts["malformed_words"] > 0
+    assert len(tagged.malformed) == greedy.counts["malformed"] > 0
     for fault in tagged.malformed:
         assert all(tagged.tags[word] == "O" and tagged.scores[word] == 0 for word in fault.words)
 
