@@ -46,6 +46,15 @@ class DecodingSection(Section):
         "false = the model may choose any tag",
     )
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _a_head_is_trained(cls, mode: object) -> object:
+        if mode == "tag-head":
+            raise ValueError(
+                "found 'tag-head', which a model is trained to be (head: tags) and others cannot be; leave it out"
+            )
+        return mode
+
     @field_validator("draft")
     @classmethod
     def _something_verifies_the_draft(cls, draft: str, info: ValidationInfo) -> str:

@@ -10,7 +10,8 @@
      "attributes": {"journal": "...", "mesh": ["...", "..."]}}
 
 The fields are those of `raybio.entities`; "id" and "text" must be there, and a field left out
-has its default (no "mentions" means that nobody annotated the document). Offsets count
+has its default (no "mentions" means that nobody annotated the document; no "passages", that all of
+its text is one, while text outside the passages that are named is never tagged). Offsets count
 Unicode code points, not UTF-16 units or bytes; `gold` counts words. The file is UTF-8, not
 escaped ASCII; U+0085, U+2028 and U+2029 are escaped, since many tools cut lines there.
 """

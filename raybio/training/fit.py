@@ -38,7 +38,7 @@ _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 _MAY_CHANGE = {
     *("resume", "name", "output", "corpus.data", "allow_pickle", "test", "bootstrap", "merge"),
     *("training.epochs", "training.patience"),
-    *("training.max_batch_tokens", "training.gradient_checkpointing", "dev.max_batch_tokens"),
+    *("training.max_batch_tokens", "training.gradient_checkpointing"),
 }
 _MAY_CHANGE_BELOW = ("workers.", "logging.")
 

@@ -164,6 +164,11 @@ class TestDecoding:
                 "legal: found true, but in verified-text the model writes freely; allowed: false",
             ),
             (
+                "mode: tag-head",
+                "mode: found 'tag-head', which a model is trained to be (head: tags) and others cannot be;"
+                " leave it out",
+            ),
+            (
                 "mode: verified_tags",
                 "mode: found 'verified_tags'; allowed: one of greedy, verified-text, forced-tags,"
                 " verified-tags; did you mean 'verified-tags'?",
