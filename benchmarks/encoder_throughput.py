@@ -6,7 +6,9 @@ The first part compares models' ways on the sentences of `--abstracts` test abst
 study's (each sentence padded to 512, one at a time), `transformers.pipeline` at batch 1 and 32,
 and ours in fp32 and int8. The second part repeats the test abstracts under new ids to `--repeat`
 documents and compares the whole Ray Data job (reading, splitting, tagging, writing; start-up
-left out) with our bare loop over the same documents held in memory, both in `--precision`.
+left out of the wall time, not of the CPU's) with our bare loop over the same documents held in
+memory, both in `--precision`. The first part's F1 is of words' tags, the second's of the mentions
+in the documents against PubTator's.
 All numbers of a run are from one machine in one state: compare their ratios.
 """
 
@@ -36,6 +38,7 @@ from raybio.config import TagCorpusConfig
 from raybio.corpora import read_corpus, write_corpus
 from raybio.corpora.names import split_path
 from raybio.corpora.sentences import split_document
+from raybio.demo import mention_f1
 from raybio.entities import Document, Sentence
 from raybio.evaluation import evaluate
 from raybio.evaluation.tables import align
@@ -147,20 +150,22 @@ def compare_ways(arguments: argparse.Namespace, sentences: list[Sentence]) -> li
 def repeated(documents: Sequence[Document], count: int) -> Iterator[Document]:
     """Yield `count` documents, repeating `documents` under new ids."""
     for number, document in enumerate(islice(cycle(documents), count)):
-        yield replace(document, id=f"{document.id}-{number}", mentions=None, sentences=())
+        yield replace(document, id=f"{document.id}-{number}", sentences=())
 
 
 def compare_job(arguments: argparse.Namespace, documents: Sequence[Document]) -> list[dict[str, Any]]:
     """Compare the whole Ray job with the bare loop over the same documents; return their figures."""
-    many = list(repeated(documents, arguments.repeat))
+    gold = list(repeated(documents, arguments.repeat))
+    many = [replace(document, mentions=None) for document in gold]
     words = sum(len(sentence) for document in documents for sentence in split_document(document))
     words = words * len(many) // len(documents)
     tagger = load_tagger(arguments.model, precision=arguments.precision, threads=arguments.threads)
-    tag_documents(many[:50], tagger, ["title", "abstract"], "")
-    _, bare, _ = timed(lambda: _bare_loop(many, tagger, arguments.shard_documents))
+    tag_documents(many[:50], tagger, (), "")
+    tagged, bare, bare_cpu = timed(lambda: _bare_loop(many, tagger, arguments.shard_documents))
     with tempfile.TemporaryDirectory() as folder:
-        source = f"{folder}/abstracts.jsonl"
+        source, answers = f"{folder}/abstracts.jsonl", Path(folder, "gold.jsonl")
         write_corpus(many, source)
+        write_corpus(gold, str(answers))
         config = TagCorpusConfig(
             job="tag-corpus",
             model=str(arguments.model),
@@ -170,16 +175,47 @@ def compare_job(arguments: argparse.Namespace, documents: Sequence[Document]) ->
             shard_documents=arguments.shard_documents,
         )
         with connected():
+            before = _cpu_of_tree()
             job = tag_corpus(config)
-    return [
-        {"way": f"bare loop, {arguments.precision}", "words_per_second": words / bare},
-        {"way": f"whole Ray job, {arguments.precision}", "words_per_second": words / job.tagging_seconds},
-    ]
+            job_cpu = _cpu_of_tree() - before
+        return [
+            {
+                "way": f"bare loop, {arguments.precision}",
+                "words_per_second": words / bare,
+                "words_per_cpu_second": words / bare_cpu,
+                "strict_f1": _mention_f1(gold, tagged),
+            },
+            {
+                "way": f"whole Ray job, {arguments.precision}",
+                "words_per_second": words / job.tagging_seconds,
+                "words_per_cpu_second": words / job_cpu,
+                "strict_f1": mention_f1(job.output, answers),
+            },
+        ]
 
 
-def _bare_loop(documents: Sequence[Document], tagger: Any, size: int) -> None:
-    for start in range(0, len(documents), size):
-        tag_documents(documents[start : start + size], tagger, ["title", "abstract"], "")
+def _bare_loop(documents: Sequence[Document], tagger: Any, size: int) -> list[Document]:
+    parts = (documents[start : start + size] for start in range(0, len(documents), size))
+    return [document for part in parts for document in tag_documents(part, tagger, (), "").documents]
+
+
+def _mention_f1(gold: Sequence[Document], tagged: Sequence[Document]) -> float:
+    """Return strict F1 of the mentions in documents, as `mention_f1` does of a tagged output."""
+    expected, found = (
+        {(document.id, m.start, m.end, m.label) for document in documents for m in document.mentions or ()}
+        for documents in (gold, tagged)
+    )
+    return 2 * len(expected & found) / (len(expected) + len(found))
+
+
+def _cpu_of_tree() -> float:
+    """Return the CPU seconds of this process and all below it that live: Ray's workers do, for a while."""
+    parent = psutil.Process()
+    return sum(
+        times.user + times.system
+        for each in (parent, *parent.children(recursive=True))
+        for times in [each.cpu_times()]
+    )
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ class DecodingSection(Section):
     def _a_head_is_trained(cls, mode: object) -> object:
         if mode == "tag-head":
             raise ValueError(
-                "found 'tag-head', which a model is trained to be (head: tags) and others cannot be; leave it out"
+                "found 'tag-head', which a model becomes by its training (head: tags) alone; leave it out"
             )
         return mode
 

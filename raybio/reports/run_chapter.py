@@ -152,8 +152,8 @@ def _repairs(run: Run, split: str) -> Iterator[Block]:
         )
     if scores and scores.get("malformed"):
         yield (
-            f"{scores['malformed']:,} lines of the model's answers gave no word its tag, or words had no line: "
-            f"predictions/{split}.malformed.jsonl."
+            f"{scores['malformed']:,} times a line of the model's answers gave no word its tag, or words had "
+            f"no line: predictions/{split}.malformed.jsonl."
         )
 
 

@@ -19,7 +19,6 @@ from raybio.bulk_tagging.shards import InputFile, Shard, read_shards
 from raybio.bulk_tagging.tagging import tag_documents
 from raybio.taggers import Tags
 
-_KINDS = ("title", "abstract", "text")
 _OUTPUTS = ("parquet", "jsonl", "pubtator", "bioc-json", "bioc-xml", "brat")
 _SECONDS = 20
 """That reading, tagging and writing one small input may take on a busy machine."""
@@ -54,7 +53,7 @@ def check(folder: Path, file: Mutated) -> None:
 
 def write(output: Path, shard: Shard) -> tuple[str, str]:
     """Tag and write a shard; return the texts and the rejected records that were written."""
-    tagged = tag_documents(shard.documents, Nothing(), _KINDS, shard.file.path)
+    tagged = tag_documents(shard.documents, Nothing(), (), shard.file.path)
     files = ShardFiles(str(output), _OUTPUTS, "m", "c").write(shard, tagged)
     assert len(tagged.documents) + len(tagged.rejected) == len(shard.documents)
     rejected = ""
@@ -164,4 +163,4 @@ def test_hostile_inputs_end_in_time(tmp_path: Path, name: str) -> None:
         documents = sum(len(shard.documents) for shard in shards)
         assert documents + sum(len(shard.rejected) for shard in shards) == 1
         for shard in shards:
-            tag_documents(shard.documents, Nothing(), _KINDS, str(path))
+            tag_documents(shard.documents, Nothing(), (), str(path))

@@ -165,7 +165,7 @@ class TestDecoding:
             ),
             (
                 "mode: tag-head",
-                "mode: found 'tag-head', which a model is trained to be (head: tags) and others cannot be;"
+                "mode: found 'tag-head', which a model becomes by its training (head: tags) alone;"
                 " leave it out",
             ),
             (
