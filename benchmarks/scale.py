@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py --json FILE
 
-Measured on this machine, a core at a time, the fastest of three rounds, over a generated dump: reading
+Measured on this machine, in seconds of a core, the fastest of three rounds, over a generated dump: reading
 the XML into shards, cutting text into sentences and words, what a tagger does beside its model, writing
 a shard's tables, and what the driver does for each shard; on its way from process to process a shard is
 packed and unpacked, which counts too. Given (they depend on what is rented): how many documents a GPU
@@ -28,7 +28,7 @@ from typing import Any
 
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
-from raybio.bulk_tagging.pipeline import CUTTERS_FOR_A_GPU
+from raybio.bulk_tagging.pipeline import CUTTERS_FOR_A_GPU, unpack
 from raybio.bulk_tagging.shards import Shard, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import TaggedDocuments, cut, tag_documents
 from raybio.bulk_tagging.watch import Watch
@@ -82,8 +82,8 @@ def measure(folder: Path, citations: int, shard_documents: int) -> Units:
     reading, packed = timed(
         lambda: [pickle.dumps(s) for s in read_shards(file, shard_documents, ()) if isinstance(s, Shard)]
     )
-    cutting, travelling = timed(lambda: [pickle.dumps(cut_shard(pickle.loads(one))) for one in packed])
-    taking, tagged = timed(lambda: [tag_shard(pickle.loads(one)) for one in travelling])
+    cutting, travelling = timed(lambda: [pickle.dumps(cut_shard(unpack(one))) for one in packed])
+    taking, tagged = timed(lambda: [tag_shard(unpack(one)) for one in travelling])
     shards = [pickle.loads(one) for one in packed]
     files = ShardFiles(str(folder / "out"), (), "m", "c")
     writing, _ = timed(lambda: [files.write(s, t) for s, t in zip(shards, tagged, strict=True)])
@@ -119,13 +119,13 @@ def tag_shard(shard: Shard) -> TaggedDocuments:
 
 
 def timed(step: Any, rounds: int = 3) -> tuple[float, Any]:
-    """Return the seconds that a step takes in the fastest of some rounds, and its result."""
+    """Return the CPU seconds that a step takes in the fastest of some rounds, and its result."""
     fastest = float("inf")
     for _ in range(rounds):
         result = None  # of the round before: memory is not to grow
-        started = time.perf_counter()
+        started = time.process_time()
         result = step()
-        fastest = min(fastest, time.perf_counter() - started)
+        fastest = min(fastest, time.process_time() - started)
     return fastest, result
 
 

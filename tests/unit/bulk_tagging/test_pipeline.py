@@ -1,6 +1,10 @@
-import pyarrow as pa
+import gc
+import pickle
 
-from raybio.bulk_tagging.pipeline import _cut, _items, _rows
+import pyarrow as pa
+import pytest
+
+from raybio.bulk_tagging.pipeline import _cut, _items, _rows, unpack
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
 from raybio.entities import Deletion, Document, Passage
 
@@ -13,3 +17,10 @@ def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_
     [[sentence]] = [each.sentences for each in done.documents]
     assert (sentence.words, sentence.starts) == (("Beta", "gamma", "."), (7, 12, 17))
     assert (done.name, done.deletions, same) == (shard.name, shard.deletions, end)
+
+
+def test_circles_are_looked_for_again_after_unpacking():
+    assert unpack(pickle.dumps(("a", 1))) == ("a", 1)
+    with pytest.raises(pickle.UnpicklingError):
+        unpack(b"no pickle")
+    assert gc.isenabled()
