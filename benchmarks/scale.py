@@ -39,7 +39,6 @@ from raybio.evaluation.tables import align
 from raybio.run_folder import environment
 from raybio.taggers import Tags
 
-_KINDS = ("title", "abstract", "text")
 _REQUESTS_OF_A_SHARD = 6
 """Its entry and its mark are asked for; mark, mentions, documents and entry are written."""
 
@@ -110,12 +109,12 @@ def committed(shard: Shard, tagged: TaggedDocuments) -> CommittedShard:
 
 def cut_shard(shard: Shard) -> Shard:
     """Return the shard as cutters hand it on."""
-    return replace(shard, documents=cut(shard.documents, _KINDS))
+    return replace(shard, documents=cut(shard.documents, ()))
 
 
 def tag_shard(shard: Shard) -> TaggedDocuments:
     """Return what a tagger whose model takes no time makes of a shard that was cut."""
-    return tag_documents(shard.documents, OneName(), _KINDS, "")
+    return tag_documents(shard.documents, OneName(), (), "")
 
 
 def timed(step: Any, rounds: int = 3) -> tuple[float, Any]:
