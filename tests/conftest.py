@@ -2,6 +2,10 @@
 
 import logging
 import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +31,35 @@ def corpora() -> Path:
 def golden() -> Path:
     """The folder of known answers, where this machine has one."""
     return _beside("RAYBIO_TEST_GOLDEN", "golden")
+
+
+@pytest.fixture(scope="session")
+def google_bucket() -> Iterator[str]:
+    """The URL of a bucket of a server that speaks as Google Cloud Storage does, for pyarrow to reach."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--host=127.0.0.1", f"--port={port}", "--in-memory", "--default-bucket=raybio-tests"]
+    command = [sys.executable, "-m", "gcp_storage_emulator", "start", *options]
+    # In a process of its own: pyarrow holds the interpreter while it waits for some answers.
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait_for(port)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", f"http://127.0.0.1:{port}")
+        yield "gs://anonymous@raybio-tests"
+    server.kill()
+    server.wait()
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"nothing listens on port {port}")
 
 
 @pytest.fixture(scope="session")

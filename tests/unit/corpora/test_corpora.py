@@ -6,7 +6,7 @@ import pytest
 
 from raybio.corpora import FORMATS, format_of, read_corpus, write_corpus
 from raybio.entities import Deletion, Document, Rejected
-from raybio.errors import FormatError, UsageError
+from raybio.errors import FormatError, InputError, UsageError
 
 DOCUMENT = Document("1", "Aspirin helps.")
 
@@ -92,6 +92,19 @@ def test_a_document_goes_round(tmp_path, name):
     for path in (str(tmp_path / name), f"memory://round-{name}/{name}"):
         write_corpus([DOCUMENT], path)
         assert [d.text for d in read_corpus(path)] == [DOCUMENT.text]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+@pytest.mark.parametrize("store", ["bucket", "google_bucket"])
+def test_a_document_goes_round_in_object_stores(request, store, name):
+    url = f"{request.getfixturevalue(store)}/round/{name}"
+    write_corpus([DOCUMENT], url)
+    assert list(read_corpus(url)) == [DOCUMENT]
+
+
+def test_what_a_bucket_lacks_is_named(bucket):
+    with pytest.raises(InputError, match=r"missing\.jsonl"):
+        list(read_corpus(f"{bucket}/missing.jsonl"))
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.tsv", "a.txt", "a.parquet"])
