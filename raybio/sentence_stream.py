@@ -35,8 +35,7 @@ def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
         whole = list(documents)
         seam = round(share * len(whole))
         documents = iter(whole[:seam] if split == "train" else whole[seam:])
-    limits = (corpus.limit, corpus.train_limit if split == "train" else None)
-    yield from islice(documents, min((limit for limit in limits if limit), default=None))
+    yield from islice(documents, corpus.most_documents(split))
 
 
 def _whole_split(corpus: CorpusSection, split: str) -> Iterator[Document]:

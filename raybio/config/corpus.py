@@ -47,6 +47,11 @@ class CorpusSection(Section):
         ge=1,
         description="learn from the first documents of train only; dev and test stay whole; null = all",
     )
+    scored_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="score with the first documents of dev and test only; train stays whole; null = all",
+    )
     train_from_dev: float | None = Field(
         default=None,
         gt=0,
@@ -60,6 +65,11 @@ class CorpusSection(Section):
         description="cut documents that bring no sentences of their own into windows of so many words; "
         "145 is nearest to the study's BioRED; null = into sentences",
     )
+
+    def most_documents(self, split: str) -> int | None:
+        """Return how many documents of "train", "dev" or "test" are read at most; None where all are."""
+        own = self.train_limit if split == "train" else self.scored_limit
+        return min((limit for limit in (self.limit, own) if limit), default=None)
 
     @field_validator("data")
     @classmethod

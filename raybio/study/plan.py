@@ -196,8 +196,9 @@ def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[
             raise InputError(
                 name, "", "cannot be counted, and nobody published its size", str(error)
             ) from error
-        limits = {"train": corpus.train_limit or corpus.limit, "dev": corpus.limit, "test": corpus.limit}
-        sentences = {split: min(published[split], limits[split] or published[split]) for split in SPLITS}
+        sentences = {
+            split: min(published[split], corpus.most_documents(split) or published[split]) for split in SPLITS
+        }
         words = corpus.instance_words or words_per_sentence
         told = f"{_told(name, sentences)}, published (Table I): the corpus is not here"
         return Work(sentences, words), f"{told}; {words:g} words a sentence, assumed"

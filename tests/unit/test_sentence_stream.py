@@ -29,10 +29,12 @@ def ids(corpus, split):
     return [each.id for each in read_documents(corpus, split)]
 
 
-def test_only_train_has_a_limit_of_its_own(files):
+def test_train_and_what_is_scored_have_limits_of_their_own(files):
     corpus = CorpusSection(**files, train_limit=2)
     assert [len(ids(corpus, split)) for split in ("train", "dev", "test")] == [2, 10, 3]
     assert len(ids(CorpusSection(**files, train_limit=3, limit=2), "train")) == 2
+    scored = CorpusSection(**files, scored_limit=2)
+    assert [len(ids(scored, split)) for split in ("train", "dev", "test")] == [4, 2, 2]
 
 
 def test_a_part_of_dev_stands_in_for_train(files):
