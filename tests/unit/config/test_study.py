@@ -139,7 +139,7 @@ def test_the_protocols_options_are_options():
         assert known and all(key.split(".")[0] in known["properties"] for key in options)
 
 
-@pytest.mark.parametrize("name", ["paper", "small", "smoke"])
+@pytest.mark.parametrize("name", ["paper", "small", "points", "smoke"])
 def test_every_train_config_of_a_shipped_study_is_valid(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = load_config(f"configs/study/{name}.yaml")
