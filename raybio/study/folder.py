@@ -19,6 +19,7 @@ from raybio.errors import UsageError
 from raybio.run_folder import RunFolder
 
 _RUNNING = "running.json"
+_PATIENCE_SECONDS = 2.0  # who looks whether the study is held holds it for a moment
 
 
 class StudyFolder:
@@ -39,7 +40,7 @@ class StudyFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=_PATIENCE_SECONDS)
         except Timeout:
             raise UsageError(
                 f"another command runs the study in {self.path}. Watch it with `raybio study status`"

@@ -1,7 +1,10 @@
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
+from filelock import FileLock
 
 from raybio.errors import UsageError
 from raybio.study.folder import StudyFolder
@@ -37,3 +40,21 @@ def test_two_commands_do_not_run_one_study_and_a_dead_one_does_not_hold_it(make_
         other.kill()
     with StudyFolder(study).held():
         pass
+
+
+def test_who_looks_for_a_moment_does_not_keep_a_command_out(make_study):
+    folder = StudyFolder(make_study())
+    folder.path.mkdir(parents=True)
+    looks = threading.Event()
+
+    def look():
+        with FileLock(folder.path / ".lock"):
+            looks.set()
+            time.sleep(0.3)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    looks.wait()
+    with folder.held():
+        pass
+    looker.join()
