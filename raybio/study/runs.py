@@ -72,12 +72,9 @@ def known_runs(study: StudyConfig, table: Sequence[Cell] | None = None) -> list[
         ConfigError: as `cells` has it.
     """
     table = cells(study) if table is None else table
-    runs = [run for cell in table for run in _of_cell(study, cell)]
     return [
-        *runs,
-        *_cascades(study, table),
-        *(run for cell in table for run in _measured(study, cell, table)),
-        *_measured_cascades(study, table),
+        *(run for cell in table for run in _of_cell(study, cell, table)),
+        *(run for joined in _cascades(study, table) for run in (joined, *_measured_cascade(study, joined))),
     ]
 
 
@@ -128,7 +125,7 @@ def _repeat(study: StudyConfig, cell: Cell, point: TrainConfig, seed: int) -> Ru
     return train_run(cell, with_seed(study, cell, point, seed))
 
 
-def _of_cell(study: StudyConfig, cell: Cell) -> Iterator[Run]:
+def _of_cell(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[Run]:
     if len(cell.points) > 1 and study.search.method == "asha":
         path = _search_path(study, cell)
         yield Run("search", path.name, cell.model.name, cell.corpus, study.seeds[0], cell.points, path)
@@ -139,6 +136,8 @@ def _of_cell(study: StudyConfig, cell: Cell) -> Iterator[Run]:
             yield run
         if cell.tested and run.done:
             yield _test_run(run)
+        if run.seed == study.seeds[0]:
+            yield from _measured(study, cell, run, table)
 
 
 def _search_path(study: StudyConfig, cell: Cell) -> Path:
@@ -186,35 +185,37 @@ def _workers(config: TrainConfig) -> WorkersSection:
     return config.workers.model_copy(update={"count": 1})
 
 
-def _measured(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[Run]:
-    """Yield the measurement of a cell's chosen model, first seed, once it and its draft are there."""
-    first = next(iter(by_seed(study, cell)), None)
-    if not (study.measure.enabled and cell.tested and first and _test_run(first).done):
+def _measured(study: StudyConfig, cell: Cell, run: Run, table: Sequence[Cell]) -> Iterator[Run]:
+    """Yield the measurements of `run`, a cell's chosen model, once it was tested: one a decode mode."""
+    if not (study.measure.enabled and cell.tested and _test_run(run).done):
         return
-    draft = None
-    if cell.model.draft:
-        cell_of_draft = _cell_of(table, cell.model.draft, cell.corpus)
-        draft = next(iter(by_seed(study, cell_of_draft)), None) if cell_of_draft else None
-        if draft is None or not draft.done:
-            return
-    writes = isinstance(first.config, TrainDecoderConfig) and first.config.head == "text"
-    modes = [(mode, _decoding(mode, draft)) for mode in cell.model.modes] if writes else []
-    served = [
-        _served(f"{cell.model.name}-{mode}", first, cell.model.serve, decoding) for mode, decoding in modes
-    ]
-    yield _measure_run(study, first, served or [_served(cell.model.name, first, cell.model.serve)])
+    writes = isinstance(run.config, TrainDecoderConfig) and run.config.head == "text"
+    if not (writes and cell.model.modes):
+        yield _measure_run(study, run, _served(cell.model.name, run, cell.model.serve))
+        return
+    for mode in cell.model.modes:
+        decoding = _decoding(study, mode, cell, table)
+        if decoding is not None:
+            served = _served(f"{cell.model.name}-{mode}", run, cell.model.serve, decoding)
+            yield _measure_run(study, run, served)
 
 
-def _decoding(mode: str, draft: Run | None) -> DecodingSection:
-    guesses = {"draft": "encoder", "draft_model": str(draft.path / "model")} if draft else {}
-    return DecodingSection.model_validate({"mode": mode, **(guesses if "verified" in mode else {})})
+def _decoding(study: StudyConfig, mode: str, cell: Cell, table: Sequence[Cell]) -> DecodingSection | None:
+    """Return how a model decodes in `mode`; None while the encoder that it tries first is not trained."""
+    if not (cell.model.draft and "verified" in mode):
+        return DecodingSection.model_validate({"mode": mode})
+    cell_of_draft = _cell_of(table, cell.model.draft, cell.corpus)
+    draft = next(iter(by_seed(study, cell_of_draft)), None) if cell_of_draft else None
+    if draft is None or not draft.done:
+        return None
+    guesses = {"draft": "encoder", "draft_model": str(draft.path / "model")}
+    return DecodingSection.model_validate({"mode": mode, **guesses})
 
 
-def _measured_cascades(study: StudyConfig, table: Sequence[Cell]) -> Iterator[Run]:
+def _measured_cascade(study: StudyConfig, run: Run) -> Iterator[Run]:
     serve = {cascade.name: cascade.serve for cascade in study.cascades}
-    for run in _cascades(study, table):
-        if study.measure.enabled and run.seed == study.seeds[0] and run.done:
-            yield _measure_run(study, run, [_served(run.model, run, serve[run.model])])
+    if study.measure.enabled and run.seed == study.seeds[0] and run.done:
+        yield _measure_run(study, run, _served(run.model, run, serve[run.model]))
 
 
 def _served(
@@ -230,16 +231,16 @@ def _served(
     )
 
 
-def _measure_run(study: StudyConfig, run: Run, served: list[ServedModelSection]) -> Run:
+def _measure_run(study: StudyConfig, run: Run, served: ServedModelSection) -> Run:
     config = BenchmarkServeConfig(
         job="benchmark-serve",
-        models=tuple(served),
+        models=(served,),
         corpora=(run.config.corpus,),
         seed=study.seeds[0],
         bootstrap=run.config.bootstrap,
         **{name: value for name, value in study.measure if name != "enabled"},
     )
-    name = f"{run.model}-{run.corpus}-measured-{config_hash(config)}"
+    name = f"{served.name}-{run.corpus}-measured-{config_hash(config)}"
     config = config.model_copy(update={"name": name, "output": str(study_folder(study))})
     return Run("measure", name, run.model, run.corpus, run.seed, (config,), study_folder(study) / name)
 

@@ -63,6 +63,44 @@ def test_the_chosen_model_is_measured_once_it_was_tested(make_study, finish):
     assert run.done
 
 
+def llm_study(make_study, tmp_path):
+    """Return a study of an LLM, with an encoder that drafts for it, in two decode modes."""
+    path = tmp_path / "llm.yaml"
+    path.write_text("job: train-decoder\nmodel: nowhere\ncorpus: {name: sample}\nbootstrap: 20\n")
+    one, _ = make_study().model_dump(mode="json")["models"]
+    modes = {"modes": ["greedy", "verified-tags"], "draft": "one"}
+    llm = {"name": "llm", "config": str(path), "options": {}, **modes}
+    return make_study(models=[llm, {**one, "options": {}}], measure={"enabled": True})
+
+
+def test_each_decode_mode_is_measured_in_a_run_of_its_own(make_study, finish, tmp_path):
+    study = llm_study(make_study, tmp_path)
+    llm, one = known_runs(study)
+    finish(llm, 5, "dev", "test")
+    (greedy,) = [run for run in known_runs(study) if run.kind == "measure"]
+    assert greedy.name.startswith("llm-greedy-")  # the other mode waits for its encoder
+    finish(one, 5)
+    found = [run for run in known_runs(study) if run.kind == "measure"]
+    assert [len(run.config.models) for run in found] == [1, 1] and found[0].path == greedy.path
+    assert found[1].config.models[0].decoding.draft_model == str(one.path / "model")
+    greedy.path.mkdir()
+    (greedy.path / "benchmark.json").write_text('{"results": [{}]}')
+    assert [run.done for run in found] == [True, False]
+
+
+def test_a_measurement_comes_right_after_its_own_test(make_study, finish):
+    study = make_study(measure={"enabled": True}, seeds=[1, 2])
+    of_one = [run for run in known_runs(study) if run.model == "one"]
+    for run in of_one:
+        finish(run, 5, "dev", "test")
+    assert [(run.kind, run.model, run.seed) for run in known_runs(study)][2:6] == [
+        ("test", "one", 1),
+        ("measure", "one", 1),
+        ("train", "one", 2),
+        ("train", "two", 1),
+    ]
+
+
 def test_a_cascade_waits_for_both_of_its_models(make_study, finish):
     cascade = {"name": "both", "encoder": "one", "decoder": "two"}
     study = make_study(cascades=[cascade])
