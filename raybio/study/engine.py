@@ -16,7 +16,7 @@ from raybio.study.demand import demand, nodes_now
 from raybio.study.folder import StudyFolder
 from raybio.study.runs import Kind, Run, dev_f1, known_runs
 from raybio.study.watch import Watch
-from raybio.study.work import perform
+from raybio.study.work import perform, take_down
 from raybio.submission.room import Nodes, lacking
 
 _LOOK_SECONDS = 2.0
@@ -84,10 +84,11 @@ class _Engine:
         ]
 
     def _start(self, waiting: Sequence[Run]) -> list[Run]:
-        """Begin what there is room for; return the rest."""
+        """Begin what there is room for; return the rest. Nothing overtakes what has to be alone."""
         nodes, rest = nodes_now(), []
         for run in waiting:
-            if not self._active or self._has_room(run, nodes):
+            overtakes = any(each.kind in _ALONE for each in rest)
+            if not self._active or (self._has_room(run, nodes) and not overtakes):
                 self._begin(run, nodes)
             else:
                 rest.append(run)
@@ -122,6 +123,8 @@ class _Engine:
         if problem is None and not run.done:
             problem = "it ended without a result"
         if problem:
+            if run.kind == "measure":
+                take_down(run)
             self._fail(run, problem)
             return
         self._finished.append(run.name)

@@ -13,6 +13,7 @@ from raybio.config import CascadeConfig, TrainConfig, to_yaml
 from raybio.errors import RaybioError
 from raybio.run_folder import RunFolder
 from raybio.serving.benchmark import benchmark_serve
+from raybio.serving.deployment import undeploy
 from raybio.study.asha import search
 from raybio.study.runs import Run, read
 from raybio.study.training import in_the_log, train
@@ -60,3 +61,12 @@ def _cascade(config: CascadeConfig, path: Path) -> None:
 def _measure(run: Run) -> None:
     shutil.rmtree(run.path, ignore_errors=True)  # measured anew: half a measurement is none
     benchmark_serve(run.config, in_the_log)
+
+
+def take_down(run: Run) -> None:
+    """Take down what a failed measurement may have left in Ray Serve.
+
+    Where its process died nobody else did, and the replicas would keep the CPUs that later runs wait for.
+    """
+    for model in run.config.models:
+        undeploy(model.name, wait=False)

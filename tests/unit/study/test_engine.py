@@ -1,11 +1,13 @@
 """Which runs the engine starts, and when; Ray is a stand-in that does a task when it is waited for."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from raybio.errors import ConfigError
+from raybio.run_folder import RunFolder
 from raybio.study import engine
 from raybio.study.folder import StudyFolder
 from raybio.study.runs import known_runs
@@ -19,8 +21,11 @@ class DiedError(Exception):
 
 @pytest.fixture
 def cluster(monkeypatch, finish):
-    """Stand in for a cluster of one node with two CPUs; `does` says what each run does, by its model."""
-    at = SimpleNamespace(started=[], at_once=[], does={}, cpus=2.0)
+    """Stand in for a cluster of one node with two CPUs; `does` says what each run does, by its model.
+
+    `in_hand` has the kinds of the runs that were in hand together, `down` what was taken down.
+    """
+    at = SimpleNamespace(started=[], in_hand=[], does={}, cpus=2.0, down=[])
 
     def perform(run, *_):
         def task():
@@ -29,30 +34,43 @@ def cluster(monkeypatch, finish):
             if outcome is DiedError:
                 raise DiedError("the worker died\nand so on")
             if outcome is None:
-                finish(run, 5, "dev", *(["test"] if run.kind == "test" else []))
+                _do(run, finish)
             return outcome
 
         return task
 
     def wait(tasks, **_):
-        at.at_once.append(len(tasks))
+        at.in_hand.append([kind for kind, _ in tasks])
         return tasks[:1], tasks[1:]
 
     def remote(**_):
-        return lambda function: SimpleNamespace(remote=function)
+        return lambda function: SimpleNamespace(remote=lambda run, *more: (run.kind, function(run, *more)))
 
     fake = SimpleNamespace(
         remote=remote,
         wait=wait,
-        get=lambda task: task(),
+        get=lambda task: task[1](),
         exceptions=SimpleNamespace(RayError=DiedError),
     )
     monkeypatch.setattr(engine, "ray", fake)
     monkeypatch.setattr(engine, "perform", perform)
+    monkeypatch.setattr(engine, "take_down", lambda run: at.down.append(run.name))
     monkeypatch.setattr(engine, "connected", nullcontext)
     monkeypatch.setattr(engine, "demand", lambda run: (Demand("worker", 1, 1.0, 0.0),))
     monkeypatch.setattr(engine, "nodes_now", lambda: [Nodes("node", 1, at.cpus, 0.0)])
     return at
+
+
+def _do(run, finish):
+    """Write what the run would: of a search all its points, and which one is best."""
+    if run.kind == "measure":
+        RunFolder(run.path).write_json("benchmark.json", {"results": [{}]})
+    elif run.kind == "search":
+        for point in run.configs:
+            finish(replace(run, kind="train", configs=(point,), path=run.path.parent / point.name), 5)
+        RunFolder(run.path).write_json("search.json", {"chosen": run.config.name})
+    else:
+        finish(run, 5, "dev", *(["test"] if run.kind == "test" else []))
 
 
 def test_all_is_done_in_order_and_nothing_is_done_again(make_study, cluster):
@@ -103,7 +121,7 @@ def test_a_run_that_leaves_no_result_has_failed(make_study, cluster, monkeypatch
 def test_as_many_runs_at_a_time_as_there_is_room_for(make_study, cluster, cpus, most):
     cluster.cpus = cpus
     engine.run_study(make_study(), lambda line: None)
-    assert max(cluster.at_once) == most
+    assert max(map(len, cluster.in_hand)) == most
 
 
 def test_a_run_that_no_machine_here_can_hold_fails_and_says_so(make_study, cluster):
@@ -114,9 +132,30 @@ def test_a_run_that_no_machine_here_can_hold_fails_and_says_so(make_study, clust
 
 
 def test_a_search_and_a_measurement_have_the_cluster_to_themselves(make_study, cluster):
-    cluster.does = {"one": "no", "two": "no"}
-    engine.run_study(make_study(search={"method": "asha"}), lambda line: None)
-    assert cluster.at_once == [1, 1]
+    cluster.cpus = 8.0
+    study = make_study(search={"method": "asha"}, measure={"enabled": True}, seeds=[1, 2, 3])
+    outcome = engine.run_study(study, lambda line: None)
+    assert not outcome.failed and all(run.done for run in known_runs(study))
+    for kind in ("search", "measure"):
+        together = [kinds for kinds in cluster.in_hand if kind in kinds]
+        assert len(together) == 2 and all(kinds == [kind] for kinds in together)
+    assert max(map(len, cluster.in_hand)) > 1
+
+
+def test_a_measurement_is_not_overtaken_by_what_comes_after_it(make_study, cluster):
+    engine.run_study(make_study(measure={"enabled": True}, seeds=[1, 2]), lambda line: None)
+    kinds = [(kind, model) for kind, model, _ in cluster.started]
+    assert kinds.index(("measure", "one")) < kinds.index(("test", "two"))
+
+
+@pytest.mark.parametrize("failure", ["ServingError: it does not start", DiedError])
+def test_what_a_failed_measurement_left_in_serve_is_taken_down(make_study, cluster, finish, failure):
+    study = make_study(measure={"enabled": True})
+    for run in known_runs(study):
+        finish(run, 5, "dev", "test")
+    cluster.does["one"] = failure
+    (failed,) = engine.run_study(study, lambda line: None).failed
+    assert failed.startswith("one-") and cluster.down == [failed]
 
 
 def test_faults_come_before_anything_is_started(make_study, cluster):
