@@ -45,6 +45,10 @@ class StudyModelSection(Section):
     corpora: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=(), description="the study's corpora that it is run on, by name; none = all"
     )
+    variant_of: FileName | None = Field(
+        default=None,
+        description="model of the study that it is compared with on dev; null = the first of the same file",
+    )
     modes: Annotated[tuple[Mode, ...], Field(strict=False)] = Field(
         default=(), description="decode modes in which an LLM is measured; none = as it is by default"
     )
@@ -181,7 +185,8 @@ def _unknown_names(study: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
     corpora = [corpus_name(corpus) for corpus in study.corpora]
     for i, model in enumerate(study.models):
         yield from _unknown(("models", i, "corpora"), model.corpora, corpora)
-        yield from _unknown(("models", i, "draft"), [model.draft] if model.draft else [], models)
+        for key, name in (("draft", model.draft), ("variant_of", model.variant_of)):
+            yield from _unknown(("models", i, key), [name] if name else [], models)
     for i, cascade in enumerate(study.cascades):
         yield from _unknown(("cascades", i, "corpora"), cascade.corpora, corpora)
         yield from _unknown(("cascades", i, "encoder"), [cascade.encoder], models)

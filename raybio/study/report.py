@@ -17,7 +17,7 @@ from raybio.reports.html import render_html
 from raybio.reports.markdown import markdown
 from raybio.reports.run_chapter import run_chapter
 from raybio.reports.serving_chapter import serving_chapters
-from raybio.reports.tables import ABSENT, percent
+from raybio.reports.tables import ABSENT, interval, percent
 from raybio.run_folder import RunFolder
 from raybio.study.findings import Compared, Finding, findings, on_dev, on_test
 from raybio.study.folder import StudyFolder
@@ -76,10 +76,10 @@ def _sections(study: StudyConfig, found: Sequence[Finding]) -> Iterator[Section]
     yield Section("How good the models are", tuple(_scores(found)))
     differences = list(on_test(found))
     if differences:
-        yield Section("Which differences are more than chance", (_differences(differences, "test"),))
+        yield Section("Which differences are more than chance", tuple(_differences(differences, "test")))
     variants = list(on_dev(study, found))
     if variants:
-        yield Section("What variants are worth, on dev", (_differences(variants, "dev"),))
+        yield Section("What variants are worth, on dev", tuple(_differences(variants, "dev")))
     lacking = [run for run in study_status(study).runs if run.state != "done"]
     if lacking:
         yield Section(
@@ -109,26 +109,61 @@ def _reach(each: Finding) -> tuple[float, float] | tuple[None, None]:
 def _score_table(found: Sequence[Finding], split: str) -> Table:
     corpora = list(dict.fromkeys(each.corpus for each in found))
     models = list(dict.fromkeys(each.model for each in found))
-    cell = {(each.model, each.corpus): _told(each, split) for each in found}
+    uneven = {
+        corpus for corpus in corpora if len({e.sentences(split) for e in found if e.corpus == corpus}) > 1
+    }
+    cell = {(each.model, each.corpus): _told(each, split, counted=each.corpus in uneven) for each in found}
     return Table(
-        caption=f"Strict F1 on {split}, corrected scorer, percent: mean over seeds, and standard deviation",
+        caption=f"Strict F1 on {split}, corrected scorer, percent: mean over seeds, and standard deviation; "
+        "of one seed its 95 % interval",
         header=("model", *corpora),
         rows=tuple((model, *(cell.get((model, corpus), ABSENT) for corpus in corpora)) for model in models),
-        notes=(
-            ("Dev chose rates, batches and epochs, and so flatters.",)
-            if split == "dev"
-            else ("Each chosen run was scored on test once.",)
-        ),
+        notes=tuple(_notes(found, split, bool(uneven))),
     )
 
 
-def _told(each: Finding, split: str) -> str:
-    spread = each.spread(split)
-    middle = percent(each.mean(split) or 0.0)
-    return middle if spread is None else f"{middle} ± {percent(spread)} ({len(each.f1s(split))})"
+def _notes(found: Sequence[Finding], split: str, uneven: bool) -> Iterator[str]:
+    if split == "dev":
+        yield "Dev chose rates, batches and epochs, and so flatters."
+    else:
+        yield "Each chosen run was scored on test once."
+    if uneven:
+        yield "Where sentences are counted, a column's models were not scored on the same ones."
+    if any(each.is_cut for each in found):
+        yield (
+            "* reads, and is scored on, the start of long sentences: what lies beyond counts as neither "
+            "found nor missed. Such a figure flatters; differences between models count the whole."
+        )
 
 
-def _differences(compared: Sequence[Compared], split: str) -> Table:
+def _told(each: Finding, split: str, counted: bool) -> str:
+    middle = percent(each.mean(split) or 0.0) + ("*" if each.is_cut else "")
+    return " ".join(
+        [middle, *_sureness(each, split), *([f"of {each.sentences(split):,}"] if counted else [])]
+    )
+
+
+def _sureness(each: Finding, split: str) -> Iterator[str]:
+    """Yield how sure a mean is: by the spread of its seeds, or by the interval of the only one."""
+    spread, intervals = each.spread(split), each.intervals(split)
+    if spread is not None:
+        yield f"± {percent(spread)} ({len(each.f1s(split))})"
+    elif intervals:
+        yield f"({interval(intervals, 'f1')})"
+
+
+def _differences(compared: Sequence[Compared], split: str) -> Iterator[Block]:
+    if any(each.difference for each in compared):
+        yield _difference_table(compared, split)
+    for each in compared:
+        pair = f"{each.first} and {each.second} on {each.corpus}"
+        if each.difference is None:
+            yield f"Not compared: {pair}: {each.note}."
+        elif each.note:
+            yield f"{pair}: {each.note}"
+
+
+def _difference_table(compared: Sequence[Compared], split: str) -> Table:
     return Table(
         caption=f"Differences in mean strict F1 on {split}, points: the first less the second",
         header=("corpus", "first", "second", "F1", "95 % interval", "p"),
@@ -137,11 +172,12 @@ def _differences(compared: Sequence[Compared], split: str) -> Table:
                 each.corpus,
                 each.first,
                 each.second,
-                f"{100 * each.difference.f1:+.2f}",
-                f"{100 * each.difference.interval.low:+.2f} to {100 * each.difference.interval.high:+.2f}",
-                f"{each.difference.p_value:.3g}",
+                f"{100 * difference.f1:+.2f}",
+                f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}",
+                f"{difference.p_value:.3g}",
             )
             for each in compared
+            if (difference := each.difference)
         ),
         notes=(
             "Paired bootstrap of the mean over seeds, the same draws of sentences for all. Where errors go "

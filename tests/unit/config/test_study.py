@@ -121,9 +121,11 @@ def test_all_faults_of_all_train_configs_come_at_once(study):
 
 def test_names_must_be_those_of_the_study(study, faults):
     text = "cascades: [{name: enc, encoder: encc, decoder: llm, corpora: [BC5]}]\nseeds: [1, 1]\n"
-    found = "\n".join(faults(study, text))
+    models = "models=[{name: enc, config: e.yaml}, {name: llm, config: l.yaml, variant_of: end}]"
+    found = "\n".join(faults(study, text, models))
     assert "models: found 'enc' more than once" in found
     assert "cascades[0].encoder: found 'encc'; allowed: one of enc, llm; did you mean 'enc'?" in found
+    assert "models[1].variant_of: found 'end'; allowed: one of enc, llm" in found
     assert "cascades[0].corpora: found 'BC5'" in found and "seeds: found '1' more than once" in found
 
 

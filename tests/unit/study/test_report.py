@@ -3,6 +3,7 @@
 import pytest
 
 from raybio.errors import UsageError
+from raybio.run_folder import RunFolder
 from raybio.study.findings import findings, on_dev, on_test
 from raybio.study.report import write_study_report
 from raybio.study.runs import known_runs
@@ -43,6 +44,78 @@ def test_variants_are_compared_on_dev_with_what_they_vary(make_study, finish):
     assert (pair.first, pair.second) == ("one-last", "one") and pair.difference.f1 < 0
     page = write_study_report(study).read_text()
     assert "What variants are worth, on dev" in page
+
+
+def variants(make_study, *options, **changes):
+    """Return a study of variants of one train config: `options` of each, named a, b, c."""
+    (one, _) = make_study().model_dump(mode="json")["models"]
+    models = [{**one, "name": name, "options": each} for name, each in zip("abc", options, strict=False)]
+    models[-1].update(changes)
+    return make_study(models=models, options={"test": False})
+
+
+def test_a_variant_may_name_what_it_is_compared_with(make_study, finish):
+    study = variants(make_study, {}, {"training.epochs": 2}, {"training.epochs": 3}, variant_of="b")
+    for run in known_runs(study):
+        finish(run, 5)
+    assert [(pair.first, pair.second) for pair in on_dev(study, findings(study))] == [("b", "a"), ("c", "b")]
+
+
+def test_windows_are_compared_with_cutting_on_the_whole_gold(make_study, finish):
+    study = variants(make_study, {}, {"training.long_inputs": "cut"})
+    windows, cut = known_runs(study)
+    finish(windows, 9)
+    finish(cut, 9)
+    gold, short = ["B-Chemical", "O", "B-Chemical"], ["B-Chemical", "O"]
+    words = ["Aspirin", "and", "ibuprofen"]
+    RunFolder(windows.path).write_predictions("dev", [(words, gold, gold)] * 4)
+    RunFolder(cut.path).write_predictions("dev", [(words[:2], short, short)] * 3 + [(words, gold, gold)])
+    (pair,) = on_dev(study, findings(study))
+    assert pair.difference and pair.difference.f1 == pytest.approx(2 * 5 / (5 + 8) - 1)  # 3 of 8 unread
+    assert "b read the start of 3 sentences" in pair.note
+    page = write_study_report(study).read_text()
+    assert pair.note.strip() in page
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([(["Aspirin"], ["O"], ["O"])] * 10, "other words or gold tags of dev"),
+        ([(["Aspirin"], ["B-Chemical"], ["O"])] * 9, "scored on 9 and 10 sentences of dev"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_with_the_reason(make_study, finish, rows, why):
+    study = variants(make_study, {}, {"training.epochs": 2})
+    one, other = known_runs(study)
+    finish(one, 5)
+    finish(other, 5)
+    RunFolder(other.path).write_predictions("dev", rows)
+    (pair,) = on_dev(study, findings(study))
+    assert pair.difference is None and why in pair.note
+    assert f"Not compared: b and a on {pair.corpus}: {pair.note}." in write_study_report(study).read_text()
+
+
+def test_a_variant_whose_base_is_not_done_is_told(make_study, finish):
+    study = variants(make_study, {}, {"training.epochs": 2})
+    finish(known_runs(study)[1], 5)
+    (pair,) = on_dev(study, findings(study))
+    assert pair.note == "a has no finished run there"
+
+
+def test_the_table_says_what_in_it_does_not_compare(make_study, finish, tmp_path):
+    study = variants(make_study, {}, {"training.long_inputs": "cut"})
+    one, other = known_runs(study)
+    finish(one, 6)
+    finish(other, 6)
+    scores = RunFolder(other.path).read_json("scores.json")
+    scores["dev"]["sentences"] = 1_400
+    scores["dev"]["corrected"]["intervals"] = {"f1": {"low": 0.5, "high": 0.875}}
+    RunFolder(other.path).write_json("scores.json", scores)
+    text = write_study_report(study, tmp_path / "study.md").read_text(encoding="utf-8")
+    (row,) = [line for line in text.splitlines() if line.startswith("| b |")]
+    assert "75.00* (50.00 to 87.50) of 1,400" in row.replace("\\", "")
+    (row,) = [line for line in text.splitlines() if line.startswith("| a |")]
+    assert "75.00 of 10" in row
 
 
 def test_the_report_is_a_page_or_markdown(done, tmp_path):
