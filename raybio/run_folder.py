@@ -2,6 +2,7 @@
 
     config.yaml        the resolved configuration, every default written out
     environment.json   versions, platform, commit: what a reader needs to run it again
+    splits.json        what stood for the splits that a model was made with: "train", "rebuilt train", ...
     metrics.jsonl      one line an epoch (or another step of the job)
     scores.json        the final figures
     report.html        the same for a person
@@ -27,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from raybio.errors import UsageError
+
+SPLITS_FILE = "splits.json"
 
 _SHOW_EVERY_SECONDS = 0.5
 _REPORTED = [

@@ -38,6 +38,19 @@ def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
     yield from islice(documents, corpus.most_documents(split))
 
 
+def split_labels(corpus: CorpusSection) -> dict[str, str]:
+    """Return how reports call what stands for train and dev: "rebuilt train", "the first 75% of dev".
+
+    Raises:
+        UsageError, InputError: as `names.split_path` does.
+    """
+    if share := corpus.train_from_dev:
+        return {"train": f"the first {share:.0%} of dev", "dev": f"the last {1 - share:.0%} of dev"}
+    if corpus.name is None or corpus.name == "sample":
+        return {"train": "train", "dev": "dev"}
+    return {split: names.split_label(corpus.name, split, corpus.data) for split in ("train", "dev")}
+
+
 def _whole_split(corpus: CorpusSection, split: str) -> Iterator[Document]:
     if corpus.name == "sample":
         return read_corpus(sample.sample_split(split, corpus.data))

@@ -28,6 +28,10 @@ def _beside(tested: Sequence[Tested], corpus: str) -> Iterator[Block]:
             "Not like for like: the study scored the whole test split; runs that read only the "
             "first documents of each split are marked with their number."
         )
+    others = {each.learned_from for each in tested} - {"", "train"}
+    for learned_from in sorted(others):
+        names = ", ".join(each.name for each in tested if each.learned_from == learned_from)
+        yield f"Not trained alike: the study learned from the whole of train, {names} from {learned_from}."
     if any(each.split_sentences.get("test") != INSTANCES[corpus].test and not each.limit for each in tested):
         yield (
             "Not the same instances: the test split scored here has another number of sentences than the "

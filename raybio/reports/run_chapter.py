@@ -52,12 +52,10 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         corpus += ", read by the study's protocol"
     if run.corpus.get("limit"):
         corpus += f", only the first {run.corpus['limit']:,} documents of each split"
-    if run.corpus.get("train_limit"):
-        corpus += f", learned from the first {run.corpus['train_limit']:,} documents of train"
-    if run.corpus.get("train_from_dev"):
-        corpus += (
-            f", without its train split: the first {run.corpus['train_from_dev']:.0%} of dev stand in for it"
-        )
+    if run.learned_from != "train":
+        corpus += f", learned from {run.learned_from}"
+    if run.splits.get("dev", "dev") != "dev":
+        corpus += f", chosen on {run.splits['dev']}"
     if run.corpus.get("instance_words"):
         corpus += f", in windows of {run.corpus['instance_words']} words"
     yield "Corpus", corpus

@@ -18,7 +18,7 @@ import yaml
 from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
-from raybio.run_folder import RunFolder
+from raybio.run_folder import SPLITS_FILE, RunFolder
 
 SHOWN_DOCUMENTS = 3
 SHOWN_REJECTED = 5
@@ -38,7 +38,8 @@ class Run:
     """What a run folder holds; see `run_folder` for the files.
 
     `scores` and `predictions` are keyed by split; `scores` is empty when the run wrote none.
-    `metrics` has one row an epoch, the last where an epoch was done again.
+    `metrics` has one row an epoch, the last where an epoch was done again. `splits` says what stood for
+    the splits that the model was made with.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Run:
     metrics: tuple[Mapping[str, Any], ...]
     scores: Mapping[str, Mapping[str, Any]]
     predictions: Mapping[str, tuple[TaggedSentence, ...]]
+    splits: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -71,6 +73,14 @@ class Run:
         """The corpus by its name, or by the name of its training file."""
         name = self.corpus.get("name") or self.corpus.get("train")
         return str(name).rsplit("/", 1)[-1] if name else "an unnamed corpus"
+
+    @property
+    def learned_from(self) -> str:
+        """What stood for the training split, "train" where it was the corpus's own: "rebuilt train"."""
+        name, own = self.splits.get("train", "train"), self.corpus.get("train_limit")
+        if not own:  # `limit` is said of every split
+            return name
+        return f"the first {min(own, self.corpus.get('limit') or own):,} documents of {name}"
 
     @property
     def split(self) -> str | None:
@@ -135,6 +145,7 @@ def read_run(path: Path) -> Run:
             file.stem: tuple(read_tagged_sentences(file))
             for file in sorted((folder.path / "predictions").glob("*.tsv"))
         },
+        splits=read_json(folder.path / SPLITS_FILE) or {},
     )
 
 

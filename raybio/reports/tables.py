@@ -136,25 +136,33 @@ def frequent_table(caption: str, rows: Iterable[tuple[str, str, int]]) -> Table:
 
 
 def run_table(runs: Sequence[Run]) -> Table:
-    """Return the runs' strict scores side by side."""
+    """Return the runs' strict scores side by side, and what they learned from where that is not train."""
+    learned = any(run.learned_from != "train" for run in runs)
+    words = ("run", "split", *(["learned from"] if learned else []))
     return Table(
         caption="The runs side by side: strict scores in percent",
-        header=("run", "split", *(f"{ratio} corrected" for ratio in _RATIOS), "F1 interval", "F1 paper"),
-        rows=tuple(_run_row(run) for run in runs),
+        header=(*words, *(f"{ratio} corrected" for ratio in _RATIOS), "F1 interval", "F1 paper"),
+        rows=tuple(
+            (
+                run.name,
+                run.split or "not scored",
+                *([run.learned_from] if learned else []),
+                *_run_figures(run),
+            )
+            for run in runs
+        ),
         notes=("Overlapping intervals do not show that two runs are equal, nor that they differ.",),
-        words=2,
-        bars=frozenset({4}),
+        words=len(words),
+        bars=frozenset({len(words) + 2}),
     )
 
 
-def _run_row(run: Run) -> tuple[str, ...]:
+def _run_figures(run: Run) -> tuple[str, ...]:
     if run.split is None:
-        return (run.name, "not scored", *[ABSENT] * 5)
+        return (ABSENT,) * 5
     scores = run.scores[run.split]
     corrected = scores["corrected"]
     return (
-        run.name,
-        run.split,
         *ratios(corrected["overall"]["strict"]),
         interval(corrected["intervals"], "f1"),
         percent(scores["paper"]["overall"]["strict"]["f1"]),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from raybio.reports.benchmark import Benchmark
-from raybio.reports.sources import Run, TaggedSentence
+from raybio.reports.sources import Run, TaggedSentence, read_run
 
 _STUDY = "-study"
 
@@ -19,7 +20,8 @@ class Tested:
     `corpus` is the study's name for it where it has one. `scores` has both scorers' figures as
     `Evaluation.to_dict` has them. `limit` is the number of documents that were read of a split, where
     not all were. `split_sentences` counts the sentences of each split that was scored. `kind` is what
-    the served model is ("encoder", "decoder", "cascade"), "" where the run does not tell.
+    the served model is ("encoder", "decoder", "cascade"), "" where the run does not tell; so is
+    `learned_from` what stood for the training split.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Tested:
     study_protocol: bool
     split_sentences: Mapping[str, int]
     kind: str = ""
+    learned_from: str = ""
 
     @property
     def strict_f1(self) -> float:
@@ -56,6 +59,7 @@ def _tested_run(run: Run) -> Tested:
         limit=run.corpus.get("limit"),
         study_protocol=run.corpus.get("protocol") == "study",
         split_sentences={split: scores["sentences"] for split, scores in run.scores.items()},
+        learned_from=run.learned_from,
     )
 
 
@@ -89,7 +93,14 @@ def _tested(benchmark: Benchmark, result: Mapping[str, Any], name: str) -> Teste
         study_protocol=corpus.endswith(_STUDY),
         split_sentences={result["split"]: result["sentences"]},
         kind=str(benchmark.models[result["model"]].get("kind") or ""),
+        learned_from=_learned_from(Path(str(result.get("model_source", "")))),
     )
+
+
+def _learned_from(model: Path) -> str:
+    """Return what a model in a run folder learned from; "" where its folder is not there."""
+    is_of_run = model.name == "model" and (model.parent / "config.yaml").is_file()
+    return read_run(model.parent).learned_from if is_of_run else ""
 
 
 def _limit(benchmark: Benchmark, corpus: str) -> int | None:

@@ -52,7 +52,7 @@ def study_report(study: StudyConfig) -> Report:
     benchmarks = [read_benchmark(run.path) for run in known_runs(study) if run.kind == "measure" and run.done]
     path = Path(study.reckoning.prices) if study.reckoning.prices else shipped_prices()
     chapters = [
-        Chapter(f"The study {study.name}", tuple(_facts(study)), tuple(_sections(study, found))),
+        Chapter(f"The study {study.name}", tuple(_facts(study, found)), tuple(_sections(study, found))),
         *_corpora(found),
         *(serving_chapters(benchmarks, load_prices(path)) if benchmarks else ()),
     ]
@@ -64,11 +64,14 @@ def study_report(study: StudyConfig) -> Report:
     )
 
 
-def _facts(study: StudyConfig) -> Iterator[tuple[str, str]]:
+def _facts(study: StudyConfig, found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     yield "Protocol", study.protocol
     yield "Seeds", ", ".join(map(str, study.seeds))
     yield "Search", f"{study.search.method}, on dev, with seed {study.seeds[0]}"
     counts = study_status(study).counts
+    for corpus in dict.fromkeys(each.corpus for each in found):
+        splits = {run.learned_from for each in found if each.corpus == corpus for run in each.runs}
+        yield f"Learned on {corpus}", "; ".join(sorted(splits))
     yield "Runs", ", ".join(f"{count} {state}" for state, count in counts.items())
 
 

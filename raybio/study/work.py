@@ -11,7 +11,8 @@ import ray
 
 from raybio.config import CascadeConfig, TrainConfig, to_yaml
 from raybio.errors import RaybioError
-from raybio.run_folder import RunFolder
+from raybio.run_folder import SPLITS_FILE, RunFolder
+from raybio.sentence_stream import split_labels
 from raybio.serving.benchmark import benchmark_serve
 from raybio.serving.deployment import undeploy
 from raybio.study.asha import search
@@ -50,6 +51,7 @@ def _add_scores(config: TrainConfig | CascadeConfig, path: Path, splits: list[st
 def _cascade(config: CascadeConfig, path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)  # what an ended command left: it is made in one piece
     run = RunFolder.create(path, to_yaml(config))
+    run.write_json(SPLITS_FILE, split_labels(config.corpus))
     gpus = 1.0 if uses_gpu(config.workers) else 0.0
     joined: Any = ray.remote(num_cpus=config.workers.cpus_per_worker, num_gpus=gpus)(make_cascade)
     ray.get(

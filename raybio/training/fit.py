@@ -25,8 +25,8 @@ from raybio.config import (
     to_yaml,
 )
 from raybio.errors import TrainingError, UsageError
-from raybio.run_folder import RunFolder, timestamp
-from raybio.sentence_stream import read_sentences, sentence_dataset
+from raybio.run_folder import SPLITS_FILE, RunFolder, timestamp
+from raybio.sentence_stream import read_sentences, sentence_dataset, split_labels
 from raybio.stopping import way_on
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.metrics_log import MetricsLog
@@ -83,6 +83,7 @@ def fine_tune(
     scored = ["dev", "test"] if config.test else ["dev"]
     labels = _labels(config, scored)
     run = _run_folder(config)
+    run.write_json(SPLITS_FILE, split_labels(config.corpus))
     task = Task(config, base, labels, run)
     how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
     with way_on(how), run.shown(progress), connected():

@@ -8,7 +8,7 @@ from raybio.config import CorpusSection
 from raybio.corpora import write_corpus
 from raybio.corpora.sentences import window_document
 from raybio.entities import Document, Mention, Passage
-from raybio.sentence_stream import read_documents, read_sentences
+from raybio.sentence_stream import read_documents, read_sentences, split_labels
 
 TEXT = "Aspirin helps. Aspirin harms the gut."
 MENTIONS = (Mention(0, 7, "Chemical", "Aspirin"), Mention(15, 22, "Chemical", "Aspirin"))
@@ -42,6 +42,18 @@ def test_a_part_of_dev_stands_in_for_train(files):
     assert ids(corpus, "train") == [f"dev{i}" for i in range(7)]
     assert ids(corpus, "dev") == [f"dev{i}" for i in range(7, 10)]
     assert len(ids(corpus, "test")) == 3
+
+
+def test_what_stands_for_a_split_has_a_label(files, tmp_path):
+    assert split_labels(CorpusSection(**files)) == {"train": "train", "dev": "dev"}
+    parts = {"train": "the first 75% of dev", "dev": "the last 25% of dev"}
+    assert split_labels(CorpusSection(**files, train_from_dev=0.75)) == parts
+    folder = tmp_path / "JNLPBA"
+    folder.mkdir()
+    for name in ("train.rebuilt.tsv", "dev.tsv"):
+        (folder / name).touch()
+    rebuilt = CorpusSection(name="JNLPBA", data=str(tmp_path))
+    assert split_labels(rebuilt) == {"train": "rebuilt train", "dev": "dev"}
 
 
 def test_documents_are_cut_into_windows_of_words(files):

@@ -104,6 +104,29 @@ def test_a_partial_run_is_marked_beside_the_study(make_run, tmp_path):
     assert "only the first 200 documents of each split" in text
 
 
+@pytest.fixture
+def rebuilt(make_run):
+    """A run that learned from a part of a train split that is not the corpus's own."""
+    path = make_run("rebuilt", corpus={"name": "JNLPBA", "limit": None, "train_limit": 4_560})
+    (path / "splits.json").write_text('{"train": "rebuilt train", "dev": "the last 25% of dev"}')
+    return path
+
+
+def test_what_stood_for_train_is_told_of_a_run_and_beside_the_study(rebuilt, tmp_path):
+    text = text_of(write_report([rebuilt], tmp_path / "report.html"))
+    learned = "the first 4,560 documents of rebuilt train"
+    assert f"JNLPBA, learned from {learned}, chosen on the last 25% of dev" in text
+    assert f"the study learned from the whole of train, rebuilt from {learned}." in text
+
+
+def test_what_stood_for_train_is_told_of_compared_runs(rebuilt, make_run, tmp_path):
+    other = make_run("whole", corpus={"name": "JNLPBA", "limit": None})
+    page = page_of(write_report([rebuilt, other], tmp_path / "report.html"))
+    rows = page.xpath("//figure[contains(figcaption, 'The runs side by side')]//tr")
+    told = [row.xpath("./*[3]")[0].text_content() for row in rows]
+    assert told == ["learned from", "the first 4,560 documents of rebuilt train", "train"]
+
+
 def test_another_corpus_has_nothing_beside_it(make_run, tmp_path):
     run = make_run(corpus={"name": None, "train": "/data/mine.tsv"})
     text = text_of(write_report([run], tmp_path / "report.html"))

@@ -81,6 +81,15 @@ def test_training_runs_and_served_ones_in_one_report(make_run, run, tmp_path):
     assert "2 runs, trained and served" in page.text_content()
 
 
+def test_a_served_model_tells_what_its_run_learned_from(make_run, run, tmp_path):
+    path = make_run("rebuilt", corpus={"name": "BC5CDR", "train_limit": 4_560})
+    report = json.loads((run / "benchmark.json").read_text())
+    report["results"][0]["model_source"] = str(path / "model")
+    (run / "benchmark.json").write_text(json.dumps(report))
+    text = text_of(write_report([run], tmp_path / "report.html"))
+    assert "whole of train, minilm from the first 4,560 documents of train." in text
+
+
 def test_differences_have_intervals_and_examples(run, tmp_path):
     page = page_of(write_report([run], tmp_path / "report.html"))
     rows = page.xpath("//figure[contains(figcaption, 'Differences in strict F1')]//tbody/tr")
