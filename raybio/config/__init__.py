@@ -33,7 +33,7 @@ from raybio.config.train_decoder import (
     TrainDecoderConfig,
 )
 from raybio.config.train_encoder import TrainEncoderConfig, TrainingSection
-from raybio.config.training import LoggingSection, TrainConfig, WorkersSection
+from raybio.config.training import DEV_METRICS, LearningSection, LoggingSection, TrainConfig, WorkersSection
 from raybio.config.writing import config_hash, resolved, to_yaml
 
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
@@ -48,6 +48,7 @@ JOBS: dict[str, type[JobConfig]] = {
 }
 
 __all__ = [
+    "DEV_METRICS",
     "JOBS",
     "AutoscalingSection",
     "BenchmarkServeConfig",
@@ -58,6 +59,7 @@ __all__ = [
     "DeepSpeedSection",
     "DevSection",
     "JobConfig",
+    "LearningSection",
     "LimitsSection",
     "LoggingSection",
     "LoraSection",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -25,6 +26,10 @@ MaxBatchTokens = Annotated[
         "a larger batch is split and its gradients summed",
     ),
 ]
+
+
+DEV_METRICS: Mapping[str, str] = {"corrected": "dev_strict_f1", "paper": "dev_paper_strict_f1"}
+"""What metrics.jsonl calls strict F1 on dev, by scorer."""
 
 
 class LearningSection(Section):
@@ -54,10 +59,20 @@ class LearningSection(Section):
         default="best",
         description="the epoch whose weights become the model: best strict F1 on dev, or the last",
     )
+    choose_by: Literal["corrected", "paper"] = Field(
+        default="corrected",
+        description="whose strict F1 on dev stops a run and chooses epoch and sweep point: the corrected "
+        "scorer's, or the study's own",
+    )
     batch_order: Literal["sorted", "random"] = Field(
         default="sorted",
         description="sorted = sentences of like length together (least padding); random = any together",
     )
+
+    @property
+    def dev_metric(self) -> str:
+        """The name in metrics.jsonl of the figure that dev chooses by."""
+        return DEV_METRICS[self.choose_by]
 
 
 class WorkersSection(Section):

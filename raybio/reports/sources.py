@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from raybio.config import DEV_METRICS
 from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
@@ -90,11 +91,12 @@ class Run:
     @property
     def kept_epoch(self) -> int | None:
         """The epoch whose model was kept, where the configuration tells; the first of equals."""
-        rows = [row for row in self.metrics if "dev_strict_f1" in row]
-        keep = (self.config.get("training") or {}).get("keep")
+        training = self.config.get("training") or {}
+        keep, metric = training.get("keep"), DEV_METRICS[training.get("choose_by", "corrected")]
+        rows = [row for row in self.metrics if metric in row]
         if not rows or keep not in ("best", "last"):
             return None
-        chosen = max(rows, key=lambda row: row["dev_strict_f1"]) if keep == "best" else rows[-1]
+        chosen = max(rows, key=lambda row: row[metric]) if keep == "best" else rows[-1]
         return int(chosen["epoch"])
 
 

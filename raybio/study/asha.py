@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -20,7 +19,7 @@ from raybio.config import TrainConfig
 from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder
 from raybio.study.demand import at_once, nodes_now
-from raybio.study.runs import SEARCH_FILE, Run, dev_f1
+from raybio.study.runs import SEARCH_FILE, Run, best_on_dev, dev_f1, run_path
 from raybio.study.training import train
 
 _LOOK_SECONDS = 0.5
@@ -42,7 +41,7 @@ def search(run: Run, grace_epochs: int, reduction: int) -> None:
         tune_config=tune.TuneConfig(
             scheduler=ASHAScheduler(
                 time_attr="epoch",
-                metric="dev_strict_f1",
+                metric=points[0].training.dev_metric,
                 mode="max",
                 max_t=epochs,
                 grace_period=min(grace_epochs, epochs),
@@ -61,27 +60,22 @@ def search(run: Run, grace_epochs: int, reduction: int) -> None:
 
 
 def _outcome(points: Sequence[TrainConfig]) -> dict[str, Any]:
-    told = []
+    told, metric = [], points[0].training.dev_metric
     for point in points:
-        path = _path(point)
+        path = run_path(point)
         metrics = RunFolder(path).metrics()
         told.append(
             {
                 "name": point.name,
                 "epochs": len({row["epoch"] for row in metrics}),
-                "best_epoch_dev_strict_f1": max((row["dev_strict_f1"] for row in metrics), default=None),
+                f"best_epoch_{metric}": max((row[metric] for row in metrics), default=None),
                 "finished": dev_f1(path) is not None,
             }
         )
-    finished = [point for point in points if dev_f1(_path(point)) is not None]
+    finished = [point for point in points if dev_f1(run_path(point)) is not None]
     if not finished:
         raise TrainingError("no point of the search was trained to its end")
-    best = max(finished, key=lambda point: dev_f1(_path(point)) or 0.0)
-    return {"chosen": best.name, "points": told}
-
-
-def _path(point: TrainConfig) -> Path:
-    return Path(point.output) / str(point.name)
+    return {"chosen": best_on_dev(finished).name, "points": told}
 
 
 # What follows runs in Tune's trials.
@@ -97,9 +91,9 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
     while True:
         learner.join(_LOOK_SECONDS)
         ended = not learner.is_alive()
-        metrics = RunFolder(_path(point)).metrics()
+        metrics = RunFolder(run_path(point)).metrics()
         for row in metrics[told:]:
-            tune.report({"epoch": row["epoch"], "dev_strict_f1": row["dev_strict_f1"]})
+            tune.report({name: row[name] for name in ("epoch", point.training.dev_metric)})
         told = len(metrics)
         if failures:
             raise failures[0]
@@ -109,7 +103,7 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
 
 def _learn(point: TrainConfig, failures: list[BaseException]) -> None:
     try:
-        if dev_f1(_path(point)) is None:
+        if dev_f1(run_path(point)) is None:
             train(point)
     except BaseException as error:
         failures.append(error)

@@ -81,6 +81,7 @@ def known_runs(study: StudyConfig, table: Sequence[Cell] | None = None) -> list[
 def chosen(study: StudyConfig, cell: Cell) -> TrainConfig | None:
     """Return the point with the best strict F1 on dev, the first of equals; None while not all are done.
 
+    Whose strict F1 that is `training.choose_by` says.
     A point that failed keeps the choice open: another choice later would touch test a second time.
     """
     if len(cell.points) > 1 and study.search.method == "asha":
@@ -88,7 +89,12 @@ def chosen(study: StudyConfig, cell: Cell) -> TrainConfig | None:
         return next((point for point in cell.points if point.name == found.get("chosen")), None)
     if not all(train_run(cell, point).done for point in cell.points):
         return None
-    return max(cell.points, key=lambda point: dev_f1(train_run(cell, point).path) or 0.0)
+    return best_on_dev(cell.points)
+
+
+def best_on_dev(points: Sequence[TrainConfig]) -> TrainConfig:
+    """Return which of points that are done is best on dev, by the scorer they name; the first of equals."""
+    return max(points, key=lambda point: dev_f1(run_path(point), point.training.choose_by) or 0.0)
 
 
 def by_seed(study: StudyConfig, cell: Cell) -> list[Run]:
@@ -101,19 +107,22 @@ def by_seed(study: StudyConfig, cell: Cell) -> list[Run]:
 
 def train_run(cell: Cell, point: TrainConfig) -> Run:
     """Return the run that trains a point of a cell."""
-    name = str(point.name)
-    path = Path(point.output) / name
-    return Run("train", name, cell.model.name, cell.corpus, point.seed, (point,), path)
+    return Run("train", str(point.name), cell.model.name, cell.corpus, point.seed, (point,), run_path(point))
 
 
-def dev_f1(path: Path) -> float | None:
-    """Return the corrected strict F1 on dev of the run in `path`, a fraction; None where it has none."""
-    return f1(read(path / "scores.json"), "dev")
+def run_path(point: TrainConfig) -> Path:
+    """Return the run folder of a point."""
+    return Path(point.output) / str(point.name)
 
 
-def f1(scores: dict[str, Any], split: str) -> float | None:
-    """Return the corrected strict F1 of a split, a fraction; None where it was not scored."""
-    return float(scores[split]["corrected"]["overall"]["strict"]["f1"]) if split in scores else None
+def dev_f1(path: Path, scorer: str = "corrected") -> float | None:
+    """Return the strict F1 on dev of the run in `path`, a fraction; None where it has none."""
+    return f1(read(path / "scores.json"), "dev", scorer)
+
+
+def f1(scores: dict[str, Any], split: str, scorer: str = "corrected") -> float | None:
+    """Return the strict F1 of a split, a fraction; None where it was not scored."""
+    return float(scores[split][scorer]["overall"]["strict"]["f1"]) if split in scores else None
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import ray.train
 import torch
 from ray.train import Checkpoint
 
-from raybio.config import TrainDecoderConfig, TrainEncoderConfig
+from raybio.config import DEV_METRICS, TrainDecoderConfig, TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
@@ -92,19 +92,24 @@ def train_epochs(
         started = time.perf_counter()
         loss = _epoch(config, run, workers, batches, learner, progress.epoch)
         trained = time.perf_counter()
-        f1 = evaluate(gold, learner.tags(dev)).strict_f1
+        scores = evaluate(gold, learner.tags(dev))
+        found = {
+            DEV_METRICS["corrected"]: scores.strict_f1,
+            DEV_METRICS["paper"]: scores.paper.strict.f1,
+        }
+        f1 = found[training.dev_metric]
         progress.worse = 0 if f1 > progress.best else progress.worse + 1
         progress.best = max(progress.best, f1)
         metrics = {
             "epoch": progress.epoch,
             "train_loss": loss,
-            "dev_strict_f1": f1,
+            **found,
             **learner.metrics(),
             "train_seconds": trained - started,
             "dev_seconds": time.perf_counter() - trained,
         }
         if workers.rank == 0:
-            run.say(f"epoch {progress.epoch}: loss {loss:.4f}, dev strict F1 {100 * f1:.2f}")
+            run.say(f"epoch {progress.epoch}: loss {loss:.4f}, dev strict F1 {100 * scores.strict_f1:.2f}")
         _report(metrics, progress, workers, learner)
 
 

@@ -16,6 +16,7 @@ from ray.train.torch import TorchTrainer
 
 from raybio.cluster import connected, quiet_data
 from raybio.config import (
+    LearningSection,
     LoggingSection,
     TrainConfig,
     TrainDecoderConfig,
@@ -89,7 +90,7 @@ def fine_tune(
     with way_on(how), run.shown(progress), connected():
         quiet_data()
         run.say(f"run folder {run.path}")
-        checkpoint, metrics = _best(_fit(task, work), config.training.keep)
+        checkpoint, metrics = _kept(_fit(task, work), config.training)
         with checkpoint.as_directory() as folder:
             shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
         finish(task)
@@ -164,7 +165,7 @@ def _fit(task: Task, work: Callable[[Task], None]) -> Any:
             storage_path=str(run.path),
             failure_config=FailureConfig(max_failures=config.workers.max_failures),
             checkpoint_config=CheckpointConfig(
-                num_to_keep=1, checkpoint_score_attribute="dev_strict_f1" if scored else None
+                num_to_keep=1, checkpoint_score_attribute=config.training.dev_metric if scored else None
             ),
             # ray.train hands RunConfig out under the type of the version before.
             callbacks=[_LogEpochs(run, config.logging), _StopWhereNothingWouldChange()],  # type: ignore[list-item]
@@ -231,7 +232,7 @@ def _less_memory(config: TrainEncoderConfig | TrainDecoderConfig) -> str:
     return f"training does not fit in the device's memory. Lower {', or '.join(ways)}"
 
 
-def _best(result: Any, keep: str) -> tuple[Checkpoint, dict[str, Any]]:
-    if keep == "last":
+def _kept(result: Any, training: LearningSection) -> tuple[Checkpoint, dict[str, Any]]:
+    if training.keep == "last":
         return result.checkpoint, result.metrics
-    return max(result.best_checkpoints, key=lambda pair: pair[1]["dev_strict_f1"])
+    return max(result.best_checkpoints, key=lambda pair: pair[1][training.dev_metric])

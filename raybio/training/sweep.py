@@ -17,6 +17,8 @@ _WAY_ON = "A sweep starts anew, under another name; finished points keep their r
 def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) -> TrainedModel:
     """Train every point of `config.sweep`, and score test with the best on dev by strict F1.
 
+    Whose strict F1 that is `training.choose_by` says.
+
     The run folders of all points stay; the chosen one's scores.json has the test split too.
 
     Raises:
@@ -28,8 +30,9 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         for i, point in enumerate(points, start=1):
             progress(f"point {i} of {len(points)}")
             results.append(train_point(point.model_copy(update={"test": False}), progress))
-        best = max(results, key=_dev_f1)
-        progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best):.2f}")
+        scorer = config.training.choose_by
+        best = max(results, key=lambda result: _dev_f1(result, scorer))
+        progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best, scorer):.2f}")
         if config.test:
             chosen = points[results.index(best)]
             best = replace(best, scores={**best.scores, **score_splits(chosen, best.run, ["test"])})
@@ -54,6 +57,6 @@ def train_point(config: TrainConfig, progress: Callable[[str], None]) -> Trained
     raise TypeError(f"a {type(config).__name__} trains nothing")
 
 
-def _dev_f1(result: TrainedModel) -> float:
-    f1: float = result.scores["dev"]["corrected"]["overall"]["strict"]["f1"]
+def _dev_f1(result: TrainedModel, scorer: str) -> float:
+    f1: float = result.scores["dev"][scorer]["overall"]["strict"]["f1"]
     return f1

@@ -10,6 +10,8 @@ from lxml import etree
 
 from raybio.errors import FormatError, UsageError
 from raybio.reports import write_report
+from raybio.reports.sources import read_run
+from raybio.run_folder import RunFolder
 
 
 def page_of(path: Path) -> lxml.html.HtmlElement:
@@ -167,6 +169,15 @@ def test_the_learning_curve_marks_the_kept_epoch(make_run, tmp_path):
     (run / "metrics.jsonl").write_text('{"epoch": 1, "train_loss": NaN, "dev_strict_f1": 0.0}\n')
     text = text_of(write_report([run], tmp_path / "report.html"))
     assert "1 epoch:" in text and "nan" not in text
+
+
+def test_the_kept_epoch_is_that_of_the_scorer_that_chose(make_run):
+    path = make_run(metrics=False, training={"keep": "best", "choose_by": "paper"})
+    rows = [{"epoch": 1, "dev_strict_f1": 0.1, "dev_paper_strict_f1": 0.9}]
+    rows += [{"epoch": 2, "dev_strict_f1": 0.9, "dev_paper_strict_f1": 0.1}]
+    for row in rows:
+        RunFolder(path).add_metrics(row)
+    assert read_run(path).kept_epoch == 1
 
 
 def test_tagging_is_told_and_shown(tagged, tmp_path):

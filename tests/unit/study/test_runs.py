@@ -1,5 +1,6 @@
 from raybio.config import BenchmarkServeConfig
 from raybio.config.study_cells import cells
+from raybio.run_folder import RunFolder
 from raybio.study.runs import by_seed, chosen, known_runs
 
 
@@ -33,6 +34,20 @@ def test_of_equals_the_first_is_chosen(make_study, finish):
     for run in (first, second):
         finish(run, 5)
     assert chosen(study, cells(study)[0]) == first.config
+
+
+def test_the_scorer_that_chooses_is_an_option(make_study, finish):
+    def chosen_by(scorer):
+        study = make_study(options={"training.choose_by": scorer})
+        first, second, *_ = known_runs(study)
+        for run, paper in ((first, 0.9), (second, 0.1)):
+            finish(run, 4 if run is first else 6)
+            scores = RunFolder(run.path).read_json("scores.json")
+            scores["dev"]["paper"]["overall"]["strict"]["f1"] = paper
+            RunFolder(run.path).write_json("scores.json", scores)
+        return [first.config, second.config].index(chosen(study, cells(study)[0]))
+
+    assert (chosen_by("paper"), chosen_by("corrected")) == (0, 1)
 
 
 def test_a_finished_run_is_found_again_unless_its_config_changed(make_study, finish):
