@@ -63,6 +63,9 @@ class StudyModelSection(Section):
         description="speed of its training on all its workers, as you measured it, for `raybio study plan`; "
         "null = reckoned from the model's size, on GPUs",
     )
+    words_per_sentence: float = Field(
+        default=26.0, gt=0, description="words of a sentence where sentences_per_second was measured"
+    )
 
 
 class StudyCascadeSection(Section):

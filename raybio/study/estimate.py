@@ -35,8 +35,10 @@ ASSUMED = (
     f"{SUBWORDS_A_WORD:g} subwords a word; an LLM writes {COMPLETION_TOKENS_A_WORD:g} tokens a word after an "
     f"instruction of {INSTRUCTION_TOKENS}; verified modes read a completion {VERIFYING_PASSES} times",
     "every epoch is learned: early stopping makes runs shorter",
-    f"where a training speed was measured, to tag a sentence takes 1/{READING_TO_LEARNING:g} of learning one",
-    "start-up, loading, and waiting for room are left out; so are measurements and cascades",
+    f"where a training speed was measured, to tag a sentence takes 1/{READING_TO_LEARNING:g} of learning it, "
+    "and both grow with its words",
+    "a cascade tags dev twice and test once, its LLM the budget's share of that",
+    "start-up, loading, and waiting for room are left out; so are measurements",
 )
 """What the estimates take for granted, a sentence each."""
 
@@ -61,10 +63,11 @@ class Speed:
     basis: str
 
 
-def measured(sentences_per_second: float) -> Speed:
-    """Return the speed that a study's author measured in training."""
-    learn = 1 / sentences_per_second
-    return Speed(learn, learn / READING_TO_LEARNING, "measured by you")
+def measured(sentences_per_second: float, at_words: float, work: Work) -> Speed:
+    """Return the speed on `work` that a study's author measured in training on sentences of `at_words`."""
+    learn = work.words_per_sentence / at_words / sentences_per_second
+    basis = f"measured by you, at {at_words:g} words a sentence"
+    return Speed(learn, learn / READING_TO_LEARNING, basis)
 
 
 def reckoned(
@@ -97,6 +100,17 @@ def training_hours(config: TrainConfig, work: Work, speed: Speed) -> float:
 def scoring_hours(work: Work, speed: Speed) -> float | None:
     """Return the hours of scoring test once; None where the speed is not known."""
     return None if speed.read is None else work.sentences["test"] * speed.read / 3600
+
+
+def cascade_hours(work: Work, encoder: Speed, decoder: Speed, budget: float) -> float | None:
+    """Return the hours of making a cascade on dev and scoring it on dev and test; None where not known.
+
+    The LLM reads a share `budget` of what the encoder reads.
+    """
+    if encoder.read is None or decoder.read is None:
+        return None
+    sentences = 2 * work.sentences["dev"] + work.sentences["test"]
+    return sentences * (encoder.read + budget * decoder.read) / 3600
 
 
 def _tokens(config: TrainConfig, words: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -10,13 +10,24 @@ from typing import Any
 
 from raybio.config import CorpusSection, StudyConfig, TrainConfig, TrainDecoderConfig
 from raybio.config.prices import InstancePrice, load_prices, shipped_prices
+from raybio.config.study import ServedAsSection
 from raybio.config.study_cells import Cell, cells
 from raybio.corpora.statistics import PUBLISHED_INSTANCES
 from raybio.cost import dollars
 from raybio.errors import ConfigError, InputError, ModelError, RaybioError
 from raybio.evaluation.tables import align
 from raybio.sentence_stream import read_sentences
-from raybio.study.estimate import ASSUMED, Speed, Work, measured, reckoned, scoring_hours, training_hours
+from raybio.study.estimate import (
+    ASSUMED,
+    Speed,
+    Work,
+    cascade_hours,
+    measured,
+    reckoned,
+    scoring_hours,
+    training_hours,
+)
+from raybio.study.runs import served_names
 from raybio.training.preflight import count_parameters, refusals
 from raybio.training.shapes import classifier_parameters, shape_of
 
@@ -27,13 +38,13 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """`gpus` and `cpus` of all workers together; hours and dollars are None where nothing tells them."""
+    """`gpus` and `cpus` of all workers or replicas; hours and dollars are None where nothing tells them."""
 
     name: str
     what: str
     model: str
     corpus: str
-    gpus: int
+    gpus: float
     cpus: float
     hours: float | None
     dollars: float | None
@@ -41,7 +52,7 @@ class PlannedRun:
     def row(self) -> tuple[str, ...]:
         """Return it for a table."""
         hours = "–" if self.hours is None else f"{self.hours:,.2f}"
-        return self.name, self.what, str(self.gpus), hours, dollars(self.dollars)
+        return self.name, self.what, f"{self.gpus:g}", hours, dollars(self.dollars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +90,17 @@ def plan_study(study: StudyConfig) -> StudyPlan:
     _refuse(study, table)
     machine = _machine(study)
     basis: dict[str, None] = {}
-    runs = [run for cell in table for run in _planned(study, cell, machine, basis)]
-    grounds = [*basis, *(f"assumed: {line}" for line in ASSUMED), _said_of_price(machine)]
+    grounds = {(cell.model.name, cell.corpus): _ground(study, cell, basis) for cell in table}
+    runs = [run for ground in grounds.values() for run in _planned(study, ground, machine)]
+    runs += _planned_cascades(study, grounds, machine)
+    told = [*basis, *(f"assumed: {line}" for line in ASSUMED), _said_of_price(machine)]
     if any("reckoned" in line for line in basis):
         by = study.reckoning
-        grounds.append(
+        told.append(
             f"assumed: a GPU does {by.utilization:.0%} of {by.peak_tflops:g} tera-operations a second, "
             "whatever the batch; small batches and short sentences reach far less, so that runs take longer"
         )
-    return StudyPlan(tuple(runs), tuple(grounds))
+    return StudyPlan(tuple(runs), tuple(told))
 
 
 def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
@@ -117,35 +130,83 @@ def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
         raise ConfigError(f"the study {study.name}", list(faults))
 
 
-def _planned(
-    study: StudyConfig, cell: Cell, machine: InstancePrice, basis: dict[str, None]
-) -> Iterator[PlannedRun]:
-    first = cell.points[0]
-    work, counted = _work(first.corpus, cell.corpus, study.reckoning.words_per_sentence)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Makes a plan's rows for what runs on one corpus."""
+
+    machine: InstancePrice
+    corpus: str
+
+    def row(
+        self, name: str, what: str, model: str, place: tuple[float, float], hours: float | None
+    ) -> PlannedRun:
+        """Return a row; `place` is the GPUs and CPUs that the run asks for."""
+        price = None if hours is None else _price(self.machine, *place, hours)
+        return PlannedRun(name, what, model, self.corpus, *place, hours, price)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What the rows of a cell rest on; `speed` is None where nobody knows it."""
+
+    cell: Cell
+    work: Work
+    speed: Speed | None
+
+
+def _ground(study: StudyConfig, cell: Cell, basis: dict[str, None]) -> _Ground:
+    work, counted = _work(cell.points[0].corpus, cell.corpus, study.reckoning.words_per_sentence)
     basis[f"sentences: {counted}"] = None
     speed = _speed(study, cell, work)
     how = speed.basis if speed else "not known: give sentences_per_second of a run on CPUs"
     basis[f"speed: {cell.model.name}: {how}"] = None
+    return _Ground(cell, work, speed)
 
-    def row(name: str, what: str, point: TrainConfig, hours: float | None) -> PlannedRun:
-        gpus = _gpus(point)
-        cpus = point.workers.count * point.workers.cpus_per_worker
-        price = None if hours is None else _price(machine, gpus, cpus, hours)
-        return PlannedRun(name, what, cell.model.name, cell.corpus, gpus, cpus, hours, price)
 
+def _planned(study: StudyConfig, ground: _Ground, machine: InstancePrice) -> Iterator[PlannedRun]:
+    cell, work, speed = ground.cell, ground.work, ground.speed
+    first, model, rows = cell.points[0], cell.model, _Rows(machine, cell.corpus)
+    place = _gpus(first), first.workers.count * first.workers.cpus_per_worker
     for point in cell.points:
-        yield row(
-            str(point.name), _settings(point), point, training_hours(point, work, speed) if speed else None
-        )
-    chosen = f"{cell.model.name}-{cell.corpus}"
+        hours = training_hours(point, work, speed) if speed else None
+        yield rows.row(str(point.name), _settings(point), model.name, place, hours)
+    chosen = f"{model.name}-{cell.corpus}"
     for seed in study.seeds[1:]:
         hours = training_hours(first, work, speed) if speed else None
-        yield row(f"{chosen}-s{seed}", "what dev chose, another seed", first, hours)
+        yield rows.row(f"{chosen}-s{seed}", "what dev chose, another seed", model.name, place, hours)
     for seed in study.seeds if cell.tested else ():
         hours = scoring_hours(work, speed) if speed else None
-        yield row(f"{chosen}-s{seed}-test", "test, once", first, hours)
-    if cell.tested and study.measure.enabled:
-        yield row(f"{chosen}-measured", "served and measured", first, None)
+        yield rows.row(f"{chosen}-s{seed}-test", "test, once", model.name, place, hours)
+    for name in served_names(cell) if cell.tested else ():
+        yield from _measurement(study, rows, name, model.name, model.serve)
+
+
+def _planned_cascades(
+    study: StudyConfig, grounds: Mapping[tuple[str, str], _Ground], machine: InstancePrice
+) -> Iterator[PlannedRun]:
+    for cascade in study.cascades:
+        corpora = [corpus for model, corpus in grounds if model == cascade.encoder]
+        for corpus in corpora:
+            encoder, decoder = grounds[cascade.encoder, corpus], grounds.get((cascade.decoder, corpus))
+            if decoder is None or corpus not in (cascade.corpora or corpora):
+                continue
+            rows, name, hours = _Rows(machine, corpus), f"{cascade.name}-{corpus}", None
+            if encoder.speed and decoder.speed:
+                hours = cascade_hours(encoder.work, encoder.speed, decoder.speed, cascade.budget)
+            place = min(1, _gpus(decoder.cell.points[0])), decoder.cell.points[0].workers.cpus_per_worker
+            for seed in study.seeds:
+                yield rows.row(f"{name}-s{seed}", "joined on dev, test once", cascade.name, place, hours)
+            yield from _measurement(study, rows, cascade.name, cascade.name, cascade.serve)
+
+
+def _measurement(
+    study: StudyConfig, rows: _Rows, name: str, model: str, serve: ServedAsSection
+) -> Iterator[PlannedRun]:
+    """Yield the row of what is measured as `name`, on its replicas alone."""
+    if study.measure.enabled:
+        replicas = max([1, *study.measure.scaling.replicas])
+        place = replicas * serve.gpus, replicas * serve.cpus
+        yield rows.row(f"{name}-{rows.corpus}-measured", "served and measured", model, place, None)
 
 
 def _settings(point: TrainConfig) -> str:
@@ -162,7 +223,7 @@ def _gpus(point: TrainConfig) -> int:
 def _speed(study: StudyConfig, cell: Cell, work: Work) -> Speed | None:
     first = cell.points[0]
     if cell.model.sentences_per_second:
-        return measured(cell.model.sentences_per_second)
+        return measured(cell.model.sentences_per_second, cell.model.words_per_sentence, work)
     if not _gpus(first):
         return None
     return reckoned(first, cell.corpus, work, _parameters(first), _gpus(first), study.reckoning)
@@ -196,12 +257,19 @@ def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[
             raise InputError(
                 name, "", "cannot be counted, and nobody published its size", str(error)
             ) from error
-        sentences = {
-            split: min(published[split], corpus.most_documents(split) or published[split]) for split in SPLITS
-        }
+        sentences = _published_part(corpus, published)
         words = corpus.instance_words or words_per_sentence
         told = f"{_told(name, sentences)}, published (Table I): the corpus is not here"
         return Work(sentences, words), f"{told}; {words:g} words a sentence, assumed"
+
+
+def _published_part(corpus: CorpusSection, published: Mapping[str, int]) -> dict[str, int]:
+    """Return the sentences of each split, as published, that are left of it where the config limits it."""
+    sentences = {split: published[split] for split in SPLITS}
+    if corpus.train_from_dev:
+        sentences["train"] = round(corpus.train_from_dev * published["dev"])
+        sentences["dev"] -= sentences["train"]
+    return {split: min(count, corpus.most_documents(split) or count) for split, count in sentences.items()}
 
 
 @cache
@@ -232,7 +300,7 @@ def _machine(study: StudyConfig) -> InstancePrice:
     return machines[by.machine]
 
 
-def _price(machine: InstancePrice, gpus: int, cpus: float, hours: float) -> float | None:
+def _price(machine: InstancePrice, gpus: float, cpus: float, hours: float) -> float | None:
     """Return the dollars of a share of the machine: by its GPUs, or on a machine without any by its CPUs."""
     if bool(gpus) != bool(machine.gpus):
         return None

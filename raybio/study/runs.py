@@ -198,19 +198,25 @@ def _measured(study: StudyConfig, cell: Cell, run: Run, table: Sequence[Cell]) -
     """Yield the measurements of `run`, a cell's chosen model, once it was tested: one a decode mode."""
     if not (study.measure.enabled and cell.tested and _test_run(run).done):
         return
-    writes = isinstance(run.config, TrainDecoderConfig) and run.config.head == "text"
-    if not (writes and cell.model.modes):
-        yield _measure_run(study, run, _served(cell.model.name, run, cell.model.serve))
-        return
-    for mode in cell.model.modes:
+    for name, mode in served_names(cell).items():
         decoding = _decoding(study, mode, cell, table)
         if decoding is not None:
-            served = _served(f"{cell.model.name}-{mode}", run, cell.model.serve, decoding)
-            yield _measure_run(study, run, served)
+            yield _measure_run(study, run, _served(name, run, cell.model.serve, decoding))
 
 
-def _decoding(study: StudyConfig, mode: str, cell: Cell, table: Sequence[Cell]) -> DecodingSection | None:
+def served_names(cell: Cell) -> dict[str, str | None]:
+    """Return what a cell's model is called when it is measured, with the decode mode: None = by default."""
+    point, model = cell.points[0], cell.model
+    writes = isinstance(point, TrainDecoderConfig) and point.head == "text"
+    return {f"{model.name}-{mode}": mode for mode in model.modes if writes} or {model.name: None}
+
+
+def _decoding(
+    study: StudyConfig, mode: str | None, cell: Cell, table: Sequence[Cell]
+) -> DecodingSection | None:
     """Return how a model decodes in `mode`; None while the encoder that it tries first is not trained."""
+    if mode is None:
+        return DecodingSection()
     if not (cell.model.draft and "verified" in mode):
         return DecodingSection.model_validate({"mode": mode})
     cell_of_draft = _cell_of(table, cell.model.draft, cell.corpus)

@@ -1,5 +1,6 @@
 """Plans: every run, what it rests on, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from raybio.config import TrainEncoderConfig, load_config, load_job
 from raybio.config.study import ReckoningSection, StudyConfig
 from raybio.errors import ConfigError
-from raybio.study.estimate import Work, measured, reckoned, scoring_hours, training_hours
+from raybio.reports.published import INSTANCES
+from raybio.study.estimate import Work, cascade_hours, measured, reckoned, scoring_hours, training_hours
 from raybio.study.plan import plan_study
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,9 +32,23 @@ def shipped(name, *overrides):
 def test_a_measured_speed_is_sentences_times_epochs():
     config = load_job(TrainEncoderConfig, BERT, ["training.epochs=2", "sweep={}"])
     work = Work({"train": 3600, "dev": 1800, "test": 900}, 20.0)
-    speed = measured(1.0)  # one second to learn a sentence, a third of one to tag it
+    speed = measured(1.0, 20.0, work)  # one second to learn a sentence, a third of one to tag it
     assert training_hours(config, work, speed) == pytest.approx(2 * 1.0 + 3 * 0.5 / 3)
     assert scoring_hours(work, speed) == pytest.approx(0.25 / 3)
+
+
+def test_a_measured_speed_goes_with_the_words_of_a_sentence():
+    speed = measured(2.0, 26.0, Work({}, 130.0))
+    assert speed.learn == pytest.approx(5 / 2) and speed.read == pytest.approx(5 / 6)
+    assert speed.basis == "measured by you, at 26 words a sentence"
+
+
+def test_a_cascade_reads_dev_twice_and_test_once():
+    work = Work({"train": 1, "dev": 1_000, "test": 1_600}, 26.0)
+    encoder, decoder = measured(1.0, 26.0, work), measured(0.1, 26.0, work)
+    hours = cascade_hours(work, encoder, decoder, 0.2)
+    assert hours == pytest.approx(3_600 * (1 / 3 + 0.2 * 10 / 3) / 3_600)
+    assert cascade_hours(work, encoder, replace(decoder, read=None), 0.2) is None
 
 
 def test_a_reckoned_speed_is_arithmetic():
@@ -60,8 +76,11 @@ def test_a_greedy_llm_is_scored_as_slowly_as_was_published():
 @pytest.mark.usefixtures("in_the_checkout")
 def test_the_paper_is_planned_without_corpora_models_or_network():
     plan = plan_study(shipped("paper"))
-    assert len(plan.runs) == 6 * 4 * 12 + 6 * 2 * 2 + 36 + 36  # grids, one test and one measurement a cell
-    assert {run.gpus for run in plan.runs if run.model == "mistral_7b"} == {2}
+    # Grids, a test for each cell, and a measurement: two for LLMs, which have two decode modes.
+    assert len(plan.runs) == 6 * 4 * 12 + 6 * 2 * 2 + 36 + (6 * 4 + 6 * 2 * 2)
+    of_mistral = [run for run in plan.runs if run.model == "mistral_7b"]
+    assert {run.gpus for run in of_mistral if not run.name.endswith("-measured")} == {2}
+    assert {run.gpus for run in of_mistral if run.name.endswith("-measured")} == {1}
     assert {run.gpus for run in plan.runs if run.model == "bert_large_cased"} == {1}
     trained = [run for run in plan.runs if run.what.startswith("rate")]
     assert all(run.hours and run.dollars for run in trained)
@@ -69,6 +88,29 @@ def test_the_paper_is_planned_without_corpora_models_or_network():
     text = plan.text()
     assert "16,807 train, 1,739 dev, 3,856 test, published (Table I)" in text
     assert "assumed: a GPU does 30% of 989.4" in text and "reckoned from 434 million parameters" in text
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_cascades_and_what_is_measured_of_them_are_planned():
+    plan = plan_study(shipped("small", "measure.scaling.replicas=[1,2]"))
+    of_cascade = [run for run in plan.runs if run.model == "cascade" and run.corpus == "JNLPBA"]
+    assert [run.name for run in of_cascade] == ["cascade-JNLPBA-s1", "cascade-JNLPBA-measured"]
+    assert of_cascade[0].hours and [run.cpus for run in of_cascade] == [2, 2]
+    measured_as = {run.name for run in plan.runs if run.name.endswith("BC5CDR-measured")}
+    assert {name.removesuffix("-BC5CDR-measured") for name in measured_as} == {
+        *("minilm", "smollm2-greedy", "smollm2-verified-tags", "smollm2-tags", "cascade")
+    }
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_a_part_of_dev_is_planned_where_it_stands_in_for_train():
+    plan = plan_study(shipped("small", "corpora=[{name: ChemProt, train_from_dev: 0.75}]",
+                              "models=[{name: minilm, config: configs/train_encoder/minilm_bc5cdr.yaml}]",
+                              "cascades=[]"))  # fmt: skip
+    published = INSTANCES["ChemProt"]
+    train = round(0.75 * published.dev)
+    told = f"{train:,} train, {published.dev - train:,} dev, {published.test:,} test, published"
+    assert any(told in line for line in plan.basis)
 
 
 @pytest.mark.usefixtures("in_the_checkout")
