@@ -36,6 +36,7 @@ class Made:
     gpus: float = 0.0
     mode: str | None = None
     equal: bool = True
+    unanswered: int = 0
 
 
 ENCODER = Made("minilm")
@@ -48,9 +49,10 @@ def make_benchmark(
     corpora: Sequence[str] = ("BC5CDR",),
     sentences: Sequence[Sentence] = SENTENCES,
     scenarios: Sequence[str] = ("single-stream", "server", "offline", "scaling", "paper"),
+    limit: int | None = None,
 ) -> Path:
     """Write a run folder as `job: benchmark-serve` leaves it, with every scenario named."""
-    config = {"job": "benchmark-serve", "corpora": [{"name": corpus, "limit": None} for corpus in corpora]}
+    config = {"job": "benchmark-serve", "corpora": [{"name": corpus, "limit": limit} for corpus in corpora]}
     run = RunFolder.create(path, yaml.safe_dump(config))
     rows: list[dict[str, Any]] = []
     results = []
@@ -131,8 +133,9 @@ def _accuracy(model: Made, sentences: Sequence[Sentence], predicted: Sequence[li
     return {
         "served_strict_f1": scores.strict_f1,
         "offline_strict_f1": scores.strict_f1,
-        "equal": model.equal,
+        "equal": model.equal and not model.unanswered,
         "different_sentences": 0 if model.equal else 3,
+        "unanswered_sentences": model.unanswered,
         "corrected": figures["corrected"],
         "paper": figures["paper"],
     }

@@ -7,6 +7,7 @@ disagreements.py  where the two scorers differ, and why
 significance.py   bootstrap intervals, and the difference of two taggers
 scorecard.py      all of it for one prediction
 tables.py         all of it as text
+equal_work.py     how served answers differ from the tagger's own, in words
 """
 
 from raybio.evaluation.scorecard import Evaluation, evaluate

@@ -70,8 +70,9 @@ def _dollars(each: Priced) -> float:
 
 
 def _front(cheapest: Sequence[Priced]) -> list[Priced]:
-    choices = [(_dollars(each), each.served.strict_f1) for each in cheapest]
-    return [cheapest[index] for index in pareto_front(choices)]
+    ranked = [each for each in cheapest if each.served.ranked]
+    choices = [(_dollars(each), each.served.strict_f1) for each in ranked]
+    return [ranked[index] for index in pareto_front(choices)]
 
 
 def _front_chart(cheapest: Sequence[Priced]) -> Chart:
@@ -106,7 +107,7 @@ def _front_table(cheapest: Sequence[Priced]) -> Table:
             (
                 each.served.name,
                 each.instance.name,
-                "yes" if on_front else "no",
+                "yes" if on_front else "no" if each.served.ranked else ABSENT,
                 percent(each.served.strict_f1),
                 dollars(_dollars(each)),
                 f"{points_per_dollar(each.served.strict_f1, _dollars(each)):,.3g}",
@@ -120,7 +121,8 @@ def _front_table(cheapest: Sequence[Priced]) -> Table:
         rows=tuple(rows),
         notes=(
             "Points per dollar: F1 over dollars. Dollars a point more: what each point beyond the next "
-            "cheaper model of the front costs. Where intervals overlap, the order is not certain.",
+            "cheaper model of the front costs. Where intervals overlap, the order is not certain. A dash for "
+            "Pareto: not equal work, or not the sentences that others tagged.",
         ),
         words=3,
         strong=frozenset(n for n, row in enumerate(rows) if row[2] == "yes"),

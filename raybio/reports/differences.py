@@ -34,7 +34,7 @@ def length_chart(tested: Sequence[Tested]) -> Chart:
     for each in tested:
         found = (each.scores["corrected"][group]["strict"]["f1"] for group in GROUPS)
         points = tuple((place, 100 * f1) for (place, _), f1 in zip(places, found, strict=True))
-        lines.append(Line(each.name, points, tuple(Mark(*point) for point in points)))
+        lines.append(Line(each.marked, points, tuple(Mark(*point) for point in points)))
     return Chart(
         caption="Strict F1 by length of entity, corrected scorer",
         x=Axis("length of entity", named=places),

@@ -8,6 +8,7 @@ from typing import Any
 
 from raybio.cost import Measurement
 from raybio.errors import UsageError
+from raybio.evaluation.equal_work import MARK, told_difference
 from raybio.reports.benchmark import Benchmark, is_benchmark, read_benchmark, replicas, scenarios
 from raybio.reports.sources import Tagging, read_tagging
 
@@ -57,17 +58,19 @@ def result_measurement(benchmark: Benchmark, result: Mapping[str, Any]) -> Measu
     # A replica computes with its threads, whatever Ray set aside for it.
     cpus = max(float(model.get("cpus") or 0), float(model.get("threads") or 0))
     kind = "replica" if count == 1 else "replicas"
+    accuracy = result["accuracy"]
+    unequal = "" if accuracy["equal"] else f"{MARK} ({told_difference(accuracy)}): "
     return Measurement(
         name=f"{result['model']} on {result['corpus']}",
         how=(
-            f"{measured['scenario']}, {count} {kind}, {result['sentences']:,} sentences of "
+            f"{unequal}{measured['scenario']}, {count} {kind}, {result['sentences']:,} sentences of "
             f"{result['corpus']} {result['split']} in {measured['wall_seconds']:,.1f} s, run {benchmark.name}"
         ),
         sentences_per_second=float(measured["sentences_per_second"]),
         cpus=count * cpus,
         gpus=count * float(model.get("gpus") or 0),
         efficiency=float(widest["efficiency"]) if widest is not None and several else None,
-        strict_f1=result["accuracy"]["served_strict_f1"],
+        strict_f1=accuracy["served_strict_f1"],
         accelerator=model.get("accelerator"),
     )
 

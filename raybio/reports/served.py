@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,21 @@ from raybio.reports.benchmark import Benchmark, Scenario, replicas, scenario
 from raybio.reports.blocks import Shares
 from raybio.reports.measurements import result_measurement
 from raybio.reports.tables import ABSENT
+from raybio.reports.tested import documents_read, marked, named_results
 
 
 @dataclass(frozen=True)
 class Served:
-    """One model served on one corpus: its result in a benchmark, under the name it has in the report."""
+    """One model served on one corpus: its result in a benchmark, under the name it has in the report.
+
+    `ranked` says whether it may be called better, faster or cheaper than others: its answers were the
+    tagger's own, and no other in the report tagged more sentences of the corpus.
+    """
 
     benchmark: Benchmark
     result: Mapping[str, Any]
     name: str
+    ranked: bool = True
 
     @property
     def corpus(self) -> str:
@@ -35,6 +41,16 @@ class Served:
         """How good the served answers are."""
         accuracy: Mapping[str, Any] = self.result["accuracy"]
         return accuracy
+
+    @property
+    def equal(self) -> bool:
+        """Whether every served answer was the tagger's own."""
+        return bool(self.accuracy["equal"])
+
+    @property
+    def sentences(self) -> int:
+        """How many sentences of the corpus were tagged."""
+        return int(self.result["sentences"])
 
     @property
     def strict_f1(self) -> float:
@@ -56,6 +72,22 @@ class Served:
     def replicas(self, measured: Scenario) -> int:
         """Return how many replicas served a scenario."""
         return replicas(self.benchmark, self.result["model"], measured)
+
+
+def served_results(benchmarks: Sequence[Benchmark], corpus: str) -> list[Served]:
+    """Return what benchmark runs served on a corpus, best first; what read only a part of it is marked."""
+    found = list(named_results(benchmarks, corpus))
+    most = max((result["sentences"] for _, result, _ in found), default=0)
+    served = [
+        Served(
+            benchmark,
+            result,
+            marked(name, documents_read(benchmark, corpus)),
+            ranked=bool(result["accuracy"]["equal"]) and result["sentences"] == most,
+        )
+        for benchmark, result, name in found
+    ]
+    return sorted(served, key=lambda each: -each.strict_f1)
 
 
 def told_seconds(seconds: float | None) -> str:

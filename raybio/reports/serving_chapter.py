@@ -7,6 +7,7 @@ from typing import Any
 
 from raybio.config.prices import InstancePrice
 from raybio.cost import dollars
+from raybio.evaluation.equal_work import told_difference
 from raybio.reports import cost_section, serving_plots, serving_tables
 from raybio.reports.benchmark import Benchmark, corpora
 from raybio.reports.beside_study import beside_study
@@ -14,17 +15,15 @@ from raybio.reports.blocks import Block, Chapter, Figure, Headline, Section, Ver
 from raybio.reports.cost_section import Priced
 from raybio.reports.differences import difference_sections, length_chart
 from raybio.reports.run_chapter import without_credentials
-from raybio.reports.served import Served, told_seconds
+from raybio.reports.served import Served, served_results, told_seconds
 from raybio.reports.tables import percent
-from raybio.reports.tested import Tested, named_results, tested_results
+from raybio.reports.tested import Tested, tested_results
 
 
 def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstancePrice]) -> Iterator[Chapter]:
     """Yield a chapter for each corpus, in which the results of all runs stand side by side."""
     for corpus in corpora(benchmarks):
-        served = sorted(
-            (Served(*each) for each in named_results(benchmarks, corpus)), key=lambda each: -each.strict_f1
-        )
+        served = served_results(benchmarks, corpus)
         tested = tested_results(benchmarks, corpus)
         priced = cost_section.priced(served, prices)
         sections = (
@@ -45,11 +44,9 @@ def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstanceP
 
 
 def _facts(served: Sequence[Served]) -> Iterator[tuple[str, str]]:
-    first = served[0].result
-    yield (
-        "Corpus",
-        f"{served[0].corpus} {first['split']}: {first['sentences']:,} sentences, {first['words']:,} words",
-    )
+    sizes = sorted({(each.sentences, int(each.result["words"])) for each in served}, reverse=True)
+    told = "; or ".join(f"{sentences:,} sentences, {words:,} words" for sentences, words in sizes)
+    yield "Corpus", f"{served[0].corpus} {served[0].result['split']}: {told}"
     for run in {each.benchmark.name: each.benchmark.run for each in served}.values():
         yield f"Run {run.name}", ", ".join(_origin(run.environment))
 
@@ -63,12 +60,15 @@ def _origin(environment: Mapping[str, Any]) -> Iterator[str]:
 
 def _at_a_glance(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Block]:
     for each in served:
-        if not each.accuracy["equal"]:
+        if not each.equal:
             yield (
-                f"Not equal work: {each.name} served {each.accuracy['different_sentences']:,} sentences with "
-                "other tags than the tagger alone gives. Its speed does not count until that is explained."
+                f"Not equal work: the answers of {each.name} are not the tagger's own "
+                f"({told_difference(each.accuracy)}). Its speed does not count until that is explained."
             )
-    yield Headline(tuple(_headline(served, priced)))
+    yield from _unlike(served)
+    figures = tuple(_headline([each for each in served if each.ranked], priced))
+    if figures:
+        yield Headline(figures)
     yield serving_tables.glance_table(served, priced)
     yield serving_tables.accuracy_table(served)
 
@@ -81,20 +81,34 @@ def _by_length(served: Sequence[Served], tested: Sequence[Tested]) -> Iterator[B
 def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Figure]:
     best = max(served, key=lambda each: each.strict_f1)
     yield Figure("Most accurate", percent(best.strict_f1), f"strict F1 of {best.name}, corrected scorer")
+def _unlike(served: Sequence[Served]) -> Iterator[str]:
+    """Warn where some tagged fewer sentences than others: parts of a test split may be easy or hard."""
+    most = max(each.sentences for each in served)
+    parts = [f"{each.name} tagged {each.sentences:,}" for each in served if each.sentences < most]
+    if parts:
+        yield (
+            f"Not the same sentences: {', '.join(parts)} of the {most:,} that others did. Their figures do "
+            "not compare with those of the others, and are not ranked with them."
+        )
+
+
     quick = [each for each in served if each.p50 is not None]
     if quick:
         fastest = min(quick, key=lambda each: each.p50 or 0.0)
         yield Figure(
             "Fastest answer",
             told_seconds(fastest.p50),
+    if not served:
+        return
             f"median of {fastest.name}, one at a time",
         )
     able = [each for each in served if each.throughput]
     if able:
         most = max(able, key=lambda each: each.throughput)
         yield Figure("Most throughput", f"{most.throughput:,.1f}", f"sentences/s of {most.name}, as measured")
-    if priced:
-        cheapest = min(priced, key=lambda each: each.cost.per_million_abstracts)
+    dear = [each for each in priced if each.served.ranked]
+    if dear:
+        cheapest = min(dear, key=lambda each: each.cost.per_million_abstracts)
         yield Figure(
             "Cheapest",
             dollars(cheapest.cost.per_million_abstracts),

@@ -7,6 +7,7 @@ from typing import Any
 
 from raybio.cost import dollars
 from raybio.evaluation.by_length import GROUPS
+from raybio.evaluation.equal_work import MARK
 from raybio.evaluation.tables import NAMES
 from raybio.reports.benchmark import Scenario, scenario, scenarios
 from raybio.reports.blocks import Table
@@ -33,7 +34,7 @@ def glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
                 f"{each.throughput:,.1f}" if each.throughput else ABSENT,
                 dollars(cost.cost.per_million_abstracts) if cost else ABSENT,
                 cost.instance.name if cost else ABSENT,
-                " ".join(str(part) for part in _making(each)),
+                ", ".join((" ".join(str(part) for part in _making(each)), *_marks(each))),
             )
         )
     return Table(
@@ -55,6 +56,14 @@ def _making(each: Served) -> Iterator[Any]:
         yield each.model["mode"]
 
 
+def _marks(each: Served) -> Iterator[str]:
+    """Yield why nothing else in the row may be set against other rows."""
+    if not each.equal:
+        yield MARK
+    elif not each.ranked:
+        yield "not all sentences"
+
+
 def accuracy_table(served: Sequence[Served]) -> Table:
     """Return the F1 of the served answers beside that of the tagger alone."""
     rows = tuple(
@@ -63,8 +72,10 @@ def accuracy_table(served: Sequence[Served]) -> Table:
             percent(each.strict_f1),
             interval(each.accuracy["corrected"].get("intervals"), "f1"),
             percent(each.accuracy["offline_strict_f1"]),
-            "yes" if each.accuracy["equal"] else "NO",
+            f"{each.sentences:,}",
+            "yes" if each.equal else "NO",
             f"{each.accuracy['different_sentences']:,}",
+            f"{each.accuracy['unanswered_sentences']:,}",
             percent(each.accuracy["paper"]["overall"]["strict"]["f1"]),
         )
         for each in served
@@ -77,11 +88,12 @@ def accuracy_table(served: Sequence[Served]) -> Table:
             "interval",
             "tagger alone",
             "equal",
-            "sentences that differ",
+            "that differ",
+            "without answer",
             "paper scorer",
         ),
         rows=rows,
-        strong=frozenset(n for n, each in enumerate(served) if not each.accuracy["equal"]),
+        strong=frozenset(n for n, each in enumerate(served) if not each.equal),
     )
 
 

@@ -42,7 +42,12 @@ class Tested:
     @property
     def marked(self) -> str:
         """The name, with the number of documents where not all were read."""
-        return f"{self.name} (first {self.limit:,} documents)" if self.limit else self.name
+        return marked(self.name, self.limit)
+
+
+def marked(name: str, limit: int | None) -> str:
+    """Return `name` with the number of documents that were read, where there was a `limit` to them."""
+    return f"{name} (first {limit:,} documents)" if limit else name
 
 
 def tested_runs(runs: Sequence[Run]) -> list[Tested]:
@@ -56,7 +61,7 @@ def _tested_run(run: Run) -> Tested:
         corpus=run.corpus_name,
         scores=run.scores["test"],
         sentences=run.predictions.get("test", ()),
-        limit=run.corpus.get("limit"),
+        limit=_limit(run.corpus),
         study_protocol=run.corpus.get("protocol") == "study",
         split_sentences={split: scores["sentences"] for split, scores in run.scores.items()},
         learned_from=run.learned_from,
@@ -89,7 +94,7 @@ def _tested(benchmark: Benchmark, result: Mapping[str, Any], name: str) -> Teste
         corpus=corpus.removesuffix(_STUDY),
         scores=accuracy,
         sentences=benchmark.predictions(result["model"], corpus),
-        limit=_limit(benchmark, corpus.removesuffix(_STUDY)),
+        limit=documents_read(benchmark, corpus),
         study_protocol=corpus.endswith(_STUDY),
         split_sentences={result["split"]: result["sentences"]},
         kind=str(benchmark.models[result["model"]].get("kind") or ""),
@@ -103,7 +108,18 @@ def _learned_from(model: Path) -> str:
     return read_run(model.parent).learned_from if is_of_run else ""
 
 
-def _limit(benchmark: Benchmark, corpus: str) -> int | None:
-    sections = benchmark.run.config.get("corpora") or ()
-    found = (section.get("limit") for section in sections if section.get("name") == corpus)
-    return next(found, None)
+def documents_read(benchmark: Benchmark, corpus: str) -> int | None:
+    """Return how many documents of a corpus the benchmark read, None where it read all."""
+    name, sections = corpus.removesuffix(_STUDY), benchmark.run.config.get("corpora") or ()
+    return next((_limit(section) for section in sections if _name(section) == name), None)
+
+
+def _name(section: Mapping[str, Any]) -> str:
+    """Return what the run calls a corpus: its name, or that of its test file's folder."""
+    return str(section.get("name") or Path(section.get("test") or "").absolute().parent.name)
+
+
+def _limit(section: Mapping[str, Any]) -> int | None:
+    """Return how many documents of a split are scored at most, by a corpus section; None where all are."""
+    limits = (section.get("limit"), section.get("scored_limit"))
+    return min((limit for limit in limits if limit), default=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from raybio.evaluation.equal_work import MARK, told_difference
 from raybio.evaluation.latency import CONFIDENCE, fewest_for
 from raybio.evaluation.tables import align
 
@@ -19,21 +20,12 @@ def render_benchmark(report: Mapping[str, Any]) -> str:
 
 def unequal_work(report: Mapping[str, Any]) -> str:
     """Return one line that says where served answers were not the tagger's own; "" where all were."""
-    places = [_unequal(result) for result in report["results"] if not result["accuracy"]["equal"]]
-    return (
-        f"NOT EQUAL WORK: the served answers are not the tagger's own: {'; '.join(places)}" if places else ""
-    )
-
-
-def _unequal(result: Mapping[str, Any]) -> str:
-    accuracy = result["accuracy"]
-    return (
-        f"{result['model']} on {result['corpus']} "
-        f"(strict F1 {_percent(accuracy['served_strict_f1'])} served, "
-        f"{_percent(accuracy['offline_strict_f1'])} alone; "
-        f"{accuracy['different_sentences']:,} sentences differ, "
-        f"{accuracy['unanswered_sentences']:,} have no answer)"
-    )
+    places = [
+        f"{result['model']} on {result['corpus']} ({told_difference(result['accuracy'])})"
+        for result in report["results"]
+        if not result["accuracy"]["equal"]
+    ]
+    return f"{MARK}: the served answers are not the tagger's own: {'; '.join(places)}" if places else ""
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:

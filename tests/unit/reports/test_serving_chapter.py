@@ -7,12 +7,15 @@ from pathlib import Path
 import lxml.html
 import pyarrow.parquet as pq
 import pytest
-from benchmark_runs import DECODER, ENCODER, Made, make_benchmark
+from benchmark_runs import DECODER, ENCODER, SENTENCES, Made, make_benchmark
 from lxml import etree
 
+from raybio.config.prices import load_prices, shipped_prices
 from raybio.errors import FormatError
 from raybio.reports import render_markdown, write_report
 from raybio.reports.benchmark import read_benchmark
+from raybio.reports.blocks import Chapter, Chart, Headline, Table
+from raybio.reports.serving_chapter import serving_chapters
 
 
 def page_of(path: Path) -> lxml.html.HtmlElement:
@@ -21,6 +24,32 @@ def page_of(path: Path) -> lxml.html.HtmlElement:
 
 def text_of(path: Path) -> str:
     return re.sub(r"\s+", " ", page_of(path).find("body").text_content())
+
+
+def chapter_of(*runs: Path) -> Chapter:
+    (chapter,) = serving_chapters([read_benchmark(run) for run in runs], load_prices(shipped_prices()))
+    return chapter
+
+
+def blocks_of(chapter: Chapter, kind: type) -> list:
+    return [block for section in chapter.sections for block in section.blocks if isinstance(block, kind)]
+
+
+def headline_of(chapter: Chapter) -> list[str]:
+    return [figure.detail for each in blocks_of(chapter, Headline) for figure in each.figures]
+
+
+def table_of(chapter: Chapter, caption: str) -> Table:
+    (table,) = (each for each in blocks_of(chapter, Table) if each.caption.startswith(caption))
+    return table
+
+
+def change(run: Path, alter) -> Path:
+    """Write `run` again as `alter` leaves its benchmark.json."""
+    report = json.loads((run / "benchmark.json").read_text())
+    alter(report)
+    (run / "benchmark.json").write_text(json.dumps(report))
+    return run
 
 
 @pytest.fixture
@@ -63,7 +92,47 @@ def test_unequal_work_comes_first(tmp_path):
     run = make_benchmark(tmp_path / "bench", models=[ENCODER, Made("odd", equal=False)])
     page = page_of(write_report([run], tmp_path / "report.html"))
     first = page.xpath("//section[1]/p")[0].text_content()
-    assert first.startswith("Not equal work: odd served 3 sentences with other tags")
+    assert first.startswith("Not equal work: the answers of odd are not the tagger's own (strict F1 ")
+    assert "3 sentences differ, 0 have no answer" in first
+
+
+def test_sentences_without_an_answer_are_told(tmp_path):
+    run = make_benchmark(tmp_path / "bench", models=[ENCODER, Made("odd", unanswered=40)])
+    assert "0 sentences differ, 40 have no answer" in blocks_of(chapter_of(run), str)[0]
+    assert [row[-2] for row in table_of(chapter_of(run), "Strict F1 of the").rows if row[0] == "odd"] == [
+        "40"
+    ]
+
+
+def test_unequal_work_wins_nothing(tmp_path):
+    best = Made("odd", seconds=0.001, errs=0.0, equal=False)
+    chapter = chapter_of(make_benchmark(tmp_path / "bench", models=[best, ENCODER, DECODER]))
+    assert len(headline_of(chapter)) == 4 and not any("odd" in each for each in headline_of(chapter))
+    on_front = {row[0]: row[2] for row in table_of(chapter, "F1 points bought").rows}
+    assert (on_front["odd"], on_front["minilm"]) == ("–", "yes")
+    assert [row[-1] for row in table_of(chapter, "How good").rows if row[0] == "odd"] == [
+        "encoder fp32, NOT EQUAL WORK"
+    ]
+    alone = chapter_of(make_benchmark(tmp_path / "alone", models=[best]))
+    assert headline_of(alone) == [] and blocks_of(alone, str)[0].startswith("Not equal work")
+
+
+def test_a_part_of_a_corpus_is_marked_and_wins_nothing(tmp_path):
+    whole = make_benchmark(tmp_path / "whole", models=[ENCODER])
+    lucky = Made("lucky", seconds=0.001, errs=0.0)
+    part = make_benchmark(tmp_path / "part", models=[lucky], sentences=SENTENCES[:40], limit=10)
+    chapter = chapter_of(whole, part)
+    name = "lucky (first 10 documents)"
+    told = blocks_of(chapter, str)[0]
+    assert told.startswith(f"Not the same sentences: {name} tagged 40 of the 100 that others did.")
+    assert not any("lucky" in each for each in headline_of(chapter))
+    for caption in ("How good", "Strict F1 of the", "Milliseconds at", "Everything at once", "F1 points"):
+        assert {row[0] for row in table_of(chapter, caption).rows} == {"minilm", name}
+    assert {row[0]: row[2] for row in table_of(chapter, "F1 points").rows} == {"minilm": "yes", name: "–"}
+    assert all({name, "minilm"} <= {line.name for line in each.lines} for each in blocks_of(chapter, Chart))
+    assert dict(chapter.facts)["Corpus"].endswith("; or 40 sentences, 190 words")
+    # Alone it is all there is.
+    assert name in headline_of(chapter_of(part))[0]
 
 
 def test_several_runs_and_corpora_merge(tmp_path):
