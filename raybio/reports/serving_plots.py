@@ -56,6 +56,7 @@ def load_chart(served: Sequence[Served]) -> Chart | None:
         x=Axis("requests a second", log=True),
         y=Axis("seconds from the scheduled time", log=True),
         lines=lines,
+        notes=tuple(_unanswered(served)),
     )
 
 
@@ -70,6 +71,17 @@ def _loads(each: Served) -> Iterator[Scenario]:
             yield load
 
 
+def _unanswered(served: Sequence[Served]) -> Iterator[str]:
+    """Yield the rates that have no latency to draw, since they were too much for the model."""
+    for each in served:
+        rates = [
+            load["point"]["rate"] for load in scenarios(each.result, "server") if not load.get("latency")
+        ]
+        if rates:
+            told = ", ".join(f"{rate:,.4g}" for rate in sorted(rates))
+            yield f"Not drawn: {each.name} answered no request at {told} requests a second."
+
+
 def _load_mark(load: Scenario) -> Mark:
     found = load["latency"]["p99"]
     return Mark(float(load["point"]["rate"]), found["value"], found["low"], found["high"])
@@ -82,7 +94,7 @@ def scaling_chart(served: Sequence[Served]) -> Chart | None:
         found = sorted(
             ((each.replicas(one), one["sentences_per_second"]) for one in scenarios(each.result, "scaling")),
         )
-        if len(found) > 1:
+        if len(found) > 1 and found[0][1]:
             alone = found[0][1] / found[0][0]
             points = tuple((float(count), rate / alone) for count, rate in found)
             lines.append(Line(each.name, points, tuple(Mark(*point) for point in points)))

@@ -87,6 +87,7 @@ def accuracy_table(served: Sequence[Served]) -> Table:
             "served",
             "interval",
             "tagger alone",
+            "sentences",
             "equal",
             "that differ",
             "without answer",
@@ -124,15 +125,15 @@ def latency_table(served: Sequence[Served]) -> Table | None:
         (
             each.name,
             f"{single['requests']:,}",
-            _milliseconds(single["latency"]["mean"]),
+            f"{single['errors']:,}",
+            _latency_cell(single, "mean"),
             *_percentile_cells(single, percentiles),
-            _milliseconds(single["latency"]["max"]),
+            _latency_cell(single, "max"),
         )
         for each in served
         for single in scenarios(each.result, "single-stream")
-        if single.get("latency")
     )
-    header = ("model", "requests", "mean", *_percentile_names(percentiles), "max")
+    header = ("model", "requests", "errors", "mean", *_percentile_names(percentiles), "max")
     return Table("Milliseconds at the client", header, rows, notes=(_INTERVALS,)) if rows else None
 
 
@@ -151,7 +152,6 @@ def load_table(served: Sequence[Served]) -> Table | None:
         )
         for each in served
         for load in scenarios(each.result, "server")
-        if load.get("latency")
     )
     return (
         Table(
@@ -171,7 +171,7 @@ def load_table(served: Sequence[Served]) -> Table | None:
 
 _INTERVALS = (
     "Intervals: 95 %, from order statistics, whatever the distribution. A question mark: too few requests to "
-    "bound the percentile on that side."
+    "bound the percentile on that side. A dash: no request was answered."
 )
 
 
@@ -180,10 +180,16 @@ def _percentile_names(percentiles: Sequence[str]) -> tuple[str, ...]:
 
 
 def _percentile_cells(measured: Scenario, percentiles: Sequence[str]) -> Iterator[str]:
+    """Yield each percentile and its interval; dashes where no request was answered."""
     for name in percentiles:
-        found = measured["latency"][name]
-        yield _milliseconds(found["value"])
-        yield f"{_milliseconds(found['low'])} to {_milliseconds(found['high'])}"
+        found = (measured.get("latency") or {}).get(name)
+        yield _milliseconds(found["value"]) if found else ABSENT
+        yield f"{_milliseconds(found['low'])} to {_milliseconds(found['high'])}" if found else ABSENT
+
+
+def _latency_cell(measured: Scenario, name: str) -> str:
+    latency = measured.get("latency")
+    return _milliseconds(latency[name]) if latency else ABSENT
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -135,6 +135,44 @@ def test_a_part_of_a_corpus_is_marked_and_wins_nothing(tmp_path):
     assert name in headline_of(chapter_of(part))[0]
 
 
+def test_a_rate_that_was_too_much_is_told(run, tmp_path):
+    def overload(report):
+        for result in report["results"]:
+            slowest, worst = (each for each in result["scenarios"] if each["scenario"] == "server")
+            worst.update(point={"rate": 64.0}, latency=None, errors=worst["requests"])
+            if result["model"] == "smol":
+                slowest["latency"] = None
+
+    chapter = chapter_of(change(run, overload))
+    rows = table_of(chapter, "Milliseconds from the scheduled time").rows
+    assert len(rows) == 4
+    worst = next(row for row in rows if row[:2] == ("minilm", "64"))
+    assert worst[2] == worst[3] == "401" and worst[5:9] == ("–",) * 4
+    (chart,) = (each for each in blocks_of(chapter, Chart) if each.caption.startswith("Poisson"))
+    assert "Not drawn: minilm answered no request at 64 requests a second." in chart.notes
+    assert write_report([run], tmp_path / "report.html").is_file()
+
+
+def test_one_request_at_a_time_without_an_answer_is_a_row(run):
+    def fail(report):
+        report["results"][0]["scenarios"][0].update(latency=None, errors=401)
+
+    rows = table_of(chapter_of(change(run, fail)), "Milliseconds at the client").rows
+    assert ("minilm", "401", "401", *["–"] * 8) in rows
+
+
+def test_scaling_from_nothing_is_not_drawn(run, tmp_path):
+    def fail(report):
+        next(each for each in report["results"][0]["scenarios"] if each["scenario"] == "scaling").update(
+            sentences_per_second=0.0, efficiency=None
+        )
+
+    chapter = chapter_of(change(run, fail))
+    (chart,) = (each for each in blocks_of(chapter, Chart) if each.caption.startswith("Throughput"))
+    assert [line.name for line in chart.lines] == ["smol", "as many times as replicas"]
+    assert write_report([run], tmp_path / "report.html").is_file()
+
+
 def test_several_runs_and_corpora_merge(tmp_path):
     first = make_benchmark(tmp_path / "one", models=[ENCODER], corpora=["BC5CDR", "JNLPBA"])
     second = make_benchmark(tmp_path / "two", models=[ENCODER, DECODER])
