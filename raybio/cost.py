@@ -54,8 +54,9 @@ class Instance(Protocol):
 class Measurement:
     """A throughput as measured: `name` is the model (and corpus), `how` says what was run.
 
-    `cpus` and `gpus` are what all replicas together had; with GPUs the CPUs do not count. `accelerator`
-    is the kind of those GPUs as their driver names it, None where nobody noted it.
+    `cpus` are what all replicas together had, and `gpus` the whole GPUs that they were on; with GPUs the
+    CPUs do not count. `accelerator` is the kind of those GPUs as their driver names it, None where nobody
+    noted it.
     `efficiency` is throughput with the most replicas measured over that of one times their number,
     None where only one was measured. `strict_f1` is a fraction.
     """
@@ -64,7 +65,7 @@ class Measurement:
     how: str
     sentences_per_second: float
     cpus: float
-    gpus: float
+    gpus: int
     efficiency: float | None = None
     strict_f1: float | None = None
     accelerator: str | None = None
@@ -152,6 +153,17 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name, nested ones as dictionaries."""
         return asdict(self)
+
+
+def whole_gpus(replicas: int, gpus: float) -> int:
+    """Return on how many GPUs Ray puts so many replicas with `gpus` each; one has no part in two GPUs.
+
+    What is left free of a GPU counts: a replica that has it to itself computes with all of it.
+    """
+    if not gpus:
+        return 0
+    # Rounded first: 1 / 0.1 and its kind may fall short of the whole number.
+    return math.ceil(replicas * gpus if gpus > 1 else replicas / math.floor(round(1 / gpus, 9)))
 
 
 def fits(measurement: Measurement, instance: Instance) -> bool:

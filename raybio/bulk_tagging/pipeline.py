@@ -75,21 +75,24 @@ def tag_corpus(
     todo = ledger.todo(files)
     progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
     watch = Watch(config, ledger, todo, progress)
+    pool: dict[str, float] = {}
     try:
         if todo:
             with way_on("Run the same command again to go on: what is committed stays"), connected():
                 quiet_data()
+                pool = _had(config)
                 for result in _run(config, folder, making, ledger.output, todo):
                     if isinstance(result, RaybioError):
                         raise result
                     watch.see(result)
+                pool = {name: max(had, pool[name]) for name, had in _had(config).items()}
     except Exception:
         # Where the disk is full, say, the first error is the one that tells why.
         with suppress(CommitError):
             summarize(ledger, watch, time.perf_counter() - started)
         raise
     summary = summarize(ledger, watch, time.perf_counter() - started)
-    ledger.write_json("summary.json", {**asdict(summary), "environment": environment()})
+    ledger.write_json("summary.json", {**asdict(summary), "pool": pool, "environment": environment()})
     return summary
 
 
@@ -160,6 +163,16 @@ def _pool(config: TagCorpusConfig) -> tuple[int, int]:
     room = resources.get("GPU", 0) / taggers.gpus if taggers.gpus else resources.get("CPU", 1) / taggers.cpus
     least = taggers.count or max(1, min(int(room), taggers.max_count or int(room)))
     return least, taggers.max_count or least
+
+
+def _had(config: TagCorpusConfig) -> dict[str, float]:
+    """Return how many taggers the pool may have, at most, and what the cluster has for them."""
+    resources = ray.cluster_resources()
+    return {
+        "taggers": _pool(config)[1],
+        "cluster_cpus": resources.get("CPU", 0.0),
+        "cluster_gpus": resources.get("GPU", 0.0),
+    }
 
 
 def _rows(items: Iterable[Any]) -> list[Row]:

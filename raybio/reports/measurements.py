@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from raybio.cost import Measurement
+from raybio.cost import Measurement, whole_gpus
 from raybio.errors import UsageError
 from raybio.evaluation.equal_work import MARK, told_difference
 from raybio.reports.benchmark import Benchmark, is_benchmark, read_benchmark, replicas, scenarios
@@ -68,7 +68,7 @@ def result_measurement(benchmark: Benchmark, result: Mapping[str, Any]) -> Measu
         ),
         sentences_per_second=float(measured["sentences_per_second"]),
         cpus=count * cpus,
-        gpus=count * float(model.get("gpus") or 0),
+        gpus=whole_gpus(count, float(model.get("gpus") or 0)),
         efficiency=float(widest["efficiency"]) if widest is not None and several else None,
         strict_f1=accuracy["served_strict_f1"],
         accelerator=model.get("accelerator"),
@@ -79,7 +79,7 @@ def tagging_measurement(tagging: Tagging) -> Measurement:
     """Return the throughput of the last run over a tagged output.
 
     Raises:
-        UsageError: the output does not tell its throughput, or not on how many GPUs.
+        UsageError: the output does not tell its throughput, or not on how many CPUs or GPUs.
     """
     summary = tagging.summary or {}
     documents, seconds = summary.get("documents_this_run"), summary.get("tagging_seconds")
@@ -91,7 +91,7 @@ def tagging_measurement(tagging: Tagging) -> Measurement:
     model, counts = str(tagging.making.get("model", "a model")), summary["counts"]
     # The counts are the whole output's; a run tells its documents only.
     sentences = documents * counts["sentences"] / max(1, counts["documents"])
-    cpus, gpus = _devices(tagging, summary.get("environment", {}))
+    cpus, gpus = _devices(tagging, summary.get("pool") or {})
     return Measurement(
         name=f"{model.rstrip('/').rsplit('/', 1)[-1]} in {tagging.path.name}",
         how=(
@@ -102,19 +102,29 @@ def tagging_measurement(tagging: Tagging) -> Measurement:
         sentences_per_second=sentences / seconds,
         cpus=cpus,
         gpus=gpus,
+        accelerator=_accelerator(summary.get("environment") or {}) if gpus else None,
     )
 
 
-def _devices(tagging: Tagging, environment: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the CPUs and GPUs of all taggers together; without a count they filled the machine's CPUs."""
+def _devices(tagging: Tagging, pool: Mapping[str, Any]) -> tuple[float, int]:
+    """Return the CPUs, or the GPUs, of all taggers together: of as many as the cluster had room for."""
     taggers = tagging.making.get("config", {}).get("taggers", {})
-    count, gpus = taggers.get("count"), float(taggers.get("gpus") or 0)
-    if gpus and not count:
+    gpus = float(taggers.get("gpus") or 0)
+    count = pool.get("taggers") or (None if taggers.get("max_count") else taggers.get("count"))
+    if not count:
+        kind = "GPUs" if gpus else "CPUs"
         raise UsageError(
-            f"{tagging.path} does not tell how many GPUs tagged it. Tag with taggers.count=N to measure"
+            f"{tagging.path} does not tell how many {kind} tagged it. Tag with taggers.count=N to measure"
         )
     if gpus:
-        return 0.0, count * gpus
-    if count:
-        return count * max(float(taggers.get("cpus") or 0), float(taggers.get("threads") or 0)), 0.0
-    return float(environment.get("cpus") or 1), 0.0
+        cards = whole_gpus(count, gpus)
+        return 0.0, min(cards, int(pool.get("cluster_gpus", cards)))
+    # A tagger computes with its threads, whatever Ray set aside for it.
+    cpus = count * max(float(taggers.get("cpus") or 0), float(taggers.get("threads") or 0))
+    return min(cpus, float(pool.get("cluster_cpus", cpus))), 0
+
+
+def _accelerator(environment: Mapping[str, Any]) -> str | None:
+    """Return the kind of the machine's GPUs, None where they are of several, or none are named."""
+    kinds = set(str(environment.get("accelerators") or "").split(", "))
+    return (kinds.pop() or None) if len(kinds) == 1 else None

@@ -16,6 +16,7 @@ from raybio.cost import (
     plan,
     points_per_dollar,
     unit_cost,
+    whole_gpus,
 )
 from raybio.errors import UsageError
 
@@ -32,7 +33,7 @@ class Machine:
 
 GPU = Machine("g", "L4", gpus=4)
 ON_CPU = Measurement("minilm", "offline", sentences_per_second=10.0, cpus=2, gpus=0)
-ON_GPU = Measurement("llama", "offline", sentences_per_second=10.0, cpus=8, gpus=0.5)
+ON_GPU = Measurement("llama", "offline", sentences_per_second=10.0, cpus=8, gpus=1)
 PLAIN = Assumptions(without_abstract=0.5, sentences_per_abstract=9, efficiency=1, startup_minutes=30)
 
 
@@ -46,7 +47,16 @@ def test_unit_costs_by_hand():
 
 
 def test_gpus_are_what_counts_where_there_are_any():
-    assert unit_cost(ON_GPU, GPU, PLAIN).node_sentences_per_second == pytest.approx(80)
+    assert unit_cost(ON_GPU, GPU, PLAIN).node_sentences_per_second == pytest.approx(40)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "gpus", "whole"),
+    [(1, 0.0, 0), (1, 0.25, 1), (4, 0.25, 1), (5, 0.25, 2), (10, 0.1, 1), (3, 0.4, 2), (5, 0.4, 3),
+     (3, 0.7, 3), (3, 1.0, 3), (2, 2.0, 4)],
+)  # fmt: skip
+def test_a_part_of_a_gpu_that_nobody_else_had_is_the_whole(replicas, gpus, whole):
+    assert whole_gpus(replicas, gpus) == whole
 
 
 @pytest.mark.parametrize(
@@ -67,7 +77,7 @@ def test_a_gpu_of_another_kind_is_another_speed(measured, machines):
     assert {kind for kind in kinds if fits(found, Machine("g", kind, gpus=1))} == machines
     assert not fits(found, Machine())
     (first, *_) = basis(found, GPU, PLAIN).extrapolated
-    assert f"from 0.5 x {measured or 'GPU (which kind was not noted)'} to 4 x L4" in first
+    assert f"from 1 x {measured or 'GPU (which kind was not noted)'} to 4 x L4" in first
 
 
 def test_a_plan_by_hand():

@@ -1,11 +1,15 @@
 import gc
 import pickle
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from samples import tagging_config
 
+from raybio.bulk_tagging import pipeline
 from raybio.bulk_tagging.pipeline import _cut, _items, _rows, unpack
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
+from raybio.config import TaggersSection
 from raybio.entities import Deletion, Document, Passage
 
 
@@ -17,6 +21,22 @@ def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_
     [[sentence]] = [each.sentences for each in done.documents]
     assert (sentence.words, sentence.starts) == (("Beta", "gamma", "."), (7, 12, 17))
     assert (done.name, done.deletions, same) == (shard.name, shard.deletions, end)
+
+
+@pytest.mark.parametrize(
+    ("taggers", "had"),
+    [
+        (TaggersSection(), 16),
+        (TaggersSection(cpus=2.0), 8),
+        (TaggersSection(max_count=3), 3),
+        (TaggersSection(count=2, max_count=5), 5),
+        (TaggersSection(gpus=0.5), 8),
+    ],
+)
+def test_the_pool_is_told_with_the_room_it_had(monkeypatch, taggers, had):
+    monkeypatch.setattr(pipeline.ray, "cluster_resources", lambda: {"CPU": 16.0, "GPU": 4.0})
+    config = tagging_config(Path("m"), Path("in"), Path("out"), taggers=taggers)
+    assert pipeline._had(config) == {"taggers": had, "cluster_cpus": 16.0, "cluster_gpus": 4.0}
 
 
 def test_circles_are_looked_for_again_after_unpacking():

@@ -17,16 +17,17 @@ def run(tmp_path):
 def tagged(tmp_path):
     """A tagged output that was tagged by taggers of one CPU each."""
 
-    def make(count=2, gpus=0.0, documents=1000):
+    def make(count=2, gpus=0.0, documents=1000, pool=None, max_count=None, accelerators=None):
         folder = tmp_path / "tagged"
         folder.mkdir(exist_ok=True)
-        taggers = {"count": count, "cpus": 1.0, "gpus": gpus, "threads": 1}
+        taggers = {"count": count, "max_count": max_count, "cpus": 1.0, "gpus": gpus, "threads": 1}
         making = {"model": "runs/x/model", "config": {"taggers": taggers}}
         summary = {
             "counts": {"documents": 2000, "sentences": 16_000},
             "documents_this_run": documents,
             "tagging_seconds": 100.0,
-            "environment": {"cpus": 4},
+            "pool": pool,
+            "environment": {"cpus": 4, "accelerators": accelerators},
         }
         (folder / "raybio.json").write_text(json.dumps(making))
         (folder / "summary.json").write_text(json.dumps(summary))
@@ -105,13 +106,48 @@ def test_a_tagged_output_will_do(raybio, tagged):
     out = raybio("plan", tagged(), *CORPUS).out
     assert "model in tagged: 80.00 sentences/s measured" in out
     assert "10.00 documents/s of 8.0 sentences" in out and "from 2 x CPU" in out
-    assert "from 4 x CPU" in raybio("plan", tagged(count=None), *CORPUS).out
+    old = tagged(count=2, pool=None)
+    assert "from 2 x CPU" in raybio("plan", old, *CORPUS).out
+
+
+def test_a_tagged_output_is_priced_by_what_its_pool_had(raybio, tagged):
+    def told(taggers, cpus=0.0, cluster_gpus=0.0, **options):
+        pool = {"taggers": taggers, "cluster_cpus": cpus, "cluster_gpus": cluster_gpus}
+        return raybio("plan", tagged(pool=pool, **options), *CORPUS).out
+
+    assert "from 64 x CPU" in told(64, cpus=64.0, count=None)
+    assert "from 6 x CPU" in told(6, cpus=64.0, count=2, max_count=6)
+    assert "from 8 x CPU" in told(99, cpus=8.0, count=2, max_count=99)
+    assert "from 2 x GPU (which kind was not noted)" in told(4, cluster_gpus=8.0, count=None, gpus=0.5)
+
+
+@pytest.mark.parametrize(
+    ("accelerators", "told"),
+    [("NVIDIA L4, NVIDIA L4", "NVIDIA L4"), ("NVIDIA L4, NVIDIA T4", "GPU (which kind was not noted)")],
+)
+def test_the_kind_of_gpu_is_told_where_all_are_alike(raybio, tagged, accelerators, told):
+    out = raybio("plan", tagged(gpus=1.0, accelerators=accelerators), *CORPUS).out
+    assert f"from 2 x {told} to" in out
+    assert ("g6.xlarge" in out, "H100" in out) == (True, told != "NVIDIA L4")
+
+
+def test_unequal_work_is_priced_with_a_warning(raybio, tmp_path):
+    run = make_benchmark(tmp_path / "odd", [Made("odd", unanswered=4)], scenarios=["offline"])
+    out = raybio("plan", run, *CORPUS).out
+    assert "/s: NOT EQUAL WORK (strict F1 " in out and "4 have no answer): offline, 1 replica" in out
+
+
+def test_a_part_of_a_gpu_is_priced_as_the_whole(raybio, tmp_path):
+    run = make_benchmark(tmp_path / "part", [Made("llama", "decoder", gpus=0.25)], scenarios=["offline"])
+    assert "from 1 x GPU" in raybio("plan", run, *CORPUS).out
 
 
 def test_refusals(refused, raybio, run, tagged, tmp_path):
     assert "neither a benchmark-serve run" in refused("plan", tmp_path, *CORPUS)
     assert "summary.json tells no throughput" in refused("plan", tagged(documents=0), *CORPUS)
     assert "does not tell how many GPUs" in refused("plan", tagged(count=None, gpus=1), *CORPUS)
+    assert "does not tell how many CPUs" in refused("plan", tagged(count=None), *CORPUS)
+    assert "does not tell how many CPUs" in refused("plan", tagged(count=2, max_count=8), *CORPUS)
     assert "has no c9.huge. It has c7i.2xlarge" in refused("plan", run, *CORPUS, "--instance", "c9.huge")
     assert "between 0 and 1" in refused("plan", run, *CORPUS, "--without-abstract", 2)
     quiet = make_benchmark(tmp_path / "quiet", scenarios=["single-stream"])
