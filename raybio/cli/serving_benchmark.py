@@ -27,3 +27,4 @@ def _benchmark_serve(options: Namespace) -> None:
     done = benchmark_serve(config, say)
     table = f"{render_benchmark(done.report)}run folder: {done.run.path}\n"
     show_figures(table, {"run": str(done.run.path), **done.report}, options.json)
+    done.check()

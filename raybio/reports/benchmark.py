@@ -27,12 +27,14 @@ class Benchmark:
     """A benchmark-serve run: `run` is its folder, `models` are keyed by served name.
 
     `results` holds, for each model and corpus, the accuracy of the served answers and the scenarios
-    as measured; all seconds and rates are the file's own.
+    as measured; all seconds and rates are the file's own. `failed` are those that could not be measured,
+    with the `error` of each.
     """
 
     run: Run
     models: Mapping[str, Mapping[str, Any]]
     results: tuple[Mapping[str, Any], ...]
+    failed: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def name(self) -> str:
@@ -91,10 +93,11 @@ def read_benchmark(path: Path) -> Benchmark:
         found = data.get("version") if isinstance(data, dict) else None
         raise FormatError(place, "", f"found version {found!r}; version {VERSION} is known here", _REMEDY)
     try:
-        benchmark = Benchmark(run, data["models"], tuple(data["results"]))
+        benchmark = Benchmark(run, data["models"], tuple(data["results"]), tuple(data.get("failed", ())))
         for result in benchmark.results:
             _ = benchmark.models[result["model"]], result["corpus"], result["accuracy"]["served_strict_f1"]
             _ = [(scenario["scenario"], scenario["point"]) for scenario in result["scenarios"]]
+        _ = [(each["model"], each["corpus"], each["error"]) for each in benchmark.failed]
     except (KeyError, TypeError) as error:
         raise FormatError(place, "", f"a part is missing or of another kind: {error}", _REMEDY) from error
     return benchmark
@@ -116,8 +119,8 @@ def replicas(benchmark: Benchmark, model: str, measured: Scenario) -> int:
 
 
 def corpora(benchmarks: Sequence[Benchmark]) -> list[str]:
-    """Return the corpora of all results, in order of appearance."""
-    return list(dict.fromkeys(result["corpus"] for each in benchmarks for result in each.results))
+    """Return the corpora of all results, and of what failed, in order of appearance."""
+    return list(dict.fromkeys(one["corpus"] for each in benchmarks for one in (*each.results, *each.failed)))
 
 
 def _in_words(point: Mapping[str, float]) -> str:

@@ -55,7 +55,7 @@ def _title(runs: Sequence[Run], benchmarks: Sequence[Benchmark], taggings: Seque
     if runs and benchmarks:
         return f"{len(runs) + len(benchmarks)} runs, trained and served"
     if benchmarks:
-        models = dict.fromkeys(result["model"] for each in benchmarks for result in each.results)
+        models = dict.fromkeys(one["model"] for each in benchmarks for one in (*each.results, *each.failed))
         return f"Served: {', '.join(models)}"
     if len(runs) == 1:
         return f"{runs[0].model_name} on {runs[0].corpus_name}"

@@ -23,11 +23,14 @@ from raybio.reports.tested import Tested, tested_results
 def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstancePrice]) -> Iterator[Chapter]:
     """Yield a chapter for each corpus, in which the results of all runs stand side by side."""
     for corpus in corpora(benchmarks):
-        served = served_results(benchmarks, corpus)
+        served, failures = served_results(benchmarks, corpus), tuple(_failures(benchmarks, corpus))
+        if not served:
+            yield Chapter(f"Serving: {corpus}", (), (Section("Not measured", failures),))
+            continue
         tested = tested_results(benchmarks, corpus)
         priced = cost_section.priced(served, prices)
         sections = (
-            Section("Which model", tuple(_at_a_glance(served, priced))),
+            Section("Which model", (*failures, *_at_a_glance(served, priced))),
             Section("By length of entity", tuple(_by_length(served, tested))),
             Section("One request at a time", tuple(_latency(served))),
             Section("Under load", tuple(_load(served))),
@@ -41,6 +44,13 @@ def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstanceP
         yield Chapter(
             f"Serving: {corpus}", tuple(_facts(served)), tuple(each for each in sections if each.blocks)
         )
+
+
+def _failures(benchmarks: Sequence[Benchmark], corpus: str) -> Iterator[str]:
+    for each in benchmarks:
+        for failed in each.failed:
+            if failed["corpus"] == corpus:
+                yield f"Not measured: {failed['model']} in run {each.name}: {failed['error']}"
 
 
 def _facts(served: Sequence[Served]) -> Iterator[tuple[str, str]]:
@@ -73,14 +83,6 @@ def _at_a_glance(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator
     yield serving_tables.accuracy_table(served)
 
 
-def _by_length(served: Sequence[Served], tested: Sequence[Tested]) -> Iterator[Block]:
-    yield length_chart(tested)
-    yield serving_tables.length_table(served)
-
-
-def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Figure]:
-    best = max(served, key=lambda each: each.strict_f1)
-    yield Figure("Most accurate", percent(best.strict_f1), f"strict F1 of {best.name}, corrected scorer")
 def _unlike(served: Sequence[Served]) -> Iterator[str]:
     """Warn where some tagged fewer sentences than others: parts of a test split may be easy or hard."""
     most = max(each.sentences for each in served)
@@ -92,14 +94,22 @@ def _unlike(served: Sequence[Served]) -> Iterator[str]:
         )
 
 
+def _by_length(served: Sequence[Served], tested: Sequence[Tested]) -> Iterator[Block]:
+    yield length_chart(tested)
+    yield serving_tables.length_table(served)
+
+
+def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Figure]:
+    if not served:
+        return
+    best = max(served, key=lambda each: each.strict_f1)
+    yield Figure("Most accurate", percent(best.strict_f1), f"strict F1 of {best.name}, corrected scorer")
     quick = [each for each in served if each.p50 is not None]
     if quick:
         fastest = min(quick, key=lambda each: each.p50 or 0.0)
         yield Figure(
             "Fastest answer",
             told_seconds(fastest.p50),
-    if not served:
-        return
             f"median of {fastest.name}, one at a time",
         )
     able = [each for each in served if each.throughput]

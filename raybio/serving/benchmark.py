@@ -2,25 +2,28 @@
 
 A run folder holds, besides what every run's has, benchmark.json (all figures), requests.parquet (one
 row a request) and the served answers in predictions/MODEL/CORPUS.tsv. All are written anew after each
-model and corpus, so that a run that is stopped keeps what it has measured.
+model and corpus, so that a run that is stopped keeps what it has measured. A model that cannot be
+measured on a corpus does not end the run: why is in benchmark.json.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray
+from ray.exceptions import RayError
 
 from raybio.cluster import connected
 from raybio.config import AutoscalingSection, BenchmarkServeConfig, CorpusSection, ServedModelSection, to_yaml
 from raybio.config.benchmark_serve import corpus_name, replicas_at_once, served_on
 from raybio.entities import Sentence
-from raybio.errors import InputError, UsageError
+from raybio.errors import InputError, RaybioError, ServingError, UsageError
 from raybio.evaluation.latency import CONFIDENCE
 from raybio.model_sources import model_folder
 from raybio.run_folder import RunFolder, timestamp
@@ -49,19 +52,31 @@ class BenchmarkedServing:
     run: RunFolder
     report: Mapping[str, Any]
 
+    def check(self) -> None:
+        """Make sure that everything was measured.
+
+        Raises:
+            ServingError: a model could not be measured on a corpus.
+        """
+        failed, measured = self.report["failed"], self.report["results"]
+        if failed:
+            places = "; ".join(f"{each['model']} on {each['corpus']}: {each['error']}" for each in failed)
+            total = len(failed) + len(measured)
+            raise ServingError(f"{len(failed)} of {total} measurements failed: {places}")
+
 
 def benchmark_serve(
     config: BenchmarkServeConfig, progress: Callable[[str], None] = print
 ) -> BenchmarkedServing:
     """Measure every model on every corpus's test split; say how it goes to `progress`, a line at a time.
 
-    Where served answers were not the tagger's own, the first line of the log says so.
+    Where served answers were not the tagger's own, the first line of the log says so. What fails on one
+    model and corpus is noted, and the others are measured: see `BenchmarkedServing.check`.
 
     Raises:
         UsageError: a run of that name exists, or the cluster has no room for the replicas.
         InputError: a corpus cannot be read.
         ModelError: there is no such model.
-        ServingError: a model does not start.
     """
     _check_models(config)
     name = config.name or f"benchmark-serve-{timestamp()}"
@@ -71,10 +86,13 @@ def benchmark_serve(
         with way_on(_WAY_ON), run.shown(progress), connected():
             run.say(f"run folder {run.path}")
             _check_room(config)
-            for corpus in config.corpora:
-                sentences = _annotated(corpus)
+            # All are read first: a faulty one should not end a long run.
+            for corpus, sentences in [(corpus, _annotated(corpus)) for corpus in config.corpora]:
                 for model in config.models:
-                    book.add(_measure(served_on(model, corpus), corpus_name(corpus), sentences, config, run))
+                    with book.noting_failure(model.name, corpus_name(corpus)):
+                        book.add(
+                            _measure(served_on(model, corpus), corpus_name(corpus), sentences, config, run)
+                        )
     finally:
         book.warn()
     return BenchmarkedServing(run, book.report)
@@ -104,6 +122,7 @@ class _Book:
             "confidence": CONFIDENCE,
             "models": {},
             "results": [],
+            "failed": [],
         }
 
     def add(self, result: _Result) -> None:
@@ -134,11 +153,28 @@ class _Book:
             ),
         )
 
+    @contextmanager
+    def noting_failure(self, model: str, corpus: str) -> Iterator[None]:
+        """Note why a model could not be measured on a corpus, where a `with` block fails to."""
+        try:
+            yield
+        except (RaybioError, RayError) as error:
+            told = _told(error)
+            self.report["failed"].append({"model": model, "corpus": corpus, "error": told})
+            self._run.write_json("benchmark.json", self.report)
+            self._run.say(f"{model} on {corpus} FAILED: {told}")
+
     def warn(self) -> None:
         """Put it above the log where served answers were not the tagger's own."""
         if unequal := unequal_work(self.report):
             log = (self._run.path / "log.txt").read_text(encoding="utf-8")
             self._run.write_text("log.txt", f"{unequal}\n{log}")
+
+
+def _told(error: RaybioError | RayError) -> str:
+    """Return what went wrong: what a task of Ray raised has a cause, and for its own text a traceback."""
+    cause = getattr(error, "cause", None) or error
+    return str(cause) if isinstance(cause, RaybioError) else f"{type(cause).__name__}: {cause}"
 
 
 def _described(model: ServedModelSection, alone: Bare) -> dict[str, Any]:
@@ -151,7 +187,8 @@ def _described(model: ServedModelSection, alone: Bare) -> dict[str, Any]:
         "gpus": model.gpus,
         "accelerator": alone.accelerator,
         "threads": model.computing_threads,
-        "replicas": model.replicas,
+        # With autoscaling fewer may have been up for a while; none are priced as fewer than there were.
+        "replicas": model.most_replicas,
     }
 
 

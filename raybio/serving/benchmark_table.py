@@ -39,6 +39,8 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"{result['model']} on {result['corpus']}: {result['sentences']:,} sentences, "
             f"strict F1 {_percent(accuracy['served_strict_f1'])}, {same}"
         )
+    for failed in report["failed"]:
+        yield f"{failed['model']} on {failed['corpus']}: FAILED: {failed['error']}"
     rows = [
         (result["model"], result["corpus"], *_cells(scenario))
         for result in report["results"]

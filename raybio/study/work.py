@@ -62,7 +62,7 @@ def _cascade(config: CascadeConfig, path: Path) -> None:
 
 def _measure(run: Run) -> None:
     shutil.rmtree(run.path, ignore_errors=True)  # measured anew: half a measurement is none
-    benchmark_serve(run.config, in_the_log)
+    benchmark_serve(run.config, in_the_log).check()
 
 
 def take_down(run: Run) -> None:

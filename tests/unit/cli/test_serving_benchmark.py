@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+from raybio.errors import ServingError
 from raybio.serving.figures import Figures, MeanSeconds
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,7 +23,24 @@ REPORT = {
             "scenarios": [Figures("offline", 25, 2.0, 50.0, 900.0, MeanSeconds(0.1)).to_dict()],
         }
     ],
+    "failed": [],
 }
+
+
+def stand_in(check=lambda: None):
+    """A benchmark that measured `REPORT`."""
+    done = SimpleNamespace(run=SimpleNamespace(path=Path("runs/a")), report=REPORT, check=check)
+    return SimpleNamespace(benchmark_serve=lambda config, progress: done)
+
+
+def test_what_failed_is_its_exit_code_after_what_was_measured(raybio, monkeypatch):
+    def check():
+        raise ServingError("1 of 2 measurements failed: llama on BC5CDR: it did not start")
+
+    monkeypatch.setitem(sys.modules, "raybio.serving.benchmark", stand_in(check))
+    outcome = raybio("benchmark-serve", SMOKE)
+    assert (outcome.code, outcome.err.startswith("raybio: 1 of 2 measurements failed")) == (1, True)
+    assert outcome.out.startswith("minilm on BC5CDR") and outcome.out.endswith("run folder: runs/a\n")
 
 
 def test_it_prints_the_table_and_where_the_run_is(raybio, monkeypatch):
@@ -31,10 +49,10 @@ def test_it_prints_the_table_and_where_the_run_is(raybio, monkeypatch):
     def benchmark_serve(config, progress):
         configs.append(config)
         progress("measuring")
-        return SimpleNamespace(run=SimpleNamespace(path=Path("runs/a")), report=REPORT)
+        return stand_in().benchmark_serve(config, progress)
 
-    stand_in = SimpleNamespace(benchmark_serve=benchmark_serve)
-    monkeypatch.setitem(sys.modules, "raybio.serving.benchmark", stand_in)
+    measuring = SimpleNamespace(benchmark_serve=benchmark_serve)
+    monkeypatch.setitem(sys.modules, "raybio.serving.benchmark", measuring)
     outcome = raybio("benchmark-serve", SMOKE, "seed=3")
     assert (outcome.code, outcome.err) == (0, "measuring\n")
     assert outcome.out.startswith("minilm on BC5CDR: 100 sentences, strict F1 90.00, as the tagger alone\n")

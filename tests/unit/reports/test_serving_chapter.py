@@ -173,6 +173,20 @@ def test_scaling_from_nothing_is_not_drawn(run, tmp_path):
     assert write_report([run], tmp_path / "report.html").is_file()
 
 
+def test_what_could_not_be_measured_is_told(tmp_path):
+    run = make_benchmark(tmp_path / "bench", models=[ENCODER])
+
+    def fail(report):
+        report["failed"] = [
+            {"model": "smol", "corpus": corpus, "error": "it did not start"}
+            for corpus in ("BC5CDR", "JNLPBA")
+        ]
+
+    text = text_of(write_report([change(run, fail)], tmp_path / "report.html"))
+    assert text.count("Not measured: smol in run bench: it did not start") == 2
+    assert "Serving: BC5CDR" in text and "Serving: JNLPBA" in text and "Served: minilm, smol" in text
+
+
 def test_several_runs_and_corpora_merge(tmp_path):
     first = make_benchmark(tmp_path / "one", models=[ENCODER], corpora=["BC5CDR", "JNLPBA"])
     second = make_benchmark(tmp_path / "two", models=[ENCODER, DECODER])

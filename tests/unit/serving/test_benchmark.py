@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from ray.exceptions import RayTaskError, WorkerCrashedError
 from serving_fakes import FakeModel, tags_of
 
-from raybio.config import BenchmarkServeConfig, CorpusSection, ServedModelSection, load_config
+from raybio.config import (
+    AutoscalingSection,
+    BenchmarkServeConfig,
+    CorpusSection,
+    ServedModelSection,
+    load_config,
+)
 from raybio.config.benchmark_serve import ScalingSection, ServerSection, SingleStreamSection
 from raybio.errors import InputError, ModelError, ServingError, UsageError
+from raybio.reports.benchmark import read_benchmark
+from raybio.reports.measurements import benchmark_measurements
 from raybio.serving import benchmark
 from raybio.serving.bare_tagger import Bare
 from raybio.taggers import Tags
@@ -164,20 +173,52 @@ def test_the_log_begins_with_the_work_that_was_not_equal(monkeypatch, config, tm
     assert "run folder" in second
 
 
-def test_a_run_that_fails_keeps_what_it_has_and_takes_the_model_down(monkeypatch, config, tmp_path):
+ENDED = RayTaskError("tag", "a traceback", RuntimeError("CUDA out of memory")).as_instanceof_cause()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ServingError("model b did not start"), "model b did not start"),
+        (ENDED, "RuntimeError: CUDA out of memory"),
+        (WorkerCrashedError(), "WorkerCrashedError: "),
+    ],
+)
+def test_what_fails_is_noted_and_the_rest_is_measured(monkeypatch, config, tmp_path, error, told):
     ray = Ray(monkeypatch)
 
     def deploy(section, *, run_id=""):
         if section.name == "b":
-            raise ServingError("model b did not start")
+            raise error
         return ray.model
 
     monkeypatch.setattr(benchmark, "deploy", deploy)
-    with pytest.raises(ServingError, match="b did not start"):
-        benchmark.benchmark_serve(config(), lambda line: None)
+    done = benchmark.benchmark_serve(config(), lambda line: None)
     report = json.loads((tmp_path / "runs/run/benchmark.json").read_text())
-    assert [result["model"] for result in report["results"]] == ["a"]
-    assert ray.asked[-1] == ("undeploy", "b")
+    assert [(result["model"], result["corpus"]) for result in report["results"]] == [
+        ("a", "mine"),
+        ("a", "other"),
+    ]
+    assert [(each["model"], each["corpus"]) for each in report["failed"]] == [("b", "mine"), ("b", "other")]
+    assert all(each["error"].startswith(told) for each in report["failed"])
+    assert ray.asked.count(("undeploy", "b")) == 2
+    assert f"b on other FAILED: {told}" in (tmp_path / "runs/run/log.txt").read_text()
+    with pytest.raises(ServingError, match=r"2 of 4 measurements failed: b on mine: .*; b on other: "):
+        done.check()
+
+
+def test_a_run_without_failures_passes_its_check(monkeypatch, config):
+    Ray(monkeypatch)
+    benchmark.benchmark_serve(config(), lambda line: None).check()
+
+
+def test_with_autoscaling_the_most_replicas_are_what_was_had(monkeypatch, config):
+    Ray(monkeypatch)
+    growing = ServedModelSection(name="a", model="a", autoscaling=AutoscalingSection(max_replicas=3))
+    done = benchmark.benchmark_serve(config(models=(growing,)), lambda line: None)
+    assert done.report["models"]["a"]["replicas"] == 3
+    (measurement, _) = benchmark_measurements(read_benchmark(done.run.path))
+    assert measurement.cpus == 3 and "offline, 3 replicas" in measurement.how
 
 
 def test_a_missing_model_is_found_before_anything_is_measured(monkeypatch, config, tmp_path):
@@ -212,3 +253,12 @@ def test_a_split_without_sentences_is_refused(monkeypatch, config, tmp_path):
     (tmp_path / "mine" / "test.tsv").write_text("-DOCSTART-\tO\n\n")
     with pytest.raises(InputError):
         benchmark.benchmark_serve(changed, lambda line: None)
+
+
+def test_a_faulty_split_is_found_before_anything_is_measured(monkeypatch, config, tmp_path):
+    ray = Ray(monkeypatch)
+    changed = config()
+    (tmp_path / "other" / "test.tsv").write_text("-DOCSTART-\tO\n\n")
+    with pytest.raises(InputError):
+        benchmark.benchmark_serve(changed, lambda line: None)
+    assert ray.asked == []

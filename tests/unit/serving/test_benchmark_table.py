@@ -42,7 +42,8 @@ def report(*scenarios, **accuracy):
                 "accuracy": {**figures, **accuracy},
                 "scenarios": [scenario.to_dict() for scenario in scenarios],
             }
-        ]
+        ],
+        "failed": [],
     }
 
 
@@ -77,6 +78,11 @@ def test_the_table_has_a_line_for_each_scenario(measured):
     (scaling,) = [line for line in lines if " scaling " in line]
     assert "replicas 2" in scaling and scaling.endswith("93.00")
     assert "p50 needs 6, p90 needs 36, p99 needs 368" in lines[-1]
+
+
+def test_what_failed_is_told():
+    failed = {**report(OFFLINE), "failed": [{"model": "n", "corpus": "c", "error": "it did not start"}]}
+    assert render_benchmark(failed).splitlines()[1] == "n on c: FAILED: it did not start"
 
 
 def test_every_request_is_a_row(measured, tmp_path):
