@@ -113,7 +113,11 @@ class TrainingError(RaybioError):
 
 
 class ServingError(RaybioError):
-    """A served model that did not answer."""
+    """A served model that did not answer; `retries` is how often it was asked again meanwhile."""
+
+    def __init__(self, message: str, *, retries: int = 0) -> None:
+        self.retries = retries
+        super().__init__(message)
 
 
 class OverloadedError(ServingError):

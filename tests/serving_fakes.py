@@ -1,8 +1,9 @@
-"""A served model that is none: it answers after a while, stalls or fails as a test wants it to."""
+"""A served model that is none: it answers late, stalls or fails as a test wants it to; and a handle."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 from raybio.entities import Sentence
 from raybio.errors import ServingError
@@ -19,11 +20,32 @@ def tags_of(sentence: Sentence) -> Tags:
     return Tags(("O",) * (count - 1) + ("B-X",), (1.0,) * count)
 
 
+NEVER = object()
+"""The outcome of a request that does not end."""
+
+
+def handle_that(*outcomes: object) -> SimpleNamespace:
+    """Return a handle whose requests end as `outcomes` say, in order."""
+    left = iter(outcomes)
+    asked = []
+
+    async def remote(sentences: Sequence[Sentence]) -> object:
+        asked.append(sentences)
+        outcome = next(left)
+        if outcome is NEVER:
+            await asyncio.Event().wait()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return SimpleNamespace(tag=SimpleNamespace(remote=remote), asked=asked)
+
+
 class FakeModel:
     """Tags the last word of each sentence; `replica` in its answers is the id of the first sentence.
 
     `seconds` is how long it takes, `stalls` how long everything stands still for a request (as when
-    another program has the processor), `fails` says which requests it fails on.
+    another program has the processor), `fails` says which requests it fails on, `retries` what it took.
     """
 
     def __init__(
@@ -32,11 +54,13 @@ class FakeModel:
         stalls: ByTurn = lambda asked: 0.0,
         fails: Callable[[int], bool] = lambda asked: False,
         tags: Callable[[Sentence], Tags] = tags_of,
+        retries: int = 0,
     ) -> None:
         self._seconds = seconds if callable(seconds) else lambda asked: seconds
         self._stalls = stalls
         self._fails = fails
         self._tags = tags
+        self._retries = retries
         self.asked = 0
         self._now = 0
         self.most_at_once = 0
@@ -52,7 +76,7 @@ class FakeModel:
                 time.sleep(stall)
             await asyncio.sleep(self._seconds(turn))
             if self._fails(turn):
-                raise ServingError("the model is down")
+                raise ServingError("the model is down", retries=self._retries)
         finally:
             self._now -= 1
         seconds = time.perf_counter() - started
@@ -64,4 +88,4 @@ class FakeModel:
             batch_sentences=len(sentences),
             replica=sentences[0].id,
         )
-        return Served(answer, seconds, retries=0)
+        return Served(answer, seconds, self._retries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError, WorkerCrashedError
@@ -27,16 +27,24 @@ class Client:
 
     It waits `backoff_seconds` before the first time, twice as long before each next, more or less by
     chance so that many clients do not come back at once. A client that is not `patient` does not ask
-    again where too many requests wait: it says so at once.
+    again where too many requests wait: it says so at once. `retried` is called each time before it asks
+    again, so that who counts knows of requests too that are never answered.
     """
 
     def __init__(
-        self, handle: Handle, *, retries: int = 3, backoff_seconds: float = 0.1, patient: bool = True
+        self,
+        handle: Handle,
+        *,
+        retries: int = 3,
+        backoff_seconds: float = 0.1,
+        patient: bool = True,
+        retried: Callable[[], None] = lambda: None,
     ) -> None:
         self._handle = handle
         self._retries = retries
         self._backoff = backoff_seconds
         self._patient = patient
+        self._retried = retried
 
     async def tag(self, sentences: Sequence[Sentence]) -> Served:
         """Return the answer to `sentences`, with the seconds and the retries that it took.
@@ -54,22 +62,25 @@ class Client:
                 return Served(answer, time.perf_counter() - started, retries)
             except BackPressureError as error:
                 if not self._patient or retries == self._retries:
-                    raise OverloadedError(f"too many requests wait: {error}. Ask again later") from error
+                    message = f"too many requests wait: {error}. Ask again later"
+                    raise OverloadedError(message, retries=retries) from error
             except RayTaskError as error:
-                raise _what_it_said(error.cause) from error
+                raise _what_it_said(error.cause, retries) from error
             except DeploymentUnavailableError as error:
-                raise ServingError(f"the model is down: {error.message}") from error
+                raise ServingError(f"the model is down: {error.message}", retries=retries) from error
             except _DIED as error:
                 if retries == self._retries:
-                    times = retries + 1
                     raise ServingError(
-                        f"the model's replica died {times} times on this request: {type(error).__name__}"
+                        f"the model's replica died {retries + 1} times on this request: "
+                        f"{type(error).__name__}",
+                        retries=retries,
                     ) from error
             await asyncio.sleep(self._backoff * 2**retries * random.uniform(0.5, 1.5))  # noqa: S311
             retries += 1
+            self._retried()
 
 
-def _what_it_said(cause: BaseException) -> ServingError:
+def _what_it_said(cause: BaseException, retries: int) -> ServingError:
     if isinstance(cause, TaggingError):
-        return TaggingError(str(cause))
-    return ServingError(f"the model's replica failed: {type(cause).__name__}: {cause}")
+        return TaggingError(str(cause), retries=retries)
+    return ServingError(f"the model's replica failed: {type(cause).__name__}: {cause}", retries=retries)

@@ -38,8 +38,8 @@ class Figures:
     """One scenario at one point (such as {"rate": 5.0}); None is what has no meaning in it.
 
     Throughput, latency and means are of the requests that were answered; `wall_seconds` ends with
-    the last of all, and errors are requests that the client gave up. `efficiency` is the throughput
-    over that of one replica times the number of replicas.
+    the last of all, and errors are requests that the client gave up. `retries` are of all requests.
+    `efficiency` is the throughput over that of one replica times the number of replicas.
     """
 
     scenario: str
@@ -84,7 +84,7 @@ def figures_of(scenario: str, outcomes: Sequence[Outcome]) -> Figures:
             model=_mean([answer.model_seconds for answer in answers]),
         ),
         errors=len(outcomes) - len(served),
-        retries=sum(each.retries for each in served),
+        retries=sum(outcome.retries for outcome in outcomes),
         batch_sentences_mean=_mean_batch(answers),
     )
 

@@ -57,9 +57,9 @@ class DeployedModel:
 
     def __init__(self, info: Mapping[str, Any], handle: Handle, run_id: str) -> None:
         self.info = info
-        # Waiting is the business of who asked: over HTTP that is 503 with Retry-After.
-        self._client = Client(handle, patient=False)
         self._metrics = ClientMetrics(info["name"])
+        # Waiting is the business of who asked: over HTTP that is 503 with Retry-After.
+        self._client = Client(handle, patient=False, retried=self._metrics.retried)
         self._said = {"run_id": run_id, "model": info["name"]}
 
     async def tag(self, sentences: Sequence[Sentence]) -> Served:
@@ -77,7 +77,11 @@ class DeployedModel:
             self._metrics.failed()
             logger.error(str(error), extra=self._said)
             raise
-        self._metrics.retried(served.retries)
+        except asyncio.CancelledError:
+            # Whoever asked has left, or has the answer that it took more than `limits.seconds`.
+            self._metrics.failed()
+            logger.error("no answer while it was waited for", extra=self._said)
+            raise
         if served.retries:
             logger.warning(f"answered after {served.retries} retries", extra=self._said)
         return served

@@ -29,7 +29,8 @@ Tag: TypeAlias = "Callable[[Request], Awaitable[Served]]"
 class Outcome:
     """One request and what became of it; times in seconds since the drive began.
 
-    `served` is None where the client gave up, and `error` says why.
+    `served` is None where the client gave up, and `error` says why. `retries` is how often it asked
+    again, answered or not.
     """
 
     request: Request
@@ -38,6 +39,7 @@ class Outcome:
     finished: float
     served: Served | None
     error: str = ""
+    retries: int = 0
 
     @property
     def seconds(self) -> float:
@@ -67,8 +69,8 @@ class _Drive:
         try:
             served = await self._tag(request)
         except ServingError as error:
-            return Outcome(request, due, started, self.now(), None, str(error))
-        return Outcome(request, due, started, self.now(), served)
+            return Outcome(request, due, started, self.now(), None, str(error), error.retries)
+        return Outcome(request, due, started, self.now(), served, retries=served.retries)
 
 
 async def in_window(tag: Tag, requests: Iterable[Request], window: int) -> list[Outcome]:

@@ -34,7 +34,7 @@ METRICS = {
     "raybio_serving_batch_words": "words of a batch",
     "raybio_serving_retries": "requests sent again after a replica died",
     "raybio_serving_overloaded": "requests refused because too many waited",
-    "raybio_serving_failed": "requests that ended without an answer for another reason",
+    "raybio_serving_failed": "requests that ended without an answer for another reason: too late, say",
 }
 """Each metric's name and meaning."""
 
@@ -104,10 +104,9 @@ class ClientMetrics:
     def __init__(self, model: str) -> None:
         self._counters = _counters(model, "retries", "overloaded", "failed")
 
-    def retried(self, times: int) -> None:
-        """Count how often one request was sent again."""
-        if times:
-            self._counters["retries"].inc(times)
+    def retried(self) -> None:
+        """Count that a request was sent again."""
+        self._counters["retries"].inc()
 
     def overloaded(self) -> None:
         """Count a request that was refused because too many waited."""

@@ -75,6 +75,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "sentences": len(outcome.request),
         "words": outcome.words,
+        "retries": outcome.retries,
         "error": outcome.error or None,
         **dict(_answer(outcome)),
     }
@@ -85,4 +86,3 @@ def _answer(outcome: Outcome) -> Iterator[tuple[str, Any]]:
         answer = outcome.served.answer
         yield from ((name, getattr(answer, name)) for name, _ in _OF_AN_ANSWER)
         yield "replica", answer.replica
-        yield "retries", outcome.served.retries

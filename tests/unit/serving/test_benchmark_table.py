@@ -19,7 +19,7 @@ SENTENCES = [sentence_of_words("a", "b", name=str(i)) for i in range(4)]
 
 @pytest.fixture(scope="module")
 def measured():
-    model = FakeModel(fails=lambda turn: turn == 3)
+    model = FakeModel(fails=lambda turn: turn == 3, retries=2)
     outcomes = asyncio.run(in_window(model.tag, [[sentence] for sentence in SENTENCES], 1))
     figures = replace(figures_of("server", outcomes), point={"rate": 5.0}, latency=latency_of(outcomes))
     return Measured(figures, outcomes)
@@ -98,9 +98,10 @@ def test_every_request_is_a_row(measured, tmp_path):
     for row, outcome in zip(rows[:3], measured.outcomes, strict=False):
         assert row["scheduled"] + row["seconds"] == pytest.approx(outcome.finished)
         assert row["replica_seconds"] == outcome.served.answer.replica_seconds
-        assert (row["sentences"], row["words"], row["retries"], row["error"]) == (1, 2, 0, None)
+        assert (row["sentences"], row["words"], row["retries"], row["error"]) == (1, 2, 2, None)
     assert rows[3]["error"] == "the model is down"
-    assert rows[3]["replica"] is rows[3]["model_seconds"] is rows[3]["retries"] is None
+    assert rows[3]["replica"] is rows[3]["model_seconds"] is None
+    assert rows[3]["retries"] == 2
 
 
 def test_a_run_without_requests_still_has_the_columns(tmp_path):

@@ -1,14 +1,13 @@
 """When a client asks again, how often, and what it says when it gives up."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from ray.serve._private.common import DeploymentID
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from samples import sentence_of_words
-from serving_fakes import tags_of
+from serving_fakes import handle_that, tags_of
 
 from raybio.errors import OverloadedError, ServingError, TaggingError
 from raybio.serving.answers import Answer
@@ -19,21 +18,6 @@ ANSWER = Answer((tags_of(SENTENCES[0]),), 0.1, 0.2, 1, 1, "r")
 FULL = BackPressureError(num_queued_requests=3, max_queued_requests=3)
 DIED = ActorDiedError()
 AWAY = ActorUnavailableError("it is away", None)
-
-
-def handle_that(*outcomes):
-    """A handle whose requests end as `outcomes` say, in order."""
-    left = iter(outcomes)
-    asked = []
-
-    async def remote(sentences):
-        asked.append(sentences)
-        outcome = next(left)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    return SimpleNamespace(tag=SimpleNamespace(remote=remote), asked=asked)
 
 
 def ask(handle, **options):
@@ -51,14 +35,17 @@ def test_it_asks_again_and_counts(before):
 
 def test_it_gives_up_on_replicas_that_die():
     handle = handle_that(*[DIED] * 3)
-    with pytest.raises(ServingError, match="died 3 times on this request: ActorDiedError"):
-        ask(handle, retries=2)
+    again = []
+    with pytest.raises(ServingError, match="died 3 times on this request: ActorDiedError") as caught:
+        ask(handle, retries=2, retried=lambda: again.append(1))
     assert len(handle.asked) == 3
+    assert caught.value.retries == len(again) == 2
 
 
 def test_it_gives_up_where_too_many_wait():
-    with pytest.raises(OverloadedError, match="Ask again later"):
+    with pytest.raises(OverloadedError, match="Ask again later") as caught:
         ask(handle_that(FULL, FULL), retries=1)
+    assert caught.value.retries == 1
 
 
 def test_an_impatient_client_does_not_wait_but_outlives_a_replica():
@@ -79,8 +66,9 @@ def test_what_would_fail_again_is_not_asked_again():
         ask(handle)
     assert str(caught.value) == "the model failed on this text"
     assert len(handle.asked) == 1
-    with pytest.raises(ServingError, match=r"replica failed: ValueError: a bug"):
-        ask(handle_that(failed_with(ValueError("a bug"))))
+    with pytest.raises(ServingError, match=r"replica failed: ValueError: a bug") as caught:
+        ask(handle_that(DIED, failed_with(ValueError("a bug"))))
+    assert caught.value.retries == 1
 
 
 def test_a_model_that_failed_to_deploy_is_down():

@@ -31,11 +31,12 @@ def outcome(
     scheduled=0.0, started=0.0, finished=1.0, *, requests=1, sentences=1, model=0.1, retries=0
 ) -> Outcome:
     answer = Answer((tags_of(SENTENCES[0]),), model, 0.5, requests, sentences, "r")
-    return Outcome(SENTENCES[:1], scheduled, started, finished, Served(answer, finished - started, retries))
+    served = Served(answer, finished - started, retries)
+    return Outcome(SENTENCES[:1], scheduled, started, finished, served, retries=retries)
 
 
-def failed(finished=1.0) -> Outcome:
-    return Outcome(SENTENCES[:1], 0.0, 0.0, finished, None, "down")
+def failed(finished=1.0, retries=0) -> Outcome:
+    return Outcome(SENTENCES[:1], 0.0, 0.0, finished, None, "down", retries)
 
 
 def test_single_stream_has_the_latency_of_as_many_sentences_as_asked_for():
@@ -109,9 +110,9 @@ def test_latency_is_from_the_schedule_and_client_seconds_are_from_sending():
 
 
 def test_failed_requests_are_errors_and_give_no_latency_and_no_goodput():
-    outcomes = [outcome(finished=0.5, retries=2), failed(finished=2.0)]
+    outcomes = [outcome(finished=0.5, retries=2), failed(finished=2.0, retries=3)]
     figures = figures_of("server", outcomes)
-    assert (figures.requests, figures.errors, figures.retries, figures.wall_seconds) == (2, 1, 2, 2.0)
+    assert (figures.requests, figures.errors, figures.retries, figures.wall_seconds) == (2, 1, 5, 2.0)
     assert figures.sentences_per_second == 0.5
     assert latency_of(outcomes).max == 0.5
     assert goodput_of(outcomes, 1.0).fraction == 0.5
