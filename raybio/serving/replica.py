@@ -30,6 +30,14 @@ logger = logging.getLogger("ray.serve")
 
 Tagged: TypeAlias = "tuple[Tags, ...] | TaggingError"
 
+MOST_FAILED_BATCHES = 8
+"""Batches in a row in which every request failed, before a replica counts as broken.
+
+A text that a model fails on is rare: even where one in ten were, eight alone in their batches would
+follow each other once in a hundred million. A GPU that is gone fails on all. A guess on the side of
+patience, since a replica that is replaced answers nobody while its successor loads.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:
@@ -70,6 +78,7 @@ class Replica:
         self._free.set()
         self._inside = 0
         self._busy_since: float | None = None
+        self._failed_batches = 0
 
     async def tag(self, sentences: Sequence[Sentence]) -> Answer:
         """Return the tags of each sentence, in order.
@@ -102,14 +111,17 @@ class Replica:
         }
 
     async def check_health(self) -> None:
-        """Tell Ray Serve to replace this replica where its model hangs.
+        """Tell Ray Serve to replace this replica where its model hangs, or fails whatever it is asked.
 
         Raises:
-            RuntimeError: the model has been at one batch for too long.
+            RuntimeError: the model has been at one batch for too long, or has failed on all requests of
+                `MOST_FAILED_BATCHES` in a row.
         """
         since, most = self._busy_since, self._section.stuck_after_seconds
         if since is not None and time.perf_counter() - since > most:
             raise RuntimeError(f"the model has been at one batch for more than {most:g} s")
+        if self._failed_batches >= MOST_FAILED_BATCHES:
+            raise RuntimeError(f"the model failed on all requests of {self._failed_batches} batches in a row")
 
     async def _in_a_batch(self, request: _Request) -> _Done:
         # `serve.batch` makes up its batches while the model is still at another, of whatever is there by
@@ -132,6 +144,8 @@ class Replica:
             tagged = await loop.run_in_executor(self._model_thread, tag_requests, self._tagger, sentences)
         finally:
             self._busy_since = None
+        failed = all(isinstance(each, TaggingError) for each in tagged)
+        self._failed_batches = self._failed_batches + 1 if failed else 0
         seconds = time.perf_counter() - started
         self._metrics.batch(sum(len(s) for group in sentences for s in group), seconds)
         count = sum(map(len, sentences))

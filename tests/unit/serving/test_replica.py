@@ -1,13 +1,20 @@
 """What a replica does with the requests of a batch; Ray is needed only to bring them there."""
 
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 from samples import sentence_of_words
 from serving_fakes import tags_of
 
+from raybio.config import ServedModelSection
 from raybio.errors import TaggingError
-from raybio.serving.replica import tag_requests
+from raybio.serving import replica
+from raybio.serving.replica import MOST_FAILED_BATCHES, Replica, tag_requests
 
 
 class Choosy:
@@ -51,3 +58,89 @@ def test_a_tagger_that_does_not_answer_to_each_sentence_is_not_believed(answers)
 
     (tagged,) = tag_requests(Wrong(), REQUESTS[:1])
     assert isinstance(tagged, TaggingError)
+
+
+@pytest.fixture
+def replica_of(monkeypatch):
+    """A replica outside Ray Serve, around a tagger of ours; its metrics go nowhere."""
+    # Ray Serve's own batches ask for the second.
+    context = SimpleNamespace(
+        replica_id=SimpleNamespace(unique_id="r"),
+        _deployment_config=SimpleNamespace(max_ongoing_requests=10_000),
+    )
+    nothing = SimpleNamespace(**dict.fromkeys(("answered", "rejected", "batch"), lambda *found: None))
+    monkeypatch.setattr(replica.serve, "get_replica_context", lambda: context)
+    monkeypatch.setattr(replica, "ReplicaMetrics", lambda model: nothing)
+
+    def make(tagger, **options):
+        monkeypatch.setattr(replica, "load", lambda section: ("encoder", tagger))
+        return Replica(ServedModelSection(name="m", model="m", **options), run_id="")
+
+    return make
+
+
+async def ask(served, *words):
+    """Send one request after the other; those that fail are as good as those that do not."""
+    for word in words:
+        with suppress(TaggingError):
+            await served.tag([sentence_of_words(word)])
+
+
+def test_a_replica_that_fails_on_everything_is_not_healthy(replica_of):
+    async def check():
+        served = replica_of(Choosy())
+        await ask(served, *["poison"] * (MOST_FAILED_BATCHES - 1))
+        await served.check_health()
+        await ask(served, "poison")
+        with pytest.raises(RuntimeError, match=f"all requests of {MOST_FAILED_BATCHES} batches in a row"):
+            await served.check_health()
+
+    asyncio.run(check())
+
+
+def test_one_answer_shows_that_the_model_works(replica_of):
+    async def check():
+        served = replica_of(Choosy())
+        for _ in range(3):
+            await ask(served, *["poison"] * (MOST_FAILED_BATCHES - 1), "fine")
+            await served.check_health()
+
+    asyncio.run(check())
+
+
+def test_one_answer_in_a_batch_shows_it_too(replica_of):
+    async def check():
+        served = replica_of(Choosy(), batch_wait_ms=50)
+        for _ in range(MOST_FAILED_BATCHES + 1):
+            await asyncio.gather(ask(served, "poison"), ask(served, "fine"))
+        await served.check_health()
+
+    asyncio.run(check())
+
+
+def test_a_replica_whose_model_hangs_is_not_healthy(replica_of):
+    over = threading.Event()
+
+    class Stuck(Choosy):
+        def tag(self, sentences):
+            over.wait(30)
+            return super().tag(sentences)
+
+    async def check():
+        served = replica_of(Stuck(), stuck_after_seconds=0.2)
+        await served.check_health()
+        asked = asyncio.create_task(served.tag([sentence_of_words("a")]))
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            await asyncio.sleep(0.05)
+            try:
+                await served.check_health()
+            except RuntimeError as error:
+                found = error
+                break
+        over.set()
+        assert "at one batch for more than 0.2 s" in str(found)
+        await asked
+        await served.check_health()
+
+    asyncio.run(check())
