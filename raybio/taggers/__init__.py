@@ -20,13 +20,16 @@ def load_tagger(
     *,
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "4bit"] = "auto",
     threads: int | None = None,
+    max_batch_tokens: int | None = None,
     decoding: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Tagger:
     """Load the tagger in a model folder, whatever its kind.
 
-    `threads` bounds its computing threads on a CPU. `decoding` is for LLMs that write tags: the
-    mode, the draft, the folder of the encoder that drafts (`draft_model`), and `legal`.
+    `threads` bounds its computing threads on a CPU, `max_batch_tokens` what it reads in one pass; both
+    hold for each model of several (a cascade's, or an LLM's and its drafter). `decoding` is for LLMs
+    that write tags: the mode, the draft, the folder of the encoder that drafts (`draft_model`), and
+    `legal`.
 
     Raises:
         ModelError: the folder holds nothing that raybio can tag with, or not at this precision.
@@ -37,10 +40,11 @@ def load_tagger(
 
     if threads:
         torch.set_num_threads(threads)
+    bounds = {"threads": threads, "max_batch_tokens": max_batch_tokens}
     if (folder / "cascade.json").is_file():
-        return _load_cascade(folder, precision, decoding or {}, options)
+        return _load_cascade(folder, precision, decoding or {}, bounds, options)
     if kind_of(folder) == "decoder":
-        return _load_decoder(folder, precision, decoding or {}, options)
+        return _load_decoder(folder, precision, decoding or {}, bounds, options)
     if decoding:
         raise ModelError(f"{folder} is no LLM that writes tags: it has no decode mode. Leave `decoding` out")
     if precision == "4bit":
@@ -48,14 +52,18 @@ def load_tagger(
     if precision == "int8":
         from raybio.taggers.encoder_int8 import load_int8
 
-        return load_int8(folder, threads=threads, **options)
+        return load_int8(folder, **bounds, **options)
     from raybio.taggers.encoder import EncoderTagger
 
-    return EncoderTagger.load(folder, precision=precision, **options)
+    return EncoderTagger.load(folder, precision=precision, max_batch_tokens=max_batch_tokens, **options)
 
 
 def _load_cascade(
-    folder: Path, precision: Any, decoding: Mapping[str, Any], options: Mapping[str, Any]
+    folder: Path,
+    precision: Any,
+    decoding: Mapping[str, Any],
+    bounds: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> Tagger:
     from raybio.model_sources import model_folder
     from raybio.taggers.cascade import Cascade, CascadeTagger
@@ -67,15 +75,18 @@ def _load_cascade(
         )
     cascade = Cascade.read(folder)
     # Each at what it can do: the encoder has the int8 path, the LLM that of 4 bits.
-    first = load_tagger(model_folder(cascade.encoder), precision="auto" if precision == "4bit" else precision)
-    second = _load_decoder(
-        model_folder(cascade.decoder), "auto" if precision == "int8" else precision, decoding, options
-    )
+    of_encoder, of_decoder = ("auto" if precision == other else precision for other in ("4bit", "int8"))
+    first = load_tagger(model_folder(cascade.encoder), precision=of_encoder, **bounds)
+    second = _load_decoder(model_folder(cascade.decoder), of_decoder, decoding, bounds, options)
     return CascadeTagger(first, second, cascade.threshold)
 
 
 def _load_decoder(
-    folder: Path, precision: str, decoding: Mapping[str, Any], options: Mapping[str, Any]
+    folder: Path,
+    precision: str,
+    decoding: Mapping[str, Any],
+    bounds: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> DecoderTagger:
     from raybio.model_sources import model_folder
     from raybio.taggers.decoder import DecoderTagger
@@ -84,5 +95,12 @@ def _load_decoder(
         raise ModelError("int8 is for encoders. Hold an LLM in 4 bits with `precision: 4bit`")
     rest = dict(decoding)
     draft_model = rest.pop("draft_model", None)
-    drafter = load_tagger(model_folder(draft_model)) if draft_model else None
-    return DecoderTagger.load(folder, precision=precision, drafter=drafter, **rest, **options)
+    drafter = load_tagger(model_folder(draft_model), **bounds) if draft_model else None
+    return DecoderTagger.load(
+        folder,
+        precision=precision,
+        drafter=drafter,
+        max_batch_tokens=bounds["max_batch_tokens"],
+        **rest,
+        **options,
+    )

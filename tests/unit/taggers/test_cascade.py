@@ -1,12 +1,15 @@
 import shutil
 
 import pytest
+import torch
 from samples import sentence_of_words
 
 from raybio.errors import ModelError
 from raybio.model_sources import model_folder
 from raybio.taggers import Tags, load_tagger
 from raybio.taggers.cascade import Cascade, confidence, threshold_for
+from raybio.taggers.decoder import DecoderTagger
+from raybio.taggers.encoder import EncoderTagger
 
 WORDS = ["Naloxone", "reverses", "the", "antihypertensive", "effect", "of", "clonidine", "in", "rats", "."]
 SENTENCES = [sentence_of_words(*WORDS[i:], *WORDS[:i]) for i in range(6)]
@@ -79,3 +82,50 @@ def test_a_broken_cascade_is_named(tmp_path):
     (tmp_path / "cascade.json").write_text("{}")
     with pytest.raises(ModelError, match=r"cascade.json is not a cascade.*raybio cascade"):
         load_tagger(model_folder(str(tmp_path)))
+
+
+@pytest.fixture
+def int8_loads(monkeypatch, tiny_encoder):
+    """What encoders in int8 are loaded with; they are no int8 encoders here."""
+    from raybio.taggers import encoder_int8
+
+    asked = []
+    monkeypatch.setattr(
+        encoder_int8, "load_int8", lambda folder, **given: (asked.append(given), load_tagger(folder))[1]
+    )
+    return asked
+
+
+def test_an_encoder_in_int8_has_the_threads_that_its_cascade_may_have(cascade, int8_loads):
+    threads = torch.get_num_threads()
+    load_tagger(cascade(0.5), precision="int8", threads=1, max_batch_tokens=99)
+    torch.set_num_threads(threads)
+    assert int8_loads == [{"threads": 1, "max_batch_tokens": 99}]
+
+
+def test_bounds_hold_for_both_models_of_a_cascade(cascade, monkeypatch):
+    found = budgets(monkeypatch)
+    load_tagger(cascade(0.5), max_batch_tokens=77)
+    assert found == {"encoder": 77, "decoder": 77}
+
+
+def test_bounds_hold_for_an_encoder_that_drafts(tiny_encoder, tiny_decoder, monkeypatch):
+    found = budgets(monkeypatch)
+    load_tagger(
+        tiny_decoder, max_batch_tokens=77, decoding={"draft": "encoder", "draft_model": str(tiny_encoder)}
+    )
+    assert found == {"encoder": 77, "decoder": 77}
+
+
+def budgets(monkeypatch):
+    """Return where the budget of each tagger that is made from now on will be."""
+    found = {}
+    for name, tagger in (("encoder", EncoderTagger), ("decoder", DecoderTagger)):
+        made = tagger.__init__
+
+        def noted(self, *given, _name=name, _made=made, **options):
+            _made(self, *given, **options)
+            found[_name] = self._budget
+
+        monkeypatch.setattr(tagger, "__init__", noted)
+    return found
