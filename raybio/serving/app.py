@@ -79,11 +79,14 @@ States: TypeAlias = "Callable[[], Awaitable[Mapping[str, str]]]"
 
 
 def create_app(
-    models: Mapping[str, ServedModel], limits: LimitsSection, states: States | None = None
+    models: Mapping[str, ServedModel],
+    limits: LimitsSection,
+    states: States | None = None,
+    run_id: str = "",
 ) -> FastAPI:
     """Return the interface to `models`, by the names that clients call them.
 
-    Without `states` every model is taken to be running.
+    Without `states` every model is taken to be running. `run_id` is in every line of the log.
     """
     app = FastAPI(
         title="raybio",
@@ -95,7 +98,7 @@ def create_app(
         responses={"default": {"model": ErrorResponse, "description": "what was wrong, and what to do"}},
     )
     app.add_middleware(BodyLimit, most=limits.body_bytes)
-    _answer_errors(app)
+    _answer_errors(app, run_id)
 
     @app.get("/health", response_model=HealthResponse, summary="Whether every model is running")
     async def health() -> Response:
@@ -169,7 +172,7 @@ def _response(media: str, name: str, work: Work, served: Served) -> Response:
     return Response(as_format(format, work, served.answer.tags), headers={"Content-Type": media + charset})
 
 
-def _answer_errors(app: FastAPI) -> None:
+def _answer_errors(app: FastAPI, run_id: str) -> None:
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> Response:
         return _error(error.status, error.message, error.remedy, error.headers)
@@ -181,7 +184,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
-        logger.error(f"{request.method} {request.url.path} failed", exc_info=error)
+        said = {"run_id": run_id}
+        logger.error(f"{request.method} {request.url.path} failed", exc_info=error, extra=said)
         return _error(500, "something went wrong here", "Tell who runs this server; the log has the error")
 
 

@@ -2,6 +2,8 @@
 
 import_path: raybio.serving.applications:model        args: the options of one of `models`, `job: serve`
 import_path: raybio.serving.applications:interface    args: models (their names), limits
+
+Ray Serve starts each application by itself, so each has a `run_id` of its own in its lines of the log.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from ray.serve import Application
 
 from raybio.config import LimitsSection, ServeConfig, job_of
 from raybio.serving.deployment import handle_of, model_application, states
-from raybio.serving.ingress import Ingress, interface_application
+from raybio.serving.ingress import Ingress, interface_application, new_run_id
 
 _POLL_SECONDS = 1.0
 
@@ -28,13 +30,13 @@ def model(args: Mapping[str, Any]) -> Application:
         ModelError: there is no such model.
     """
     config = job_of(ServeConfig, {"models": [dict(args)]}, source="args of raybio.serving.applications:model")
-    return model_application(config.models[0], run_id="")
+    return model_application(config.models[0], new_run_id())
 
 
 def interface(args: Mapping[str, Any]) -> Application:
     """Return the HTTP interface over the applications that `args["models"]` names."""
     limits = LimitsSection(**args.get("limits", {}))
-    return interface_application(_LateIngress, list(args["models"]), limits, "")
+    return interface_application(_LateIngress, list(args["models"]), limits, new_run_id())
 
 
 class _LateIngress(Ingress):

@@ -92,13 +92,19 @@ class Ingress:
 
     def __init__(self, infos: Sequence[Mapping[str, Any]], limits: LimitsSection, run_id: str) -> None:
         self._limits = limits
+        self._run_id = run_id
         self._models = {info["name"]: DeployedModel(info, handle_of(info["name"]), run_id) for info in infos}
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._models, self._limits, self._states)
+        return create_app(self._models, self._limits, self._states, self._run_id)
 
     async def _states(self) -> Mapping[str, str]:
         return await asyncio.to_thread(states, list(self._models))
+
+
+def new_run_id() -> str:
+    """Return what tells the lines of one start from those of every other in the logs."""
+    return f"{timestamp()}-{secrets.token_hex(3)}"
 
 
 @contextmanager
@@ -112,7 +118,7 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
         ModelError: there is no such model.
         ServingError: a model did not start, or the interface cannot be reached.
     """
-    run_id = f"{timestamp()}-{secrets.token_hex(3)}"
+    run_id = new_run_id()
     host = _REACHED_AT.get(config.host, config.host)
     address = f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
     with connected():

@@ -81,6 +81,16 @@ def error(response, status):
     return f"{body['message']} | {body['remedy']}"
 
 
+def test_a_fault_of_the_program_is_logged_with_the_run(caplog):
+    model = Model("one", raises=TypeError("a bug"))
+    client = TestClient(
+        create_app({"one": model}, LimitsSection(), run_id="r1"), raise_server_exceptions=False
+    )
+    with caplog.at_level("ERROR", "ray.serve"):
+        assert "something went wrong here" in error(tag(client, text="a"), 500)
+    assert [record.run_id for record in caplog.records] == ["r1"]
+
+
 def test_text_becomes_mentions_with_offsets_in_code_points(client):
     answer = tag(client, text=TEXT).json()
     (document,) = answer["documents"]
