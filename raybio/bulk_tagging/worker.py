@@ -9,6 +9,7 @@ from pathlib import Path
 from raybio.bulk_tagging.attempts import Attempt, Range
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
+from raybio.bulk_tagging.metrics import WorkerMetrics
 from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, joined, killer, tag_documents
 from raybio.config import TagCorpusConfig
@@ -30,6 +31,7 @@ class Worker:
         )
         self._files = ShardFiles(output, config.formats, config.model, making.config_hash)
         self._ledger = Ledger(output)
+        self._metrics = WorkerMetrics(config.model)
 
     def commit(self, shard: Shard) -> CommittedShard:
         """Tag a shard and commit it, unless that was done since the run began.
@@ -63,6 +65,7 @@ class Worker:
             attempts=attempt.count,
         )
         self._ledger.commit(shard.file, shard.number, entry)
+        self._metrics.committed(entry)
         return entry
 
     def _tag(self, shard: Shard, attempt: Attempt) -> TaggedDocuments:

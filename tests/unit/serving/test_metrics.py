@@ -4,15 +4,23 @@ import json
 import re
 from pathlib import Path
 
-from raybio.serving.metrics import METRICS, histogram_names, mentions_by_label
-from raybio.taggers import Tags
+from samples import sentence_of_words
+from told_metrics import ToldMetrics
+
+from raybio.bio_output import Malformed
+from raybio.bulk_tagging import metrics as tagging
+from raybio.serving import metrics
+from raybio.serving.metrics import histogram_names, mentions_by_label
+from raybio.taggers import Effort, Tags
+
+METRICS = metrics.METRICS | tagging.METRICS
 
 DASHBOARD = Path(__file__).resolve().parents[3] / "configs" / "grafana" / "raybio.json"
 
 
 def exported() -> set[str]:
     """The names that Prometheus sees: a counter has one, a histogram three."""
-    histograms = histogram_names()
+    histograms = histogram_names() | {tagging.SHARD_SECONDS}
     counters = {f"ray_{name}_total" for name in METRICS.keys() - histograms}
     return counters | {f"ray_{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
 
