@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from samples import sentence_of_words
@@ -41,3 +42,49 @@ def test_every_query_is_of_the_chosen_models():
 def test_mentions_are_entities_not_words():
     tags = Tags(("B-X", "I-X", "B-X", "O", "I-Y"), (1.0,) * 5)
     assert mentions_by_label([tags, tags]) == {"X": 4, "Y": 2}
+
+
+LLM = Tags(
+    ("B-X", "O"),
+    (1.0, 1.0),
+    Effort(passes=3, tokens_fed=40, tokens_emitted=2, seconds=0.1),
+    (Malformed("missing word", None, "", range(1)),),
+)
+
+
+def test_a_request_to_an_llm_is_counted_with_what_it_took(monkeypatch):
+    told = ToldMetrics(monkeypatch, metrics)
+    replica = metrics.ReplicaMetrics("m")
+    replica.answered([sentence_of_words("a", "b"), sentence_of_words("c", "d")], [LLM, LLM], seconds=0.5)
+    expected = {"requests": 1, "documents": 1, "sentences": 2, "words": 4, "passes": 6, "tokens_fed": 80}
+    expected["malformed"] = 2
+    assert told.counts == {
+        **{(f"raybio_serving_{name}", "m"): count for name, count in expected.items()},
+        ("raybio_serving_mentions", "m", "X"): 2,
+    }
+    assert told.observed == {("raybio_serving_seconds", "m"): [0.5]}
+
+
+def test_a_rejected_request_counts_its_documents_and_nothing_else(monkeypatch):
+    told = ToldMetrics(monkeypatch, metrics)
+    two = [replace(sentence_of_words("a"), document_id=name) for name in ("1", "1", "2")]
+    metrics.ReplicaMetrics("m").rejected(two)
+    assert told.counts == {("raybio_serving_rejected", "m"): 2}
+    assert not told.observed
+
+
+def test_a_batch_is_observed(monkeypatch):
+    told = ToldMetrics(monkeypatch, metrics)
+    metrics.ReplicaMetrics("m").batch(words=70, seconds=0.25)
+    assert told.observed == {
+        ("raybio_serving_model_seconds", "m"): [0.25],
+        ("raybio_serving_batch_words", "m"): [70],
+    }
+
+
+def test_a_retry_is_counted_each_time(monkeypatch):
+    told = ToldMetrics(monkeypatch, metrics)
+    client = metrics.ClientMetrics("m")
+    client.retried()
+    client.retried()
+    assert told.counts == {("raybio_serving_retries", "m"): 2}

@@ -1,0 +1,43 @@
+"""What Ray Serve is told of a model; it starts nothing."""
+
+import pytest
+
+from raybio.config import AutoscalingSection, ServedModelSection
+from raybio.serving.deployment import _options
+
+
+def options_of(**fields):
+    return _options(ServedModelSection(name="m", model="m", **fields))
+
+
+def test_replicas_are_fixed_where_nothing_else_is_said():
+    options = options_of(replicas=3, cpus=2.0, drain_seconds=7.0)
+    assert options["num_replicas"] == 3 and "autoscaling_config" not in options
+    assert (options["ray_actor_options"]["num_cpus"], options["ray_actor_options"]["num_gpus"]) == (2.0, 0.0)
+    assert options["graceful_shutdown_timeout_s"] == 7.0
+
+
+def test_with_autoscaling_replicas_are_the_fewest():
+    growing = AutoscalingSection(
+        max_replicas=4, target_ongoing_requests=2.0, upscale_delay_seconds=1.0, downscale_delay_seconds=5.0
+    )
+    options = options_of(replicas=2, autoscaling=growing)
+    assert "num_replicas" not in options
+    assert options["autoscaling_config"] == {
+        "min_replicas": 2,
+        "max_replicas": 4,
+        "target_ongoing_requests": 2.0,
+        "upscale_delay_s": 1.0,
+        "downscale_delay_s": 5.0,
+    }
+
+
+@pytest.mark.parametrize("gpus", [0.25, 1.0])
+def test_a_replica_has_the_part_of_a_gpu_that_was_asked_for(gpus):
+    assert options_of(gpus=gpus)["ray_actor_options"]["num_gpus"] == gpus
+
+
+@pytest.mark.parametrize(("most", "told"), [(7, 7), (None, -1)])
+def test_requests_that_may_wait_are_bounded_or_not(most, told):
+    options = options_of(max_queued_requests=most, max_ongoing_requests=5)
+    assert (options["max_queued_requests"], options["max_ongoing_requests"]) == (told, 5)
