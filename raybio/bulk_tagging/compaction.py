@@ -16,6 +16,7 @@ baseline is left alone until as much has come as half of it. `current` reads the
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -25,13 +26,16 @@ import pyarrow.parquet as pq
 
 from raybio.bulk_tagging.commit import RECORD_SCHEMA
 from raybio.bulk_tagging.decisive import Order, Records, decisive, order_of, spilled
-from raybio.bulk_tagging.ledger import Ledger, Making, key_of
+from raybio.bulk_tagging.ledger import MAKING, Ledger, Making, key_of
 from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.corpora.parquet import MENTION_SCHEMA
 from raybio.errors import CommitError, UsageError
 
 _STATE = "compaction.json"
 _BUCKET_DOCUMENTS = 500_000
+_TABLES = ("documents", "mentions")
+# Unlike a shard's name, even of a key that is a number.
+_OURS = re.compile(r"\d{5,}-\d{3,4}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def compact(output: str, folder: str, fold: bool = False) -> Compacted:
     With `fold` all parts become one, so that its files can be read as they are.
 
     Raises:
-        UsageError: nothing was tagged in `output`.
+        UsageError: nothing was tagged in `output`; or `folder` is a tagged output itself, or holds
+            tables that no compaction wrote.
         CommitError: `folder` holds the set of another output, or of other contents of its files; or
             it cannot be written.
     """
@@ -73,6 +78,7 @@ def compact(output: str, folder: str, fold: bool = False) -> Compacted:
     making = ledger.making()
     if making is None:
         raise UsageError(f"{output} is no tagged output: nothing says what made it")
+    _refuse_foreign(target)
     files, parts = _state(target, making)
     finished = ledger.finished()
     new = sorted(name for name, stamp in finished.items() if files.get(name) != stamp)
@@ -184,9 +190,24 @@ def _records(folder: OutputFolder, part: Part) -> Iterator[Records]:
 
 
 def _read(folder: OutputFolder, name: str) -> Records:
-    tables = (pq.read_table(io.BytesIO(folder.read_bytes(f"{t}/{name}"))) for t in ("documents", "mentions"))
+    tables = (pq.read_table(io.BytesIO(folder.read_bytes(f"{t}/{name}"))) for t in _TABLES)
     documents, mentions = tables
     return Records(documents, mentions.cast(MENTION_SCHEMA))
+
+
+def _refuse_foreign(target: OutputFolder) -> None:
+    """Refuse a folder that is not the set's alone: what is not of the set would be removed from it."""
+    if target.read_json(MAKING) is not None:
+        raise UsageError(
+            f"{target.output} is a tagged output, not a place for a current set. Choose another folder"
+        )
+    for table in _TABLES:
+        for name in target.names(table):
+            if not _OURS.fullmatch(name):
+                raise UsageError(
+                    f"{target.output}/{table}/{name} is of no current set, and would be removed. Choose "
+                    "another folder"
+                )
 
 
 def _state(target: OutputFolder, making: Making) -> tuple[dict[str, str], list[Part]]:
@@ -215,7 +236,7 @@ def _refuse_changed(folder: str, files: dict[str, str], new: Sequence[str]) -> N
 def _remove_others(target: OutputFolder, parts: Sequence[Part]) -> None:
     """Remove what earlier states had, and what a compaction that was killed left."""
     wanted = {name for part in parts for name in part.names}
-    for table in ("documents", "mentions"):
+    for table in _TABLES:
         for name in target.names(table):
             if name not in wanted:
                 target.remove(f"{table}/{name}")

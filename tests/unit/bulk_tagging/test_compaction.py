@@ -209,6 +209,29 @@ def test_sets_are_not_mixed(tmp_path):
         compact(str(tmp_path / "out"), str(tmp_path / "set"))
 
 
+@pytest.mark.parametrize("target", ["out", "other"])
+def test_a_tagged_output_is_no_place_for_a_set(tmp_path, target):
+    """Neither itself nor another: what is not of the set would be removed."""
+    for output in ("out", "other"):
+        tag_file(tmp_path / output, "n01", BASE["n01"])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=f"{target} is a tagged output, not a place for a current set"):
+        compact(str(tmp_path / "out"), str(tmp_path / target))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("table", ["documents", "mentions"])
+def test_tables_that_no_compaction_wrote_are_left_alone(tmp_path, table):
+    """A tagged output that was copied without what says so."""
+    tag_file(tmp_path / "out", "n01", BASE["n01"])
+    copied = tmp_path / "copy" / table / "n01-00000.parquet"
+    copied.parent.mkdir(parents=True)
+    copied.write_bytes(b"table")
+    with pytest.raises(UsageError, match=f"{table}/n01-00000.parquet is of no current set"):
+        compact(str(tmp_path / "out"), str(tmp_path / "copy"))
+    assert copied.read_bytes() == b"table"
+
+
 def test_what_is_no_output_and_no_set_says_so(tmp_path):
     with pytest.raises(UsageError, match="is no tagged output"):
         compact(str(tmp_path), str(tmp_path / "set"))
