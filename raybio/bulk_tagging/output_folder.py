@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from raybio.errors import CommitError, UsageError
 
 # What file systems call the time or tag of a file's content.
 _STAMPS = ("size", "mtime", "created", "ETag", "etag", "LastModified", "last_modified", "updated")
+_REMOVALS = 10
 
 
 class OutputFolder:
@@ -55,8 +57,15 @@ class OutputFolder:
         Raises:
             CommitError: it cannot be written.
         """
+        try:
+            self._write(name, _encoded(data))
+        except CommitError:
+            # Another run on the same output may have removed the folder in this moment.
+            self._write(name, _encoded(data))
+
+    def _write(self, name: str, content: bytes) -> None:
         with self.writing(name) as stream:
-            stream.write(_encoded(data))
+            stream.write(content)
 
     def create_json(self, name: str, data: Any) -> bool:
         """Write a JSON file of the output, whole, unless there is one; return whether there was none.
@@ -75,7 +84,7 @@ class OutputFolder:
         except FileExistsError:
             return False
         except OSError as error:
-            raise self._unwritable(name, error) from error
+            raise self._unchangeable(name, "written", error) from error
         return True
 
     def _link(self, name: str, data: Any) -> None:
@@ -93,13 +102,22 @@ class OutputFolder:
             written.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
-        """Remove a file or folder of the output, if it is there."""
+        """Remove a file or folder of the output, if it is there.
+
+        Raises:
+            CommitError: it cannot be removed.
+        """
         path = f"{self._root}/{name}"
-        try:
-            if self._filesystem.exists(path):
-                self._filesystem.rm(path, recursive=True)
-        except FileNotFoundError:
-            pass  # another run on the same output was quicker
+        for again in reversed(range(_REMOVALS)):
+            try:
+                if self._filesystem.exists(path):
+                    self._filesystem.rm(path, recursive=True)
+                return
+            except OSError as error:
+                # Another run on the same output removes it too, or has just written into it.
+                met = isinstance(error, FileNotFoundError) or error.errno == errno.ENOTEMPTY
+                if not (met and again):
+                    raise self._unchangeable(name, "removed", error) from error
 
     def names(self, folder: str) -> list[str]:
         """Return the names of what is in a folder of the output, sorted; none where there is no folder."""
@@ -131,12 +149,12 @@ class OutputFolder:
             with write_bytes(f"{self.output}/{name}") as stream:
                 yield stream
         except (OSError, UsageError) as error:
-            raise self._unwritable(name, error) from error
+            raise self._unchangeable(name, "written", error) from error
 
-    def _unwritable(self, name: str, error: OSError | UsageError) -> CommitError:
+    def _unchangeable(self, name: str, done: str, error: OSError | UsageError) -> CommitError:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return CommitError(
-            f"{self.output}/{name}: cannot be written ({reason}). What is committed stays; make room or "
+            f"{self.output}/{name}: cannot be {done} ({reason}). What is committed stays; make room or "
             "mend the place, and run the same command again to go on"
         )
 
