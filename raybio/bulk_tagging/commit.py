@@ -60,37 +60,43 @@ class ShardFiles:
         """Write a shard's files, each whole.
 
         A document that one of the formats cannot hold is left out of that format alone, and
-        said so in a rejected record; the other outputs have it.
+        said so in a rejected record; the other outputs have it. What the shard had when it was
+        written before, and has no more, is removed.
         """
         rejected = [*shard.rejected, *tagged.rejected]
         files: dict[str, dict[str, Any]] = {}
-        # A shard of nothing but deletions or rejected records has no document to write.
-        for name in self._formats if tagged.documents else ():
-            content, unheld = _held(name, tagged.documents, shard.file.path)
-            rejected += unheld
-            files |= self._put_format(name, shard, content)
+        for name in self._formats:
+            if tagged.documents:
+                content, unheld = _held(name, tagged.documents, shard.file.path)
+                rejected += unheld
+                files |= self._put_format(name, shard, content)
+            else:  # nothing but deletions or rejected records
+                self._output.remove(_path(name, shard))
         table = mention_table(tagged.documents, self._model, self._config_hash)
         records = _records(shard, tagged, [*shard.rejected, *tagged.rejected])
         contents = {
             f"mentions/{shard.name}.parquet": _parquet(table),
             f"documents/{shard.name}.parquet": _parquet(records),
         }
-        if rejected:
-            contents[f"rejected/{shard.name}.jsonl"] = _lines(shard, rejected)
-        if tagged.malformed:
-            contents[f"malformed/{shard.name}.jsonl"] = _lines(shard, tagged.malformed)
         files |= {path: self._put(path, content) for path, content in contents.items()}
+        for folder, lines in (("rejected", rejected), ("malformed", tagged.malformed)):
+            path = f"{folder}/{shard.name}.jsonl"
+            if lines:
+                files[path] = self._put(path, _lines(shard, lines))
+            else:
+                self._output.remove(path)
         return WrittenShard(files, len(rejected))
 
     def _put_format(self, name: str, shard: Shard, content: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
         """Write one format's files; a folder is one entry, hashed over its files in order of name."""
-        entry = FORMATS[name]
-        if not entry.takes_path:
-            path = f"{name}/{shard.name}{entry.suffixes[0]}"
+        path = _path(name, shard)
+        if not FORMATS[name].takes_path:
             return {path: self._put(path, content[""])}
-        path = f"{name}/{shard.name}"
         for file, each in content.items():
             self._put(f"{path}/{file}", each)
+        for file in self._output.names(path):
+            if file not in content:
+                self._output.remove(f"{path}/{file}")
         whole = b"".join(content.values())
         return {path: {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}}
 
@@ -98,6 +104,12 @@ class ShardFiles:
         with self._output.writing(path) as stream:
             stream.write(content)
         return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _path(name: str, shard: Shard) -> str:
+    """Return where a shard's file of a format goes, or its folder."""
+    entry = FORMATS[name]
+    return f"{name}/{shard.name}{'' if entry.takes_path else entry.suffixes[0]}"
 
 
 def _held(name: str, documents: Sequence[Document], source: str) -> tuple[dict[str, bytes], list[Rejected]]:

@@ -1,13 +1,14 @@
 import hashlib
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
 
 from raybio.bulk_tagging.commit import RECORD_SCHEMA, ShardFiles
+from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.bulk_tagging.shards import InputFile, Shard
 from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments
 from raybio.corpora import format_named, read_corpus
@@ -110,6 +111,22 @@ def test_nothing_rejected_and_nothing_tagged_leave_no_file_of_rejected(output):
     files = write(output, ("parquet",), Shard(SHARD.file, 0, (), (), ()), TaggedDocuments([], [], 0, 0))
     assert sorted(files) == ["documents/a-00000.parquet", "mentions/a-00000.parquet"]
     assert all(table_of(output, path).num_rows == 0 for path in files)
+
+
+def test_a_shard_that_is_written_again_keeps_nothing_of_what_it_was(output):
+    line = MalformedLine("1", "changed word", "Naloxon:O", 0, 8, "Naloxone")
+    write(output, tagged=replace(TAGGED, malformed=[line]))
+    fewer = write(output, shard=replace(SHARD, rejected=()), tagged=TaggedDocuments(DOCUMENTS[:1], [], 1, 3))
+    assert sorted(stems(output)) == sorted(fewer)
+    assert b"Nothing." not in content_of(output, "brat/a-00002")
+    none = write(output, tagged=TaggedDocuments([], [UNTAGGED], 0, 0))
+    assert sorted(stems(output)) == sorted(none)
+
+
+def stems(output):
+    """What lies in the folders of an output."""
+    folder = OutputFolder(output)
+    return [f"{each}/{name}" for each in folder.names("") for name in folder.names(each)]
 
 
 def test_malformed_lines_survive(output):
