@@ -1,7 +1,8 @@
 """Input files -> shards: fixed ranges of records, the unit of work and of commit.
 
-Shard k of a file holds its records `[k * size, (k + 1) * size)` in the file's own order, so that
-its name, and with it the names of its output files, depends on nothing but the input.
+A shard holds the next `size` records of a file in the file's own order, and fewer only where their
+text is very long; so its name, and with it the names of its output files, depends on nothing but the
+input.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from raybio.errors import InputError, UsageError
 
 _FINGERPRINT_BYTES = 65_536
 _OPEN_FILES = 16
+_MOST_CHARACTERS = 32_000_000
+"""After which a shard is full, however few its records: twenty times what a thousand abstracts have,
+and with all its words some 600 MB of memory. Where shards end is what a resumed run relies on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +125,14 @@ def _fingerprint(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
 
 
 def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[Shard | EndOfFile]:
-    """Yield the file's shards of `size` records that are not in `done`, then its EndOfFile.
+    """Yield the file's shards of at most `size` records that are not in `done`, then its EndOfFile.
 
     A fault after which nothing can be read ends the file early: it is a rejected record of the
     last shard, and the end says `broken`. Deletion notices travel in the shard they stand in.
     """
     number, held, broken = 0, _Held(), False
     for record in _records(file):
-        if held.records == size:
+        if held.records == size or held.characters >= _MOST_CHARACTERS:
             if number not in done:
                 yield held.shard(file, number)
             number, held = number + 1, _Held()
@@ -159,6 +163,7 @@ class _Held:
         self.documents: list[Document] = []
         self.rejected: list[Rejected] = []
         self.deletions: list[Deletion] = []
+        self.characters = 0
 
     @property
     def records(self) -> int:
@@ -167,8 +172,10 @@ class _Held:
     def add(self, record: Record) -> None:
         if isinstance(record, Document):
             self.documents.append(record)
+            self.characters += len(record.text)
         elif isinstance(record, Rejected):
             self.rejected.append(record)
+            self.characters += len(record.raw)
         else:
             self.deletions.append(record)
 

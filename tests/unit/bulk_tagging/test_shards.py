@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from raybio.bulk_tagging import shards
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
 from raybio.corpora import write_corpus
 from raybio.entities import Document
@@ -145,6 +146,17 @@ def test_shards_are_fixed_ranges_of_records_and_done_ones_are_left_out(jsonl, co
             str(i) for i in range(shard.number * size, min(count, (shard.number + 1) * size))
         ]
         assert shard.name == f"a-{shard.number:05d}"
+
+
+def test_a_shard_of_very_long_documents_has_fewer_of_them(jsonl, monkeypatch):
+    """So that no shard is too large for memory; those of ordinary documents end where they always did."""
+    monkeypatch.setattr(shards, "_MOST_CHARACTERS", 250)
+    long = "".join(json.dumps({"id": str(i), "text": "x" * 100}) + "\n" for i in range(4))
+    found, end = read(jsonl(long + "{" + "y" * 300 + "\n" + lines(7, first=4)), 5)
+    assert [ids(shard) for shard in found] == [["0", "1", "2"], ["3"], ["4", "5", "6", "7", "8"], ["9", "10"]]
+    assert [len(shard.rejected) for shard in found] == [0, 1, 0, 0]
+    assert end.shards == 4
+    assert [shard.number for shard in read(jsonl(long), 5, done={0})[0]] == [1]
 
 
 def test_a_record_at_fault_holds_its_place(jsonl):
