@@ -13,7 +13,8 @@ that to find what is left to do over a large output is to list one folder, not t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +23,9 @@ from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import CommitError
 
 MAKING = "raybio.json"
+
+# A file or folder (brat) of a shard; its suffixes hold no "-", which each shard's own name does.
+_SHARD_FILE = re.compile(r"(?P<key>.+)-\d{5,}(\.\w+)*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -117,21 +121,30 @@ class Ledger(OutputFolder):
         """Return the files that are not finished, each with the numbers of its committed shards.
 
         What was committed for another content of a file is forgotten: its output files go first,
-        then its entries, so that whoever dies in between leaves nothing that is not listed.
+        then its entries, so that whoever dies in between leaves nothing that is not listed. And with it
+        what was committed for the present content: a run that began before the file changed may have
+        come last, and written over the files of that.
         """
         held: dict[str, list[str]] = {}
         for name in self.names("ledger"):
             held.setdefault(key_of(name), []).append(name)
+        files = list(files)
+        stale = {file.key for file in files if {*held.get(file.key, ())} - {*_names(file)}}
+        if stale:
+            self._forget({key: held.pop(key) for key in stale})
         left = []
         for file in files:
+            folder, finished = _names(file)
             names = held.get(file.key, [])
-            for name in names:
-                if name.removesuffix(".json") != _place(file):
-                    self._forget(name)
-            if f"{_place(file)}.json" not in names:
-                done = self._committed(_place(file)) if _place(file) in names else []
-                left.append((file, set(done)))
+            if finished not in names:
+                left.append((file, set(self._committed(folder) if folder in names else ())))
         return left
+
+    def rejected(self, files: Iterable[InputFile]) -> int:
+        """Return how many records of `files` are rejected as things stand."""
+        wanted = {_place(file) for file in files}
+        places = {name.removesuffix(".json") for name in self.names("ledger")}
+        return sum(entry.rejected for place in places & wanted for entry in self.shards_of(place))
 
     def committed(self, file: InputFile, number: int) -> ShardEntry | None:
         """Return the entry of a shard of a file in hand, if it has one."""
@@ -146,14 +159,20 @@ class Ledger(OutputFolder):
         """Return the name of the file that says that a shard was begun."""
         return f"ledger/{_place(file)}/{number:05d}.begun"
 
-    def finish(self, file: InputFile, shards: int, broken: bool) -> None:
-        """Fold the entries of a file, all of whose `shards` are committed, into one."""
+    def finish(self, file: InputFile, shards: int, broken: bool) -> bool:
+        """Fold the entries of a file, all of whose `shards` were committed, into one; return if it is done.
+
+        Another run on the same output may have finished the file, and removed the entries. Where it
+        did not, and some are gone all the same, it has taken them back: then what is left stays.
+        """
         place = f"ledger/{_place(file)}"
         held = [self.read_json(f"{place}/{number:05d}.json") for number in range(shards)]
-        # Another run on the same output may have finished the file, and removed the entries.
         if None not in held:
             self.write_json(f"{place}.json", asdict(FinishedFile(file.path, file.fingerprint, broken, held)))
+        elif self._finished(f"{_place(file)}.json") is None:
+            return False
         self.remove(place)
+        return True
 
     def reopen(self, shards: Iterable[str]) -> int:
         """Take back the entries of the shards so called, so that they are tagged again; return how many.
@@ -161,22 +180,17 @@ class Ledger(OutputFolder):
         Their output files stay until they are written again.
         """
         wanted = set(shards)
-        keys = {name.rpartition("-")[0] for name in wanted}
-        return sum(
-            self._reopen(name.removesuffix(".json"), wanted)
-            for name in self.names("ledger")
-            if key_of(name) in keys
-        )
+        keys = {file_of(shard) for shard in wanted}
+        places = {name.removesuffix(".json") for name in self.names("ledger") if key_of(name) in keys}
+        return sum(self._reopen(place, wanted) for place in places)
 
     def _reopen(self, place: str, wanted: set[str]) -> int:
         finished = self._finished(f"{place}.json")
         if finished is not None:
-            # The entries of the shards that stay come first: whoever dies in between loses none.
+            # Unfolded first: whoever dies in between loses no entry.
             for shard in finished.shards:
-                if shard["shard"] not in wanted:
-                    self.write_json(f"ledger/{place}/{_number(shard):05d}.json", shard)
+                self.write_json(f"ledger/{place}/{_number(shard):05d}.json", shard)
             self.remove(f"ledger/{place}.json")
-            return sum(shard["shard"] in wanted for shard in finished.shards)
         key = key_of(place)
         numbers = [number for number in self._committed(place) if f"{key}-{number:05d}" in wanted]
         for number in numbers:
@@ -204,11 +218,12 @@ class Ledger(OutputFolder):
 
     def _shards(self, place: str) -> Iterator[dict[str, Any]]:
         finished = self._finished(f"{place}.json")
-        if finished is not None:
-            yield from finished.shards
-        else:
-            for number in self._committed(place):
-                yield self.read_json(f"ledger/{place}/{number:05d}.json")
+        held: list[dict[str, Any] | None] = []
+        if finished is None:
+            held = [self.read_json(f"ledger/{place}/{number:05d}.json") for number in self._committed(place)]
+            # Another run may have finished the file meanwhile, and removed entries before they were read.
+            finished = self._finished(f"{place}.json")
+        yield from finished.shards if finished else (shard for shard in held if shard is not None)
 
     def _finished(self, name: str) -> FinishedFile | None:
         held = self.read_json(f"ledger/{name}")
@@ -218,22 +233,43 @@ class Ledger(OutputFolder):
         names = self.names(f"ledger/{place}")
         return [int(name.removesuffix(".json")) for name in names if name.endswith(".json")]
 
-    def _forget(self, name: str) -> None:
-        place = name.removesuffix(".json")
-        shards = list(self._shards(place))
-        for shard in shards:
-            for path in shard["files"]:
-                self.remove(path)
-        self.remove(f"ledger/{name}")
+    def _forget(self, held: Mapping[str, Iterable[str]]) -> None:
+        """Remove all output files of the files called by these keys, listed or not; then their entries.
+
+        A shard that was not committed any more has left files that nothing lists.
+        """
+        for folder in self.names(""):
+            for name in self.names(folder) if _holds_shards(folder) else ():
+                shard = _SHARD_FILE.fullmatch(name)
+                if shard and shard["key"] in held:
+                    self.remove(f"{folder}/{name}")
+        for names in held.values():
+            for name in names:
+                self.remove(f"ledger/{name}")
+
+
+def _holds_shards(name: str) -> bool:
+    """Say whether what is called so in an output may be a folder with files of shards."""
+    return name != "ledger" and "." not in name
 
 
 def _place(file: InputFile) -> str:
     return f"{file.key}@{file.fingerprint}"
 
 
+def _names(file: InputFile) -> tuple[str, str]:
+    """Return what the ledger calls a file's entries: a folder while it is in hand, one file at its end."""
+    return _place(file), f"{_place(file)}.json"
+
+
 def key_of(name: str) -> str:
     """Return the key in KEY@FINGERPRINT."""
     return name.rpartition("@")[0]
+
+
+def file_of(shard: str) -> str:
+    """Return the key of the input file that the shard so called is of."""
+    return shard.rpartition("-")[0]
 
 
 def _number(shard: dict[str, Any]) -> int:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import fsspec
 import pytest
 
@@ -114,6 +116,29 @@ def test_a_folder_among_the_files_is_forgotten_whole(ledger):
     assert names(ledger) == []
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_late_commit_for_an_old_content_has_the_file_tagged_again(ledger, finished):
+    """A run that began before the file changed has written over what was made of the new content."""
+    commit(ledger, CHANGED, 0, 1)
+    if finished:
+        ledger.finish(CHANGED, 2, broken=False)
+    commit(ledger, FILE, 0)
+    assert done(Ledger(ledger.output), CHANGED) == set()
+    assert names(ledger) == []
+
+
+def test_files_of_a_shard_that_was_never_committed_are_forgotten_with_the_rest(ledger):
+    """A run was killed between the files and their entry, and the input has fewer shards now."""
+    commit(ledger, FILE, 0)
+    kept = ["documents/a-00001-00000.parquet", "documents/ab-00001.parquet", "summary.json"]
+    left = ["documents/a-00001.parquet", "bioc-xml/a-00001.bioc.xml", "brat/a-00001/1.txt"]
+    for name in (*kept, *left):
+        with fsspec.open(f"{ledger.output}/{name}", "wb", auto_mkdir=True) as stream:
+            stream.write(b"abc")
+    assert done(ledger, CHANGED) == set()
+    assert names(ledger) == kept
+
+
 def test_keys_that_begin_alike_are_not_mixed(ledger):
     longer = InputFile("in/ab.jsonl", "ab", "jsonl", "x")
     commit(ledger, longer, 0)
@@ -178,6 +203,55 @@ def test_two_runs_may_finish_the_same_file(ledger):
     ledger.finish(FILE, 2, broken=False)
     assert done(ledger, FILE) is None
     assert list(ledger.entries()) == [entry(0), entry(1)]
+
+
+def test_entries_that_another_run_took_back_leave_the_others(ledger):
+    commit(ledger, FILE, 0, 1, 2)
+    Ledger(ledger.output).reopen(["a-00001"])
+    assert not ledger.finish(FILE, 3, broken=False)
+    assert done(ledger, FILE) == {0, 2}
+    commit(ledger, FILE, 1)
+    assert ledger.finish(FILE, 3, broken=False)
+    assert done(ledger, FILE) is None
+
+
+@pytest.mark.parametrize("moment", ["before the folder is listed", "before an entry is read"])
+def test_entries_are_read_while_another_run_finishes_the_file(ledger, monkeypatch, moment):
+    commit(ledger, FILE, 0, 1)
+    other = Ledger(ledger.output)
+    listed = other._committed
+
+    def finished_meanwhile(place):
+        if moment == "before the folder is listed":
+            ledger.finish(FILE, 2, broken=False)
+        numbers = listed(place)
+        ledger.finish(FILE, 2, broken=False)
+        return numbers
+
+    monkeypatch.setattr(other, "_committed", finished_meanwhile)
+    assert list(other.entries()) == [entry(0), entry(1)]
+
+
+def test_rejected_records_are_counted_for_the_input_that_is_asked_for(ledger):
+    def reject(file, number, count):
+        ledger.commit(file, number, replace(entry(number, file.key), rejected=count))
+
+    reject(FILE, 0, 2)
+    reject(FILE, 1, 3)
+    other = InputFile("in/b.jsonl", "b", "jsonl", "same")
+    reject(other, 0, 7)
+    ledger.finish(FILE, 2, broken=False)
+    assert (ledger.rejected([FILE]), ledger.rejected([other]), ledger.rejected([FILE, other])) == (5, 7, 12)
+    assert ledger.rejected([CHANGED]) == 0
+
+
+def test_a_late_entry_does_not_keep_a_shard_from_being_reopened(ledger):
+    """A slower run may leave an entry beside the finished file."""
+    commit(ledger, FILE, 0, 1)
+    ledger.finish(FILE, 2, broken=False)
+    commit(ledger, FILE, 1)
+    assert ledger.reopen(["a-00001"]) == 1
+    assert done(ledger, FILE) == {0}
 
 
 @pytest.mark.parametrize("finished", [True, False])
