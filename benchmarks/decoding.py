@@ -1,13 +1,15 @@
 """What each decode mode and draft of an LLM costs, beside the encoder and transformers' `generate`.
 
     python benchmarks/decoding.py --decoder RUN/model --encoder RUN/model --data DATA [--sentences N]
+        [--tag-head RUN/model]
 
 All ways tag the same BC5CDR test sentences, chosen at even distances: one by one, then in batches.
 One by one the ways take turns, so that a busy moment of the machine meets them all alike; `generate`,
 `greedy` and `forced-tags`, which take longest, read only `--slow` of the sentences so, again at even
 distances, and ratios are those of the sentences that both ways read. Encoder drafts include the
-encoder's own time. "same" is the share of sentences with the tokens (or tags) of the mode's
-reference, among those that it read: `greedy` one by one for text, `forced-tags` one by one for tags.
+encoder's own time; the draft `previous` knows what the same way has tagged before. "same" is the
+share of sentences with the tokens (or tags) of the mode's reference, among those that it read:
+`greedy` one by one for text, `forced-tags` one by one for tags.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from raybio.taggers import Tagger, load_tagger
 from raybio.taggers.batching import token_budget_batches
 from raybio.taggers.decoder import DecoderCard
 from raybio.taggers.decoding import MODES, Answer, Reader, Tokens, chat_template, default_limits
-from raybio.taggers.decoding.drafts import outside
+from raybio.taggers.decoding.drafts import Previous, outside
 from raybio.taggers.devices import pick_device, pick_dtype
 from raybio.taggers.language_model import end_tokens, load_language_model
 
@@ -88,14 +90,17 @@ class Way:
     seconds: dict[int, float] = field(default_factory=dict)
 
 
-def ways(llm: Llm, encoder: Tagger) -> Iterator[Way]:
+def ways(llm: Llm, encoder: Tagger, tag_head: Tagger | None) -> Iterator[Way]:
     """Yield every way that there is to compare."""
-    yield Way("encoder", "", lambda sentences: _encoded(encoder, sentences))
+    yield Way("encoder", "", lambda sentences: _classified(encoder, sentences))
+    if tag_head is not None:
+        yield Way("tag-head", "", lambda sentences: _classified(tag_head, sentences))
     yield Way("generate", "", lambda sentences: _generated(llm, sentences))
     yield Way("generate", "prompt lookup", lambda sentences: _generated(llm, sentences, 10))
     for mode in ("greedy", "forced-tags"):
         yield Way(mode, "", lambda sentences, mode=mode: _decoded(llm, mode, sentences, _outside(sentences)))
     for mode in ("verified-text", "verified-tags"):
+        known = Previous()
         yield Way(
             mode,
             "outside",
@@ -107,6 +112,11 @@ def ways(llm: Llm, encoder: Tagger) -> Iterator[Way]:
             lambda sentences, mode=mode: _decoded(
                 llm, mode, sentences, [tags.tags for tags in encoder.tag(sentences)]
             ),
+        )
+        yield Way(
+            mode,
+            "previous",
+            lambda sentences, mode=mode, known=known: _remembered(llm, mode, sentences, known),
         )
 
 
@@ -120,8 +130,16 @@ def _decoded(
     return MODES[mode](llm.reader, llm.tokens, [sentence.words for sentence in sentences], drafts)
 
 
-def _encoded(encoder: Tagger, sentences: Sequence[Sentence]) -> list[Answer]:
-    return [Answer(tags.tags, tags.scores, 1, 0, 0, "") for tags in encoder.tag(sentences)]
+def _remembered(llm: Llm, mode: str, sentences: Sequence[Sentence], known: Previous) -> list[Answer]:
+    answers = _decoded(llm, mode, sentences, [known.draft(sentence.words) for sentence in sentences])
+    for sentence, answer in zip(sentences, answers, strict=True):
+        known.learn(sentence.words, answer.tags)
+    return answers
+
+
+def _classified(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Answer]:
+    """Answer by an encoder, or an LLM with a tag head: one pass."""
+    return [Answer(tags.tags, tags.scores, 1, 0, 0, "") for tags in tagger.tag(sentences)]
 
 
 @torch.inference_mode()
@@ -195,7 +213,7 @@ def figures(way: Way, compared: Sequence[Way], references: Sequence[Way], gold: 
         "generate_by_this": _ratio(_named("generate", compared), way),
         "this_by_encoder": _ratio(way, _named("encoder", compared)),
         "strict_f1": evaluate([gold[i] for i in read], [list(answer.tags) for answer in answers]).strict_f1,
-        "malformed": sum(len(fault.words) for answer in answers for fault in answer.malformed),
+        "malformed": sum(len(answer.malformed) for answer in answers),
         "same": _same(way, _named(_REFERENCE.get(way.mode, way.mode), references)),
     }
 
@@ -213,7 +231,7 @@ def _ratio(a: Way | None, b: Way | None) -> float | None:
 
 
 def _same(way: Way, reference: Way | None) -> float | None:
-    if reference is None or way.mode in ("encoder", "generate"):
+    if reference is None or way.mode in ("encoder", "tag-head", "generate"):
         return None
     kind = "token_ids" if way.mode in ("greedy", "verified-text") else "tags"
     both = way.answers.keys() & reference.answers.keys()
@@ -271,6 +289,7 @@ def main() -> None:
     )
     parser.add_argument("--decoder", type=Path, required=True, help="model folder of a trained decoder")
     parser.add_argument("--encoder", type=Path, required=True, help="model folder of a trained encoder")
+    parser.add_argument("--tag-head", type=Path, help="model folder of an LLM trained with head: tags")
     parser.add_argument("--data", help="folder of corpora; default: RAYBIO_DATA")
     parser.add_argument("--sentences", type=int, default=200)
     parser.add_argument("--slow", type=int, default=40, help="sentences that the slow ways read one by one")
@@ -286,7 +305,13 @@ def main() -> None:
     sentences = [every[i * len(every) // count] for i in range(count)]
     gold = [tags_from_spans(sentence.gold or (), len(sentence)) for sentence in sentences]
     llm = Llm.load(arguments.decoder, arguments.precision)
-    compared = [w for w in ways(llm, load_tagger(arguments.encoder)) if w.mode not in arguments.skip]
+    encoder = load_tagger(arguments.encoder)
+    tag_head = load_tagger(arguments.tag_head) if arguments.tag_head else None
+
+    def anew() -> list[Way]:
+        return [way for way in ways(llm, encoder, tag_head) if way.mode not in arguments.skip]
+
+    compared = anew()
     for way in compared:
         way.tag(sentences[:1])  # what is done once is not a sentence's cost
 
@@ -297,7 +322,7 @@ def main() -> None:
     if not arguments.batch_tokens:
         return
     batched = [
-        in_batches(way, llm, sentences, arguments.batch_tokens) for way in compared if way.mode != "generate"
+        in_batches(way, llm, sentences, arguments.batch_tokens) for way in anew() if way.mode != "generate"
     ]
     many = [figures(way, batched, compared, gold) for way in batched]
     print(table(many, "in batches"))
