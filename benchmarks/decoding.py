@@ -311,9 +311,9 @@ def main() -> None:
     def anew() -> list[Way]:
         return [way for way in ways(llm, encoder, tag_head) if way.mode not in arguments.skip]
 
-    compared = anew()
-    for way in compared:
+    for way in anew():
         way.tag(sentences[:1])  # what is done once is not a sentence's cost
+    compared = anew()
 
     one_by_one(compared, sentences, min(arguments.slow, count))
     one = [figures(way, compared, compared, gold) for way in compared if way.answers]

@@ -42,7 +42,7 @@ from raybio.run_folder import environment
 from raybio.sentence_stream import read_sentences
 from raybio.serving.answers import Answer
 from raybio.serving.client import Client
-from raybio.serving.deployment import deploy, handle_of, undeploy
+from raybio.serving.deployment import ONE_LOOP, deploy, handle_of, undeploy
 from raybio.serving.figures import figures_of
 from raybio.serving.load_generator import in_window, together, warm_up
 from raybio.serving.replica import load
@@ -68,7 +68,7 @@ class BareTagger:
 _UNSAID = ("model", "data", "json")
 
 
-@serve.deployment(ray_actor_options={"num_cpus": 0}, max_ongoing_requests=64)
+@serve.deployment(ray_actor_options={"num_cpus": 0, "runtime_env": ONE_LOOP}, max_ongoing_requests=64)
 class Waits:
     """What Ray Serve takes by itself around `seconds` in which a model would work."""
 

@@ -26,6 +26,12 @@ DRAIN_POLL_SECONDS = 0.2
 
 _HEALTH_CHECK_SECONDS = 5.0
 
+ONE_LOOP = {"env_vars": {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}}
+"""A replica computes in a thread of its own and never in its event loop, so that loop may be Ray Serve's.
+
+As two loops in two threads, each would have to wake the other for every request.
+"""
+
 
 def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
     """Start the model, or update it, as the Serve application `section.name`; return when it is healthy.
@@ -104,7 +110,11 @@ def _options(section: ServedModelSection) -> dict[str, Any]:
     growing = section.autoscaling
     options: dict[str, Any] = {
         "name": section.name,
-        "ray_actor_options": {"num_cpus": section.cpus, "num_gpus": section.gpus},
+        "ray_actor_options": {
+            "num_cpus": section.cpus,
+            "num_gpus": section.gpus,
+            "runtime_env": ONE_LOOP,
+        },
         "max_ongoing_requests": section.max_ongoing_requests,
         "max_queued_requests": section.max_queued_requests or -1,
         "graceful_shutdown_timeout_s": section.drain_seconds,
