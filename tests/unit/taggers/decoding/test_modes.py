@@ -61,7 +61,7 @@ def assert_same_tags(answers, others):
 
 
 @given(batches(), st.booleans())
-@settings(max_examples=6)
+@settings(max_examples=25)
 def test_verified_tags_are_forced_tags_whatever_the_draft(llm, drawn, legal):
     batch, drafts, _ = drawn
     forced = decode(llm, "forced-tags", batch, legal=legal)
@@ -75,7 +75,7 @@ def test_verified_tags_are_forced_tags_whatever_the_draft(llm, drawn, legal):
 
 
 @given(batches())
-@settings(max_examples=6)
+@settings(max_examples=25)
 def test_verified_text_is_greedy_text_whatever_the_draft(llm, drawn):
     batch, drafts, limits = drawn
     greedy = decode(llm, "greedy", batch, limits=limits)
@@ -86,7 +86,7 @@ def test_verified_text_is_greedy_text_whatever_the_draft(llm, drawn):
 
 
 @given(batches(), st.sampled_from(sorted(MODES)))
-@settings(max_examples=6)
+@settings(max_examples=25)
 def test_a_batch_is_answered_as_its_sentences_one_by_one(llm, drawn, mode):
     batch, drafts, limits = drawn
     together = decode(llm, mode, batch, drafts, limits=limits)
