@@ -85,7 +85,8 @@ class _Engine:
 
     def _start(self, waiting: Sequence[Run]) -> list[Run]:
         """Begin what there is room for; return the rest. Nothing overtakes what has to be alone."""
-        nodes, rest = nodes_now(), []
+        nodes = nodes_now()
+        rest: list[Run] = []
         for run in waiting:
             overtakes = any(each.kind in _ALONE for each in rest)
             if not self._active or (self._has_room(run, nodes) and not overtakes):

@@ -116,6 +116,7 @@ def test_the_table_says_what_in_it_does_not_compare(make_study, finish, tmp_path
     assert "75.00* (50.00 to 87.50) of 1,400" in row.replace("\\", "")
     (row,) = [line for line in text.splitlines() if line.startswith("| a |")]
     assert "75.00 of 10" in row
+    assert "Where sentences are counted" in text and "is scored on, the start of long sentences" in text
 
 
 def test_the_report_is_a_page_or_markdown(done, tmp_path):
