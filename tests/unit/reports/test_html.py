@@ -122,8 +122,9 @@ def test_what_stood_for_train_is_told_of_a_run_and_beside_the_study(rebuilt, tmp
 
 
 def test_what_stood_for_train_is_told_of_compared_runs(rebuilt, make_run, tmp_path):
-    other = make_run("whole", corpus={"name": "JNLPBA", "limit": None})
+    other = make_run("part", corpus={"name": "JNLPBA", "limit": 20})
     page = page_of(write_report([rebuilt, other], tmp_path / "report.html"))
+    assert "Only the first 20 documents of each split were read by part." in page.text_content()
     rows = page.xpath("//figure[contains(figcaption, 'The runs side by side')]//tr")
     told = [row.xpath("./*[3]")[0].text_content() for row in rows]
     assert told == ["learned from", "the first 4,560 documents of rebuilt train", "train"]
