@@ -1,4 +1,4 @@
-"""Kills a training worker for real, as a spot machine that is taken away does."""
+"""Kills processes of a job for real, as a spot machine that is taken away does."""
 
 import signal
 import time
@@ -23,3 +23,21 @@ def kill_a_worker_after_the_first_epoch(metrics: Path, killed: list[int]) -> Non
     newest = max(workers, key=psutil.Process.create_time)
     newest.send_signal(signal.SIGKILL)
     killed.append(newest.pid)
+
+
+def kill_a_run_that_serves() -> None:
+    """Kill the process of a study's run as soon as it has a replica in Serve."""
+    until = time.monotonic() + _MOST_SECONDS
+    while time.monotonic() < until:
+        running = {process: _title(process) for process in psutil.Process().children(recursive=True)}
+        if any("ray::ServeReplica" in title for title in running.values()):
+            next(process for process, title in running.items() if "ray::perform" in title).kill()
+            return
+        time.sleep(0.1)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ended meanwhile
+        return ""

@@ -1,18 +1,49 @@
 """A study that is really run: one run fails, is mended, and nothing that was done is done again."""
 
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from killing import kill_a_run_that_serves
+from ray import serve
 from studies import study_of, train_file
 from tiny_bert import write_tiny_bert
+from tiny_llama import write_tiny_llama
 from transformers import AutoTokenizer
 
 from raybio.config import StudyConfig
 from raybio.corpora.sample import SampleFiles
 from raybio.model_sources import model_folder
 from raybio.study.engine import run_study
+from raybio.study.folder import StudyFolder
 from raybio.study.report import write_study_report
 from raybio.study.status import study_status
+
+LLAMA = """job: train-decoder
+model: {model}
+corpus: {{name: sample}}
+lora: {{rank: 4, alpha: 8}}
+training: {{epochs: 1, learning_rate: 1e-3, max_tokens: 512, max_batch_tokens: 2048, precision: fp32}}
+workers: {{accelerator: cpu}}
+bootstrap: 0
+"""
+
+
+@pytest.fixture
+def served() -> dict[str, Any]:
+    """How a model is measured as shortly as that can be done."""
+    return {
+        "warmup_seconds": 0.1,
+        "single_stream": {"requests": 2},
+        "server": {"rates": [], "loads": []},
+        "paper": {"batch_sentences": 0},
+    }
+
+
+def corpus_of(sample: SampleFiles) -> dict[str, str]:
+    return {"train": str(sample.train), "dev": str(sample.dev), "test": str(sample.test)}
 
 
 @pytest.fixture
@@ -64,6 +95,61 @@ def test_a_failing_run_is_isolated_and_a_finished_one_never_repeated(
 
     third = run_study(study, said.append)
     assert (third.finished, third.failed) == ((), {})
+
+
+def test_a_cascade_is_made_and_all_is_measured(
+    tiny: Path, sample: SampleFiles, tmp_path: Path, served: dict[str, Any]
+) -> None:
+    texts = sample.train.read_text(encoding="utf-8").replace("\t", ":").splitlines()
+    files = {"tiny": train_file(tmp_path, "tiny", tiny), "llama": tmp_path / "llama.yaml"}
+    files["llama"].write_text(LLAMA.format(model=write_tiny_llama(tmp_path / "llama", texts)))
+    models = [
+        {"name": "tiny", "config": str(files["tiny"])},
+        {"name": "llama", "config": str(files["llama"]), "modes": ["verified-tags"], "draft": "tiny"},
+    ]
+    study = study_of(
+        tmp_path / "studies",
+        files,
+        sample,
+        corpora=[{**corpus_of(sample), "limit": 8}],
+        models=models,
+        cascades=[{"name": "both", "encoder": "tiny", "decoder": "llama", "budget": 0.5}],
+        measure=served,
+    )
+    outcome = run_study(study, print)
+    assert not outcome.failed
+    assert states(study) == [
+        ("tiny", "train", "done"),
+        ("tiny", "test", "done"),
+        ("tiny", "measure", "done"),
+        ("llama", "train", "done"),
+        ("llama", "test", "done"),
+        ("llama", "measure", "done"),
+        ("both", "cascade", "done"),
+        ("both", "measure", "done"),
+    ]
+    page = write_study_report(study).read_text()
+    assert all(name in page for name in ("llama-verified-tags", "both", "Serving: ", "first 8 documents"))
+    learned = {path.parent.name[0]: path.read_text() for path in StudyFolder(study).path.rglob("splits.json")}
+    assert set(learned) == {"t", "l", "b"} and all('"train": "train"' in text for text in learned.values())
+
+
+def test_a_measurement_that_is_killed_leaves_nothing_in_serve(
+    tiny: Path, sample: SampleFiles, tmp_path: Path, served: dict[str, Any]
+) -> None:
+    files = {"tiny": train_file(tmp_path, "tiny", tiny)}
+    corpora = [{**corpus_of(sample), "limit": 8}]
+    study = study_of(tmp_path / "studies", files, sample, corpora=corpora, measure=served)
+    killer = threading.Thread(target=kill_a_run_that_serves)
+    killer.start()
+    first = run_study(study, print)
+    killer.join()
+    (told,) = first.failed.values()
+    assert "its process died" in told and states(study)[-1] == ("tiny", "measure", "failed")
+    until = time.monotonic() + 60
+    while serve.status().applications and time.monotonic() < until:
+        time.sleep(0.5)
+    assert not serve.status().applications
 
 
 @pytest.mark.soak
