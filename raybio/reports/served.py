@@ -75,7 +75,10 @@ class Served:
 
 
 def served_results(benchmarks: Sequence[Benchmark], corpus: str) -> list[Served]:
-    """Return what benchmark runs served on a corpus, best first; what read only a part of it is marked."""
+    """Return what benchmark runs served on a corpus, best first, and last what cannot be ranked.
+
+    What read only a part of the corpus is marked.
+    """
     found = list(named_results(benchmarks, corpus))
     most = max((result["sentences"] for _, result, _ in found), default=0)
     served = [
@@ -87,7 +90,7 @@ def served_results(benchmarks: Sequence[Benchmark], corpus: str) -> list[Served]
         )
         for benchmark, result, name in found
     ]
-    return sorted(served, key=lambda each: -each.strict_f1)
+    return sorted(served, key=lambda each: (not each.ranked, -each.strict_f1))
 
 
 def told_seconds(seconds: float | None) -> str:

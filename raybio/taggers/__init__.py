@@ -75,8 +75,10 @@ def _load_cascade(
         )
     cascade = Cascade.read(folder)
     # Each at what it can do: the encoder has the int8 path, the LLM that of 4 bits.
-    of_encoder, of_decoder = ("auto" if precision == other else precision for other in ("4bit", "int8"))
-    first = load_tagger(model_folder(cascade.encoder), precision=of_encoder, **bounds)
+    first = load_tagger(
+        model_folder(cascade.encoder), precision="auto" if precision == "4bit" else precision, **bounds
+    )
+    of_decoder = "auto" if precision == "int8" else precision
     second = _load_decoder(model_folder(cascade.decoder), of_decoder, decoding, bounds, options)
     return CascadeTagger(first, second, cascade.threshold)
 

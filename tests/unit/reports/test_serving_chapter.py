@@ -108,6 +108,7 @@ def test_unequal_work_wins_nothing(tmp_path):
     best = Made("odd", seconds=0.001, errs=0.0, equal=False)
     chapter = chapter_of(make_benchmark(tmp_path / "bench", models=[best, ENCODER, DECODER]))
     assert len(headline_of(chapter)) == 4 and not any("odd" in each for each in headline_of(chapter))
+    assert [row[0] for row in table_of(chapter, "How good").rows] == ["minilm", "smol", "odd"]
     on_front = {row[0]: row[2] for row in table_of(chapter, "F1 points bought").rows}
     assert (on_front["odd"], on_front["minilm"]) == ("–", "yes")
     assert [row[-1] for row in table_of(chapter, "How good").rows if row[0] == "odd"] == [
