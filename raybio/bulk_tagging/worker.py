@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from pathlib import Path
 
 from raybio.bulk_tagging.attempts import Attempt, Range
 from raybio.bulk_tagging.commit import ShardFiles
+from raybio.bulk_tagging.events import log_as_json
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
 from raybio.bulk_tagging.metrics import WorkerMetrics
 from raybio.bulk_tagging.shards import Shard
@@ -15,11 +17,14 @@ from raybio.bulk_tagging.tagging import TaggedDocuments, joined, killer, tag_doc
 from raybio.config import TagCorpusConfig
 from raybio.taggers import load_tagger
 
+logger = logging.getLogger(__name__)
+
 
 class Worker:
     """Holds a tagger for the length of a run; `run` names the run."""
 
     def __init__(self, config: TagCorpusConfig, folder: Path, making: Making, output: str, run: str) -> None:
+        log_as_json(run)
         self._config = config
         self._run = run
         self._tagger = load_tagger(
@@ -66,6 +71,8 @@ class Worker:
         )
         self._ledger.commit(shard.file, shard.number, entry)
         self._metrics.committed(entry)
+        told = {name: getattr(entry, name) for name in ("shard", "documents", "rejected", "attempts")}
+        logger.info("shard committed", extra={**told, "seconds": round(entry.finished - entry.started, 3)})
         return entry
 
     def _tag(self, shard: Shard, attempt: Attempt) -> TaggedDocuments:

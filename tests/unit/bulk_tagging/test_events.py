@@ -1,0 +1,39 @@
+"""What a worker logs can be read by a program, and tells the run."""
+
+import json
+import logging
+
+import pytest
+
+from raybio.bulk_tagging.events import log_as_json
+
+
+@pytest.fixture
+def logger():
+    """The logger of all of raybio, as it was before when the test ends."""
+    whole = logging.getLogger("raybio")
+    before = whole.handlers, whole.level, whole.propagate
+    yield logging.getLogger("raybio.somewhere")
+    whole.handlers, whole.propagate = before[0], before[2]
+    whole.setLevel(before[1])
+
+
+def test_every_event_is_a_line_of_json_with_the_run(logger, capsys):
+    log_as_json("r1")
+    log_as_json("r2")
+    logger.info("shard %s\nis done", "β", extra={"shard": "in-00000", "documents": 9})
+    try:
+        raise ValueError("no")
+    except ValueError:
+        logger.exception("it failed")
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    told = {key: first[key] for key in ("level", "message", "run_id", "shard", "documents")}
+    assert told == {
+        "level": "INFO",
+        "message": "shard β\nis done",
+        "run_id": "r2",
+        "shard": "in-00000",
+        "documents": 9,
+    }
+    assert first["time"].endswith("+00:00")
+    assert (second["level"], second["error"].splitlines()[-1]) == ("ERROR", "ValueError: no")
