@@ -22,17 +22,18 @@ from typing import Any
 import pyarrow as pa
 import ray
 import ray.data
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making
-from raybio.bulk_tagging.replay import rejected_shards
+from raybio.bulk_tagging.replay import check_inputs, rejected_shards
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, quiet_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
-from raybio.errors import CommitError, RaybioError
+from raybio.errors import ClusterError, CommitError, RaybioError
 from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
 from raybio.stopping import way_on
@@ -45,6 +46,9 @@ _DECISIVE = ("format", "formats", "skip_passages", "shard_documents", "precision
 _BLOCK_BYTES = 256 * 1024
 # Each dead worker brings the document that kills it nearer (see `attempts`); so many are a broken machine.
 _MOST_DEATHS = 100
+# Readers and cutters have no such marks: what is too large for them is so every time.
+_MOST_RETRIES = 10
+_DEATHS = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, RayActorError)
 CUTTERS_FOR_A_GPU = 4
 """Processes that cut text for each tagger that has a GPU, some 2,000 abstracts a second each; where
 that is more than the tagger takes, they wait."""
@@ -58,10 +62,12 @@ def tag_corpus(
     `replay` is a file of rejected records, as a run leaves it: their shards are tagged again.
 
     Raises:
-        UsageError: the input names nothing.
+        UsageError: the input names nothing, or not all files that are to be replayed.
         FormatError: `replay` is no file of rejected records.
-        ModelError: there is no such model.
-        CommitError: the output was made with another model or config, or cannot be written.
+        ModelError: there is no such model, or it cannot be used, or not at this precision.
+        CommitError: the output was made with another model or config, cannot be written, or another
+            run took back what this one had committed.
+        ClusterError: processes died again and again.
         RejectedError: more records than `max_rejected` were rejected; what is done stays done.
     """
     started = time.perf_counter()
@@ -71,12 +77,14 @@ def tag_corpus(
     ledger = _claim(config, making)
     if replay is not None:
         shards = rejected_shards(replay)
+        check_inputs(shards, files)
         progress(f"{ledger.reopen(shards)} shards with rejected records are tagged again")
     todo = ledger.todo(files)
     progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
-    watch = Watch(config, ledger, todo, progress)
+    watch = Watch(config, ledger, files, todo, progress)
     pool: dict[str, float] = {}
     try:
+        watch.check_rejected()
         if todo:
             with way_on("Run the same command again to go on: what is committed stays"), connected():
                 quiet_data()
@@ -86,6 +94,7 @@ def tag_corpus(
                         raise result
                     watch.see(result)
                 pool = {name: max(had, pool[name]) for name, had in _had(config).items()}
+        watch.check_finished()
     except Exception:
         # Where the disk is full, say, the first error is the one that tells why.
         with suppress(CommitError):
@@ -119,24 +128,26 @@ def _run(
     # Reading and cutting ask for no CPU: they are a small part of the work, and on a small machine
     # the taggers hold all the CPUs there are. Where there are as many files as taggers without a
     # GPU, Ray Data makes one step of the two.
-    shards = sources.map_batches(
-        _read,  # type: ignore[arg-type]  # Ray's types forget fn_kwargs
-        fn_kwargs={"size": config.shard_documents},
-        batch_size=1,
-        batch_format="pyarrow",
-        num_cpus=0,
-        compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
-    ).map_batches(
-        _cut,  # type: ignore[arg-type]
-        fn_kwargs={"skipped": config.skip_passages},
-        batch_size=1,
-        batch_format="pyarrow",
-        num_cpus=0,
-        compute=ray.data.TaskPoolStrategy(size=most * (CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
-    )
     with warnings.catch_warnings():
         # Deprecated without another way to bound retries (ray 2.60).
         warnings.simplefilter("ignore", RayDeprecationWarning)
+        shards = sources.map_batches(
+            _read,  # type: ignore[arg-type]  # Ray's types forget fn_kwargs
+            fn_kwargs={"size": config.shard_documents},
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=0,
+            compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
+            max_retries=_MOST_RETRIES,
+        ).map_batches(
+            _cut,  # type: ignore[arg-type]
+            fn_kwargs={"skipped": config.skip_passages},
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=0,
+            compute=ray.data.TaskPoolStrategy(size=most * (CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
+            max_retries=_MOST_RETRIES,
+        )
         results = shards.map_batches(
             _TagAndCommit,
             fn_constructor_args=(config, folder, making, output, uuid.uuid4().hex),
@@ -147,8 +158,15 @@ def _run(
             compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
             ray_remote_args_fn=_bounded_retries,
         )
-    for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield from _items(batch)
+    try:
+        for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from _items(batch)
+    except _DEATHS as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise ClusterError(
+            f"processes that read, cut or tag the input died again and again: {reason}. What is committed "
+            "stays; run the same command again where they live, with more memory for each, say"
+        ) from error
 
 
 def _bounded_retries() -> dict[str, Any]:
@@ -218,10 +236,18 @@ def _cut(batch: pa.Table, skipped: Sequence[str]) -> pa.Table:
 
 
 class _TagAndCommit:
-    """A worker of the pool, as Ray Data calls it: rows of shards in, rows of what was committed out."""
+    """A worker of the pool, as Ray Data calls it: rows of shards in, rows of what was committed out.
+
+    What goes wrong is such a row too: raised here, it would reach the driver as Ray's own, with
+    nothing left of ours.
+    """
 
     def __init__(self, *arguments: Any) -> None:
-        self._worker = Worker(*arguments)
+        self._worker: Worker | RaybioError
+        try:
+            self._worker = Worker(*arguments)
+        except RaybioError as error:  # a model that cannot be used, say
+            self._worker = error
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         return pa.Table.from_pylist(_rows(map(self._done, _items(batch))))
@@ -229,7 +255,9 @@ class _TagAndCommit:
     def _done(self, item: Shard | EndOfFile) -> CommittedShard | EndOfFile | RaybioError:
         if isinstance(item, EndOfFile):
             return item
+        if isinstance(self._worker, RaybioError):
+            return self._worker
         try:
             return self._worker.commit(item)
         except RaybioError as error:
-            return error  # raised here, it would reach the driver as Ray's own, with nothing left of ours
+            return error

@@ -7,11 +7,15 @@ tagged by now takes its place among its neighbours, and what cannot is rejected 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from raybio.bulk_tagging.ledger import MAKING, Ledger
+from raybio.bulk_tagging.ledger import MAKING, Ledger, file_of
+from raybio.bulk_tagging.shards import InputFile
 from raybio.corpora.opening import open_bytes, read_lines
 from raybio.errors import FormatError, UsageError
+
+_MOST_NAMED = 5
 
 
 def rejected_shards(path: str) -> set[str]:
@@ -31,6 +35,24 @@ def rejected_shards(path: str) -> set[str]:
                 remedy = "Take rejected.jsonl as a tagging run leaves it, or whole lines of it"
                 raise FormatError(path, f"line {number}", problem, remedy) from error
     return shards
+
+
+def check_inputs(shards: Iterable[str], files: Iterable[InputFile]) -> None:
+    """See that each of the `shards` is of one of `files`: a shard that was taken back and not read is lost.
+
+    An output may hold more than the input of its first run, the only one that it remembers.
+
+    Raises:
+        UsageError: names the files that are missing, and how to give them.
+    """
+    missing = sorted({file_of(shard) for shard in shards} - {file.key for file in files})
+    if missing:
+        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        raise UsageError(
+            f"there are rejected records of files that are not in the input: "
+            f"{', '.join(missing[:_MOST_NAMED])}{more}. Give all of their files as the input: "
+            "raybio tag INPUT ... --replay REJECTED"
+        )
 
 
 def recorded_job(output: str) -> dict[str, Any]:

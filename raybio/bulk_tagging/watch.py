@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.shards import EndOfFile, InputFile
 from raybio.config import TagCorpusConfig
-from raybio.errors import RejectedError
+from raybio.errors import CommitError, RejectedError
 
 REJECTED = "rejected.jsonl"
 """What an output has of all its rejected records: one file, that can be replayed."""
@@ -50,14 +51,18 @@ class Watch:
         self,
         config: TagCorpusConfig,
         ledger: Ledger,
+        files: Sequence[InputFile],
         todo: Sequence[tuple[InputFile, set[int]]],
         progress: Callable[[str], None],
     ) -> None:
         self._max_rejected = config.max_rejected
+        # Those of the runs before count, or the same command would stop once and then go on.
+        self._rejected_before = 0 if config.max_rejected is None else ledger.rejected(files)
         self._ledger = ledger
         self._progress = progress
         self._open = {file.key: (file, set(done)) for file, done in todo}
         self._ends: dict[str, EndOfFile] = {}
+        self._unfinished: list[str] = []
         self._files = len(todo)
         self._reported = time.monotonic()
         self.shards = self.documents = self.mentions = self.rejected = 0
@@ -72,7 +77,7 @@ class Watch:
         """Take account of one result.
 
         Raises:
-            RejectedError: this run has now rejected more than it may.
+            RejectedError: more records are rejected now than may be.
         """
         if isinstance(result, EndOfFile):
             self._ends[result.key] = result
@@ -91,17 +96,40 @@ class Watch:
         self.rejected += entry.rejected
         self.first_start = min(self.first_start, entry.started)
         self.last_finish = max(self.last_finish, entry.finished)
-        if self._max_rejected is not None and self.rejected > self._max_rejected:
+        self.check_rejected()
+
+    def check_rejected(self) -> None:
+        """See that no more records of the input are rejected than may be, by this run and those before.
+
+        Raises:
+            RejectedError: they are more.
+        """
+        rejected = self._rejected_before + self.rejected
+        if self._max_rejected is not None and rejected > self._max_rejected:
             raise RejectedError(
-                f"{self.rejected} records were rejected, more than max_rejected={self._max_rejected}. See "
-                f"{self._ledger.output}/rejected for the reasons; committed shards stay, a re-run goes on"
+                f"{rejected} records were rejected, more than max_rejected={self._max_rejected}. See "
+                f"{self._ledger.output}/{REJECTED} for the reasons; committed shards stay. To go on, allow "
+                "more, or replay that file once they can be read"
+            )
+
+    def check_finished(self) -> None:
+        """See that what this run committed has stayed committed.
+
+        Raises:
+            CommitError: another run on the same output has taken shards back.
+        """
+        if self._unfinished:
+            raise CommitError(
+                f"{self._ledger.output}: another run has taken back shards of "
+                f"{', '.join(self._unfinished)} while this one worked. Run the same command again to go on"
             )
 
     def _close(self, key: str) -> None:
         end = self._ends.get(key)
         file, committed = self._open[key]
         if end is not None and len(committed) == end.shards:
-            self._ledger.finish(file, end.shards, end.broken)
+            if not self._ledger.finish(file, end.shards, end.broken):
+                self._unfinished.append(key)
             del self._open[key], self._ends[key]
 
     def _line(self) -> str:
@@ -127,7 +155,8 @@ def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
         for entry in ledger.entries():
             _add(entry, totals, labels)
             if entry.rejected:
-                rejected.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
+                with suppress(FileNotFoundError):  # another run has replayed the shard in this moment
+                    rejected.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
     return TaggedCorpus(
         output=ledger.output,
         files=len(ledger.keys()),

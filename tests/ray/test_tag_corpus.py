@@ -3,17 +3,20 @@
 import gzip
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from samples import tagging_config
 
-from raybio.bulk_tagging import tag_corpus
+from raybio.bulk_tagging import pipeline, tag_corpus
+from raybio.config import TagCorpusConfig
 from raybio.corpora import read_corpus
 from raybio.corpora.sample import SampleFiles
 from raybio.entities import Deletion
-from raybio.errors import CommitError, RejectedError
+from raybio.errors import ClusterError, CommitError, RejectedError, UsageError
 from raybio.training.encoder import TrainedEncoder
 
 
@@ -118,8 +121,44 @@ def test_a_broken_file_gives_what_can_be_read_and_says_the_rest(
 def test_too_many_rejected_records_stop_the_job(trained: TrainedEncoder, tmp_path: Path) -> None:
     source = tmp_path / "many.jsonl"
     source.write_text("not json\n" * 20)
-    with pytest.raises(RejectedError, match="max_rejected=5"):
-        tag_corpus(tagging_config(trained.run.model, source, tmp_path / "out", max_rejected=5))
+    config = tagging_config(trained.run.model, source, tmp_path / "out", max_rejected=15)
+    for _ in range(2):
+        with pytest.raises(RejectedError, match="max_rejected=15"):
+            tag_corpus(config)
+    assert tag_corpus(config.model_copy(update={"max_rejected": 20})).counts["rejected"] == 20
+
+
+def test_a_replay_leaves_what_it_could_not_read_again(trained: TrainedEncoder, tmp_path: Path) -> None:
+    """An output may hold the baseline of one run and the updates of another."""
+
+    def config(name: str) -> TagCorpusConfig:
+        return tagging_config(trained.run.model, tmp_path / f"{name}.jsonl", tmp_path / "out")
+
+    for name in ("baseline", "update"):
+        (tmp_path / f"{name}.jsonl").write_text('not json\n{"id": "1", "text": "Aspirin helps."}\n')
+        tag_corpus(config(name))
+    before, replay = tree(tmp_path / "out"), str(tmp_path / "out" / "rejected.jsonl")
+    with pytest.raises(UsageError, match="not in the input: update"):
+        tag_corpus(config("baseline"), replay=replay)
+    assert tree(tmp_path / "out") == before
+    done = tag_corpus(config("*"), replay=replay)
+    assert (done.shards_this_run, done.counts["documents"]) == (2, 2)
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_reader_that_dies_every_time_ends_the_job(
+    trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For want of memory, say: a clear end, and not a try for ever."""
+
+    def die(batch: object, size: int) -> Iterator[object]:
+        os._exit(1)
+        yield batch
+
+    monkeypatch.setattr(pipeline, "_read", die)
+    monkeypatch.setattr(pipeline, "_MOST_RETRIES", 1)
+    with pytest.raises(ClusterError, match=r"died again and again: .*What is committed stays"):
+        tag_corpus(tagging_config(trained.run.model, sample.dump, tmp_path / "out"))
 
 
 def test_a_changed_input_replaces_what_it_was(

@@ -7,10 +7,12 @@ import pytest
 from samples import tagging_config
 
 from raybio.bulk_tagging import pipeline
-from raybio.bulk_tagging.pipeline import _cut, _items, _rows, unpack
+from raybio.bulk_tagging.ledger import Making
+from raybio.bulk_tagging.pipeline import _cut, _items, _rows, _TagAndCommit, unpack
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
 from raybio.config import TaggersSection
 from raybio.entities import Deletion, Document, Passage
+from raybio.errors import ModelError
 
 
 def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_it_is():
@@ -44,3 +46,14 @@ def test_circles_are_looked_for_again_after_unpacking():
     with pytest.raises(pickle.UnpicklingError):
         unpack(b"no pickle")
     assert gc.isenabled()
+
+
+def test_a_model_that_cannot_be_used_is_told_in_our_words(tiny_encoder, tmp_path):
+    """It loads in a worker; what is raised there reaches the driver as Ray's own error."""
+    config = tagging_config(tiny_encoder, tmp_path / "in", tmp_path / "out", precision="4bit")
+    worker = _TagAndCommit(config, tiny_encoder, Making("m", "f", "c", {}), config.output, "run")
+    shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 0, (), (), ())
+    end = EndOfFile("a", 1, broken=False)
+    error, same = _items(worker(pa.Table.from_pylist(_rows([shard, end]))))
+    assert isinstance(error, ModelError) and "4bit is for LLMs" in str(error)
+    assert same == end

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from raybio.bulk_tagging.ledger import Ledger, Making
-from raybio.bulk_tagging.replay import recorded_job, rejected_shards
+from raybio.bulk_tagging.replay import check_inputs, recorded_job, rejected_shards
+from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import FormatError, InputError, UsageError
 
 
@@ -29,6 +30,17 @@ def test_another_file_is_refused(tmp_path, line):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.jsonl: cannot be opened"):
         rejected_shards(str(tmp_path / "gone.jsonl"))
+
+
+def test_every_file_that_is_replayed_must_be_in_the_input():
+    files = [InputFile("in/a-1.xml", "a-1", "pubmed", "f"), InputFile("in/b.xml", "b", "pubmed", "f")]
+    check_inputs({"a-1-00003", "b-00000", "b-00001"}, files)
+    with pytest.raises(
+        UsageError, match=r"not in the input: a, c\. Give all .* raybio tag INPUT \.\.\. --replay"
+    ):
+        check_inputs({"a-00001", "b-00000", "c-00007"}, files)
+    with pytest.raises(UsageError, match=r"f0, f1, f2, f3, f4 and 2 more\. "):
+        check_inputs({f"f{number}-00000" for number in range(7)}, files)
 
 
 def test_the_job_is_the_one_that_made_the_output_wherever_that_is_now(tmp_path):

@@ -1,0 +1,61 @@
+"""When a run stops, and when it does not end well."""
+
+import pytest
+from samples import tagging_config
+
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
+from raybio.bulk_tagging.shards import EndOfFile, InputFile
+from raybio.bulk_tagging.watch import Watch
+from raybio.errors import CommitError, RejectedError
+
+FILE = InputFile("in/a.jsonl", "a", "jsonl", "f")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(str(tmp_path))
+
+
+def watch(ledger, **options):
+    config = tagging_config("model", "in", ledger.output, **options)
+    return Watch(config, ledger, [FILE], ledger.todo([FILE]), print)
+
+
+def commit(ledger, number, rejected):
+    counts = (1, 0, rejected, 0, 1, 1)
+    entry = ShardEntry(f"a-{number:05d}", *counts, {}, {}, {}, 0.0, 1.0)
+    ledger.commit(FILE, number, entry)
+    return CommittedShard("a", number, entry)
+
+
+def test_more_rejected_records_than_allowed_stop_every_run(ledger):
+    """Started again, the same command ends as it did before, until more are allowed or fewer rejected."""
+    first = watch(ledger, max_rejected=5)
+    first.see(commit(ledger, 0, rejected=3))
+    with pytest.raises(RejectedError, match="6 records were rejected, more than max_rejected=5"):
+        first.see(commit(ledger, 1, rejected=3))
+    with pytest.raises(RejectedError, match="6 records were rejected"):
+        watch(ledger, max_rejected=5).check_rejected()
+    watch(ledger, max_rejected=6).check_rejected()
+    watch(ledger).check_rejected()
+    ledger.reopen(["a-00001"])
+    again = watch(ledger, max_rejected=5)
+    again.check_rejected()
+    again.see(commit(ledger, 1, rejected=2))
+
+
+def test_a_run_whose_shards_another_took_back_does_not_end_well(ledger):
+    run = watch(ledger)
+    run.see(commit(ledger, 0, rejected=0))
+    ledger.reopen(["a-00000"])
+    run.see(EndOfFile("a", 1, broken=False))
+    with pytest.raises(CommitError, match="taken back shards of a while this one worked"):
+        run.check_finished()
+
+
+def test_a_run_that_finished_its_files_ends_well(ledger):
+    run = watch(ledger)
+    run.see(commit(ledger, 0, rejected=0))
+    run.see(EndOfFile("a", 1, broken=False))
+    run.check_finished()
+    assert ledger.todo([FILE]) == []
