@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -27,7 +28,12 @@ _FINGERPRINT_NUMBERS = 64
 _HUB_SECONDS = 5
 # A whole model, an adapter, or a cascade, which has no weights of its own.
 _CARD_ALONE = "cascade.json"
-_DESCRIPTIONS = ("config.json", "adapter_config.json", _CARD_ALONE)
+_ADAPTER = "adapter_config.json"
+_DESCRIPTIONS = ("config.json", _ADAPTER, _CARD_ALONE)
+# Under these names they are loaded before any pickle; under others not at all.
+_WHOLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_ADAPTED = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +218,7 @@ def _from_hub(name: str, allow_pickle: bool) -> Path:
 def _checked(folder: Path, allow_pickle: bool) -> Path:
     if not any((folder / name).is_file() for name in _DESCRIPTIONS):
         raise ModelError(f"{folder} has no config.json: it is not a Hugging Face model folder")
-    if any(folder.glob("*.safetensors")) or (folder / _CARD_ALONE).is_file():
+    if (folder / _CARD_ALONE).is_file() or _loads_safetensors(folder):
         return folder
     if allow_pickle and any(folder.glob("*.bin")):
         return folder
@@ -220,3 +226,21 @@ def _checked(folder: Path, allow_pickle: bool) -> Path:
         f"{folder} has no safetensors weights. Pickled weights can run code when loaded: convert "
         "them, or say `allow_pickle: true` if you trust their source"
     )
+
+
+def _loads_safetensors(folder: Path) -> bool:
+    """Say whether what would be loaded from a model folder are safetensors, whatever else lies there."""
+    if (folder / _ADAPTER).is_file():
+        return (folder / _ADAPTED).is_file()
+    return (folder / _WHOLE).is_file() or _index_names_safetensors(folder / _INDEX)
+
+
+def _index_names_safetensors(index: Path) -> bool:
+    """Say whether there is such an index of weights in several files, and none of these is a pickle."""
+    try:
+        files = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return all(name.endswith(".safetensors") for name in files)
+    except FileNotFoundError:
+        return False
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"{index} is no index of weights: {error!r}. Fetch the model again") from error

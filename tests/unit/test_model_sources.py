@@ -1,5 +1,6 @@
 import importlib.metadata
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from raybio import model_sources
 from raybio.errors import ModelError
 from raybio.model_sources import fingerprint, install_bundled, model_folder, weights_fingerprint
+from raybio.taggers.encoder import load_classifier
 
 
 @pytest.fixture
@@ -57,6 +59,40 @@ def test_pickled_weights_need_permission(folder):
     with pytest.raises(ModelError, match=r"has no safetensors weights. Pickled weights can run code"):
         model_folder(str(folder))
     assert model_folder(str(folder), allow_pickle=True) == folder
+
+
+def test_only_the_weights_that_are_loaded_count(folder):
+    """Next to pickled weights any safetensors of another name are loaded never."""
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    for other in ("optimizer.safetensors", "adapter_model.safetensors", "model-00001-of-00002.safetensors"):
+        (folder / other).write_bytes(b"")
+    with pytest.raises(ModelError, match="has no safetensors weights"):
+        model_folder(str(folder))
+    (folder / "adapter_config.json").write_text("{}")
+    assert model_folder(str(folder)) == folder
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    with pytest.raises(ModelError, match="has no safetensors weights"):
+        model_folder(str(folder))
+
+
+def test_weights_in_several_files_must_all_be_safetensors(folder):
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"a": "model-00001-of-00001.safetensors"}}')
+    assert model_folder(str(folder)) == folder
+    index.write_text('{"weight_map": {"a": "model-00001-of-00001.safetensors", "b": "pytorch_model.bin"}}')
+    with pytest.raises(ModelError, match="has no safetensors weights"):
+        model_folder(str(folder))
+    index.write_text("{}")
+    with pytest.raises(ModelError, match=r"index\.json is no index of weights"):
+        model_folder(str(folder))
+
+
+def test_pickles_beside_safetensors_are_not_loaded(tiny_encoder, tmp_path):
+    """What the names above rest on: which file the libraries take where there are both."""
+    folder = shutil.copytree(tiny_encoder, tmp_path / "both")
+    (folder / "pytorch_model.bin").write_bytes(b"what would not load")
+    assert load_classifier(model_folder(str(folder))) is not None
 
 
 def test_a_folder_without_weights_or_config_is_refused(folder):
