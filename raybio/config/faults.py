@@ -1,14 +1,19 @@
-"""One fault of a config: where it stands, which key, what is wrong and what to do."""
+"""One fault of a config: where it stands, which key, what is wrong and what to do; never a password."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 """Where a value sits in nested data: keys of mappings and 0-based positions in lists."""
+
+
+# The user and password of a URL. A port is no password, wherever an "@" comes after it.
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):(?!\d+(?:/|$))[^@\s]*(?=@)")
 
 
 class Place(NamedTuple):
@@ -26,7 +31,7 @@ class Place(NamedTuple):
     @classmethod
     def override(cls, position: int, word: str) -> Place:
         """Return the place of the override `word`, the `position`-th of them."""
-        return cls(1, position, f"override {word!r}")
+        return cls(1, position, f"override {without_passwords(word)!r}")
 
 
 WHOLE_FILE = Place(0, 0, "")
@@ -52,6 +57,16 @@ class FaultsError(ValueError):
         super().__init__("; ".join(problem for _, problem in found))
 
 
+def has_password(text: str) -> bool:
+    """Say whether a URL in `text` holds a password."""
+    return _PASSWORD.search(text) is not None
+
+
+def without_passwords(text: str) -> str:
+    """Return `text` with stars in the place of each URL's password."""
+    return _PASSWORD.sub(r"\1:***", text)
+
+
 def dotted(path: KeyPath) -> str:
     """Return "training.epochs" for ("training", "epochs") and "formats[0]" for ("formats", 0)."""
     words = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
@@ -71,5 +86,5 @@ def shown(value: object) -> str:
         return "null" if value is None else str(value).lower()
     if isinstance(value, dict) and value:
         return "a mapping"
-    text = repr(list(value) if isinstance(value, tuple) else value)
+    text = without_passwords(repr(list(value) if isinstance(value, tuple) else value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from raybio.config.faults import FaultsError, KeyPath, closest, dotted, shown
+from raybio.config.faults import FaultsError, KeyPath, closest, dotted, has_password, shown
 from raybio.config.options import Option, options, section_at, suggestion
 from raybio.config.section import Section
 
@@ -17,11 +17,21 @@ if TYPE_CHECKING:
 
 SomeSection = TypeVar("SomeSection", bound=Section)
 
+_TOLD = (
+    "holds a password, which would be written into run folders and logs; give it in the environment "
+    "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, say), or let the machine's role (IAM) do without"
+)
+
 
 def validate(
     config_class: type[SomeSection], data: Mapping[str, object]
 ) -> tuple[SomeSection | None, list[tuple[KeyPath, str]]]:
-    """Return the config and no problems, or None and every problem with the path it is at."""
+    """Return the config and no problems, or None and every problem with the path it is at.
+
+    A password in a URL is one, since a config is written into run folders and logs.
+    """
+    if secrets := [(path, _TOLD) for path in _with_password(data)]:
+        return None, secrets
     try:
         return config_class.model_validate(data), []
     except ValidationError as error:
@@ -29,6 +39,18 @@ def validate(
         return None, [
             problem for details in error.errors() for problem in _problems(config_class, known, details)
         ]
+
+
+def _with_password(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield where in nested data the URLs are that hold a password."""
+    if isinstance(value, str) and has_password(value):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _with_password(below, (*path, key))
+    elif isinstance(value, list | tuple):
+        for position, below in enumerate(value):
+            yield from _with_password(below, (*path, position))
 
 
 def _problems(

@@ -142,6 +142,32 @@ def test_an_item_of_a_list_is_named_by_its_position_and_line(faults, tag):
     ]
 
 
+@pytest.mark.parametrize("secret", ["hunter2", "x/7+y=", "a:b", "%2F"])
+def test_a_password_in_a_url_is_refused_and_not_repeated(faults, tag, secret):
+    """A config is written into run folders and logs."""
+    url = f"s3://user:{secret}@bucket"
+    (fault,) = faults(tag, "", f"output={url}/out")
+    assert fault.startswith(
+        "override 'output=s3://user:***@bucket/out': output: holds a password, which would"
+    )
+    assert "AWS_SECRET_ACCESS_KEY" in fault and "IAM" in fault and secret not in fault
+    with pytest.raises(
+        ConfigError, match=r"the options: 1 fault\n  - input\[1\]: holds a password"
+    ) as caught:
+        job_of(TagCorpusConfig, {"model": "m", "input": ["a", url], "output": "o"}, source="the options")
+    assert secret not in str(caught.value)
+
+
+def test_urls_without_a_password_are_taken(tag):
+    for url in ("gs://anonymous@bucket/x", "http://127.0.0.1:5000/a@b", "s3://b/user:x@y", "hdfs://h:9/a"):
+        assert tag("", f"output={url}").output == url
+
+
+@pytest.mark.parametrize("word", ["s3://u:hunter2@b", "formats=s3://u:hunter2@b", "no.such=s3://u:hunter2@b"])
+def test_no_fault_repeats_a_password(faults, tag, word):
+    assert "hunter2" not in "".join(faults(tag, "", word))
+
+
 def test_a_list_is_not_one_word(faults, tag):
     (fault,) = faults(tag, "", "input=a.xml")
     assert (
