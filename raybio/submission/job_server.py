@@ -26,8 +26,9 @@ from raybio.submission.room import Nodes
 _FAILURES = (OSError, RuntimeError, ValueError, RayError, RayStateApiException, aiohttp.ClientError)
 _POLL_SECONDS = 0.5
 _START_SECONDS = 30.0
-_OVER = 60.0
-"""Seconds from the end of a job's log to its exit code."""
+# A log ends a little before its job does, or because the connection was lost: about a minute of both.
+_FRUITLESS = 10
+_LONGEST_WAIT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,26 @@ class SubmittedJob:
     def over(self) -> bool:
         """Whether it ended, in whatever way."""
         return JobStatus(self.state).is_terminal()
+
+
+class _Log:
+    """Shows a job's log once, however often it is told from its beginning; `length` is what was shown."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self.length = 0
+        self._told = 0
+        self._show = show
+
+    def begin(self) -> None:
+        """Say that the log is told from its beginning now."""
+        self._told = 0
+
+    def add(self, lines: str) -> None:
+        """Show what is new in the next lines."""
+        self._told += len(lines)
+        if (new := self._told - self.length) > 0:
+            self._show(lines[-new:])
+            self.length = self._told
 
 
 class JobServer:
@@ -106,26 +127,38 @@ class JobServer:
     def follow(self, name: str, show: Callable[[str], None]) -> int:
         """Pass the job's log to `show` as it grows, until it ends; return its exit code.
 
+        A connection that is lost on the way is made again.
+
         Raises:
             ClusterError: it was lost (its node died, its environment could not be made), or the
-                server was.
+                server was; or there is no such job.
         """
-        with self._asking():
-            asyncio.run(self._show_log(name, show))
-        until = time.monotonic() + _OVER
-        while not (job := self.job(name)).over and time.monotonic() < until:
-            time.sleep(_POLL_SECONDS)
-        if not job.over:
-            raise ClusterError(f"{name}: its log ended, but it did not. See `raybio jobs`")
+        job = self.job(name)
+        log, fruitless, lost = _Log(show), 0, ""
+        while fruitless < _FRUITLESS:
+            length = log.length
+            try:
+                with self._asking():
+                    asyncio.run(self._follow_log(name, log))
+                if (job := self.job(name)).over:
+                    return self._exit_code(job)
+            except ClusterError as error:
+                lost = f" ({error})"
+            fruitless = 0 if log.length > length else fruitless + 1
+            time.sleep(min(_LONGEST_WAIT, _POLL_SECONDS * 2**fruitless))
+        raise ClusterError(f"{name} runs on, but its log comes no more{lost}. See `raybio jobs`")
+
+    def _exit_code(self, job: SubmittedJob) -> int:
         if job.state == JobStatus.STOPPED:  # Ray tells no exit code then
             return STOPPED
         if job.exit_code is None:
-            raise ClusterError(f"{name} did not end by itself: {job.message}. Submit it again to go on")
+            raise ClusterError(f"{job.id} did not end by itself: {job.message}. Submit it again to go on")
         return job.exit_code
 
-    async def _show_log(self, name: str, show: Callable[[str], None]) -> None:
+    async def _follow_log(self, name: str, log: _Log) -> None:
+        log.begin()
         async for lines in self._client.tail_job_logs(name):
-            show(lines)
+            log.add(lines)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

@@ -68,6 +68,50 @@ def test_who_follows_a_job_sees_its_log_and_has_its_exit_code(server, state, cod
     assert lines == ["one\n", "two\n"]
 
 
+class Dropping:
+    """A client whose log drops each time after the lines given; the job is over after the last."""
+
+    def __init__(self, *logs, ended=True):
+        self.logs = list(logs)
+        self.ended = ended
+
+    def get_job_info(self, name):
+        over = self.ended and not self.logs
+        return details(state="FAILED" if over else "RUNNING", code=3 if over else None)
+
+    async def tail_job_logs(self, name):
+        lines = self.logs.pop(0) if self.logs else ()
+        for line in lines:
+            yield line
+        if self.logs or not self.ended:
+            raise RuntimeError("WebSocket connection closed unexpectedly with close code 1006")
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long is waited between tries, without waiting."""
+    waited = []
+    monkeypatch.setattr(job_server.time, "sleep", waited.append)
+    return waited
+
+
+def test_a_log_whose_connection_drops_is_followed_again_and_nothing_is_shown_twice(server, waits):
+    following, lines = server(), []
+    following._client = Dropping(["one\n", "tw"], [], ["one\ntwo\n"], ["one\n", "two\nthree\n"])
+    assert following.follow("a", lines.append) == 3
+    assert "".join(lines) == "one\ntwo\nthree\n"
+    assert len(waits) == 3
+
+
+def test_a_log_that_comes_no_more_is_not_waited_for_without_end(server, waits):
+    following, lines = server(), []
+    following._client = Dropping(["one\n"], ended=False)
+    with pytest.raises(ClusterError, match=r"a runs on, but its log comes no more \(.* code 1006\)"):
+        following.follow("a", lines.append)
+    assert lines == ["one\n"]
+    assert 50 < sum(waits) < 120
+
+
 def test_a_job_that_was_lost_is_said_with_its_reason(server):
     with pytest.raises(ClusterError, match="a did not end by itself: the node died"):
         server(details(state="FAILED", code=None, message="the node died")).follow("a", print)
