@@ -14,8 +14,6 @@ import ray.data
 
 from raybio import stopping
 
-_MEMORY_RETRIES = 10
-
 
 @contextmanager
 def connected() -> Iterator[None]:
@@ -46,8 +44,6 @@ def joins_a_cluster() -> bool:
 
 
 def _start(**where: Any) -> None:
-    # Ray's default is to try for ever what was killed for want of memory, whatever a task's own retries.
-    os.environ.setdefault("RAY_task_oom_retries", str(_MEMORY_RETRIES))
     try:
         ray.init(logging_level=logging.WARNING, log_to_driver=False, **where)
     except SystemExit:

@@ -15,6 +15,12 @@ compaction.py a tagged baseline and its updates -> one current set
 pipeline.py   all of it on Ray Data: read -> tag and commit -> count
 """
 
+import os
+
+# Ray's default is to try for ever what was killed for want of memory, whatever else bounds its retries;
+# it looks here once, when it is loaded.
+os.environ.setdefault("RAY_task_oom_retries", "10")
+
 from raybio.bulk_tagging.pipeline import tag_corpus
 from raybio.bulk_tagging.watch import TaggedCorpus
 

@@ -245,8 +245,9 @@ def test_a_replay_is_the_job_that_left_the_rejected_records(raybio, room):
     assert raybio("tag", "--replay", "out/rejected.jsonl").code == 0
     assert raybio("tag", "--replay", "some.jsonl", "--output", "far", "--taggers", 2).code == 0
     assert raybio("tag", "--replay", "rejected.jsonl").code == 0
-    assert asked == ["out", "far", "."]
-    (first, _, replayed), (second, *_), _ = calls
+    assert raybio("tag", "a", "b", "--replay", "out/rejected.jsonl").code == 0
+    assert asked == ["out", "far", ".", "out"]
+    (first, _, replayed), (second, *_), _, (more, *_) = calls
     assert (first.input, first.output, first.shard_documents, replayed) == (
         ("a",),
         "out",
@@ -254,6 +255,7 @@ def test_a_replay_is_the_job_that_left_the_rejected_records(raybio, room):
         "out/rejected.jsonl",
     )
     assert (second.output, second.taggers.count) == ("far", 2)
+    assert (more.input, more.output) == (("a", "b"), "out")
 
 
 def test_compact_says_what_it_cost(raybio, room):
