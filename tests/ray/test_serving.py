@@ -5,7 +5,6 @@ import json
 import re
 import signal
 import socket
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -16,12 +15,13 @@ from typing import Any
 
 import psutil
 import pytest
-import ray
 from browsing import headless, opened
+from exported_metrics import wait_for_metrics
 from playwright.sync_api import expect
 from ray import serve
 from ray.serve._private.logging_utils import get_serve_logs_dir
 from samples import sentence_of_words
+from tiny_llama import write_tiny_llama
 
 from raybio.config import ServeConfig, ServedModelSection, job_of
 from raybio.corpora import read_corpus
@@ -29,11 +29,14 @@ from raybio.corpora.sample import SampleFiles
 from raybio.corpora.sentences import split_document
 from raybio.entities import Sentence
 from raybio.errors import ConfigError, ModelError, OverloadedError, UsageError
+from raybio.prompts import PromptStyle
 from raybio.serving import applications
 from raybio.serving.client import Client
 from raybio.serving.deployment import deploy, states, undeploy
 from raybio.serving.ingress import served
 from raybio.taggers import load_tagger
+from raybio.taggers.cascade import Cascade
+from raybio.taggers.decoder import DecoderCard
 from raybio.training.encoder import TrainedEncoder
 
 pytestmark = pytest.mark.ray
@@ -72,6 +75,24 @@ def address(config: ServeConfig, lines: list[str]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def sentences(sample: SampleFiles) -> list[Sentence]:
     return [s for document in read_corpus(str(sample.test)) for s in split_document(document)][:60]
+
+
+@pytest.fixture(scope="module")
+def decoder(sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An LLM that writes tags: tiny, with random weights."""
+    texts = sample.train.read_text(encoding="utf-8").replace("\t", ":").splitlines()
+    folder = write_tiny_llama(tmp_path_factory.mktemp("decoder"), texts)
+    labels = ["Chemical", "Disease"]
+    DecoderCard(labels, str(folder), PromptStyle(tuple(labels)), max_tokens=512).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cascade(trained: TrainedEncoder, decoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoder and the LLM, which reads everything again."""
+    folder = tmp_path_factory.mktemp("cascade")
+    Cascade.of(str(trained.run.model), str(decoder), 1.1, 1.0, "nothing").write(folder)
+    return folder
 
 
 # Whatever proxy this machine's user has, it is not for this machine.
@@ -134,6 +155,45 @@ def test_too_many_requests_are_refused_and_a_patient_client_waits(
     waited = run(flood(retries=8, backoff_seconds=0.5))
     assert not [outcome for outcome in waited if isinstance(outcome, Exception)]
     assert sum(outcome.retries for outcome in waited) > 0
+
+
+@pytest.mark.parametrize("kind", ["decoder", "cascade"])
+def test_an_llm_and_a_cascade_answer_as_they_do_alone(
+    address: str, kind: str, sentences: list[Sentence], request: pytest.FixtureRequest
+) -> None:
+    folder, some = request.getfixturevalue(kind), sentences[:3]
+    tagger = load_tagger(folder, precision="fp32", threads=1)
+    alone = tagger.tag(some)
+    section = ServedModelSection(name=kind, model=str(folder), precision="fp32", cpus=0.0, threads=1)
+    try:
+        handle = deploy(section)
+        info = handle.describe.remote().result()
+        found = run(Client(handle).tag(some)).answer.tags
+    finally:
+        undeploy(kind)
+    assert (info["kind"], info["mode"], info["labels"]) == (kind, "verified-tags", list(tagger.labels))
+    assert [tags.tags for tags in found] == [tags.tags for tags in alone]
+    assert all(tags.effort is not None and tags.effort.passes > 0 for tags in found)
+
+
+def test_a_model_that_has_to_go_answers_what_it_has_in_hand(
+    address: str, trained: TrainedEncoder, sentences: list[Sentence]
+) -> None:
+    many = sentences * 40
+    section = ServedModelSection(
+        name="leaving", model=str(trained.run.model), cpus=0.0, threads=1, drain_seconds=120.0
+    )
+    client = Client(deploy(section), retries=0)
+
+    async def stop_in_the_middle() -> Any:
+        asked = asyncio.create_task(client.tag(many))
+        await asyncio.sleep(0.5)
+        assert not asked.done()
+        await asyncio.to_thread(undeploy, "leaving")
+        return await asked
+
+    assert len(run(stop_in_the_middle()).answer.tags) == len(many)
+    assert states(["leaving"]) == {"leaving": "absent"}
 
 
 def test_http_says_503_and_when_to_come_again(address: str, sentences: list[Sentence]) -> None:
@@ -280,20 +340,12 @@ def test_logs_are_json_and_carry_the_run(address: str, lines: list[str]) -> None
 
 def test_metrics_reach_prometheus(address: str, sentences: list[Sentence]) -> None:
     run(Client(serve.get_app_handle("encoder")).tag(sentences))
-    port = ray.nodes()[0]["MetricsExportPort"]
     wanted = {
         "ray_raybio_serving_sentences_total",
         "ray_raybio_serving_mentions_total",
         "ray_raybio_serving_seconds_bucket",
     }
-    until = time.monotonic() + 90
-    found: set[str] = set()
-    while not wanted <= found and time.monotonic() < until:
-        time.sleep(2)  # they are passed on every few seconds
-        with OPENER.open(f"http://{ray.nodes()[0]['NodeManagerAddress']}:{port}/metrics") as answer:
-            lines = answer.read().decode().splitlines()
-        found = {line.partition("{")[0] for line in lines if 'model="encoder"' in line}
-    assert wanted <= found
+    assert wanted <= wait_for_metrics(wanted, 'model="encoder"')
 
 
 def test_a_model_that_is_not_there_is_refused_before_anything_starts(address: str, tmp_path: Path) -> None:

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import ray
+from exported_metrics import wait_for_metrics
 from samples import tagging_config
 
 from raybio.bulk_tagging import pipeline, tag_corpus
+from raybio.bulk_tagging.ledger import ShardEntry
+from raybio.bulk_tagging.metrics import METRICS, SHARD_SECONDS, WorkerMetrics
 from raybio.config import TagCorpusConfig
 from raybio.corpora import read_corpus
 from raybio.corpora.sample import SampleFiles
@@ -51,6 +55,7 @@ def test_each_record_of_the_dump_is_in_the_output_once(tagged: Path, sample: Sam
     expected += [(d.document_id, d.version, "deleted") for d in deletions]
     assert sorted(found) == sorted(expected)
     summary = json.loads((tagged / "summary.json").read_text())
+    assert summary["pool"] == {"taggers": 1, "cluster_cpus": 2.0, "cluster_gpus": 0.0}
     assert summary["counts"]["documents"] == len(documents)
     assert summary["counts"]["deleted"] == len(deletions)
     assert summary["counts"]["subwords_dropped"] == 0 < summary["counts"]["subwords"]
@@ -187,3 +192,32 @@ def test_int8_tags_as_fp32_does_but_for_little(
         }
     common = len(outputs["fp32"] & outputs["int8"])
     assert common > 0.9 * max(map(len, outputs.values()))
+
+
+def test_logs_of_workers_are_json_and_carry_the_run(tagged: Path) -> None:
+    logs = Path(ray._private.worker.global_worker.node.get_logs_dir_path())
+    lines = [line for log in logs.glob("worker-*.err") for line in log.read_text().splitlines()]
+    events = [json.loads(line) for line in lines if line.startswith('{"time"')]
+    committed = [event for event in events if event["message"] == "shard committed"]
+    assert {event["shard"] for event in committed} >= {
+        path.stem for path in (tagged / "documents").glob("*.parquet")
+    }
+    assert all(event["run_id"] and event["seconds"] >= 0 for event in committed)
+
+
+def test_metrics_reach_prometheus() -> None:
+    # A worker that lives as long as the test: what one tells just before it ends may be lost.
+    @ray.remote(num_cpus=0)
+    class Teller:
+        def __init__(self) -> None:
+            self._metrics = WorkerMetrics("told")
+
+        def tell(self) -> None:
+            work = {"passes": 5, "tokens_fed": 70}
+            entry = ShardEntry("in-00000", 2, 0, 1, 0, 4, 40, {"X": 3}, work, {}, 1.0, 2.5)
+            self._metrics.committed(entry)
+
+    teller = Teller.remote()
+    ray.get(teller.tell.remote())
+    wanted = {f"ray_{name}_{'bucket' if name == SHARD_SECONDS else 'total'}" for name in METRICS}
+    assert wanted <= wait_for_metrics(wanted, 'model="told"')
