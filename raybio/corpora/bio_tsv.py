@@ -70,19 +70,24 @@ def read(
     """
     draft = _Draft(source)
     seen = False
-    for block in _blocks(stream, source):
-        seen = True
-        if block.document == 0 or block.document != draft.document:
-            yield from draft.finish()
-            draft = _Draft(source, block.document, block.first_line)
-        try:
-            words, tags = _columns(block, source)
-            mended, repairs = repair_tags(tags) if repair else (tags, 0)
-            check_tags(mended, source, block.first_line, labels)
-        except InputError as error:
-            yield _rejected(error, block, draft.id)
-        else:
-            draft.add(block.first_line, words, spans_from_tags(mended), repairs)
+    try:
+        for block in _blocks(stream, source):
+            seen = True
+            if block.document == 0 or block.document != draft.document:
+                yield from draft.finish()
+                draft = _Draft(source, block.document, block.first_line)
+            try:
+                words, tags = _columns(block, source)
+                mended, repairs = repair_tags(tags) if repair else (tags, 0)
+                check_tags(mended, source, block.first_line, labels)
+            except InputError as error:
+                yield _rejected(error, block, draft.id)
+            else:
+                draft.add(block.first_line, words, spans_from_tags(mended), repairs)
+    except InputError:
+        # Nothing can be read from here on; what was is kept.
+        yield from draft.finish()
+        raise
     yield from draft.finish()
     if not seen:
         raise no_records(source, "sentence")

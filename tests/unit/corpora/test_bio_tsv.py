@@ -138,6 +138,15 @@ def test_wrong_encoding_ends_the_reading():
         list(read(io.BytesIO("a\tO\ncaf\xe9\tO\n".encode("latin-1")), "a"))
 
 
+@pytest.mark.parametrize("opening", ["", "-DOCSTART-\tO\n\n"])
+def test_the_sentence_before_what_cannot_be_read_is_kept(opening):
+    records = read(io.BytesIO(f"{opening}a\tO\n\nb\tO\n\n".encode() + b"\xff\tO\n"), "a")
+    found = []
+    with pytest.raises(FormatError, match="is not UTF-8"):
+        found += records  # what came before the error stays
+    assert [sentence.words for each in found for sentence in each.sentences] == [("a",), ("b",)]
+
+
 def test_truncated_gzip_ends_the_reading_after_what_is_whole(tmp_path):
     path = tmp_path / "a.tsv.gz"
     path.write_bytes(gzip.compress(b"".join(b"word%d\tO\n\n" % i for i in range(20_000)))[:-9_000])
