@@ -111,7 +111,8 @@ def _allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin in (Union, UnionType):
         return " or ".join(["null", *(_allowed(each, metadata) for each in inner if each is not NoneType)])
     if origin is Literal:
-        return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
+        words = [each if isinstance(each, str) else shown(each) for each in inner]
+        return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
     bounds = dict(_bounds(metadata))
     filled = "non-empty " if bounds.pop("min_length", 0) else ""
     if origin is tuple:

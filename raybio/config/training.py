@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from raybio.config.corpus import CorpusSection
+from raybio.config.faults import shown
 from raybio.config.section import AllowPickle, FileName, Section, Text
 from raybio.config.sweep import SweepableConfig
 
@@ -111,10 +112,10 @@ class TrainConfig(SweepableConfig):
     seed: int = Field(
         default=1, ge=0, le=2**32 - 1, description="seed of weights, dropout and the order of sentences"
     )
-    resume: bool = Field(
+    resume: Literal[False, True, "if-begun"] = Field(
         default=False,
-        description="go on with the run folder of this name, which must exist; only when it ends and "
-        "where it runs may change",
+        description="go on with the run folder of this name, which must exist (if-begun = where it does, "
+        "else begin it); only when it ends and where it runs may change",
     )
     training: LearningSection
     workers: WorkersSection = Field(
@@ -128,7 +129,9 @@ class TrainConfig(SweepableConfig):
 
     @field_validator("resume")
     @classmethod
-    def _resume_names_a_run(cls, resume: bool, info: ValidationInfo) -> bool:
+    def _resume_names_a_run(cls, resume: bool | str, info: ValidationInfo) -> bool | str:
         if resume and info.data.get("name", "faulty") is None:
-            raise ValueError("found true, but there is no name; give the name of the run to go on with")
+            raise ValueError(
+                f"found {shown(resume)}, but there is no name; give the name of the run to go on with"
+            )
         return resume

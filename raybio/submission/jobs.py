@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from raybio.config import JOBS, JobConfig, StudyConfig, TagCorpusConfig, TrainConfig, load_job
+from raybio.config import JOBS, JobConfig, ServeConfig, StudyConfig, TagCorpusConfig, TrainConfig, load_job
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.corpora.opening import is_url
 from raybio.errors import UsageError
@@ -40,7 +40,8 @@ def submit(
     """
     config = load_job(JOBS[job], config_file, overrides)
     _check_output(config)
-    entrypoint = shlex.join(["python", *_files(folder, config, config_file), *overrides])
+    words = [*overrides, *_way_to_go_on(config)]
+    entrypoint = shlex.join(["python", *_files(folder, config, config_file), *words])
     server = JobServer(address)
     jobs = server.jobs()
     _refuse_twice(running(jobs, work_name(config)), address)
@@ -52,7 +53,8 @@ def submit(
     first = first_id(config, folder)
     name = next_id(first, [job.id for job in jobs])
     if name != first:
-        progress(f"submitted before: {name} goes on where that ended")
+        anew = isinstance(config, ServeConfig | BenchmarkServeConfig)
+        progress(f"submitted before: {name} {'starts anew' if anew else 'goes on where that ended'}")
     server.send(name, entrypoint, folder, {"job": job, "config": config_file}, driver.cpus)
     progress(f"submitted {name}: {entrypoint}")
     return name
@@ -90,6 +92,16 @@ def _files(folder: Path, config: JobConfig, config_file: str) -> tuple[str, str]
         raise UsageError(
             f"{config_file} is not in {folder.absolute()}, and only that is sent. Copy it there"
         ) from None
+
+
+def _way_to_go_on(config: JobConfig) -> list[str]:
+    """Return what makes a training go on where the same one ended; the other jobs do by themselves.
+
+    Whether there is anything to go on with the job decides: only it is sure to see its run folder.
+    """
+    if not isinstance(config, TrainConfig) or config.resume:
+        return []
+    return [*([] if config.name else [f"name={work_name(config)}"]), "resume=if-begun"]
 
 
 def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:

@@ -117,11 +117,13 @@ def _run_folder(config: TrainConfig) -> RunFolder:
     corpus = config.corpus.name or Path(cast(str, config.corpus.train)).stem
     derived = f"{config.model.split(':')[-1].split('/')[-1]}-{corpus}-{timestamp()}"
     path = Path(config.output) / (config.name or derived)
-    if not config.resume:
-        return RunFolder.create(path, to_yaml(config))
+    begins = not (path / "config.yaml").is_file() if config.resume == "if-begun" else not config.resume
+    recorded = to_yaml(config.model_copy(update={"resume": False}))
+    if begins:
+        return RunFolder.create(path, recorded)
     run = RunFolder.existing(path)
     _check_same_training(config, run)
-    run.write_text("config.yaml", to_yaml(config.model_copy(update={"resume": False})))
+    run.write_text("config.yaml", recorded)
     return run
 
 

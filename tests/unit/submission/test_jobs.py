@@ -1,5 +1,6 @@
 """What is sent, under which name, and what is refused; the job server is a stand-in."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from raybio.submission.room import Nodes
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "configs" / "tag_corpus" / "pubmed.yaml")
+TRAINING = str(ROOT / "configs" / "train_encoder" / "minilm_bc5cdr.yaml")
+BENCHMARK = str(next((ROOT / "configs" / "benchmark_serve").glob("*.yaml")))
 WORDS = ["output=s3://b/t", "max_rejected=5"]
 LOADED = load_config(CONFIG, WORDS)
 GPU = Nodes("node", 1, 8, 1)
@@ -22,7 +25,9 @@ GPU = Nodes("node", 1, 8, 1)
 def send(monkeypatch):
     """Submit the job to a cluster of such jobs and nodes; return what is sent and what is said."""
 
-    def submit(jobs=(), nodes=(GPU,), head_takes_tasks=True, words=WORDS, config=CONFIG, **options):
+    def submit(
+        jobs=(), nodes=(GPU,), head_takes_tasks=True, words=WORDS, config=CONFIG, kind="tag-corpus", **options
+    ):
         sent, said = [], []
 
         class Server:
@@ -39,9 +44,7 @@ def send(monkeypatch):
                 sent.append(what)
 
         monkeypatch.setattr(room, "JobServer", Server)
-        name = room.submit(
-            "tag-corpus", config, words, "http://here", folder=ROOT, progress=said.append, **options
-        )
+        name = room.submit(kind, config, words, "http://here", folder=ROOT, progress=said.append, **options)
         ((*_, cpus),) = sent
         assert sent[0][0] == name
         return sent[0][1:-1], name, cpus, said
@@ -72,6 +75,40 @@ def test_a_job_that_ended_goes_on_under_the_next_name(send):
     _, name, _, said = send(jobs=[job(first, "FAILED"), job(f"{first}-2", "STOPPED")])
     assert name == f"{first}-3"
     assert said[0] == f"submitted before: {name} goes on where that ended"
+
+
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        (["name=mine"], "name=mine resume=if-begun"),
+        (["name=mine", "resume=true"], "name=mine resume=true"),
+        ([], "name={work} resume=if-begun"),
+    ],
+)
+def test_a_training_is_told_to_go_on_with_what_it_began(send, words, sent):
+    """Under one name each time: the name of the work, where the config gives none."""
+    options = {"words": ["output=/shared/runs", *words], "config": TRAINING, "kind": "train-encoder"}
+    (first, *_), name, *_ = send(**options)
+    (again, *_), second, *_ = send(jobs=[job(name, "FAILED")], **options)
+    work = work_name(load_config(TRAINING, options["words"]))
+    assert (
+        first
+        == again
+        == f"python jobs/train_encoder.py {_inside(TRAINING)} output=/shared/runs " + sent.format(work=work)
+    )
+    assert second == f"{name}-2"
+    assert load_config(TRAINING, shlex.split(first)[3:]).name is not None
+
+
+def test_what_cannot_go_on_does_not_say_so(send):
+    options = {"words": ["output=/shared/runs"], "config": BENCHMARK, "kind": "benchmark-serve"}
+    _, name, *_ = send(**options)
+    _, second, _, said = send(jobs=[job(name)], **options)
+    assert said[0] == f"submitted before: {second} starts anew"
+
+
+def _inside(path):
+    return Path(path).relative_to(ROOT)
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING"])

@@ -48,6 +48,23 @@ def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_
     assert recorded == longer.model_copy(update={"resume": False})
 
 
+def test_a_run_that_may_have_begun_goes_on_where_it_did(tmp_path: Path) -> None:
+    """What a cluster's job is told: the first time may have died before there was a run folder."""
+
+    def config(**options: object) -> TrainEncoderConfig:
+        corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
+        given = {"model": "bundled:minilm", "output": str(tmp_path), "name": "mine", **options}
+        return TrainEncoderConfig(job="train-encoder", corpus=corpus, resume="if-begun", **given)
+
+    begun = _run_folder(config())
+    learned = begun.write_text("learned", "")
+    assert _run_folder(config()).path == begun.path
+    assert learned.exists()
+    assert load_job(TrainEncoderConfig, begun.path / "config.yaml").resume is False
+    with pytest.raises(UsageError, match="began with other options"):
+        _run_folder(config(seed=2))
+
+
 @pytest.mark.parametrize(
     ("told", "cause"),
     [
