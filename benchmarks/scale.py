@@ -39,8 +39,9 @@ from raybio.evaluation.tables import align
 from raybio.run_folder import environment
 from raybio.taggers import Tags
 
-_REQUESTS_OF_A_SHARD = 6
-"""Its entry and its mark are asked for; mark, mentions, documents and entry are written."""
+_REQUESTS_OF_A_SHARD = 8
+"""Its entry, its mark and two files that an earlier attempt may have left are asked for; mark, mentions,
+documents and entry are written."""
 
 
 @dataclass(frozen=True)
