@@ -121,7 +121,7 @@ def load_language_model(
 
 
 def _ready(model: Any) -> Any:
-    prepack(model.get_decoder())
+    prepack(model.get_decoder(), torch.bfloat16)
     return model.eval()
 
 

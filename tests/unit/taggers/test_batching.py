@@ -1,9 +1,9 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybio.taggers.batching import token_budget_batches
+from raybio.taggers.batching import cheapest_batches, token_budget_batches
 
 lengths_and_budget = st.tuples(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
 
@@ -35,3 +35,25 @@ def test_no_batch_could_take_the_next_member(drawn):
 def test_batches_drawn_by_hand():
     assert token_budget_batches([3, 9, 3, 5, 20], 10) == [[4], [1], [3, 0], [2]]
     assert token_budget_batches([], 10) == []
+
+
+@given(st.lists(st.integers(1, 60), max_size=7), st.integers(1, 200), st.integers(0, 80))
+def test_no_other_batches_cost_less(lengths, budget, per_pass):
+    def cost(batches):
+        return sum(len(batch) * max(lengths[i] for i in batch) + per_pass for batch in batches)
+
+    found = cheapest_batches(lengths, budget, per_pass)
+    order = [i for batch in found for i in batch]
+    assert order == sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    for count in range(len(lengths)):
+        for seams in combinations(range(1, len(lengths)), count):
+            others = [order[a:b] for a, b in pairwise([0, *seams, len(order)])]
+            if all(len(one) == 1 or len(one) * lengths[one[0]] <= budget for one in others):
+                assert cost(found) <= cost(others)
+
+
+def test_batches_that_cost_least_drawn_by_hand():
+    assert cheapest_batches([9, 3, 9, 3], 40, 5) == [[0, 2], [1, 3]]
+    assert cheapest_batches([9, 3, 9, 3], 40, 20) == [[0, 2, 1, 3]]
+    assert cheapest_batches([50, 3], 40, 1) == [[0], [1]]
+    assert cheapest_batches([], 40, 5) == []

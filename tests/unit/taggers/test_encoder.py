@@ -256,5 +256,5 @@ def test_out_of_memory_says_what_to_lower(tiny_encoder, monkeypatch):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(tagger, "_forward", full)
-    with pytest.raises(ModelError, match=r"do not fit .* Lower max_batch_tokens \(now 384\)"):
+    with pytest.raises(ModelError, match=r"do not fit .* Lower max_batch_tokens \(now 1024\)"):
         tagger.tag([Sentence("1", ("rats",), (0,))])
