@@ -134,6 +134,7 @@ def test_a_cascade_is_made_and_all_is_measured(
     assert set(learned) == {"t", "l", "b"} and all('"train": "train"' in text for text in learned.values())
 
 
+@pytest.mark.soak
 def test_a_measurement_that_is_killed_leaves_nothing_in_serve(
     tiny: Path, sample: SampleFiles, tmp_path: Path, served: dict[str, Any]
 ) -> None:
