@@ -21,7 +21,7 @@ import os
 import platform
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,10 +145,13 @@ class RunFolder:
         )
         return self.write_text(f"predictions/{split}.tsv", "\n".join(sentences))
 
-    def write_malformed(self, split: str, lines: Iterable[Mapping[str, Any]]) -> Path:
-        """Write what of a split's answers was malformed, a JSON object a line."""
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        return self.write_text(f"predictions/{split}.malformed.jsonl", text)
+    def write_malformed(self, split: str, lines: Sequence[Mapping[str, Any]]) -> Path:
+        """Write what of a split's answers was malformed, a JSON object a line; no file where nothing was."""
+        name = f"predictions/{split}.malformed.jsonl"
+        if not lines:
+            (self.path / name).unlink(missing_ok=True)  # of the scoring before
+            return self.path / name
+        return self.write_text(name, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def timestamp() -> str:

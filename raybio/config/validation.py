@@ -30,15 +30,14 @@ def validate(
 
     A password in a URL is one, since a config is written into run folders and logs.
     """
-    if secrets := [(path, _TOLD) for path in _with_password(data)]:
-        return None, secrets
+    secrets = [(path, _TOLD) for path in _with_password(data)]
     try:
-        return config_class.model_validate(data), []
+        config = config_class.model_validate(data)
+        return (None, secrets) if secrets else (config, [])
     except ValidationError as error:
         known = {option.key: option for option in options(config_class)}
-        return None, [
-            problem for details in error.errors() for problem in _problems(config_class, known, details)
-        ]
+        problems = [found for details in error.errors() for found in _problems(config_class, known, details)]
+        return None, secrets + problems
 
 
 def _with_password(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:

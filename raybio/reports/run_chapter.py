@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from raybio.config.faults import without_passwords
 from raybio.reports import tables
 from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Curve, Curves, Examples, Figure, Headline, Section, Verbatim
@@ -184,13 +184,8 @@ def _recipe(run: Run) -> tuple[Block, ...]:
     environment = "\n".join(f"{name}: {value}" for name, value in _flat_environment(run.environment))
     return (
         Verbatim("Environment", environment or "environment.json is not in the run folder."),
-        Verbatim("Resolved configuration (config.yaml)", without_credentials(run.config_text)),
+        Verbatim("Resolved configuration (config.yaml)", without_passwords(run.config_text)),
     )
-
-
-def without_credentials(text: str) -> str:
-    """Return `text` with "..." for user and password in its URLs: reports are passed on."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "...@", text)
 
 
 def _flat_environment(environment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

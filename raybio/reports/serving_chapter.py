@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from raybio.config.faults import without_passwords
 from raybio.config.prices import InstancePrice
 from raybio.cost import dollars
 from raybio.evaluation.equal_work import told_difference
@@ -14,7 +15,6 @@ from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Figure, Headline, Section, Verbatim
 from raybio.reports.cost_section import Priced
 from raybio.reports.differences import difference_sections, length_chart
-from raybio.reports.run_chapter import without_credentials
 from raybio.reports.served import Served, served_results, told_seconds
 from raybio.reports.tables import percent
 from raybio.reports.tested import Tested, tested_results
@@ -158,6 +158,6 @@ def _there(*blocks: Block | None) -> Iterator[Block]:
 def _recipe(benchmarks: Sequence[Benchmark], corpus: str) -> tuple[Block, ...]:
     runs = [each.run for each in benchmarks if any(result["corpus"] == corpus for result in each.results)]
     return tuple(
-        Verbatim(f"Resolved configuration of {run.name} (config.yaml)", without_credentials(run.config_text))
+        Verbatim(f"Resolved configuration of {run.name} (config.yaml)", without_passwords(run.config_text))
         for run in runs
     )

@@ -87,8 +87,8 @@ def _score(
         split, ((list(s.words), g, p) for s, g, p in zip(sentences, gold, predicted, strict=True))
     )
     malformed = [line for s, tags in zip(sentences, tagged, strict=True) for line in _malformed(s, tags)]
+    file = run.write_malformed(split, malformed)
     if malformed:
-        file = run.write_malformed(split, malformed)
         run.say(f"of the answers to {split} {len(malformed)} lines could not be read: {file}")
     documents = [sentence.document_id for sentence in sentences]
     scores = evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()

@@ -158,6 +158,11 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(faults, tag, secret):
     assert secret not in str(caught.value)
 
 
+def test_a_password_hides_no_other_fault(faults, tag):
+    told = faults(tag, "", "output=s3://user:hunter2@bucket", "shard_documents=0")
+    assert [fault.split(": ")[1] for fault in told] == ["output", "shard_documents"]
+
+
 def test_urls_without_a_password_are_taken(tag):
     for url in ("gs://anonymous@bucket/x", "http://127.0.0.1:5000/a@b", "s3://b/user:x@y", "hdfs://h:9/a"):
         assert tag("", f"output={url}").output == url
