@@ -9,7 +9,8 @@ packed and unpacked, which counts too. Given (they depend on what is rented): ho
 tags a second, and how long an object store takes for a request. The simulation then moves the shards of
 a dump through readers, cutters, taggers and the driver, as the job does: a file is read by one reader,
 as many of them as there are taggers; four cutters for each tagger; a tagger reads and writes its shards'
-marks, tables and entry; the driver sees one result at a time.
+marks, tables and entry; the driver sees one result at a time, and folds the entries of a file that is
+done into one, several files at a time.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from typing import Any
 
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
+from raybio.bulk_tagging.output_folder import ASKED_AHEAD
 from raybio.bulk_tagging.pipeline import CUTTERS_FOR_A_GPU, unpack
 from raybio.bulk_tagging.shards import Shard, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import TaggedDocuments, cut, tag_documents
-from raybio.bulk_tagging.watch import Watch
+from raybio.bulk_tagging.watch import FINISHERS, Watch
 from raybio.config import TagCorpusConfig
 from raybio.corpora.sample import generate_dump
 from raybio.entities import Sentence
@@ -42,6 +44,10 @@ from raybio.taggers import Tags
 _REQUESTS_OF_A_SHARD = 8
 """Its entry, its mark and two files that an earlier attempt may have left are asked for; mark, mentions,
 documents and entry are written."""
+_REQUESTS_TO_FINISH = 4
+"""Beside one for each shard's entry: the file's own is written; its folder is looked for, listed, removed."""
+_REQUESTS_OF_AN_INPUT = 4
+"""Its kind, size, beginning and end, `ASKED_AHEAD` at a time; so all entries are read in the end."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Units:
     take_document: float
     write_shard: float
     driver_shard: float
+    finish_shard: float
     shard_bytes: int
 
 
@@ -91,12 +98,17 @@ def measure(folder: Path, citations: int, shard_documents: int) -> Units:
     config = TagCorpusConfig(job="tag-corpus", model="m", input=(str(dump),), output=str(folder / "out"))
     watch = Watch(config, Ledger(str(folder / "out")), [(file, set())], lambda _: None)
     seeing, _ = timed(lambda: [watch.see(pickle.loads(row)) for row in rows], rounds=1)
+    ledger = Ledger(str(folder / "out"))
+    for row in rows:
+        ledger.commit(file, pickle.loads(row).number, pickle.loads(row).entry)
+    finishing, _ = timed(lambda: ledger.finish(file, len(rows), False), rounds=1)
     return Units(
         read_document=reading / citations,
         cut_document=cutting / citations,
         take_document=taking / citations,
         write_shard=writing / len(shards),
         driver_shard=seeing / len(shards),
+        finish_shard=finishing / len(shards),
         shard_bytes=sum(map(len, travelling)) // len(shards),
     )
 
@@ -148,42 +160,61 @@ def simulate(job: Job, units: Units, gpus: int) -> dict[str, Any]:
     cutters = [0.0] * (gpus * CUTTERS_FOR_A_GPU)
     taggers = [0.0] * gpus
     driver = 0.0
-    for read in _read(job, units, min(gpus, job.files)):
+    finish = _round_trips(job.shards_of_a_file) * job.request_seconds
+    finishers = [0.0] * FINISHERS
+    left = [job.shards_of_a_file] * job.files
+    for read, file in _read(job, units, min(gpus, job.files)):
         ready = max(read, heapq.heappop(cutters)) + cutting
         heapq.heappush(cutters, ready)
         begun = max(ready, heapq.heappop(taggers))
         done = begun + tagging + commit
         heapq.heappush(taggers, done)
         driver = max(driver, done) + units.driver_shard
+        left[file] -= 1
+        if not left[file]:
+            heapq.heappush(finishers, max(driver, heapq.heappop(finishers)) + finish)
+    listing = job.files * (_REQUESTS_OF_AN_INPUT + 1) / ASKED_AHEAD * job.request_seconds
+    seconds = max(driver, *finishers) + listing
     shards = job.files * job.shards_of_a_file
     documents = shards * job.shard_documents
     alone = gpus * job.documents_per_second
+    requests = shards * (_REQUESTS_OF_A_SHARD + 1) + job.files * _REQUESTS_TO_FINISH
     return {
         "gpus": gpus,
-        "documents_per_second": documents / driver,
-        "of_the_gpus_alone": documents / driver / alone,
-        "readers_busy_cores": documents * units.read_document / driver,
-        "cutters_busy_cores": documents * units.cut_document / driver,
-        "driver_busy": shards * units.driver_shard / driver,
-        "requests_per_second": shards * _REQUESTS_OF_A_SHARD / driver,
-        "megabytes_per_second": shards * units.shard_bytes / driver / 1e6,
+        "seconds": seconds,
+        "start_and_end_seconds": listing,
+        "documents_per_second": documents / seconds,
+        "of_the_gpus_alone": documents / seconds / alone,
+        "readers_busy_cores": documents * units.read_document / seconds,
+        "cutters_busy_cores": documents * units.cut_document / seconds,
+        "driver_busy": shards * (units.driver_shard + units.finish_shard) / seconds,
+        "finishers_busy": job.files * finish / seconds / FINISHERS,
+        "requests_per_second": requests / seconds,
+        "megabytes_per_second": shards * units.shard_bytes / seconds / 1e6,
         "commit_share": commit / (tagging + commit),
     }
 
 
-def _read(job: Job, units: Units, readers: int) -> Iterator[float]:
-    """Yield when each shard is there to be tagged, in order of time; readers take file after file."""
+def _round_trips(shards: int) -> int:
+    """Return how often one waits for the store while a file of `shards` is finished."""
+    return -(-shards // ASKED_AHEAD) + _REQUESTS_TO_FINISH
+
+
+def _read(job: Job, units: Units, readers: int) -> Iterator[tuple[float, int]]:
+    """Yield when each shard is there to be tagged, and of which file, in order of time.
+
+    Readers take file after file.
+    """
     seconds = job.shard_documents * units.read_document
-    left = job.files - readers
-    waiting = [(seconds, reader, 1) for reader in range(readers)]
+    waiting = [(seconds, file, 1) for file in range(readers)]
+    following = iter(range(readers, job.files))
     while waiting:
-        now, reader, done = heapq.heappop(waiting)
-        yield now
+        now, file, done = heapq.heappop(waiting)
+        yield now, file
         if done < job.shards_of_a_file:
-            heapq.heappush(waiting, (now + seconds, reader, done + 1))
-        elif left:
-            left -= 1
-            heapq.heappush(waiting, (now + seconds, reader, 1))
+            heapq.heappush(waiting, (now + seconds, file, done + 1))
+        elif (another := next(following, None)) is not None:
+            heapq.heappush(waiting, (now + seconds, another, 1))
 
 
 def main() -> None:
@@ -220,6 +251,7 @@ def main() -> None:
         "reading cores",
         "cutting cores",
         "driver busy",
+        "finishing",
         "requests/s",
         "MB/s",
     )
@@ -231,6 +263,7 @@ def main() -> None:
             f"{row['readers_busy_cores']:.1f}",
             f"{row['cutters_busy_cores']:.1f}",
             f"{row['driver_busy']:.1%}",
+            f"{row['finishers_busy']:.1%}",
             f"{row['requests_per_second']:,.0f}",
             f"{row['megabytes_per_second']:,.1f}",
         )

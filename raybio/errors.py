@@ -4,6 +4,7 @@ RaybioError                  anything below; `exit_code` is what a command exits
 ├── UsageError               a command or call that cannot be taken as given
 ├── ConfigError              a job config with faults (all of them, in one message)
 ├── InputError               data that cannot be read: names source, place and remedy
+│   ├── AccessError          a file that cannot be reached, or breaks off: what it holds is not known
 │   ├── FormatError          a file or record that is not what its format promises
 │   ├── TagError             a tag outside the scheme, or illegal where it stands
 │   └── OffsetError          a mention whose offsets do not cover its text
@@ -84,6 +85,10 @@ class InputError(RaybioError):
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
         # Exceptions are rebuilt from `args` when they cross a process; ours take four.
         return type(self), (self.source, self.place, self.problem, self.remedy)
+
+
+class AccessError(InputError):
+    """A file that cannot be reached, or whose place breaks off in the middle: what it holds is not known."""
 
 
 class FormatError(InputError):

@@ -4,47 +4,65 @@ What decides about a document is its record with the highest version, and among 
 in order of their keys, records in their own order. A deletion notice is such a record; a rejected
 one is not, so a revision that could not be read leaves what was known before.
 
-    compaction.json                 the making, the files that are in, and the parts
-    documents/00001-000.parquet     the records that decided, one a document, sorted by document
-    mentions/00001-000.parquet      their mentions, in the same order
+    compaction/00007.json                    the making, the files that are in, and the parts
+    documents/00007-000-1a2b3c4d.parquet     the records that decided, one a document, sorted by document
+    mentions/00007-000-1a2b3c4d.parquet      their mentions, in the same order
 
 New files become a part of their own, with the smaller parts before it folded in: a part holds at
 least twice what comes after it. So an update costs itself and, now and then, the updates before it; the
 baseline is left alone until as much has come as half of it. `current` reads the parts as one.
+
+The state with the highest number is the set. What goes on from state 6 writes its parts, under names that
+no other run takes, and then state 7, which of several runs at once one can; the others are told to begin
+again. So no update is lost, and nobody waits for a run that was killed.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
 import re
+import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raybio.bulk_tagging.commit import RECORD_SCHEMA
-from raybio.bulk_tagging.decisive import Order, Records, decisive, order_of, spilled
-from raybio.bulk_tagging.ledger import MAKING, Ledger, Making, key_of
+from raybio.bulk_tagging.decisive import Records, decisive, spilled, standing
+from raybio.bulk_tagging.ledger import MAKING, Ledger, Making, ShardEntry, key_of
 from raybio.bulk_tagging.output_folder import OutputFolder
-from raybio.corpora.parquet import MENTION_SCHEMA
 from raybio.errors import CommitError, UsageError
 
-_STATE = "compaction.json"
 _BUCKET_DOCUMENTS = 500_000
 _TABLES = ("documents", "mentions")
-# Unlike a shard's name, even of a key that is a number.
-_OURS = re.compile(r"\d{5,}-\d{3,4}\.parquet")
+_STATE = re.compile(r"(?P<number>\d{5,})\.json")
+# Unlike a shard's name, which ends in five digits, even of a key that is a number.
+_OURS = re.compile(r"(?P<number>\d{5,})-\d{3,4}-[0-9a-f]{8}\.parquet")
 
 
 @dataclass(frozen=True)
 class Part:
     """Records that were compacted together: `names` of its files in documents/ and mentions/."""
 
-    number: int
     names: list[str]
     documents: int
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the set is made of: input files, each with its stamp, and parts; of number 0, nothing yet."""
+
+    number: int = 0
+    making: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+
+    def holds(self, other: _State) -> bool:
+        """Say whether all that is in `other` is in this one too, in the same parts."""
+        parts = all(part in self.parts for part in other.parts)
+        return parts and other.files.items() <= self.files.items()
 
 
 @dataclass(frozen=True)
@@ -72,33 +90,31 @@ def compact(output: str, folder: str, fold: bool = False) -> Compacted:
         UsageError: nothing was tagged in `output`; or `folder` is a tagged output itself, or holds
             tables that no compaction wrote.
         CommitError: `folder` holds the set of another output, or of other contents of its files; or
-            it cannot be written.
+            it cannot be written; or another compaction came first; or a table is not as it was written.
     """
     ledger, target = Ledger(output), OutputFolder(folder)
     making = ledger.making()
     if making is None:
         raise UsageError(f"{output} is no tagged output: nothing says what made it")
-    _refuse_foreign(target)
-    files, parts = _state(target, making)
+    before = _latest(target)
+    _refuse_foreign(target, before, making)
     finished = ledger.finished()
-    new = sorted(name for name, stamp in finished.items() if files.get(name) != stamp)
-    _refuse_changed(folder, files, new)
+    new = sorted(name for name, stamp in finished.items() if before.files.get(name) != stamp)
+    _refuse_changed(folder, before.files, new)
     records = sum(entry.documents + entry.deleted for name in new for entry in ledger.shards_of(name))
-    kept, folded = _split(parts, records, fold)
-    merge = _Merge(ledger, target, 1 + max((part.number for part in parts), default=0))
+    kept, folded = _split(before.parts, records, fold)
+    merge = _Merge(ledger, target, before.number + 1)
     written = merge.write(new, folded, records) if records or folded else []
-    now = [*kept, *written]
-    files |= {name: finished[name] for name in new}
-    target.write_json(
-        _STATE, {"making": making.identity, "files": files, "parts": [asdict(part) for part in now]}
-    )
-    _remove_others(target, now)
+    files = before.files | {name: finished[name] for name in new}
+    after = _State(before.number + 1, making.identity, files, [*kept, *written])
+    if new or folded:
+        _succeed(target, after)
     return Compacted(
         folder=folder,
-        files=len(files),
+        files=len(after.files),
         new=len(new),
         left=len(set(ledger.keys()) - {key_of(name) for name in finished}),
-        parts=len(now),
+        parts=len(after.parts),
         files_read=merge.files_read,
         files_written=2 * sum(len(part.names) for part in written),
     )
@@ -122,28 +138,14 @@ def current(folder: str) -> Iterator[tuple[pa.Table, pa.Table]]:
 
     Raises:
         UsageError: there is no current set in `folder`.
+        CommitError: a compaction removed what was to be read; or a table is not as it was written.
     """
     source = OutputFolder(folder)
-    state = source.read_json(_STATE)
-    if state is None:
+    state = _latest(source)
+    if not state.number:
         raise UsageError(f"{folder} holds no current set. Make one with raybio compact")
-    parts = [Part(**part) for part in state["parts"]]
-    best: dict[str, tuple[Order, int]] = {}
-    for number, part in enumerate(parts[1:], start=1):
-        for records in _records(source, part):
-            for document, order in order_of(records):
-                if document not in best or order >= best[document][0]:
-                    best[document] = (order, number)
-    for number, part in enumerate(parts):
-        for records in _records(source, part):
-            kept = []
-            for document, order in order_of(records):
-                other = best.get(document)
-                if number == 0 and other is not None and order > other[0]:
-                    other = best[document] = (order, 0)
-                kept.append(other is None or other == (order, number))
-            piece = records.where(np.array(kept, bool) & (records.fates != "deleted"))
-            yield piece.documents.select(RECORD_SCHEMA.names), piece.mentions
+    for records in standing([partial(_records, source, part) for part in state.parts]):
+        yield records.documents.select(RECORD_SCHEMA.names), records.mentions
 
 
 class _Merge:
@@ -153,6 +155,7 @@ class _Merge:
         self._ledger = ledger
         self._target = target
         self._number = number
+        self._run = uuid.uuid4().hex[:8]
         self.files_read = 0
 
     def write(self, new: Sequence[str], folded: Sequence[Part], records: int) -> list[Part]:
@@ -162,11 +165,11 @@ class _Merge:
         for bucket, held in enumerate(spilled(self._sources(new, folded), -(-records // _BUCKET_DOCUMENTS))):
             if held:
                 kept = decisive(held)
-                names.append(f"{self._number:05d}-{bucket:03d}.parquet")
+                names.append(f"{self._number:05d}-{bucket:03d}-{self._run}.parquet")
                 self._put(f"documents/{names[-1]}", kept.documents)
                 self._put(f"mentions/{names[-1]}", kept.mentions)
                 documents += kept.documents.num_rows
-        return [Part(self._number, names, documents)] if names else []
+        return [Part(names, documents)] if names else []
 
     def _sources(self, new: Sequence[str], folded: Sequence[Part]) -> Iterator[Records]:
         """Yield records from the oldest part to the newest file: among equals the later one stands."""
@@ -177,48 +180,110 @@ class _Merge:
         for name in new:
             for entry in self._ledger.shards_of(name):
                 self.files_read += 2
-                yield _read(self._ledger, f"{entry.shard}.parquet").of_shard(entry.shard)
+                yield _tagged(self._ledger, name, entry).of_shard(entry.shard)
 
     def _put(self, name: str, table: pa.Table) -> None:
         with self._target.writing(name) as stream:
             pq.write_table(table, stream, compression="zstd")
 
 
+def _tagged(ledger: Ledger, file: str, entry: ShardEntry) -> Records:
+    """Return what a shard of `file` holds; two runs may each have written one of its tables."""
+    contents = []
+    for path in (f"{table}/{entry.shard}.parquet" for table in _TABLES):
+        try:
+            contents.append(ledger.read_bytes(path))
+        except FileNotFoundError:
+            contents.append(b"")
+        if hashlib.sha256(contents[-1]).hexdigest() != entry.files[path]["sha256"]:
+            raise CommitError(
+                f"{ledger.output}/{path} is not what was committed, so its mentions might be of other "
+                f"documents. Let the tagging that is under way end, if one is; otherwise remove ledger/{file}"
+                ".json there and run the tagging again. Then run the same command again"
+            )
+    return Records.read(*contents)
+
+
 def _records(folder: OutputFolder, part: Part) -> Iterator[Records]:
     for name in part.names:
-        yield _read(folder, name)
+        try:
+            records = Records.read(*(folder.read_bytes(f"{table}/{name}") for table in _TABLES))
+        except FileNotFoundError as error:
+            raise CommitError(
+                f"{folder.output}: {name} is gone. If another compaction came first, run the same command "
+                "again; otherwise remove the folder, and compact all of it anew"
+            ) from error
+        if not records.belong_together:
+            raise CommitError(
+                f"{folder.output}: documents/{name} and mentions/{name} do not belong together. Remove "
+                "the folder, and compact all of it anew"
+            )
+        yield records
 
 
-def _read(folder: OutputFolder, name: str) -> Records:
-    tables = (pq.read_table(io.BytesIO(folder.read_bytes(f"{t}/{name}"))) for t in _TABLES)
-    documents, mentions = tables
-    return Records(documents, mentions.cast(MENTION_SCHEMA))
-
-
-def _refuse_foreign(target: OutputFolder) -> None:
-    """Refuse a folder that is not the set's alone: what is not of the set would be removed from it."""
+def _refuse_foreign(target: OutputFolder, before: _State, making: Making) -> None:
+    """Refuse a set of another making, and a folder that is not a set's alone."""
     if target.read_json(MAKING) is not None:
         raise UsageError(
             f"{target.output} is a tagged output, not a place for a current set. Choose another folder"
         )
-    for table in _TABLES:
-        for name in target.names(table):
-            if not _OURS.fullmatch(name):
-                raise UsageError(
-                    f"{target.output}/{table}/{name} is of no current set, and would be removed. Choose "
-                    "another folder"
-                )
-
-
-def _state(target: OutputFolder, making: Making) -> tuple[dict[str, str], list[Part]]:
-    state = target.read_json(_STATE)
-    if state is None:
-        return {}, []
-    if state["making"] != making.identity:
+    if before.number and before.making != making.identity:
         raise CommitError(
             f"{target.output} holds the current set of another model or config. Choose another folder"
         )
-    return state["files"], [Part(**part) for part in state["parts"]]
+    for path in (f"{table}/{name}" for table in _TABLES for name in target.names(table)):
+        if not _OURS.fullmatch(path.partition("/")[2]):
+            raise UsageError(
+                f"{target.output}/{path} is of no current set, and would be read with it. Choose another "
+                "folder"
+            )
+
+
+def _latest(folder: OutputFolder) -> _State:
+    """Return the state with the highest number."""
+    while numbers := _states(folder):
+        held = folder.read_json(_path(max(numbers)))
+        # Unless others came after it and removed it.
+        if held is not None:
+            held["parts"] = [Part(**part) for part in held["parts"]]
+            return _State(max(numbers), **held)
+    return _State()
+
+
+def _states(folder: OutputFolder) -> list[int]:
+    return [int(name["number"]) for name in map(_STATE.fullmatch, folder.names("compaction")) if name]
+
+
+def _path(number: int) -> str:
+    return f"compaction/{number:05d}.json"
+
+
+def _succeed(target: OutputFolder, state: _State) -> None:
+    """Make `state` the one that follows the state before it, unless another run has made that already."""
+    parts = [asdict(part) for part in state.parts]
+    target.create_json(_path(state.number), {"making": state.making, "files": state.files, "parts": parts})
+    # What is there now decides. A slow run can create a number that others made, passed and removed; and
+    # an upload that is tried again finds itself.
+    latest = _latest(target)
+    _remove_unused(target, latest)
+    if not latest.holds(state):
+        raise CommitError(f"{target.output}: another compaction came first. Run the same command again")
+
+
+def _remove_unused(target: OutputFolder, latest: _State) -> None:
+    """Remove what earlier states had, and what runs left that were killed or came too late.
+
+    Parts with a higher number stay: a run that goes on from `latest` may be writing them.
+    """
+    wanted = {name for part in latest.parts for name in part.names}
+    for table in _TABLES:
+        for name in target.names(table):
+            ours = _OURS.fullmatch(name)
+            if ours and int(ours["number"]) <= latest.number and name not in wanted:
+                target.remove(f"{table}/{name}")
+    for number in _states(target):
+        if number < latest.number - 1:
+            target.remove(_path(number))
 
 
 def _refuse_changed(folder: str, files: dict[str, str], new: Sequence[str]) -> None:
@@ -231,12 +296,3 @@ def _refuse_changed(folder: str, files: dict[str, str], new: Sequence[str]) -> N
                 f"{folder}: the input file {key} has changed since it was compacted. Remove the folder, or "
                 "choose another, and compact all of it anew"
             )
-
-
-def _remove_others(target: OutputFolder, parts: Sequence[Part]) -> None:
-    """Remove what earlier states had, and what a compaction that was killed left."""
-    wanted = {name for part in parts for name in part.names}
-    for table in _TABLES:
-        for name in target.names(table):
-            if name not in wanted:
-                target.remove(f"{table}/{name}")

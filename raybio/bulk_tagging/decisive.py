@@ -6,9 +6,10 @@ many for each as its column `mentions` says.
 
 from __future__ import annotations
 
+import io
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from raybio.corpora.parquet import MENTION_SCHEMA
 
 Order: TypeAlias = "tuple[int, str, int]"
 """Version, shard and row: of two records of one document, the greater decides."""
@@ -29,6 +33,18 @@ class Records:
 
     documents: pa.Table
     mentions: pa.Table
+
+    @classmethod
+    def read(cls, documents: bytes, mentions: bytes) -> Records:
+        """Return the records in two Parquet files."""
+        return cls(
+            pq.read_table(io.BytesIO(documents)), pq.read_table(io.BytesIO(mentions)).cast(MENTION_SCHEMA)
+        )
+
+    @property
+    def belong_together(self) -> bool:
+        """Whether there are as many mentions as the documents are said to have."""
+        return int(self.documents["mentions"].to_numpy().sum()) == self.mentions.num_rows
 
     @property
     def fates(self) -> npt.NDArray[np.object_]:
@@ -76,6 +92,28 @@ def order_of(records: Records) -> Iterator[tuple[str, Order]]:
     columns = (records.documents[name].to_pylist() for name in ("document_id", "version", "shard", "row"))
     for document, version, shard, row in zip(*columns, strict=True):
         yield document, (version, shard, row)
+
+
+def standing(parts: Sequence[Callable[[], Iterable[Records]]]) -> Iterator[Records]:
+    """Yield what stands of several parts, each with one record a document, a piece at a time, none deleted.
+
+    All but the first are read twice, and their ids held. Among equals the later part's record decides.
+    """
+    best: dict[str, tuple[Order, int]] = {}
+    for number, part in enumerate(parts[1:], start=1):
+        for records in part():
+            for document, order in order_of(records):
+                if document not in best or order >= best[document][0]:
+                    best[document] = (order, number)
+    for number, part in enumerate(parts):
+        for records in part():
+            kept = []
+            for document, order in order_of(records):
+                other = best.get(document)
+                if number == 0 and other is not None and order > other[0]:
+                    other = best[document] = (order, 0)
+                kept.append(other is None or other == (order, number))
+            yield records.where(np.array(kept, bool) & (records.fates != "deleted"))
 
 
 def spilled(sources: Iterable[Records], buckets: int) -> Iterator[list[Records]]:

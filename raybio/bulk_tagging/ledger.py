@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
-from raybio.bulk_tagging.output_folder import OutputFolder
+from raybio.bulk_tagging.output_folder import OutputFolder, ahead
 from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import CommitError
 
@@ -143,8 +144,7 @@ class Ledger(OutputFolder):
     def rejected(self, files: Iterable[InputFile]) -> int:
         """Return how many records of `files` are rejected as things stand."""
         wanted = {_place(file) for file in files}
-        places = {name.removesuffix(".json") for name in self.names("ledger")}
-        return sum(entry.rejected for place in places & wanted for entry in self.shards_of(place))
+        return sum(entry.rejected for entry in self._entries(wanted & self._places()))
 
     def committed(self, file: InputFile, number: int) -> ShardEntry | None:
         """Return the entry of a shard of a file in hand, if it has one."""
@@ -163,11 +163,14 @@ class Ledger(OutputFolder):
         """Fold the entries of a file, all of whose `shards` were committed, into one; return if it is done.
 
         Another run on the same output may have finished the file, and removed the entries. Where it
-        did not, and some are gone all the same, it has taken them back: then what is left stays.
+        did not, and some are gone all the same, it has taken them back: then what is left stays. So it
+        does where a `broken` file's last shard, committed before, knows of no fault.
         """
         place = f"ledger/{_place(file)}"
-        held = [self.read_json(f"{place}/{number:05d}.json") for number in range(shards)]
+        held = [*ahead(self.read_json, (f"{place}/{number:05d}.json" for number in range(shards)))]
         if None not in held:
+            if broken and held and not held[-1]["rejected"]:
+                return False
             self.write_json(f"{place}.json", asdict(FinishedFile(file.path, file.fingerprint, broken, held)))
         elif self._finished(f"{_place(file)}.json") is None:
             return False
@@ -181,8 +184,7 @@ class Ledger(OutputFolder):
         """
         wanted = set(shards)
         keys = {file_of(shard) for shard in wanted}
-        places = {name.removesuffix(".json") for name in self.names("ledger") if key_of(name) in keys}
-        return sum(self._reopen(place, wanted) for place in places)
+        return sum(self._reopen(place, wanted) for place in self._places() if key_of(place) in keys)
 
     def _reopen(self, place: str, wanted: set[str]) -> int:
         finished = self._finished(f"{place}.json")
@@ -213,14 +215,21 @@ class Ledger(OutputFolder):
 
     def entries(self) -> Iterator[ShardEntry]:
         """Yield the entries of all committed shards, file by file."""
-        for place in sorted({name.removesuffix(".json") for name in self.names("ledger")}):
-            yield from self.shards_of(place)
+        return self._entries(self._places())
+
+    def _entries(self, places: Iterable[str]) -> Iterator[ShardEntry]:
+        return chain.from_iterable(ahead(lambda place: [*self.shards_of(place)], sorted(places)))
+
+    def _places(self) -> set[str]:
+        """Return the KEY@FINGERPRINT of all files that are finished or in hand."""
+        return {name.removesuffix(".json") for name in self.names("ledger")}
 
     def _shards(self, place: str) -> Iterator[dict[str, Any]]:
         finished = self._finished(f"{place}.json")
         held: list[dict[str, Any] | None] = []
         if finished is None:
-            held = [self.read_json(f"ledger/{place}/{number:05d}.json") for number in self._committed(place)]
+            names = (f"ledger/{place}/{number:05d}.json" for number in self._committed(place))
+            held = [*ahead(self.read_json, names)]
             # Another run may have finished the file meanwhile, and removed entries before they were read.
             finished = self._finished(f"{place}.json")
         yield from finished.shards if finished else (shard for shard in held if shard is not None)

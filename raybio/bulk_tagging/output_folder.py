@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -19,6 +22,10 @@ from raybio.errors import CommitError, UsageError
 # What file systems call the time or tag of a file's content.
 _STAMPS = ("size", "mtime", "created", "ETag", "etag", "LastModified", "last_modified", "updated")
 _REMOVALS = 10
+ASKED_AHEAD = 16
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 class OutputFolder:
@@ -40,12 +47,22 @@ class OutputFolder:
             ) from error
 
     def read_bytes(self, name: str) -> bytes:
-        """Return the content of a file of the output."""
-        content: bytes = self._filesystem.cat_file(f"{self._root}/{name}")
+        """Return the content of a file of the output.
+
+        Raises:
+            FileNotFoundError: there is none.
+            CommitError: it cannot be read.
+        """
+        with self._asking(name, "read", FileNotFoundError):
+            content: bytes = self._filesystem.cat_file(f"{self._root}/{name}")
         return content
 
     def read_json(self, name: str) -> Any:
-        """Return what a JSON file of the output holds, or None where there is none."""
+        """Return what a JSON file of the output holds, or None where there is none.
+
+        Raises:
+            CommitError: it cannot be read.
+        """
         try:
             return json.loads(self.read_bytes(name))
         except FileNotFoundError:
@@ -77,19 +94,19 @@ class OutputFolder:
             CommitError: it cannot be written.
         """
         try:
-            if isinstance(self._filesystem, LocalFileSystem):
-                self._link(name, data)
-            else:
-                self._filesystem.pipe_file(f"{self._root}/{name}", _encoded(data), mode="create")
+            with self._asking(name, "written", FileExistsError):
+                if self._is_local:
+                    self._link(name, data)
+                else:
+                    self._filesystem.pipe_file(f"{self._root}/{name}", _encoded(data), mode="create")
         except FileExistsError:
             return False
-        except OSError as error:
-            raise self._unchangeable(name, "written", error) from error
         return True
 
     def _link(self, name: str, data: Any) -> None:
         """Give a whole file a name that nothing else has."""
-        draft = f".{name}.{uuid.uuid4().hex[:8]}"
+        own = PurePosixPath(name)
+        draft = str(own.with_name(f".{own.name}.{uuid.uuid4().hex[:8]}"))
         self.write_json(draft, data)
         written, target = Path(self._root, draft), Path(self._root, name)
         try:
@@ -117,7 +134,7 @@ class OutputFolder:
                 # Another run on the same output removes it too, or has just written into it.
                 met = isinstance(error, FileNotFoundError) or error.errno == errno.ENOTEMPTY
                 if not (met and again):
-                    raise self._unchangeable(name, "removed", error) from error
+                    raise self._failed(name, "removed", error) from error
 
     def names(self, folder: str) -> list[str]:
         """Return the names of what is in a folder of the output, sorted; none where there is no folder."""
@@ -132,7 +149,8 @@ class OutputFolder:
 
     def _listed(self, folder: str, detail: bool) -> list[Any]:
         try:
-            found = self._filesystem.ls(f"{self._root}/{folder}", detail=detail)
+            with self._asking(folder, "listed", FileNotFoundError, NotADirectoryError):
+                found = self._filesystem.ls(f"{self._root}/{folder}", detail=detail)
         except (FileNotFoundError, NotADirectoryError):
             return []
         # A writer that was killed leaves its draft, under a hidden name.
@@ -146,17 +164,54 @@ class OutputFolder:
             CommitError: it cannot be written: the disk is full, say, or read-only.
         """
         try:
-            with write_bytes(f"{self.output}/{name}") as stream:
+            with write_bytes(f"{self._root}/{name}") if self._is_local else self._upload(name) as stream:
                 yield stream
         except (OSError, UsageError) as error:
-            raise self._unchangeable(name, "written", error) from error
+            raise self._failed(name, "written", error) from error
 
-    def _unchangeable(self, name: str, done: str, error: OSError | UsageError) -> CommitError:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    @contextmanager
+    def _upload(self, name: str) -> Iterator[BinaryIO]:
+        with tempfile.NamedTemporaryFile(prefix="raybio-") as draft:
+            yield cast(BinaryIO, draft)
+            draft.flush()
+            with self._asking(name, "written"):  # one request, for all but very large files
+                self._filesystem.put_file(draft.name, f"{self._root}/{name}")
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self._filesystem, LocalFileSystem)
+
+    @contextmanager
+    def _asking(self, name: str, done: str, *met: type[OSError]) -> Iterator[None]:
+        """Make a CommitError of what goes wrong at this place, but for those that are `met`."""
+        try:
+            yield
+        except (*met, CommitError):  # type: ignore[misc]
+            raise
+        except Exception as error:
+            # Stores have errors of their own: no credentials, a lock on the bucket, too many requests.
+            if self._is_local and not isinstance(error, OSError):
+                raise
+            raise self._failed(name, done, error) from error
+
+    def _failed(self, name: str, done: str, error: Exception) -> CommitError:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
         return CommitError(
             f"{self.output}/{name}: cannot be {done} ({reason}). What is committed stays; make room or "
             "mend the place, and run the same command again to go on"
         )
+
+
+def ahead(ask: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    """Yield `ask(item)` for each item, in order; several are asked ahead, since a store answers late."""
+    waiting: deque[Future[Answer]] = deque()
+    with ThreadPoolExecutor(ASKED_AHEAD) as pool:
+        for item in items:
+            waiting.append(pool.submit(ask, item))
+            if len(waiting) > ASKED_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _encoded(data: Any) -> bytes:

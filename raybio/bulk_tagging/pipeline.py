@@ -27,7 +27,7 @@ from ray.util.annotations import RayDeprecationWarning
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
@@ -63,6 +63,7 @@ def tag_corpus(
 
     Raises:
         UsageError: the input names nothing, or not all files that are to be replayed.
+        AccessError: input files could not be reached, or not be read to their end; all else is tagged.
         FormatError: `replay` is no file of rejected records.
         ModelError: there is no such model, or it cannot be used, or not at this precision.
         CommitError: the output was made with another model or config, cannot be written, or another
@@ -119,8 +120,8 @@ def _run(
     making: Making,
     output: str,
     todo: Sequence[tuple[InputFile, set[int]]],
-) -> Iterator[CommittedShard | EndOfFile | RaybioError]:
-    """Yield what was committed as it is, in no order, the ends of files, and why a worker cannot go on."""
+) -> Iterator[CommittedShard | EndOfFile | Unread | RaybioError]:
+    """Yield what was committed as it is, in no order, how files ended, and why a worker cannot go on."""
     ray.data.DataContext.get_current().target_max_block_size = _BLOCK_BYTES
     taggers = config.taggers
     least, most = _pool(config)
@@ -219,14 +220,14 @@ def unpack(packed: bytes) -> Any:
 
 
 def _read(batch: Any, size: int) -> Iterator[pa.Table]:
-    """Turn rows of (file, done) into rows of shards and ends of files."""
+    """Turn rows of (file, done) into rows of shards and of how files ended."""
     for file, done in _items(batch):
         for shard in read_shards(file, size, done):
             yield pa.Table.from_pylist(_rows([shard]))
 
 
 def _cut(batch: pa.Table, skipped: Sequence[str]) -> pa.Table:
-    """Cut the text of each shard; ends of files pass."""
+    """Cut the text of each shard; what else comes passes."""
     return pa.Table.from_pylist(
         _rows(
             replace(item, documents=cut(item.documents, skipped)) if isinstance(item, Shard) else item
@@ -252,8 +253,8 @@ class _TagAndCommit:
     def __call__(self, batch: pa.Table) -> pa.Table:
         return pa.Table.from_pylist(_rows(map(self._done, _items(batch))))
 
-    def _done(self, item: Shard | EndOfFile) -> CommittedShard | EndOfFile | RaybioError:
-        if isinstance(item, EndOfFile):
+    def _done(self, item: Shard | EndOfFile | Unread) -> CommittedShard | EndOfFile | Unread | RaybioError:
+        if not isinstance(item, Shard):
             return item
         if isinstance(self._worker, RaybioError):
             return self._worker

@@ -18,7 +18,7 @@ import fsspec
 from raybio.corpora import FORMATS, format_named, format_of
 from raybio.corpora.opening import stem_of
 from raybio.entities import Deletion, Document, Record, Rejected
-from raybio.errors import InputError, UsageError
+from raybio.errors import AccessError, InputError, UsageError
 
 _FINGERPRINT_BYTES = 65_536
 _OPEN_FILES = 16
@@ -54,6 +54,14 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Says that a file was not read to its end for a reason that may pass: the next run reads it again."""
+
+    key: str
+    error: AccessError
+
+
+@dataclass(frozen=True, slots=True)
 class EndOfFile:
     """Says that a file was read to its end, how many shards it has, and whether it was broken."""
 
@@ -65,10 +73,13 @@ class EndOfFile:
 def find_inputs(patterns: Iterable[str], format: str | None = None) -> list[InputFile]:
     """Return the files that `patterns` (paths, globs, folders, URLs) name, sorted by key.
 
-    In a folder, files whose name tells no readable format are passed over (`.md5` files, say).
+    In a folder, files whose name tells no readable format are passed over (`.md5` files, say), and
+    hidden ones.
 
     Raises:
-        UsageError: a pattern names nothing, or two files would share a key.
+        UsageError: a pattern names nothing, a hidden file (an output hides such names), or two files
+            that would share a key.
+        AccessError: what it names cannot be reached.
     """
     found: dict[str, InputFile] = {}
     for pattern in patterns:
@@ -83,6 +94,16 @@ def find_inputs(patterns: Iterable[str], format: str | None = None) -> list[Inpu
 
 
 def _matches(pattern: str, format: str | None) -> list[InputFile]:
+    try:
+        return _found(pattern, format)
+    except UsageError:
+        raise
+    except Exception as error:  # each kind of store has errors of its own: no credentials, no permission
+        problem = f"cannot be reached ({type(error).__name__}: {error})"
+        raise AccessError(pattern, "", problem, "Check the path, and what lets you in") from error
+
+
+def _found(pattern: str, format: str | None) -> list[InputFile]:
     filesystem, path = fsspec.core.url_to_fs(pattern)
     if filesystem.isdir(path) and format != "brat":
         paths = [each for each in filesystem.find(path) if _is_readable(each, format)]
@@ -92,6 +113,8 @@ def _matches(pattern: str, format: str | None) -> list[InputFile]:
         paths = filesystem.glob(path)
     if not paths:
         raise UsageError(f"no input file at {pattern}. Name files, a glob or a folder that holds some")
+    if hidden := [each for each in paths if stem_of(each).startswith(".")]:
+        raise UsageError(f"{hidden[0]}: an output has no place for a name that begins with a dot. Rename it")
     names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
     with ThreadPoolExecutor(_OPEN_FILES) as pool:  # an object store answers late, but many at once
         fingerprints = pool.map(partial(_fingerprint, filesystem), paths)
@@ -102,6 +125,8 @@ def _matches(pattern: str, format: str | None) -> list[InputFile]:
 
 
 def _is_readable(path: str, format: str | None) -> bool:
+    if stem_of(path).startswith("."):  # what macOS leaves beside a file, say
+        return False
     try:
         found = format_of(path)
     except UsageError:
@@ -124,14 +149,18 @@ def _fingerprint(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
     return hashlib.sha256(b"%d\0" % size + head + tail).hexdigest()[:16]
 
 
-def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[Shard | EndOfFile]:
+def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[Shard | EndOfFile | Unread]:
     """Yield the file's shards of at most `size` records that are not in `done`, then its EndOfFile.
 
     A fault after which nothing can be read ends the file early: it is a rejected record of the
-    last shard, and the end says `broken`. Deletion notices travel in the shard they stand in.
+    last shard, and the end says `broken`. A fault that lies outside the file says nothing of what it
+    holds: then the last item is Unread. Deletion notices travel in the shard they stand in.
     """
     number, held, broken = 0, _Held(), False
     for record in _records(file):
+        if isinstance(record, AccessError):
+            yield Unread(file.key, record)
+            return
         if held.records == size or held.characters >= _MOST_CHARACTERS:
             if number not in done:
                 yield held.shard(file, number)
@@ -145,7 +174,15 @@ def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[S
         if number not in done:
             yield held.shard(file, number)
         number += 1
-    yield EndOfFile(file.key, number, broken)
+    if max(done, default=-1) >= number:
+        yield Unread(file.key, _shorter(file))
+    else:
+        yield EndOfFile(file.key, number, broken)
+
+
+def _shorter(file: InputFile) -> AccessError:
+    problem = "it ended earlier than when it was read before, though its name, size and ends are the same"
+    return AccessError(file.path, "", problem, "Check that it arrives whole")
 
 
 def _records(file: InputFile) -> Iterator[Record | InputError]:
@@ -154,6 +191,8 @@ def _records(file: InputFile) -> Iterator[Record | InputError]:
         yield from format_named(file.format).read_path(file.path)
     except InputError as error:
         yield error
+    except OSError as error:
+        yield AccessError(file.path, "", f"reading broke off ({error})", "Check the disk or the network")
 
 
 class _Held:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
-from raybio.bulk_tagging.shards import EndOfFile, InputFile
+from raybio.bulk_tagging.output_folder import ahead
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.config import TagCorpusConfig
-from raybio.errors import CommitError, RejectedError
+from raybio.errors import AccessError, CommitError, RejectedError
 
 REJECTED = "rejected.jsonl"
 """What an output has of all its rejected records: one file, that can be replayed."""
 
 _PROGRESS_SECONDS = 5.0
+_MOST_NAMED = 5
+FINISHERS = 8
+"""Files that are closed at a time: a store takes long to answer, and results wait meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,9 @@ class Watch:
         self._progress = progress
         self._open = {file.key: (file, set(done)) for file, done in todo}
         self._ends: dict[str, EndOfFile] = {}
-        self._unfinished: list[str] = []
+        self._unread: list[AccessError] = []
+        self._finishers = ThreadPoolExecutor(FINISHERS)
+        self._finishing: dict[str, Future[bool]] = {}
         self._files = len(todo)
         self._reported = time.monotonic()
         self.shards = self.documents = self.mentions = self.rejected = 0
@@ -73,13 +79,16 @@ class Watch:
         """Seconds from the first shard's tagging to the last commit; 0 where there was none."""
         return max(0.0, self.last_finish - self.first_start)
 
-    def see(self, result: CommittedShard | EndOfFile) -> None:
+    def see(self, result: CommittedShard | EndOfFile | Unread) -> None:
         """Take account of one result.
 
         Raises:
             RejectedError: more records are rejected now than may be.
         """
-        if isinstance(result, EndOfFile):
+        if isinstance(result, Unread):
+            self._unread.append(result.error)
+            self._progress(f"{result.error}; the other files go on")
+        elif isinstance(result, EndOfFile):
             self._ends[result.key] = result
         else:
             self._open[result.key][1].add(result.number)
@@ -113,23 +122,29 @@ class Watch:
             )
 
     def check_finished(self) -> None:
-        """See that what this run committed has stayed committed.
+        """See that every file was read to its end, and that what was committed has stayed so.
 
         Raises:
-            CommitError: another run on the same output has taken shards back.
+            AccessError: there are files that could not be read to their end.
+            CommitError: another run on the same output has taken shards back, or it cannot be written.
         """
-        if self._unfinished:
+        self._finishers.shutdown()
+        left = [key for key, finished in self._finishing.items() if not finished.result()]
+        if self._unread:
+            raise _unread(self._unread)
+        left += self._open
+        if left:
+            more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
             raise CommitError(
-                f"{self._ledger.output}: another run has taken back shards of "
-                f"{', '.join(self._unfinished)} while this one worked. Run the same command again to go on"
+                f"{self._ledger.output}: another run has taken back shards of {', '.join(left[:_MOST_NAMED])}"
+                f"{more} while this one worked. Run the same command again to go on"
             )
 
     def _close(self, key: str) -> None:
         end = self._ends.get(key)
         file, committed = self._open[key]
-        if end is not None and len(committed) == end.shards:
-            if not self._ledger.finish(file, end.shards, end.broken):
-                self._unfinished.append(key)
+        if end is not None and committed == set(range(end.shards)):
+            self._finishing[key] = self._finishers.submit(self._ledger.finish, file, end.shards, end.broken)
             del self._open[key], self._ends[key]
 
     def _line(self) -> str:
@@ -139,6 +154,13 @@ class Watch:
             f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, "
             f"rejected {self.rejected:,}"
         )
+
+
+def _unread(errors: Sequence[AccessError]) -> AccessError:
+    first, more = errors[0], len(errors) - 1
+    others = f"; so were {more} other files, named above" if more else ""
+    remedy = f"{first.remedy}. All else is tagged; run the same command again to go on"
+    return AccessError(first.source, first.place, f"{first.problem}{others}", remedy)
 
 
 def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
@@ -151,12 +173,16 @@ def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
     """
     totals: Counter[str] = Counter()
     labels: Counter[str] = Counter()
-    with ledger.writing(REJECTED) as rejected:
+
+    def with_rejected() -> Iterator[str]:
         for entry in ledger.entries():
             _add(entry, totals, labels)
             if entry.rejected:
-                with suppress(FileNotFoundError):  # another run has replayed the shard in this moment
-                    rejected.write(ledger.read_bytes(f"rejected/{entry.shard}.jsonl"))
+                yield entry.shard
+
+    with ledger.writing(REJECTED) as stream:
+        for lines in ahead(lambda shard: _rejected_of(ledger, shard), with_rejected()):
+            stream.write(lines)
     return TaggedCorpus(
         output=ledger.output,
         files=len(ledger.keys()),
@@ -167,6 +193,13 @@ def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
         seconds=seconds,
         tagging_seconds=watch.tagging_seconds,
     )
+
+
+def _rejected_of(ledger: Ledger, shard: str) -> bytes:
+    try:
+        return ledger.read_bytes(f"rejected/{shard}.jsonl")
+    except FileNotFoundError:  # another run has replayed the shard in this moment
+        return b""
 
 
 def _add(entry: ShardEntry, totals: Counter[str], labels: Counter[str]) -> None:

@@ -1,4 +1,4 @@
-"""One fault of a config: where it stands, which key, what is wrong and what to do; never a password."""
+"""One fault of a config: where it stands, which key, what is wrong and what to do; never a secret."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ KeyPath: TypeAlias = "tuple[str | int, ...]"
 
 # The user and password of a URL. A port is no password, wherever an "@" comes after it.
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):(?!\d+(?:/|$))[^@\s]*(?=@)")
+# What a URL carries to let its bearer in: signed links of S3, Google and Azure, keys of pyarrow's S3.
+_TOKEN = re.compile(
+    r"(?i)([?&](?:x-(?:amz|goog)-(?:signature|security-token)|sig(?:nature)?|(?:access_?)?token|secret_?key"
+    r"|api_?key)=)[^&\s'\"]+"
+)
 
 
 class Place(NamedTuple):
@@ -31,7 +36,7 @@ class Place(NamedTuple):
     @classmethod
     def override(cls, position: int, word: str) -> Place:
         """Return the place of the override `word`, the `position`-th of them."""
-        return cls(1, position, f"override {without_passwords(word)!r}")
+        return cls(1, position, f"override {without_secrets(word)!r}")
 
 
 WHOLE_FILE = Place(0, 0, "")
@@ -57,14 +62,14 @@ class FaultsError(ValueError):
         super().__init__("; ".join(problem for _, problem in found))
 
 
-def has_password(text: str) -> bool:
-    """Say whether a URL in `text` holds a password."""
-    return _PASSWORD.search(text) is not None
+def has_secret(text: str) -> bool:
+    """Say whether a URL in `text` holds a password, or what else lets its bearer in."""
+    return any(secret.search(text) for secret in (_PASSWORD, _TOKEN))
 
 
-def without_passwords(text: str) -> str:
-    """Return `text` with stars in the place of each URL's password."""
-    return _PASSWORD.sub(r"\1:***", text)
+def without_secrets(text: str) -> str:
+    """Return `text` with stars in the place of each URL's secrets."""
+    return _TOKEN.sub(r"\1***", _PASSWORD.sub(r"\1:***", text))
 
 
 def dotted(path: KeyPath) -> str:
@@ -86,5 +91,5 @@ def shown(value: object) -> str:
         return "null" if value is None else str(value).lower()
     if isinstance(value, dict) and value:
         return "a mapping"
-    text = without_passwords(repr(list(value) if isinstance(value, tuple) else value))
+    text = without_secrets(repr(list(value) if isinstance(value, tuple) else value))
     return text if len(text) <= 60 else text[:57] + "..."

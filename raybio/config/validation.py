@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from raybio.config.faults import FaultsError, KeyPath, closest, dotted, has_password, shown
+from raybio.config.faults import FaultsError, KeyPath, closest, dotted, has_secret, shown
 from raybio.config.options import Option, options, section_at, suggestion
 from raybio.config.section import Section
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SomeSection = TypeVar("SomeSection", bound=Section)
 
 _TOLD = (
-    "holds a password, which would be written into run folders and logs; give it in the environment "
+    "holds a secret, which would be written into run folders and logs; give it in the environment "
     "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, say), or let the machine's role (IAM) do without"
 )
 
@@ -28,9 +28,9 @@ def validate(
 ) -> tuple[SomeSection | None, list[tuple[KeyPath, str]]]:
     """Return the config and no problems, or None and every problem with the path it is at.
 
-    A password in a URL is one, since a config is written into run folders and logs.
+    A secret in a URL is one, since a config is written into run folders and logs.
     """
-    secrets = [(path, _TOLD) for path in _with_password(data)]
+    secrets = [(path, _TOLD) for path in _with_secret(data)]
     try:
         config = config_class.model_validate(data)
         return (None, secrets) if secrets else (config, [])
@@ -40,16 +40,16 @@ def validate(
         return None, secrets + problems
 
 
-def _with_password(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Yield where in nested data the URLs are that hold a password."""
-    if isinstance(value, str) and has_password(value):
+def _with_secret(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield where in nested data the URLs are that hold a secret."""
+    if isinstance(value, str) and has_secret(value):
         yield path
     elif isinstance(value, Mapping):
         for key, below in value.items():
-            yield from _with_password(below, (*path, key))
+            yield from _with_secret(below, (*path, key))
     elif isinstance(value, list | tuple):
         for position, below in enumerate(value):
-            yield from _with_password(below, (*path, position))
+            yield from _with_secret(below, (*path, position))
 
 
 def _problems(

@@ -41,7 +41,7 @@ from raybio.corpora.standoff import (
     probability,
 )
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation
-from raybio.errors import InputError, UsageError
+from raybio.errors import AccessError, InputError, UsageError
 
 LONGEST_NAME = 240
 """Characters of the longest file name without its suffix; file systems end at 255."""
@@ -72,12 +72,12 @@ def read_folder(path: str | Path) -> Iterator[Record]:
 
     Raises:
         UsageError: `path` is a URL.
-        InputError: there is no such folder.
+        AccessError: there is no such folder.
         FormatError: it holds neither `.txt` nor `.ann` files.
     """
     folder = _local(path)
     if not folder.is_dir():
-        raise InputError(str(path), "", "there is no such folder", "Check the path")
+        raise AccessError(str(path), "", "there is no such folder", "Check the path")
     stems = sorted({file.stem for file in folder.iterdir() if file.suffix in (".txt", ".ann")})
     if not stems:
         raise no_records(str(path), "brat document (.txt and .ann files)")

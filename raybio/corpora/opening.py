@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
-from raybio.errors import FormatError, InputError, UsageError
+from raybio.errors import AccessError, FormatError, UsageError
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -40,7 +40,7 @@ def filesystem_of(url: str) -> tuple[FileSystem, str]:
     pyarrow brings S3, Google Cloud, Azure and HDFS; every other scheme is looked up in fsspec.
 
     Raises:
-        InputError: neither knows the scheme, or it cannot be reached.
+        AccessError: neither knows the scheme, or it cannot be reached.
     """
     # Imported here: reading a local text file should not load pyarrow.
     import fsspec
@@ -53,7 +53,7 @@ def filesystem_of(url: str) -> tuple[FileSystem, str]:
             return known
         remote, path = fsspec.core.url_to_fs(url)
     except (OSError, ValueError, ImportError) as error:
-        raise InputError(url, "", f"cannot open this location ({error})", "Check the URL") from error
+        raise AccessError(url, "", f"cannot open this location ({error})", "Check the URL") from error
     return fs.PyFileSystem(fs.FSSpecHandler(remote)), path
 
 
@@ -62,14 +62,14 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
     """Open a local path or URL for reading; what ends in `.gz` is unpacked on the way.
 
     Raises:
-        InputError: there is no such file, or it cannot be opened.
+        AccessError: there is no such file, or it cannot be opened.
         FormatError: while reading, when gzip data are broken or end early.
     """
     try:
         packed = _open_remote(path) if is_url(path) else Path(path).open("rb")  # noqa: SIM115
     except (OSError, ValueError) as error:
         problem = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-        raise InputError(path, "", f"cannot be opened ({problem})", "Check the path") from error
+        raise AccessError(path, "", f"cannot be opened ({problem})", "Check the path") from error
     with packed:
         if path.lower().endswith(".gz"):
             yield cast(BinaryIO, io.BufferedReader(_Gunzip(packed, path)))
@@ -81,14 +81,15 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
 def write_bytes(path: str) -> Iterator[BinaryIO]:
     """Open a local path or URL for writing; nothing is there until the block ends well.
 
-    Locally the bytes go to a hidden name beside `path`, which is renamed at the end; to a
-    URL they go in one upload at the end. What ends in `.gz` is packed, with no time stamp,
+    Locally (`file://` is local too) the bytes go to a hidden name beside `path`, which is renamed at
+    the end; to a URL they go in one upload at the end. What ends in `.gz` is packed, with no time stamp,
     so that the same documents give the same bytes.
 
     Raises:
         UsageError: the file cannot be created, or not be uploaded.
     """
-    with _upload(path) if is_url(path) else _replace(Path(path)) as stream:
+    local = path.removeprefix("file://")
+    with _upload(path) if is_url(local) else _replace(Path(local)) as stream:
         if path.lower().endswith(".gz"):
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
                 yield cast(BinaryIO, packed)
@@ -188,8 +189,20 @@ def _replace(target: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(target)
+        _sync_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in `folder` outlive a loss of power, too: what is written next may rely on them."""
+    if os.name != "posix":  # others cannot open a folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _created(path: Path, target: Path, mode: Literal["wb", "xb"]) -> BinaryIO:

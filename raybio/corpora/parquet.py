@@ -23,7 +23,7 @@ from raybio.corpora.checks import fault_of
 from raybio.corpora.opening import filesystem_of, is_url, no_records, write_bytes
 from raybio.corpora.parquet_rows import document_of, row_of
 from raybio.entities import Document, Passage, Record, Rejected
-from raybio.errors import FormatError, InputError
+from raybio.errors import AccessError, FormatError
 
 ROW_GROUP = 1_000
 """Documents of a row group: what is held in memory at once, when writing and when reading."""
@@ -142,7 +142,7 @@ def read_path(path: str) -> Iterator[Record]:
     """Yield the documents of a Parquet file at a local path or URL; a row at fault is Rejected.
 
     Raises:
-        InputError: the file cannot be opened.
+        AccessError: the file cannot be opened, or its place breaks off.
         FormatError: it is not Parquet, has no rows, or lacks the columns named above.
     """
     with _open_table(path) as table:
@@ -171,11 +171,14 @@ def _open_table(path: str) -> Iterator[pq.ParquetFile]:
             path, "", f"not a Parquet file ({error})", "Check the path and the format"
         ) from error
     except OSError as error:
-        raise InputError(path, "", f"cannot be opened ({error})", "Check the path") from error
+        raise AccessError(path, "", f"cannot be opened ({error})", "Check the path") from error
     with table:
         try:
             yield table
         except (pa.ArrowException, OSError) as error:
+            # Arrow says OSError of damaged data too; only a fault of the place has a number, or a URL.
+            if isinstance(error, OSError) and (error.errno or is_url(path)):
+                raise
             remedy = "Fetch or write the file again"
             raise FormatError(path, "", f"the Parquet data are broken ({error})", remedy) from error
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from raybio.config.faults import without_passwords
+from raybio.config.faults import without_secrets
 from raybio.reports import tables
 from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Curve, Curves, Examples, Figure, Headline, Section, Verbatim
@@ -184,7 +184,7 @@ def _recipe(run: Run) -> tuple[Block, ...]:
     environment = "\n".join(f"{name}: {value}" for name, value in _flat_environment(run.environment))
     return (
         Verbatim("Environment", environment or "environment.json is not in the run folder."),
-        Verbatim("Resolved configuration (config.yaml)", without_passwords(run.config_text)),
+        Verbatim("Resolved configuration (config.yaml)", without_secrets(run.config_text)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from raybio.config.faults import without_passwords
+from raybio.config.faults import without_secrets
 from raybio.config.prices import InstancePrice
 from raybio.cost import dollars
 from raybio.evaluation.equal_work import told_difference
@@ -158,6 +158,6 @@ def _there(*blocks: Block | None) -> Iterator[Block]:
 def _recipe(benchmarks: Sequence[Benchmark], corpus: str) -> tuple[Block, ...]:
     runs = [each.run for each in benchmarks if any(result["corpus"] == corpus for result in each.results)]
     return tuple(
-        Verbatim(f"Resolved configuration of {run.name} (config.yaml)", without_passwords(run.config_text))
+        Verbatim(f"Resolved configuration of {run.name} (config.yaml)", without_secrets(run.config_text))
         for run in runs
     )

@@ -1,3 +1,4 @@
+import re
 from dataclasses import asdict, replace
 
 import pyarrow.parquet as pq
@@ -143,6 +144,9 @@ def test_an_update_costs_itself(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     again = compact(str(tmp_path / "out"), str(tmp_path / "set"))
     assert (again.new, again.files_read, again.files_written, again.parts) == (0, 0, 0, 2)
+    # And makes no new state.
+    states = sorted(path.name for path in (tmp_path / "set" / "compaction").iterdir())
+    assert states == ["00001.json", "00002.json"]
 
 
 def test_updates_are_folded_together_and_seldom_into_the_baseline(tmp_path):
@@ -169,11 +173,12 @@ def test_folded_files_are_the_set_as_they_are(tmp_path):
 
 def test_what_a_killed_compaction_left_is_removed(tmp_path):
     tag_file(tmp_path / "out", "n01", BASE["n01"])
-    left = tmp_path / "set" / "mentions" / "00001-007.parquet"
+    left = tmp_path / "set" / "mentions" / "00001-000-0123abcd.parquet"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
     compact(str(tmp_path / "out"), str(tmp_path / "set"))
-    assert [path.name for path in left.parent.iterdir()] == ["00001-000.parquet"]
+    [written] = left.parent.iterdir()
+    assert re.fullmatch(r"00001-000-[0-9a-f]{8}\.parquet", written.name) and written != left
 
 
 def test_shards_that_were_replayed_are_taken_in_again(tmp_path):
@@ -184,6 +189,41 @@ def test_shards_that_were_replayed_are_taken_in_again(tmp_path):
     tag_file(tmp_path / "out", "n01", [("1", 1, DOCUMENT), ("2", 1, DOCUMENT)])
     assert compact(str(tmp_path / "out"), str(tmp_path / "set")).new == 1
     assert sorted(found(tmp_path / "set")) == ["1", "2"]
+
+
+@pytest.mark.parametrize("table", ["documents", "mentions"])
+def test_tables_of_two_runs_are_not_taken_as_one(tmp_path, table):
+    """One run wrote a shard's documents, another its mentions; tagging the file again mends it."""
+    for output, version in (("out", 1), ("other", 2)):
+        ledger = tag_file(tmp_path / output, "n01", [("1", version, DOCUMENT), ("2", 1, DOCUMENT)])
+    path = f"{table}/n01-00000.parquet"
+    (tmp_path / "out" / path).write_bytes(ledger.read_bytes(path))
+    with pytest.raises(CommitError, match=f"{path} is not what was .*remove ledger/n01@f.json there"):
+        compact(str(tmp_path / "out"), str(tmp_path / "set"))
+    assert not (tmp_path / "set").exists()
+    (tmp_path / "out" / "ledger" / "n01@f.json").unlink()
+    tag_file(tmp_path / "out", "n01", [("1", 1, DOCUMENT), ("2", 1, DOCUMENT)])
+    compact(str(tmp_path / "out"), str(tmp_path / "set"))
+    assert sorted(found(tmp_path / "set")) == ["1", "2"]
+
+
+def test_a_table_that_is_gone_is_missed(tmp_path):
+    tag_file(tmp_path / "out", "n01", BASE["n01"])
+    (tmp_path / "out" / "mentions" / "n01-00001.parquet").unlink()
+    with pytest.raises(CommitError, match=r"mentions/n01-00001.parquet is not what was committed"):
+        compact(str(tmp_path / "out"), str(tmp_path / "set"))
+
+
+def test_a_part_whose_tables_do_not_belong_together_is_refused(tmp_path):
+    tag_file(tmp_path / "out", "n01", BASE["n01"])
+    compact(str(tmp_path / "out"), str(tmp_path / "set"))
+    [path] = (tmp_path / "set" / "mentions").iterdir()
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(CommitError, match=f"mentions/{path.name} do not belong together"):
+        list(current(str(tmp_path / "set")))
+    tag_file(tmp_path / "out", "n02", BASE["n02"])
+    with pytest.raises(CommitError, match=f"mentions/{path.name} do not belong together"):
+        compact(str(tmp_path / "out"), str(tmp_path / "set"))
 
 
 def test_files_in_hand_are_left_for_the_next_time(tmp_path):

@@ -215,6 +215,15 @@ def test_entries_that_another_run_took_back_leave_the_others(ledger):
     assert done(ledger, FILE) is None
 
 
+def test_a_broken_file_whose_last_shard_knows_of_no_fault_is_not_finished(ledger):
+    """That shard was committed by a run that read on: the fault is not the file's."""
+    commit(ledger, FILE, 0, 1)
+    assert not ledger.finish(FILE, 2, broken=True)
+    ledger.commit(FILE, 1, replace(entry(1), rejected=1))
+    assert ledger.finish(FILE, 2, broken=True)
+    assert done(ledger, FILE) is None
+
+
 @pytest.mark.parametrize("moment", ["before the folder is listed", "before an entry is read"])
 def test_entries_are_read_while_another_run_finishes_the_file(ledger, monkeypatch, moment):
     commit(ledger, FILE, 0, 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from raybio.bulk_tagging import output_folder
-from raybio.bulk_tagging.output_folder import OutputFolder
+from raybio.bulk_tagging.output_folder import OutputFolder, ahead
 from raybio.errors import CommitError
 
 
@@ -42,6 +42,56 @@ def test_what_cannot_be_removed_is_one_clear_error(folder, monkeypatch):
     meeting(folder, monkeypatch, OSError(errno.EROFS, "Read-only file system"))
     with pytest.raises(CommitError, match=r"ledger/a: cannot be removed \(Read-only file system\)"):
         folder.remove("ledger/a")
+
+
+def test_what_a_store_says_in_its_own_words_is_one_clear_error(monkeypatch):
+    class NoCredentialsError(Exception):
+        pass
+
+    folder = OutputFolder("memory://somewhere")
+
+    def refused(*_, **__):
+        raise NoCredentialsError("Unable to locate credentials")
+
+    for name in ("cat_file", "ls", "pipe_file", "put_file"):
+        monkeypatch.setattr(folder._filesystem, name, refused)
+    asked = {
+        "read": lambda: folder.read_json("a.json"),
+        "listed": lambda: folder.names("ledger"),
+        "written": lambda: folder.write_json("a.json", {}),
+    }
+    for done, ask in asked.items():
+        with pytest.raises(CommitError, match=rf"cannot be {done} \(Unable to locate credentials\)"):
+            ask()
+    with pytest.raises(CommitError, match="cannot be written"):
+        folder.create_json("a.json", {})
+
+
+def test_of_a_file_that_cannot_be_written_to_its_end_nothing_is_there():
+    folder = OutputFolder("memory://half")
+    with pytest.raises(KeyError), folder.writing("a") as stream:
+        stream.write(b"half")
+        raise KeyError
+    assert folder.names("") == []
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_file_in_a_folder_is_created_once(tmp_path, scheme):
+    folder = OutputFolder(f"{scheme}{tmp_path}/out")
+    assert folder.create_json("states/1.json", {"a": 1})
+    assert not folder.create_json("states/1.json", {"a": 2})
+    assert folder.read_json("states/1.json") == {"a": 1}
+    assert [path.name for path in (tmp_path / "out/states").iterdir()] == ["1.json"]
+    folder.write_json("b/c.json", {})
+    assert (tmp_path / "out/b/c.json").exists()
+
+
+def test_answers_come_in_order_and_few_are_asked_ahead():
+    asked = []
+    answers = ahead(lambda number: asked.append(number) or -number, iter(range(100)))
+    assert [next(answers) for _ in range(3)] == [0, -1, -2]
+    assert len(asked) <= 20
+    assert list(answers) == [-number for number in range(3, 100)]
 
 
 def test_an_entry_is_written_though_another_run_removes_its_folder(folder, monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 import gzip
 import json
+from types import SimpleNamespace
 
 import fsspec
 import pytest
@@ -7,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raybio.bulk_tagging import shards
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, find_inputs, read_shards
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find_inputs, read_shards
 from raybio.corpora import write_corpus
 from raybio.entities import Document
-from raybio.errors import UsageError
+from raybio.errors import AccessError, UsageError
 
 
 def lines(count, first=0):
@@ -137,8 +138,9 @@ def test_a_brat_folder_is_one_input_whose_fingerprint_changes_with_its_files(tmp
 @given(st.integers(1, 30), st.integers(1, 10), st.sets(st.integers(0, 9)))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_shards_are_fixed_ranges_of_records_and_done_ones_are_left_out(jsonl, count, size, done):
-    shards, end = read(jsonl(lines(count)), size, done)
     total = -(-count // size)
+    done = {number for number in done if number < total}
+    shards, end = read(jsonl(lines(count)), size, done)
     assert end == EndOfFile("a", total, broken=False)
     assert [shard.number for shard in shards] == [k for k in range(total) if k not in done]
     for shard in shards:
@@ -210,8 +212,51 @@ def test_a_file_that_cannot_be_read_is_one_rejected_record(tmp_path, name):
     assert read(tmp_path / name, done={0})[0] == []
 
 
-def test_a_file_that_has_gone_is_one_rejected_record(tmp_path):
+def test_a_file_that_cannot_be_reached_is_unread_whatever_was_done_of_it(tmp_path):
+    """Not broken: what it holds is not known, and a later run may reach it."""
     file = InputFile(str(tmp_path / "gone.jsonl"), "gone", "jsonl", "0")
-    [shard, end] = read_shards(file, 3, ())
-    assert "cannot be opened" in shard.rejected[0].reason
-    assert end == EndOfFile("gone", 1, broken=True)
+    for done in ((), {0}):
+        [unread] = read_shards(file, 3, done)
+        assert isinstance(unread, Unread) and unread.key == "gone"
+        assert "cannot be opened" in str(unread.error)
+
+
+def test_reading_that_breaks_off_leaves_the_file_unread(jsonl, monkeypatch):
+    def breaks_off(path):
+        yield from (Document(str(i), "Text.") for i in range(4))
+        raise OSError("connection reset")
+
+    monkeypatch.setattr(shards, "format_named", lambda _: SimpleNamespace(read_path=breaks_off))
+    [file] = find_inputs([str(jsonl(lines(9)))])
+    *whole, unread = read_shards(file, 3, ())
+    assert [ids(shard) for shard in whole] == [["0", "1", "2"]]  # and not half of the next
+    assert "reading broke off (connection reset)" in str(unread.error)
+
+
+def test_a_file_that_ends_before_what_was_committed_of_it_is_unread(jsonl):
+    """Whether a fault or nothing at all tells of it: the reading cannot be right."""
+    for text in (lines(4), lines(3) + "\xff"):
+        [file] = find_inputs([str(jsonl(text))])
+        assert [type(item) for item in read_shards(file, 3, {0, 1, 2})] == [Unread]
+
+
+def test_hidden_files_are_passed_over_and_refused_by_name(jsonl, tmp_path):
+    jsonl(lines(1))
+    hidden = jsonl(lines(1), "._a.jsonl")  # as macOS leaves it
+    assert [file.key for file in find_inputs([str(tmp_path)])] == ["a"]
+    with pytest.raises(UsageError, match=r"begins with a dot\. Rename it"):
+        find_inputs([str(hidden)])
+
+
+def test_a_place_that_lets_nobody_in_is_one_clear_error(tmp_path, monkeypatch):
+    class NoCredentialsError(Exception):
+        pass
+
+    def refused(*_, **__):
+        raise NoCredentialsError("Unable to locate credentials")
+
+    monkeypatch.setattr(shards.fsspec.core, "url_to_fs", refused)
+    with pytest.raises(
+        AccessError, match=r"s3://b/x: cannot be reached \(NoCredentialsError: Unable to locate"
+    ):
+        find_inputs(["s3://b/x"])

@@ -4,9 +4,9 @@ import pytest
 from samples import tagging_config
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
-from raybio.bulk_tagging.shards import EndOfFile, InputFile
+from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.bulk_tagging.watch import Watch
-from raybio.errors import CommitError, RejectedError
+from raybio.errors import AccessError, CommitError, RejectedError
 
 FILE = InputFile("in/a.jsonl", "a", "jsonl", "f")
 
@@ -50,6 +50,38 @@ def test_a_run_whose_shards_another_took_back_does_not_end_well(ledger):
     ledger.reopen(["a-00000"])
     run.see(EndOfFile("a", 1, broken=False))
     with pytest.raises(CommitError, match="taken back shards of a while this one worked"):
+        run.check_finished()
+
+
+def test_a_run_that_could_not_read_a_file_says_so_at_its_end(ledger):
+    run = watch(ledger)
+    run.see(commit(ledger, 0, rejected=0))
+    run.see(
+        Unread("a", AccessError("in/a.jsonl", "", "cannot be opened (Input/output error)", "Check the path"))
+    )
+    told = r"in/a.jsonl: cannot be opened \(.*\)\. Check the path\. All else is tagged; run the same command"
+    with pytest.raises(AccessError, match=told):
+        run.check_finished()
+    assert [done for _, done in ledger.todo([FILE])] == [{0}]
+
+
+def test_shards_beyond_a_files_end_do_not_end_well(ledger):
+    """Nothing was lost when this happens, and nothing may be called finished."""
+    run = watch(ledger)
+    for number in range(3):
+        run.see(commit(ledger, number, rejected=0))
+    run.see(EndOfFile("a", 2, broken=False))
+    with pytest.raises(CommitError, match="shards of a while"):
+        run.check_finished()
+    assert [done for _, done in ledger.todo([FILE])] == [{0, 1, 2}]
+
+
+def test_a_store_that_fails_while_a_file_is_finished_is_told_at_the_end(ledger, monkeypatch):
+    run = watch(ledger)
+    monkeypatch.setattr(ledger, "remove", lambda name: (_ for _ in ()).throw(CommitError("no")))
+    run.see(commit(ledger, 0, rejected=0))
+    run.see(EndOfFile("a", 1, broken=False))
+    with pytest.raises(CommitError, match="no"):
         run.check_finished()
 
 

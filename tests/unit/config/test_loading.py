@@ -147,13 +147,9 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(faults, tag, secret):
     """A config is written into run folders and logs."""
     url = f"s3://user:{secret}@bucket"
     (fault,) = faults(tag, "", f"output={url}/out")
-    assert fault.startswith(
-        "override 'output=s3://user:***@bucket/out': output: holds a password, which would"
-    )
+    assert fault.startswith("override 'output=s3://user:***@bucket/out': output: holds a secret, which would")
     assert "AWS_SECRET_ACCESS_KEY" in fault and "IAM" in fault and secret not in fault
-    with pytest.raises(
-        ConfigError, match=r"the options: 1 fault\n  - input\[1\]: holds a password"
-    ) as caught:
+    with pytest.raises(ConfigError, match=r"the options: 1 fault\n  - input\[1\]: holds a secret") as caught:
         job_of(TagCorpusConfig, {"model": "m", "input": ["a", url], "output": "o"}, source="the options")
     assert secret not in str(caught.value)
 
@@ -166,6 +162,21 @@ def test_a_password_hides_no_other_fault(faults, tag):
 def test_urls_without_a_password_are_taken(tag):
     for url in ("gs://anonymous@bucket/x", "http://127.0.0.1:5000/a@b", "s3://b/user:x@y", "hdfs://h:9/a"):
         assert tag("", f"output={url}").output == url
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "X-Amz-Credential=me&X-Amz-Signature=hunter2",
+        "X-Amz-Security-Token=hunter2",
+        "sv=2022&sig=hunter2&se=1",
+        "access_key=me&secret_key=hunter2",
+        "token=hunter2",
+    ],
+)
+def test_what_lets_a_bearer_in_is_a_secret_too(faults, tag, query):
+    (fault,) = faults(tag, "", f"output=https://host/tagged?{query}")
+    assert "holds a secret" in fault and "hunter2" not in fault
 
 
 @pytest.mark.parametrize("word", ["s3://u:hunter2@b", "formats=s3://u:hunter2@b", "no.such=s3://u:hunter2@b"])
