@@ -26,7 +26,6 @@ test: install ## every check and every quick test
 	$(BIN)/pytest -m "$(QUICK)" --ignore tests/unit
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[soak]'
 	$(BIN)/pytest -m soak
 
 audit: install ## known vulnerabilities of what is installed; asks an advisory service on the network

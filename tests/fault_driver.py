@@ -51,15 +51,16 @@ def main(config: str, seconds: float, replay: str | None = None) -> int:
     from raybio.config import load_config
     from raybio.errors import RaybioError
 
-    # Workers find this file as a module, and through it the tagger.
+    # Workers find this file as a module, through it the tagger, and the way to a bucket where one is told.
     tests = str(Path(__file__).parent)
+    store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     ray.init(
         address=os.environ["RAY_ADDRESS"],
         logging_level=logging.WARNING,
         log_to_driver=False,
         runtime_env={
             "worker_process_setup_hook": lambda: install_tagger(seconds, lethal=replay is None),
-            "env_vars": {"PYTHONPATH": f"{Path(tests).parent}:{tests}", "OMP_NUM_THREADS": "1"},
+            "env_vars": {"PYTHONPATH": f"{Path(tests).parent}:{tests}", "OMP_NUM_THREADS": "1", **store},
         },
     )
     try:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,16 @@ class Faults:
         for file in range(_FILES):
             write_dump(self.dump / f"part{file}.jsonl", documents[file::_FILES], f"{file}-")
 
+    def on(self, address: str) -> "Faults":
+        """Return what starts the same drivers on another cluster; they end with these."""
+        elsewhere = copy(self)
+        elsewhere._address = address
+        return elsewhere
+
     def start(
         self,
-        output: Path,
-        source: Path | None = None,
+        output: Path | str,
+        source: Path | str | None = None,
         seconds: float = 0.0,
         replay: Path | None = None,
         **changes: Any,
@@ -76,8 +83,7 @@ class Faults:
         With `replay` it tags the shards of these rejected records again.
         """
         fields = {"formats": ("parquet", "jsonl"), "shard_documents": DOCUMENTS, **changes}
-        # One for each driver: two may be started on one output at once.
-        config = output.with_name(f"{output.name}-{len(self._started)}.yaml")
+        config = self.folder / f"driver-{len(self._started)}.yaml"
         config.write_text(to_yaml(tagging_config(self._model, source or self.dump, output, **fields)))
         program = str(Path(__file__).with_name("fault_driver.py"))
         driver = subprocess.Popen(
@@ -90,7 +96,7 @@ class Faults:
         self._started.append(driver)
         return driver
 
-    def run(self, output: Path, *arguments: Any, **changes: Any) -> int:
+    def run(self, output: Path | str, *arguments: Any, **changes: Any) -> int:
         """Run a driver to its end; return its exit code."""
         driver = self.start(output, *arguments, **changes)
         _, said = driver.communicate(timeout=WAIT)
@@ -121,7 +127,7 @@ def wait_until(holds: Callable[[], bool], driver: subprocess.Popen[str] | None =
     return True
 
 
-def committed(output: Path) -> int:
+def committed(output: Path | str) -> int:
     """How many shards are in the output's ledger."""
     return sum(1 for _ in Ledger(str(output)).entries())
 

@@ -29,7 +29,7 @@ def training_config(sample: SampleFiles, output: Path, name: str, **changes: obj
     return TrainEncoderConfig(**{**fields, **changes})
 
 
-def tagging_config(model: Path, source: Path, output: Path, **changes: object) -> TagCorpusConfig:
+def tagging_config(model: Path, source: Path | str, output: Path | str, **changes: object) -> TagCorpusConfig:
     """Return a small tagging job; `changes` replace its fields."""
     fields: dict[str, object] = {
         "job": "tag-corpus",

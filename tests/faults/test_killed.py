@@ -104,14 +104,12 @@ def test_two_drivers_of_different_configs_are_not_mixed(faults: Faults, tmp_path
     assert len(entries(output)) == SHARDS
 
 
-@pytest.mark.soak
-def test_a_killed_node_loses_and_doubles_nothing(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_killed_node_loses_and_doubles_nothing(faults: Faults, undisturbed: Path, tmp_path: Path) -> None:
     """The tagger's whole machine goes, as a spot machine does, and another one comes."""
     with small_cluster(cpus=0) as cluster:
-        faults = Faults(cluster.address, tmp_path)
         node = cluster.add_node(num_cpus=1)
         output = tmp_path / "out"
-        driver = faults.start(output, undisturbed.parent / "dump", seconds=0.03)
+        driver = faults.on(cluster.address).start(output, seconds=0.03)
         assert wait_until(lambda: committed(output) >= 2, driver)
         cluster.remove_node(node, allow_graceful=False)
         cluster.add_node(num_cpus=1)
