@@ -48,6 +48,9 @@ _BLOCK_BYTES = 256 * 1024
 _MOST_DEATHS = 100
 # Readers and cutters have no such marks: what is too large for them is so every time.
 _MOST_RETRIES = 10
+# Files whose reader or cutter died so often all the same are left, and the others go on; so many are, again,
+# a broken machine.
+_MOST_LEFT = 10
 _DEATHS = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, RayActorError)
 CUTTERS_FOR_A_GPU = 4
 """Processes that cut text for each tagger that has a GPU, some 2,000 abstracts a second each; where
@@ -122,7 +125,30 @@ def _run(
     todo: Sequence[tuple[InputFile, set[int]]],
 ) -> Iterator[CommittedShard | EndOfFile | Unread | RaybioError]:
     """Yield what was committed as it is, in no order, how files ended, and why a worker cannot go on."""
-    ray.data.DataContext.get_current().target_max_block_size = _BLOCK_BYTES
+    context = ray.data.DataContext.get_current().copy()
+    context.target_max_block_size = _BLOCK_BYTES
+    context.max_errored_blocks = _MOST_LEFT
+    with ray.data.DataContext.current(context):
+        results = _results(config, folder, making, output, todo)
+    try:
+        for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from _items(batch)
+    except _DEATHS as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise ClusterError(
+            f"processes that read, cut or tag the input died again and again: {reason}. What is committed "
+            "stays; run the same command again where they live, with more memory for each, say"
+        ) from error
+
+
+def _results(
+    config: TagCorpusConfig,
+    folder: Path,
+    making: Making,
+    output: str,
+    todo: Sequence[tuple[InputFile, set[int]]],
+) -> ray.data.Dataset:
+    """Return what will read, cut, tag and commit, as its rows are asked for."""
     taggers = config.taggers
     least, most = _pool(config)
     sources = ray.data.from_items(_rows(todo), override_num_blocks=len(todo))
@@ -149,7 +175,7 @@ def _run(
             compute=ray.data.TaskPoolStrategy(size=most * (CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
             max_retries=_MOST_RETRIES,
         )
-        results = shards.map_batches(
+        return shards.map_batches(
             _TagAndCommit,
             fn_constructor_args=(config, folder, making, output, uuid.uuid4().hex),
             batch_size=1,
@@ -159,15 +185,6 @@ def _run(
             compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
             ray_remote_args_fn=_bounded_retries,
         )
-    try:
-        for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from _items(batch)
-    except _DEATHS as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-        raise ClusterError(
-            f"processes that read, cut or tag the input died again and again: {reason}. What is committed "
-            "stays; run the same command again where they live, with more memory for each, say"
-        ) from error
 
 
 def _bounded_retries() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.output_folder import ahead
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.config import TagCorpusConfig
-from raybio.errors import AccessError, CommitError, RejectedError
+from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 
 REJECTED = "rejected.jsonl"
 """What an output has of all its rejected records: one file, that can be replayed."""
@@ -126,18 +126,23 @@ class Watch:
 
         Raises:
             AccessError: there are files that could not be read to their end.
+            ClusterError: shards of a file did not arrive.
             CommitError: another run on the same output has taken shards back, or it cannot be written.
         """
         self._finishers.shutdown()
         left = [key for key, finished in self._finishing.items() if not finished.result()]
         if self._unread:
             raise _unread(self._unread)
-        left += self._open
+        if self._open:
+            raise ClusterError(
+                f"{_named(self._open)}: processes that read, cut or tag it died again and again, or failed, "
+                "as the log above says. All else is tagged; run the same command again where they live, with "
+                "more memory for each, say"
+            )
         if left:
-            more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
             raise CommitError(
-                f"{self._ledger.output}: another run has taken back shards of {', '.join(left[:_MOST_NAMED])}"
-                f"{more} while this one worked. Run the same command again to go on"
+                f"{self._ledger.output}: another run has taken back shards of {_named(left)} while this one "
+                "worked. Run the same command again to go on"
             )
 
     def _close(self, key: str) -> None:
@@ -154,6 +159,12 @@ class Watch:
             f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, "
             f"rejected {self.rejected:,}"
         )
+
+
+def _named(keys: Collection[str]) -> str:
+    """Return the first few of `keys` in words, and how many there are besides."""
+    more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
+    return f"{', '.join([*keys][:_MOST_NAMED])}{more}"
 
 
 def _unread(errors: Sequence[AccessError]) -> AccessError:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
@@ -151,19 +152,29 @@ def test_a_replay_leaves_what_it_could_not_read_again(trained: TrainedEncoder, t
     assert tree(tmp_path / "out") == before
 
 
-def test_a_reader_that_dies_every_time_ends_the_job(
-    trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_go_on(
+    trained: TrainedEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For want of memory, say: a clear end, and not a try for ever."""
+    """For want of memory, say: not a try for ever, and a clear end that a later run mends."""
+    for name in ("good", "huge"):
+        (tmp_path / f"{name}.jsonl").write_text('{"id": "1", "text": "Aspirin helps."}\n')
+    config = tagging_config(trained.run.model, f"{tmp_path}/*.jsonl", tmp_path / "out")
 
-    def die(batch: object, size: int) -> Iterator[object]:
-        os._exit(1)
-        yield batch
+    def read(batch: pa.Table, size: int) -> Iterator[pa.Table]:
+        from raybio.bulk_tagging.pipeline import _items, _read
 
-    monkeypatch.setattr(pipeline, "_read", die)
-    monkeypatch.setattr(pipeline, "_MOST_RETRIES", 1)
-    with pytest.raises(ClusterError, match=r"died again and again: .*What is committed stays"):
-        tag_corpus(tagging_config(trained.run.model, sample.dump, tmp_path / "out"))
+        if next(_items(batch))[0].key == "huge":
+            os._exit(1)
+        yield from _read(batch, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_read", read)
+        patch.setattr(pipeline, "_MOST_RETRIES", 1)
+        with pytest.raises(ClusterError, match=r"huge: processes that read, .* died again and again"):
+            tag_corpus(config)
+    assert [row["source"] for row in rows(tmp_path / "out", "documents")] == [f"{tmp_path}/good.jsonl"]
+    done = tag_corpus(config)
+    assert (done.shards_this_run, done.counts["documents"]) == (1, 2)
 
 
 def test_a_changed_input_replaces_what_it_was(

@@ -6,7 +6,7 @@ from samples import tagging_config
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.bulk_tagging.watch import Watch
-from raybio.errors import AccessError, CommitError, RejectedError
+from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 
 FILE = InputFile("in/a.jsonl", "a", "jsonl", "f")
 
@@ -65,13 +65,14 @@ def test_a_run_that_could_not_read_a_file_says_so_at_its_end(ledger):
     assert [done for _, done in ledger.todo([FILE])] == [{0}]
 
 
-def test_shards_beyond_a_files_end_do_not_end_well(ledger):
-    """Nothing was lost when this happens, and nothing may be called finished."""
+@pytest.mark.parametrize("shards", [None, 2, 4])
+def test_a_file_whose_shards_are_not_those_that_it_ended_with_is_not_finished(ledger, shards):
     run = watch(ledger)
     for number in range(3):
         run.see(commit(ledger, number, rejected=0))
-    run.see(EndOfFile("a", 2, broken=False))
-    with pytest.raises(CommitError, match="shards of a while"):
+    if shards is not None:
+        run.see(EndOfFile("a", shards, broken=False))
+    with pytest.raises(ClusterError, match="a: processes that read, cut or tag it died"):
         run.check_finished()
     assert [done for _, done in ledger.todo([FILE])] == [{0, 1, 2}]
 
