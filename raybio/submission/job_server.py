@@ -140,10 +140,11 @@ class JobServer:
             try:
                 with self._asking():
                     asyncio.run(self._follow_log(name, log))
-                if (job := self.job(name)).over:
-                    return self._exit_code(job)
+                job = self.job(name)
             except ClusterError as error:
                 lost = f" ({error})"
+            if job.over:
+                return self._exit_code(job)
             fruitless = 0 if log.length > length else fruitless + 1
             time.sleep(min(_LONGEST_WAIT, _POLL_SECONDS * 2**fruitless))
         raise ClusterError(f"{name} runs on, but its log comes no more{lost}. See `raybio jobs`")
