@@ -113,7 +113,7 @@ def test_a_log_that_comes_no_more_is_not_waited_for_without_end(server, waits):
 
 
 def test_a_job_that_was_lost_is_said_at_once_with_its_reason(server, waits):
-    with pytest.raises(ClusterError, match="^a did not end by itself: the node died"):
+    with pytest.raises(ClusterError, match=r"^a did not end by itself: the node died"):
         server(details(state="FAILED", code=None, message="the node died")).follow("a", print)
     with pytest.raises(ClusterError, match=r"http://here: .* none does not exist"):
         server().follow("none", print)
