@@ -60,6 +60,8 @@ def private_environment() -> None:
     # A thread of OpenMP that waits for another spins. Where something else needs its core too,
     # that multiplies the time of small operations; a short spin costs an idle machine a few percent.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    # Nobody takes this machine away; the watcher is one more process that loads torch.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 
 
 def quiet_data() -> None:

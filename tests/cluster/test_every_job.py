@@ -1,6 +1,5 @@
 """`ray job submit --working-dir . -- python jobs/NAME.py configs/...` for every job, on a real head."""
 
-import shlex
 import socket
 import sys
 import time
@@ -91,8 +90,7 @@ def submit(head: Head, job: str, options: Mapping[str, object], *more: str) -> s
     script = f"jobs/{job.replace('-', '_')}.py"
     entrypoint = ["python", script, CONFIGS[job], *(f"{key}={value}" for key, value in options.items())]
     ray = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", head.address]
-    # Ray joins the words with blanks, and a shell takes them apart again.
-    words = [*ray, "--submission-id", job, "--working-dir", ".", *more, "--", *map(shlex.quote, entrypoint)]
+    words = [*ray, "--submission-id", job, "--working-dir", ".", *more, "--", *entrypoint]
     done = head.run(*words, timeout=540)
     return done.stdout + done.stderr
 

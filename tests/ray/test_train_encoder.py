@@ -99,13 +99,14 @@ def test_a_run_is_resumed_only_when_asked(sample: SampleFiles, tmp_path: Path) -
     assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
 
 
-def test_a_finished_run_that_is_begun_again_stays_what_it_is(sample: SampleFiles, tmp_path: Path) -> None:
+def test_a_finished_run_that_is_begun_again_stays_what_it_is(trained: TrainedEncoder) -> None:
     """As a job that is submitted to a cluster a second time."""
-    config = training_config(sample, tmp_path, "run", resume="if-begun", test=False)
-    first = train_encoder(config)
+    config = load_config(trained.run.path / "config.yaml", ["resume=if-begun"])
+    assert isinstance(config, TrainEncoderConfig)
     again = train_encoder(config)
+    assert again.run.path == trained.run.path
     assert [row["epoch"] for row in again.run.metrics()] == [1, 2]
-    assert (again.best_epoch, again.scores) == (first.best_epoch, first.scores)
+    assert (again.best_epoch, again.scores) == (trained.best_epoch, trained.scores)
 
 
 def test_a_sweep_touches_test_once(sample: SampleFiles, tmp_path: Path) -> None:
