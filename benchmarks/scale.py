@@ -44,7 +44,7 @@ from raybio.taggers import Tags
 _REQUESTS_OF_A_SHARD = 8
 """Its entry, its mark and two files that an earlier attempt may have left are asked for; mark, mentions,
 documents and entry are written."""
-_REQUESTS_TO_FINISH = 4
+_REQUESTS_TO_FINISH = 5
 """Beside one for each shard's entry: the file's own is written; its folder is looked for, listed, removed."""
 _REQUESTS_OF_AN_INPUT = 4
 """Its kind, size, beginning and end, `ASKED_AHEAD` at a time; so all entries are read in the end."""

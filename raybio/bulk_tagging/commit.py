@@ -84,7 +84,7 @@ class ShardFiles:
             if lines:
                 files[path] = self._put(path, _lines(shard, lines))
             else:
-                self._output.remove(path)
+                self._output.remove_file(path)
         return WrittenShard(files, len(rejected))
 
     def _put_format(self, name: str, shard: Shard, content: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:

@@ -192,12 +192,12 @@ class Ledger(OutputFolder):
             # Unfolded first: whoever dies in between loses no entry.
             for shard in finished.shards:
                 self.write_json(f"ledger/{place}/{_number(shard):05d}.json", shard)
-            self.remove(f"ledger/{place}.json")
+            self.remove_file(f"ledger/{place}.json")
         key = key_of(place)
         numbers = [number for number in self._committed(place) if f"{key}-{number:05d}" in wanted]
         for number in numbers:
             for suffix in ("begun", "json"):
-                self.remove(f"ledger/{place}/{number:05d}.{suffix}")
+                self.remove_file(f"ledger/{place}/{number:05d}.{suffix}")
         return len(numbers)
 
     def finished(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -54,7 +54,8 @@ class OutputFolder:
             CommitError: it cannot be read.
         """
         with self._asking(name, "read", FileNotFoundError):
-            content: bytes = self._filesystem.cat_file(f"{self._root}/{name}")
+            # Said from which byte, S3 is asked once; otherwise it is asked for the size first.
+            content: bytes = self._filesystem.cat_file(f"{self._root}/{name}", start=0)
         return content
 
     def read_json(self, name: str) -> Any:
@@ -117,6 +118,15 @@ class OutputFolder:
             written.rename(target)  # a file system without links: the last one's stays
         finally:
             written.unlink(missing_ok=True)
+
+    def remove_file(self, name: str) -> None:
+        """Remove a file of the output, if it is there; a store is asked once.
+
+        Raises:
+            CommitError: it cannot be removed.
+        """
+        with suppress(FileNotFoundError), self._asking(name, "removed", FileNotFoundError):
+            self._filesystem.rm_file(f"{self._root}/{name}")
 
     def remove(self, name: str) -> None:
         """Remove a file or folder of the output, if it is there.

@@ -44,7 +44,12 @@ def options(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappi
     return {
         "train-encoder": training | {"name": "encoder"},
         "train-decoder": training
-        | {"name": "decoder", "model": write_tiny_llama(folder / "llama", texts), "dev.sentences": 4},
+        | {
+            "name": "decoder",
+            "model": write_tiny_llama(folder / "llama", texts),
+            "training.max_tokens": 1024,
+            "dev.sentences": 4,
+        },
         "tag-corpus": {
             "model": tiny_model,
             "input": f"[{sample.dump}]",

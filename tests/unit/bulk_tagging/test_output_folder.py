@@ -67,6 +67,14 @@ def test_what_a_store_says_in_its_own_words_is_one_clear_error(monkeypatch):
         folder.create_json("a.json", {})
 
 
+def test_a_file_is_removed_whether_it_is_there_or_not(output):
+    folder = OutputFolder(output)
+    folder.write_json("a/b.json", {})
+    for _ in range(2):
+        folder.remove_file("a/b.json")
+        assert folder.read_json("a/b.json") is None
+
+
 def test_of_a_file_that_cannot_be_written_to_its_end_nothing_is_there():
     folder = OutputFolder("memory://half")
     with pytest.raises(KeyError), folder.writing("a") as stream:
