@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import tempfile
 import uuid
 from collections import deque
@@ -138,13 +139,20 @@ class OutputFolder:
         for again in reversed(range(_REMOVALS)):
             try:
                 if self._filesystem.exists(path):
-                    self._filesystem.rm(path, recursive=True)
+                    self._remove(path)
                 return
             except OSError as error:
                 # Another run on the same output removes it too, or has just written into it.
                 met = isinstance(error, FileNotFoundError) or error.errno == errno.ENOTEMPTY
                 if not (met and again):
                     raise self._failed(name, "removed", error) from error
+
+    def _remove(self, path: str) -> None:
+        if self._is_local and Path(path).is_dir():
+            # fsspec would ask for the current folder first, which may be gone: Ray removes a job's.
+            shutil.rmtree(path)
+        else:
+            self._filesystem.rm(path, recursive=True)
 
     def names(self, folder: str) -> list[str]:
         """Return the names of what is in a folder of the output, sorted; none where there is no folder."""

@@ -67,7 +67,7 @@ def options(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappi
         "run-study": {
             "corpora": f"[{corpus(sample)}]",
             "models": "[{name: tiny, config: configs/train_encoder/minilm_bc5cdr.yaml, "
-            f"options: {{model: {tiny_model}, training.epochs: 1}}}}]",
+            f"options: {{model: {tiny_model}, training.epochs: 1, training.window_overlap: 16}}}}]",
             "output": folder / "studies",
             "seeds": "[1]",
         },

@@ -32,6 +32,7 @@ _RECORDS = {
     "bioc-xml": rb"(?s)<document>(?:(?!<document>).)*?</document>",
 }
 """Whole records, by format; BioC's JSON is read as a whole or not at all."""
+_UNQUOTED = re.compile(rb"(?s)<!\[CDATA\[(?!.*\]\]>)")
 
 
 class Nothing:
@@ -68,6 +69,8 @@ def before(fault: str, file: Mutated) -> set[str]:
     if line is None or file.format not in _RECORDS or file.markers is None:
         return set()
     content = gzip.decompress(file.content) if file.suffix else file.content
+    # What is quoted and never unquoted is no record, though the fault is found where the file ends.
+    content = _UNQUOTED.split(content)[0]
     lines = content.split(b"\n")[: int(line[1]) - 1]
     records = b"".join(re.findall(_RECORDS[file.format], b"\n".join([*lines, b""])))
     return {marker for marker in file.markers if marker.encode() in records}

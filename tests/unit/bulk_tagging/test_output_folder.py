@@ -19,27 +19,37 @@ def folder(tmp_path):
     return made
 
 
-def meeting(folder, monkeypatch, *errors):
+def meeting(monkeypatch, *errors):
     """Have these errors come in the way of the next removals."""
     left = [*errors]
-    remove = folder._filesystem.rm
+    remove = shutil.rmtree
 
-    def rm(path, **options):
+    def rmtree(path):
         if left:
             raise left.pop(0)
-        remove(path, **options)
+        remove(path)
 
-    monkeypatch.setattr(folder._filesystem, "rm", rm)
+    monkeypatch.setattr(output_folder.shutil, "rmtree", rmtree)
 
 
 def test_a_folder_into_which_another_run_writes_is_removed_all_the_same(folder, monkeypatch, tmp_path):
-    meeting(folder, monkeypatch, OSError(errno.ENOTEMPTY, "Directory not empty"), FileNotFoundError())
+    meeting(monkeypatch, OSError(errno.ENOTEMPTY, "Directory not empty"), FileNotFoundError())
+    folder.remove("ledger/a")
+    assert not (tmp_path / "ledger" / "a").exists()
+
+
+def test_a_folder_is_removed_though_the_current_one_is_gone(folder, monkeypatch, tmp_path):
+    """Ray removes a job's working folder with the last node that has it, on one machine the driver's too."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
     folder.remove("ledger/a")
     assert not (tmp_path / "ledger" / "a").exists()
 
 
 def test_what_cannot_be_removed_is_one_clear_error(folder, monkeypatch):
-    meeting(folder, monkeypatch, OSError(errno.EROFS, "Read-only file system"))
+    meeting(monkeypatch, OSError(errno.EROFS, "Read-only file system"))
     with pytest.raises(CommitError, match=r"ledger/a: cannot be removed \(Read-only file system\)"):
         folder.remove("ledger/a")
 
