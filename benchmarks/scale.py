@@ -96,7 +96,7 @@ def measure(folder: Path, citations: int, shard_documents: int) -> Units:
     writing, _ = timed(lambda: [files.write(s, t) for s, t in zip(shards, tagged, strict=True)])
     rows = [pickle.dumps(committed(s, t)) for s, t in zip(shards, tagged, strict=True)]
     config = TagCorpusConfig(job="tag-corpus", model="m", input=(str(dump),), output=str(folder / "out"))
-    watch = Watch(config, Ledger(str(folder / "out")), [(file, set())], lambda _: None)
+    watch = Watch(config, Ledger(str(folder / "out")), [file], [(file, set())], lambda _: None)
     seeing, _ = timed(lambda: [watch.see(pickle.loads(row)) for row in rows], rounds=1)
     ledger = Ledger(str(folder / "out"))
     for row in rows:

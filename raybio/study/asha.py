@@ -35,8 +35,8 @@ def search(run: Run, grace_epochs: int, reduction: int) -> None:
     shutil.rmtree(run.path, ignore_errors=True)  # Tune's own notes: what counts is in the points' folders
     epochs = points[0].training.epochs
     tuner = tune.Tuner(
-        # Its workers ask for what they need; what waits for them needs nothing.
-        tune.with_resources(tune.with_parameters(_trial, points=points), {"CPU": 0}),
+        # Its workers ask for what they need; what waits for them needs nothing, which Tune does not take.
+        tune.with_resources(tune.with_parameters(_trial, points=points), {"CPU": 0, "memory": 1}),
         param_space={"point": tune.grid_search(list(range(len(points))))},
         tune_config=tune.TuneConfig(
             scheduler=ASHAScheduler(
