@@ -91,7 +91,12 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
     while True:
         learner.join(_LOOK_SECONDS)
         ended = not learner.is_alive()
-        metrics = RunFolder(run_path(point)).metrics()
+        # Tune ends a trial that it has seen to its last epoch: it is told of that when the scores are there.
+        metrics = [
+            row
+            for row in RunFolder(run_path(point)).metrics()
+            if ended or row["epoch"] < point.training.epochs
+        ]
         for row in metrics[told:]:
             tune.report({name: row[name] for name in ("epoch", point.training.dev_metric)})
         told = len(metrics)
