@@ -2,13 +2,15 @@
 
 A signal raises KeyboardInterrupt in the main thread, so that `with` and `finally` put away what is in
 hand. Who is not done with that after a few seconds is ended: `ray job stop`, a spot machine that is
-taken away and `docker stop` all kill soon after they ask.
+taken away and `docker stop` all kill soon after they ask. A thread of its own counts these seconds: the
+main thread takes a signal up only when what it called, in C++ say, returns.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,11 +52,33 @@ def stoppable() -> Iterator[None]:
     _stop.listening = True
     listen()
     try:
-        yield
+        with _watched():
+            yield
     finally:
         _stop.listening = False
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """Count the seconds from the signal itself."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    threading.Thread(target=_watch, args=[reader], daemon=True).start()
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        writer.close()  # and so the thread ends
+
+
+def _watch(reader: socket.socket) -> None:
+    with reader:
+        while received := reader.recv(1):
+            if received[0] in _SIGNALS:
+                _end_in_time()
 
 
 def listen() -> None:
@@ -95,8 +119,22 @@ def _on_signal(number: int, frame: Any) -> None:
         os._exit(STOPPED)
     _stop.asked = True
     # Not by print: the signal may have come in the middle of one. Said first, for whatever comes next.
-    os.write(2, f"{_stop.line()}\n".encode())
-    last = threading.Timer(_stop.seconds, os._exit, [STOPPED])
+    _write_line()
+    _end_in_time()
+    raise KeyboardInterrupt
+
+
+def _end_in_time() -> None:
+    last = threading.Timer(_stop.seconds, _end)
     last.daemon = True
     last.start()
-    raise KeyboardInterrupt
+
+
+def _end() -> None:
+    if not _stop.asked:  # the main thread has not come to it
+        _write_line()
+    os._exit(STOPPED)
+
+
+def _write_line() -> None:
+    os.write(2, f"{_stop.line()}\n".encode())

@@ -65,6 +65,19 @@ def test_who_does_not_put_away_in_time_is_ended(tmp_path: Path) -> None:
     assert time.monotonic() - started < 20
 
 
+def test_who_does_not_even_hear_the_signal_is_ended_in_time(tmp_path: Path) -> None:
+    """The main thread is in C, and stays there."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    deaf = (
+        "stopping._stop.seconds = 0.5; import sqlite3; "
+        f"time.sleep = lambda _: sqlite3.connect(':memory:').execute({endless!r}).fetchall()"
+    )
+    started = time.monotonic()
+    code, out, err = stopped(tmp_path, [signal.SIGTERM], "pass", deaf)
+    assert (code, out, err) == (STOPPED, "", "raybio: stopped. Run it again\n")
+    assert time.monotonic() - started < 20
+
+
 def test_who_is_asked_twice_ends_at_once(tmp_path: Path) -> None:
     before = "stopping._stop.seconds = 50"
     code, out, err = stopped(tmp_path, [signal.SIGINT, signal.SIGINT], "time.sleep(60)", before)
