@@ -18,7 +18,7 @@ from typing import Any
 
 from raybio.corpora import read_corpus
 from raybio.entities import Document
-from raybio.errors import InputError, UsageError
+from raybio.errors import AccessError, UsageError
 from raybio.iob2 import unknown_label
 
 DATA_VARIABLE = "RAYBIO_DATA"
@@ -135,7 +135,7 @@ def split_path(name: str, split: str, data: str | None = None) -> str:
 
     Raises:
         UsageError: there is no such corpus or split, or no data folder was named.
-        InputError: the folder or file is not there; the message says what was looked for.
+        AccessError: the folder or file is not there; the message says what was looked for.
     """
     corpus = corpus_named(name)
     if split not in corpus.files:
@@ -149,14 +149,14 @@ def split_path(name: str, split: str, data: str | None = None) -> str:
             return str(folder / candidate)
     looked_for = " or ".join(corpus.files[split])
     problem = f"the {split} split of {corpus.name} is not here (looked for {looked_for})"
-    raise InputError(str(folder), "", problem, corpus.how_to_get)
+    raise AccessError(str(folder), "", problem, corpus.how_to_get)
 
 
 def split_label(name: str, split: str, data: str | None = None) -> str:
     """Return how reports call a split: by its name, and "rebuilt train" where the file is the rebuilt one.
 
     Raises:
-        UsageError, InputError: as `split_path` does.
+        UsageError, AccessError: as `split_path` does.
     """
     rebuilt = Path(split_path(name, split, data)).name == _REBUILT
     return f"rebuilt {split}" if rebuilt else split
@@ -168,7 +168,8 @@ def read_split(
     """Yield the documents of a split; `protocol` ("corrected" or "study") is how ChemProt is read.
 
     Raises:
-        UsageError, InputError: as `split_path` does (at the call), or for the first record at fault.
+        UsageError, AccessError: as `split_path` does (at the call).
+        InputError: for the first record at fault.
     """
     corpus = corpus_named(name)
     path = split_path(name, split, data)
@@ -181,13 +182,13 @@ def read_split(
 
 def _folder(root: Path, corpus: NamedCorpus) -> Path:
     if not root.is_dir():
-        raise InputError(
+        raise AccessError(
             str(root), "", "the data folder does not exist", f"Create it, or set {DATA_VARIABLE}"
         )
     for entry in sorted(root.iterdir()):
         if entry.name.lower() == corpus.name.lower() and entry.is_dir():
             return entry
-    raise InputError(str(root), "", f"there is no folder {corpus.name} in it", corpus.how_to_get)
+    raise AccessError(str(root), "", f"there is no folder {corpus.name} in it", corpus.how_to_get)
 
 
 def _checked(documents: Iterable[Document], corpus: NamedCorpus, path: str) -> Iterator[Document]:

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from raybio.config import TrainDecoderConfig
-from raybio.errors import ConfigError, InputError, ModelError, RaybioError, UsageError
+from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers.decoding import Tokens
@@ -243,9 +243,7 @@ def _training_split(config: TrainDecoderConfig) -> tuple[Sequence[str], list[Row
 
 def _elsewhere(error: RaybioError | OSError) -> bool:
     """Say whether a corpus may well be where the workers are: no folder or file here, not a faulty one."""
-    if isinstance(error, InputError):
-        return type(error) is InputError and not error.place  # its kinds tell of what was read
-    return isinstance(error, (UsageError, OSError))
+    return isinstance(error, (AccessError, UsageError, OSError))
 
 
 def _tokenizer(config: TrainDecoderConfig) -> tuple[Any, str, list[str]]:
