@@ -33,14 +33,15 @@ sys.exit(code)
 
 
 def stopped(
-    folder: Path, numbers: list[signal.Signals], at_the_end: str, before: str = ""
+    folder: Path, numbers: list[signal.Signals], at_the_end: str, before: str = "", wait: float = 0.0
 ) -> tuple[int, str, str]:
-    """Run the program, send the signals, and return its exit code, stdout and stderr."""
+    """Run the program, send the signals after a wait, and return its exit code, stdout and stderr."""
     program = START.format(at_the_end=at_the_end, before=before)
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout and process.stdout.readline() == "ready\n"
+    time.sleep(wait)
     for number in numbers:
         process.send_signal(number)
         time.sleep(0.2)
@@ -73,8 +74,9 @@ def test_who_does_not_even_hear_the_signal_is_ended_in_time(tmp_path: Path) -> N
         f"time.sleep = lambda _: sqlite3.connect(':memory:').execute({endless!r}).fetchall()"
     )
     started = time.monotonic()
-    code, out, err = stopped(tmp_path, [signal.SIGTERM], "pass", deaf)
-    assert (code, out, err) == (STOPPED, "", "raybio: stopped. Run it again\n")
+    # By then it is in C, on all but a very busy machine; there it ends as any other.
+    code, _, err = stopped(tmp_path, [signal.SIGTERM], "pass", deaf, wait=1.0)
+    assert (code, err) == (STOPPED, "raybio: stopped. Run it again\n")
     assert time.monotonic() - started < 20
 
 
