@@ -23,7 +23,7 @@ test: install ## every check and every quick test
 	$(BIN)/mypy raybio jobs
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -m "$(QUICK)" tests/unit
-	$(BIN)/pytest -n 2 --dist loadgroup -m "$(QUICK)" --ignore tests/unit
+	$(BIN)/pytest -n 2 --dist loadfile -m "$(QUICK)" --ignore tests/unit
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak

@@ -14,18 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have two processes share the tests: those on one Ray cluster in one of them, and the others by file."""
-    on_one_cluster = ROOT / "tests" / "ray"
-
-    def group(item: pytest.Item) -> Path:
-        return on_one_cluster if on_one_cluster in item.path.parents else item.path
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(group(item))))
-    items.sort(key=lambda item: group(item) != on_one_cluster)
-
-
 def _beside(variable: str, name: str) -> Path:
     folder = Path(os.environ.get(variable, ROOT.parent / "shared" / name))
     if not folder.is_dir():
