@@ -23,7 +23,8 @@ test: install ## every check and every quick test
 	$(BIN)/mypy raybio jobs
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -m "$(QUICK)" tests/unit
-	$(BIN)/pytest -n 2 --dist loadfile -m "$(QUICK)" --ignore tests/unit
+	$(BIN)/pytest -m "$(QUICK)" tests/docs
+	$(BIN)/pytest -n 2 --dist loadfile -m "$(QUICK)" --ignore tests/unit --ignore tests/docs
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak
