@@ -1,6 +1,8 @@
+import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -84,3 +86,17 @@ def test_without_its_packages_int8_says_what_to_install(tiny_encoder, monkeypatc
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ModelError, match=rf"int8 needs {missing}. Run `pip install 'raybio\[int8\]'`"):
         load_tagger(tiny_encoder, precision="int8")
+
+
+@needs_openvino
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system binds no threads to cores")
+def test_int8_leaves_the_choice_of_a_core_to_the_system(folder):
+    # Bound to the first core, as OpenVINO would, all taggers of a machine would share it.
+    tagger = load_tagger(folder, precision="int8", threads=1)
+    allowed = os.sched_getaffinity(0)
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(lambda: [tagger.tag(SENTENCES) for _ in range(20)])
+        while not working.done():
+            for thread in Path("/proc/self/task").iterdir():
+                with suppress(ProcessLookupError):  # it has ended
+                    assert os.sched_getaffinity(int(thread.name)) == allowed
