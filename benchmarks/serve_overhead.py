@@ -25,7 +25,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,13 @@ class Waits:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    async def tag(self, sentences: Sequence[Sentence]) -> Answer:
+    async def tag(self, sentences: Sequence[Sentence]) -> AsyncIterator[Answer]:
         """Answer without having read anything."""
         started = time.perf_counter()
         if self._seconds:
             await asyncio.sleep(self._seconds)
         tags = tuple(Tags(("O",) * len(s), (1.0,) * len(s)) for s in sentences)
-        return Answer(tags, time.perf_counter() - started, 0.0, 1, 1, "")
+        yield Answer(tags, time.perf_counter() - started, 0.0, 1, 1, "")
 
 
 def served_with(replicas: int, arguments: argparse.Namespace) -> ServedModelSection:
@@ -123,8 +123,13 @@ def handle(client: Client, sentences: Sequence[Sentence], seconds: float) -> dic
 def full(
     client: Client, replicas: int, sentences: Sequence[Sentence], arguments: argparse.Namespace
 ) -> float:
-    """Keep the replicas busy until all sentences are tagged; return the sentences per second."""
-    requests = together(sentences, arguments.request_sentences)
+    """Keep the replicas busy until all sentences are tagged; return the sentences per second.
+
+    They are asked for so often that the requests in flight are a small part of all: Ray Serve's router
+    sends a burst after a pause to one replica, and evens it out with what comes next; and at the end
+    a replica without work waits for the others.
+    """
+    requests = together(sentences, arguments.request_sentences) * (arguments.passes * replicas)
     window = arguments.window * replicas
     figures = figures_of("offline", asyncio.run(in_window(client.tag, requests, window)))
     if figures.errors:
@@ -229,6 +234,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--window", type=int, default=16, help="requests in flight for each replica, when full"
+    )
+    parser.add_argument(
+        "--passes", type=int, default=3, help="over all sentences for each replica, when full"
     )
     parser.add_argument("--batch-words", type=int, default=4096, help="of a replica's batches, at most")
     parser.add_argument("--rounds", type=int, default=11)

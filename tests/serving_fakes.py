@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 
 from raybio.entities import Sentence
@@ -29,14 +29,14 @@ def handle_that(*outcomes: object) -> SimpleNamespace:
     left = iter(outcomes)
     asked = []
 
-    async def remote(sentences: Sequence[Sentence]) -> object:
+    async def remote(sentences: Sequence[Sentence]) -> AsyncIterator[object]:
         asked.append(sentences)
         outcome = next(left)
         if outcome is NEVER:
             await asyncio.Event().wait()
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        yield outcome
 
     return SimpleNamespace(tag=SimpleNamespace(remote=remote), asked=asked)
 

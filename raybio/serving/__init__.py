@@ -2,7 +2,7 @@
 
 answers.py       what a replica says to a request, and what its client knows besides
 replica.py       holds a tagger; makes batches of what waits, by words; measures
-deployment.py    deploy(), handle_of(), undeploy(): a model as an application of Ray Serve
+deployment.py    deploy(), described(), handle_of(), undeploy(): a model as an application of Ray Serve
 client.py        asks again where asking again helps, and counts
 metrics.py       what Prometheus is told
 requests.py      an HTTP body -> documents; documents with mentions -> the format asked for

@@ -16,7 +16,7 @@ from typing import Any
 from ray.serve import Application
 
 from raybio.config import LimitsSection, ServeConfig, job_of
-from raybio.serving.deployment import handle_of, model_application, states
+from raybio.serving.deployment import described, model_application, states
 from raybio.serving.ingress import Ingress, interface_application, new_run_id
 
 _POLL_SECONDS = 1.0
@@ -52,4 +52,4 @@ class _LateIngress(Ingress):
 def _describe(names: Sequence[str]) -> list[Mapping[str, Any]]:
     while set(states(list(names)).values()) != {"running"}:
         time.sleep(_POLL_SECONDS)
-    return [handle_of(name).describe.remote().result() for name in names]
+    return [described(name) for name in names]

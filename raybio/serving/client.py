@@ -6,17 +6,21 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
 
 from raybio.entities import Sentence
 from raybio.errors import OverloadedError, ServingError, TaggingError
-from raybio.serving.answers import Served
+from raybio.serving.answers import Answer, Served
 
 if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentResponseGenerator
+
     from raybio.serving.deployment import Handle
+
+    Stream: TypeAlias = DeploymentResponseGenerator[Answer]
 
 _DIED = (RayActorError, ObjectLostError, ReplicaUnavailableError, WorkerCrashedError)
 """What a request fails with whose replica died: Ray Serve does not send it to another by itself."""
@@ -58,7 +62,8 @@ class Client:
         retries = 0
         while True:
             try:
-                answer = await self._handle.tag.remote(tuple(sentences))
+                asked = cast("Stream", self._handle.tag.remote(tuple(sentences)))
+                (answer,) = [answer async for answer in asked]
                 return Served(answer, time.perf_counter() - started, retries)
             except BackPressureError as error:
                 if not self._patient or retries == self._retries:

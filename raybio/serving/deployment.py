@@ -36,7 +36,8 @@ As two loops in two threads, each would have to wake the other for every request
 def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
     """Start the model, or update it, as the Serve application `section.name`; return when it is healthy.
 
-    The handle's `tag.remote(sentences)` gives an `Answer`; `raybio.serving.client` asks it as one should.
+    The handle's `tag.remote(sentences)` gives a stream of one `Answer`; `raybio.serving.client` asks it as
+    one should.
     Where Serve does not run yet it is started without HTTP. `run_id` is in every line of the log.
 
     Raises:
@@ -54,9 +55,18 @@ def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
 
 
 def handle_of(name: str) -> Handle:
-    """Return the handle of the running application `name`."""
+    """Return the handle that asks the running application `name` to tag."""
     # By value, over gRPC: by reference, through Ray's object store, a request takes twice as long.
-    return serve.get_app_handle(name).options(_by_reference=False)
+    # As a stream, because a replica says at once, in its head, how many requests it has in hand. Of a plain
+    # call the head comes with the answer: Ray Serve's router then takes how it was for how it is, and one
+    # replica has nothing to do while all wait for another (ray 2.60).
+    return serve.get_app_handle(name).options(_by_reference=False, stream=True)
+
+
+def described(name: str) -> dict[str, Any]:
+    """Return what the running application `name` says of its model."""
+    said: dict[str, Any] = serve.get_app_handle(name).describe.remote().result()
+    return said
 
 
 def model_application(section: ServedModelSection, run_id: str) -> Application:

@@ -32,6 +32,7 @@ from raybio.serving.deployment import (
     LOGGING,
     Handle,
     deploy,
+    described,
     handle_of,
     start,
     states,
@@ -133,7 +134,8 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
             for section in config.models:
                 progress(f"starting {section.name}: {section.model}")
                 up.append(section.name)
-                infos.append(deploy(section, run_id=run_id).describe.remote().result())
+                deploy(section, run_id=run_id)
+                infos.append(described(section.name))
             up.append(INGRESS)
             interface = interface_application(Ingress, infos, config.limits, run_id, config.ingress_replicas)
             serve.run(interface, name=INGRESS, route_prefix="/")

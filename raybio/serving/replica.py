@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -80,8 +80,8 @@ class Replica:
         self._busy_since: float | None = None
         self._failed_batches = 0
 
-    async def tag(self, sentences: Sequence[Sentence]) -> Answer:
-        """Return the tags of each sentence, in order.
+    async def tag(self, sentences: Sequence[Sentence]) -> AsyncIterator[Answer]:
+        """Yield one answer: the tags of each sentence, in order.
 
         Raises:
             TaggingError: the model failed on this request; others of its batch have their answers.
@@ -95,7 +95,7 @@ class Replica:
             raise done.tagged
         seconds = time.perf_counter() - arrived
         self._metrics.answered(sentences, done.tagged, seconds)
-        return Answer(done.tagged, done.seconds, seconds, done.requests, done.sentences, self._name)
+        yield Answer(done.tagged, done.seconds, seconds, done.requests, done.sentences, self._name)
 
     def describe(self) -> dict[str, Any]:
         """Return what the interface's `/models` says of the model."""

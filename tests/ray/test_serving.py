@@ -32,7 +32,7 @@ from raybio.errors import ConfigError, ModelError, OverloadedError, UsageError
 from raybio.prompts import PromptStyle
 from raybio.serving import applications
 from raybio.serving.client import Client
-from raybio.serving.deployment import deploy, states, undeploy
+from raybio.serving.deployment import deploy, described, handle_of, states, undeploy
 from raybio.serving.ingress import served
 from raybio.taggers import load_tagger
 from raybio.taggers.cascade import Cascade
@@ -121,7 +121,7 @@ def test_answers_are_the_taggers_own_and_batches_form(
     alone = load_tagger(trained.run.model, precision="fp32", threads=1).tag(sentences)
 
     async def ask() -> list[Any]:
-        client = Client(serve.get_app_handle("encoder"))
+        client = Client(handle_of("encoder"))
         return await asyncio.gather(*(client.tag([sentence]) for sentence in sentences))
 
     found = run(ask())
@@ -137,7 +137,7 @@ def test_answers_are_the_taggers_own_and_batches_form(
 
 def test_a_request_longer_than_a_batch_goes_alone(address: str, sentences: list[Sentence]) -> None:
     assert sum(map(len, sentences)) > 200
-    answer = run(Client(serve.get_app_handle("encoder")).tag(sentences)).answer
+    answer = run(Client(handle_of("encoder")).tag(sentences)).answer
     assert len(answer.tags) == len(sentences)
     assert (answer.batch_requests, answer.batch_sentences) == (1, len(sentences))
 
@@ -146,7 +146,7 @@ def test_too_many_requests_are_refused_and_a_patient_client_waits(
     address: str, sentences: list[Sentence]
 ) -> None:
     async def flood(**options: Any) -> list[Any]:
-        client = Client(serve.get_app_handle("narrow"), **options)
+        client = Client(handle_of("narrow"), **options)
         return await asyncio.gather(*(client.tag(sentences) for _ in range(6)), return_exceptions=True)
 
     refused = run(flood(patient=False))
@@ -167,7 +167,7 @@ def test_an_llm_and_a_cascade_answer_as_they_do_alone(
     section = ServedModelSection(name=kind, model=str(folder), precision="fp32", cpus=0.0, threads=1)
     try:
         handle = deploy(section)
-        info = handle.describe.remote().result()
+        info = described(kind)
         found = run(Client(handle).tag(some)).answer.tags
     finally:
         undeploy(kind)
@@ -254,7 +254,7 @@ def test_requests_whose_replica_dies_are_sent_again_and_counted(
     alone = load_tagger(trained.run.model, precision="fp32", threads=1).tag(sentences)
 
     async def kill_in_the_middle() -> list[Any]:
-        client = Client(serve.get_app_handle("encoder"))
+        client = Client(handle_of("encoder"))
         asked = [asyncio.create_task(client.tag(sentences)) for _ in range(12)]
         await asyncio.sleep(0.5)
         assert not all(task.done() for task in asked)
@@ -339,7 +339,7 @@ def test_logs_are_json_and_carry_the_run(address: str, lines: list[str]) -> None
 
 
 def test_metrics_reach_prometheus(address: str, sentences: list[Sentence]) -> None:
-    run(Client(serve.get_app_handle("encoder")).tag(sentences))
+    run(Client(handle_of("encoder")).tag(sentences))
     wanted = {
         "ray_raybio_serving_sentences_total",
         "ray_raybio_serving_mentions_total",

@@ -83,7 +83,7 @@ async def ask(served, *words):
     """Send one request after the other; those that fail are as good as those that do not."""
     for word in words:
         with suppress(TaggingError):
-            await served.tag([sentence_of_words(word)])
+            await anext(served.tag([sentence_of_words(word)]))
 
 
 def test_a_replica_that_fails_on_everything_is_not_healthy(replica_of):
@@ -129,7 +129,7 @@ def test_a_replica_whose_model_hangs_is_not_healthy(replica_of):
     async def check():
         served = replica_of(Stuck(), stuck_after_seconds=0.2)
         await served.check_health()
-        asked = asyncio.create_task(served.tag([sentence_of_words("a")]))
+        asked = asyncio.ensure_future(anext(served.tag([sentence_of_words("a")])))
         until = time.monotonic() + 20
         while time.monotonic() < until:
             await asyncio.sleep(0.05)
