@@ -91,6 +91,8 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
     while True:
         learner.join(_LOOK_SECONDS)
         ended = not learner.is_alive()
+        if failures:
+            raise failures[0]
         # Tune ends a trial that it has seen to its last epoch: it is told of that when the scores are there.
         metrics = [
             row
@@ -100,8 +102,6 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
         for row in metrics[told:]:
             tune.report({name: row[name] for name in ("epoch", point.training.dev_metric)})
         told = len(metrics)
-        if failures:
-            raise failures[0]
         if ended:
             return
 

@@ -48,8 +48,8 @@ def load_int8(
         "INFERENCE_PRECISION_HINT": "f32",
         # It binds its threads to the first cores, whoever else does: two taggers would share one core.
         "ENABLE_CPU_PINNING": False,
-        # It keeps what it compiled for each shape of input, of 5,000 if let: a gigabyte over a dump. At this
-        # many it tags as fast, in a tenth of that.
+        # It keeps what it compiled for each shape of input, of 5,000 if let, and grows by megabytes for each.
+        # With this many it tags as fast, and stays at a quarter of that.
         "CPU_RUNTIME_CACHE_CAPACITY": 400,
     }
     if threads:

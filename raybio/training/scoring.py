@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from transformers import AutoTokenizer
 
 from raybio.config import (
@@ -106,7 +107,12 @@ def _tag(config: Scored, model: Path, sentences: Sequence[Sentence]) -> list[Tag
     """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
     workers = config.workers
     gpus = 1.0 if uses_gpu(workers) else 0.0
-    remote = ray.remote(num_cpus=workers.cpus_per_worker, num_gpus=gpus)(_tag_share)
+    remote = ray.remote(
+        num_cpus=workers.cpus_per_worker,
+        num_gpus=gpus,
+        # Where there is room: a trial of Tune holds next to nothing, and would keep its tasks in that.
+        scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=None),  # type: ignore[arg-type]
+    )(_tag_share)
     options = _options(config)
     shares = [sentences[i :: workers.count] for i in range(workers.count)]
     parts = ray.get([remote.remote(model, share, options) for share in shares])
