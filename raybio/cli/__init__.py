@@ -39,7 +39,7 @@ from raybio.cli import (
 )
 from raybio.cli.terminal import ReaderGoneError, say
 from raybio.errors import DONE, READER_GONE, STOPPED, RaybioError
-from raybio.stopping import say_stopped, stoppable
+from raybio.stopping import leave, say_stopped, stoppable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return READER_GONE
     except KeyboardInterrupt:
         say_stopped(say)
+        leave()
         return STOPPED
     except OSError as error:
         if error.filename is None:  # not about a file that the user could have named

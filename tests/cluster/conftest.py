@@ -1,11 +1,11 @@
 """One head for each file of tests, and a small model and input for its jobs."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ray_head import Head, ray_head
+from submissions import write_documents
 from tiny_bert import write_tiny_bert
 from transformers import AutoTokenizer
 
@@ -29,7 +29,4 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def many_documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A thousand documents in one file: a hundred shards of ten."""
-    file = tmp_path_factory.mktemp("documents") / "many.jsonl"
-    text = "Naloxone reverses the antihypertensive effect of clonidine in rats. " * 8
-    file.write_text("".join(json.dumps({"id": str(i), "text": text.strip()}) + "\n" for i in range(1000)))
-    return file
+    return write_documents(tmp_path_factory.mktemp("documents") / "many.jsonl", 1000)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from ray_head import Head, ray_head
-from submissions import words
+from submissions import words, write_documents
 
 NODES = 3
+DOCUMENTS = 6000
+"""Work for one node until another has had the time to come."""
 GPU_NODE = {
     "resources": {"CPU": 1, "GPU": 1, "object_store_memory": 100 * 2**20},
     "node_config": {},
@@ -37,7 +39,7 @@ def gpu_nodes(head: Head) -> int:
 
 
 def test_nodes_come_for_a_job_and_go_after_it_and_every_row_arrives(
-    head: Head, tiny_model: Path, many_documents: Path, tmp_path: Path
+    head: Head, tiny_model: Path, tmp_path: Path
 ) -> None:
     seen = [gpu_nodes(head)]
     over = threading.Event()
@@ -55,7 +57,7 @@ def test_nodes_come_for_a_job_and_go_after_it_and_every_row_arrives(
             f"  head: {{resources: {{CPU: 2}}}}\n  gpu: {{resources: {{CPU: 1, GPU: 1}}}}\n"
         )
         more = ["taggers.count=null", f"taggers.max_count={NODES}", "taggers.gpus=1"]
-        job = words(tiny_model, many_documents, tmp_path / "out", *more)
+        job = words(tiny_model, write_documents(tmp_path / "many.jsonl", DOCUMENTS), tmp_path / "out", *more)
         done = head.raybio(*job, "--cluster", cluster)
         assert done.returncode == 0, done.stdout + done.stderr
         until = time.monotonic() + _GONE_SECONDS
@@ -68,4 +70,4 @@ def test_nodes_come_for_a_job_and_go_after_it_and_every_row_arrives(
     assert seen[0] == seen[-1] == 0 and 2 <= max(seen) <= NODES
     tables = (tmp_path / "out" / "documents").glob("*.parquet")
     rows = [row["document_id"] for table in tables for row in pq.read_table(table).to_pylist()]
-    assert sorted(map(int, rows)) == list(range(1000))
+    assert sorted(map(int, rows)) == list(range(DOCUMENTS))

@@ -26,9 +26,7 @@ def work(options):
 
 corpus._sample = work
 {before}
-code = main(["corpus", "sample", "x"])
-print("code", code, flush=True)
-sys.exit(code)
+sys.exit(main(["corpus", "sample", "x"]))
 """
 
 
@@ -54,8 +52,13 @@ def test_what_is_in_hand_is_put_away_and_the_way_on_is_said_once(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     code, out, err = stopped(tmp_path, [number], "print('put away')")
-    assert (code, out) == (STOPPED, f"put away\ncode {STOPPED}\n")
-    assert err == "raybio: stopped. Run it again\n"
+    assert (code, out, err) == (STOPPED, "put away\n", "raybio: stopped. Run it again\n")
+
+
+def test_what_python_puts_away_at_its_end_takes_no_time(tmp_path: Path) -> None:
+    before = "import atexit; atexit.register(time.sleep, 300)"
+    code, out, _ = stopped(tmp_path, [signal.SIGTERM], "print('put away')", before)
+    assert (code, out) == (STOPPED, "put away\n")
 
 
 def test_who_does_not_put_away_in_time_is_ended(tmp_path: Path) -> None:
