@@ -54,6 +54,16 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_quotes(parser: argparse.ArgumentParser) -> None:
+    """Give `parser`, of a command that writes a report, the option `--no-quotes`."""
+    parser.add_argument(
+        "--no-quotes",
+        dest="quotes",
+        action="store_false",
+        help="leave out the corpora's sentences and entities, which you may not be free to pass on",
+    )
+
+
 def whole_number(text: str) -> int:
     """Return the number that `text` writes in decimal digits.
 

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybio.cli.command_line import Commands, add_command, add_json, whole_number
+from raybio.cli.command_line import Commands, add_command, add_json, add_quotes, whole_number
 from raybio.cli.terminal import show, show_figures
 from raybio.errors import InputError, UsageError
 
@@ -40,6 +40,7 @@ def add_commands(commands: Commands) -> None:
         metavar="FILE",
         help="name it .md for Markdown; default: report.html in the folder, or here for several",
     )
+    add_quotes(report)
 
 
 def _evaluate(options: Namespace) -> None:
@@ -75,7 +76,8 @@ def _report(options: Namespace) -> None:
     tagged = [folder for folder in folders if is_tagging(folder)]
     runs = [folder for folder in folders if folder not in tagged]
     beside = folders[0] if len(folders) == 1 else Path()
-    show(f"{write_report(runs, Path(options.output or beside / 'report.html'), tagged)}\n")
+    output = Path(options.output or beside / "report.html")
+    show(f"{write_report(runs, output, tagged, quotes=options.quotes)}\n")
 
 
 def _read(path: str) -> list[TaggedSentence]:

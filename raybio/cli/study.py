@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybio.cli.command_line import Commands, add_command, add_config, add_group, add_json
+from raybio.cli.command_line import Commands, add_command, add_config, add_group, add_json, add_quotes
 from raybio.cli.terminal import say, show, show_figures
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add_commands(commands: Commands) -> None:
     report.add_argument(
         "--output", metavar="FILE", help="an .html or .md file; default: report.html in the study's folder"
     )
+    add_quotes(report)
 
 
 def _plan(options: Namespace) -> None:
@@ -73,7 +74,7 @@ def _report(options: Namespace) -> None:
     from raybio.study.report import write_study_report
 
     output = Path(options.output) if options.output else None
-    show(f"{write_study_report(config, output)}\n")
+    show(f"{write_study_report(config, output, quotes=options.quotes)}\n")
 
 
 def _load(options: Namespace) -> StudyConfig:

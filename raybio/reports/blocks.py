@@ -7,7 +7,7 @@ All strings are plain text; whoever draws them escapes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 
@@ -31,7 +31,8 @@ class Headline:
 class Table:
     """Rows of cells; the first `words` columns hold words, the others figures.
 
-    `bars` are columns of percentages that may be drawn as bars; `strong` are rows that stand out.
+    `bars` are columns of percentages that may be drawn as bars; `strong` are rows that stand out;
+    `quotes` says that cells hold words of a corpus.
     """
 
     caption: str
@@ -41,6 +42,7 @@ class Table:
     words: int = 1
     bars: frozenset[int] = frozenset()
     strong: frozenset[int] = frozenset()
+    quotes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +224,20 @@ class Report:
     lead: str
     chapters: tuple[Chapter, ...]
     labels: tuple[str, ...]
+
+
+def without_quotes(report: Report) -> Report:
+    """Return the report without the words of the corpora, for those who may not pass these on."""
+    return replace(report, chapters=tuple(map(_unquoted, report.chapters)))
+
+
+def _unquoted(chapter: Chapter) -> Chapter:
+    left = (
+        replace(section, blocks=tuple(block for block in section.blocks if not _quotes(block)))
+        for section in chapter.sections
+    )
+    return replace(chapter, sections=tuple(section for section in left if section.blocks))
+
+
+def _quotes(block: Block) -> bool:
+    return isinstance(block, Examples | TaggedText) or (isinstance(block, Table) and block.quotes)

@@ -27,11 +27,13 @@ from raybio.reports.blocks import (
     Table,
     TaggedText,
     Verbatim,
+    without_quotes,
 )
 from raybio.reports.charts import chart_svg, shares_html
 from raybio.reports.contents import read_report
-from raybio.reports.markdown import render_markdown
+from raybio.reports.markdown import markdown
 from raybio.reports.plots import curves_svg, dot_plot_svg
+from raybio.run_folder import RunFolder
 
 _COLOURS = 6
 _SMALL = 3  # Tables of so few columns may stand side by side.
@@ -59,22 +61,26 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-def write_report(runs: Sequence[Path], output: Path, tagged: Sequence[Path] = ()) -> Path:
+def write_report(
+    runs: Sequence[Path], output: Path, tagged: Sequence[Path] = (), *, quotes: bool = True
+) -> Path:
     """Write a page on run folders and tagged outputs (local folders); return `output`.
-
-    The page is HTML, or Markdown where `output` ends in `.md`; it appears only when it is complete.
 
     Raises:
         UsageError: there is nothing to report on, or a path is not what it is given for.
         FormatError: a file in one of them cannot be read.
     """
-    in_markdown = output.suffix == ".md"
-    page = render_markdown(runs, tagged) if in_markdown else render_html(read_report(runs, tagged))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draft = output.with_name(output.name + ".part")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(output)
-    return output
+    return write_page(read_report(runs, tagged), output, quotes=quotes)
+
+
+def write_page(report: Report, output: Path, *, quotes: bool = True) -> Path:
+    """Write a report, without `quotes` from corpora if so wished; return `output`.
+
+    The page is HTML, or Markdown where `output` ends in `.md`; it appears only when it is complete.
+    """
+    said = report if quotes else without_quotes(report)
+    page = markdown(said) if output.suffix == ".md" else render_html(said)
+    return RunFolder(output.parent).write_text(output.name, page)
 
 
 def render_html(report: Report) -> str:

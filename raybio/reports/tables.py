@@ -130,9 +130,8 @@ def outcome_table(judged: Sequence[Judged]) -> Table:
 
 def frequent_table(caption: str, rows: Iterable[tuple[str, str, int]]) -> Table:
     """Return (text, label, number) as a table."""
-    return Table(
-        caption, ("words", "label", "times"), tuple((t, lab, f"{n:,}") for t, lab, n in rows), words=2
-    )
+    cells = tuple((text, label, f"{times:,}") for text, label, times in rows)
+    return Table(caption, ("words", "label", "times"), cells, words=2, quotes=True)
 
 
 def run_table(runs: Sequence[Run]) -> Table:

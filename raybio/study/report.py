@@ -13,31 +13,27 @@ from raybio.errors import UsageError
 from raybio.reports.benchmark import read_benchmark
 from raybio.reports.blocks import Block, Chapter, Dot, DotPlot, Report, Section, Table
 from raybio.reports.comparison import comparison_chapter
-from raybio.reports.html import render_html
-from raybio.reports.markdown import markdown
+from raybio.reports.html import write_page
 from raybio.reports.run_chapter import run_chapter
 from raybio.reports.serving_chapter import serving_chapters
 from raybio.reports.tables import ABSENT, interval, percent
-from raybio.run_folder import RunFolder
 from raybio.study.findings import Compared, Finding, findings, on_dev, on_test
 from raybio.study.folder import StudyFolder
 from raybio.study.runs import known_runs
 from raybio.study.status import study_status
 
 
-def write_study_report(study: StudyConfig, output: Path | None = None) -> Path:
+def write_study_report(study: StudyConfig, output: Path | None = None, *, quotes: bool = True) -> Path:
     """Write the report as HTML, or as Markdown where `output` ends in .md; return its path.
+
+    `quotes` are sentences and entities of the corpora.
 
     Raises:
         UsageError: no run of the study is done.
         FormatError: a file of a run folder cannot be read.
     """
     path = output or StudyFolder(study).path / "report.html"
-    report = study_report(study)
-    text = markdown(report) if path.suffix == ".md" else render_html(report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    RunFolder(path.parent).write_text(path.name, text)
-    return path
+    return write_page(study_report(study), path, quotes=quotes)
 
 
 def study_report(study: StudyConfig) -> Report:

@@ -112,7 +112,7 @@ def test_report_refuses_what_is_no_run_folder(refused):
 
 
 def test_report_lies_in_the_run_folder_or_here_for_several(raybio, monkeypatch):
-    monkeypatch.setattr("raybio.reports.html.write_report", lambda runs, output, tagged: output)
+    monkeypatch.setattr("raybio.reports.html.write_report", lambda runs, output, tagged, quotes: output)
     assert raybio("report", "runs/a") == (0, "runs/a/report.html\n", "")
     assert raybio("report", "runs/a", "runs/b").out == "report.html\n"
     assert raybio("report", "runs/a", "--output", "page.html").out == "page.html\n"
@@ -124,7 +124,8 @@ def test_report_takes_run_folders_and_tagged_outputs_as_what_they_are(raybio, mo
     given = []
     monkeypatch.setattr(
         "raybio.reports.html.write_report",
-        lambda runs, output, tagged: given.append((list(map(str, runs)), list(map(str, tagged)))),
+        lambda runs, output, tagged, quotes: given.append(([*map(str, runs)], [*map(str, tagged)], quotes)),
     )
     raybio("report", "runs/a", "tagged", "--output", "page.html")
-    assert given == [(["runs/a"], ["tagged"])]
+    raybio("report", "runs/a", "--no-quotes")
+    assert given == [(["runs/a"], ["tagged"], True), (["runs/a"], [], False)]

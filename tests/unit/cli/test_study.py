@@ -37,6 +37,14 @@ def test_a_study_without_finished_runs_has_no_report(refused, study):
     assert "no run of the study tiny is done" in refused("study", "report", study)
 
 
+def test_report_is_written_with_the_words_of_the_corpora_or_without(raybio, study, monkeypatch):
+    monkeypatch.setattr(
+        "raybio.study.report.write_study_report", lambda config, output, quotes: f"{output} {quotes}"
+    )
+    assert raybio("study", "report", study).out == "None True\n"
+    assert raybio("study", "report", study, "--no-quotes", "--output", "a.md").out == "a.md False\n"
+
+
 @pytest.mark.parametrize("command", ["plan", "run", "status", "report"])
 def test_faults_of_the_train_configs_are_told_at_once(raybio, study, command):
     outcome = raybio("study", command, study, "options.training.epochs=x", "options.modle=y")

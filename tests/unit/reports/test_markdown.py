@@ -31,6 +31,28 @@ def test_a_report_named_md_is_the_markdown(make_run, tmp_path):
     assert page.read_text(encoding="utf-8") == render_markdown([run])
 
 
+def test_without_quotes_no_word_of_a_corpus_is_left_and_every_figure(make_run, tagged, tmp_path):
+    runs = [make_run("a"), make_run("b", seed=8)]
+    whole = render_markdown(runs, [tagged])
+    page = write_report(runs, tmp_path / "report.md", [tagged], quotes=False)
+    left = page.read_text(encoding="utf-8")
+    words = {word for run in runs for word in _words(run)}
+    assert len(words) > 10
+    assert {word for word in words if word in whole}
+    assert {word for word in words if word in left} == set()
+    assert set(FIGURE.findall(left)) == set(FIGURE.findall(whole))
+    assert [line for line in left.splitlines() if line.startswith("## ")] == [
+        line for line in whole.splitlines() if line.startswith("## ")
+    ]
+
+
+def _words(run):
+    for path in (run / "predictions").iterdir():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if len(word := line.partition("\t")[0]) > 4:
+                yield word
+
+
 def test_it_has_the_headings_of_the_page(both, tmp_path):
     _, markdown = both
     tree = lxml.html.parse(tmp_path / "report.html")
