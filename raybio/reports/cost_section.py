@@ -19,8 +19,8 @@ from raybio.cost import (
 )
 from raybio.reports.blocks import Axis, Block, Chart, Line, Mark, Table
 from raybio.reports.measurements import result_measurement
-from raybio.reports.served import Served
-from raybio.reports.tables import ABSENT, percent
+from raybio.reports.served import Served, told_seconds
+from raybio.reports.tables import ABSENT, interval, percent
 
 _ASSUMPTIONS = Assumptions()
 
@@ -33,6 +33,11 @@ class Priced:
     measurement: Measurement
     instance: InstancePrice
     cost: UnitCost
+
+    @property
+    def model(self) -> str:
+        """The model, as its run calls it."""
+        return str(self.served.result["model"])
 
 
 def priced(served: Sequence[Served], prices: Sequence[InstancePrice]) -> list[Priced]:
@@ -54,6 +59,40 @@ def cost_blocks(cheapest: Sequence[Priced], prices: Sequence[InstancePrice]) -> 
     yield from _grounds(cheapest)
     used = {(machine.date, machine.source) for machine in prices}
     yield "Prices: " + "; ".join(f"{source}, read on {day}" for day, source in sorted(used)) + "."
+
+
+def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
+    """Yield the chart and table of models on several corpora: what they cost, and how good they are there."""
+    models = dict.fromkeys(each.model for each in cheapest)
+    yield Chart(
+        caption="F1 against cost: each mark is a model on one corpus, on the machine where it is cheapest",
+        x=Axis("dollars for a million abstracts, on demand", log=True),
+        y=Axis("strict F1 in percent, with 95 % interval"),
+        lines=tuple(
+            Line(model, marks=tuple(_f1_mark(each) for each in cheapest if each.model == model))
+            for model in models
+        ),
+        notes=("Dollars are extrapolated from the measured throughput.",),
+    )
+    yield Table(
+        caption="How good, how fast, how dear, corpus by corpus",
+        header=("model", "corpus", "F1", "interval", "one at a time, p50", "sentences/s", "1M abstracts"),
+        rows=tuple(
+            (
+                model,
+                each.served.corpus,
+                percent(each.served.strict_f1),
+                interval(each.served.accuracy["corrected"].get("intervals"), "f1"),
+                told_seconds(each.served.p50),
+                f"{each.measurement.sentences_per_second:,.1f}",
+                dollars(_dollars(each)),
+            )
+            for model in models
+            for each in cheapest
+            if each.model == model
+        ),
+        words=2,
+    )
 
 
 def _on_all(served: Served, prices: Sequence[InstancePrice]) -> Iterator[Priced]:

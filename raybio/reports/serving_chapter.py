@@ -46,6 +46,17 @@ def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstanceP
         )
 
 
+def across_corpora(benchmarks: Sequence[Benchmark], prices: Sequence[InstancePrice]) -> tuple[Block, ...]:
+    """Return what there is to say of all corpora together: nothing where there are not several."""
+    priced = [
+        each
+        for corpus in corpora(benchmarks)
+        for each in cost_section.priced(served_results(benchmarks, corpus), prices)
+    ]
+    several = len({each.served.corpus for each in priced}) > 1
+    return tuple(cost_section.corpora_blocks(priced)) if several else ()
+
+
 def _failures(benchmarks: Sequence[Benchmark], corpus: str) -> Iterator[str]:
     for each in benchmarks:
         for failed in each.failed:

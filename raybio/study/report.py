@@ -15,7 +15,7 @@ from raybio.reports.blocks import Block, Chapter, Dot, DotPlot, Report, Section,
 from raybio.reports.comparison import comparison_chapter
 from raybio.reports.html import write_page
 from raybio.reports.run_chapter import run_chapter
-from raybio.reports.serving_chapter import serving_chapters
+from raybio.reports.serving_chapter import across_corpora, serving_chapters
 from raybio.reports.tables import ABSENT, interval, percent
 from raybio.study.findings import Compared, Finding, findings, on_dev, on_test
 from raybio.study.folder import StudyFolder
@@ -47,10 +47,13 @@ def study_report(study: StudyConfig) -> Report:
         raise UsageError(f"no run of the study {study.name} is done. Start it with `raybio study run`")
     benchmarks = [read_benchmark(run.path) for run in known_runs(study) if run.kind == "measure" and run.done]
     path = Path(study.reckoning.prices) if study.reckoning.prices else shipped_prices()
+    prices = load_prices(path) if benchmarks else ()
+    dear = across_corpora(benchmarks, prices)
+    sections = (*_sections(study, found), *([Section("How good, how fast, how dear", dear)] if dear else ()))
     chapters = [
-        Chapter(f"The study {study.name}", tuple(_facts(study, found)), tuple(_sections(study, found))),
+        Chapter(f"The study {study.name}", tuple(_facts(study, found)), sections),
         *_corpora(found),
-        *(serving_chapters(benchmarks, load_prices(path)) if benchmarks else ()),
+        *serving_chapters(benchmarks, prices),
     ]
     return Report(
         f"Study: {study.name}",

@@ -15,7 +15,7 @@ from raybio.errors import FormatError
 from raybio.reports import render_markdown, write_report
 from raybio.reports.benchmark import read_benchmark
 from raybio.reports.blocks import Chapter, Chart, Headline, Table
-from raybio.reports.serving_chapter import serving_chapters
+from raybio.reports.serving_chapter import across_corpora, serving_chapters
 
 
 def page_of(path: Path) -> lxml.html.HtmlElement:
@@ -260,3 +260,24 @@ def test_broken_requests_are_named(run, tmp_path):
     (run / "requests.parquet").write_bytes(b"no parquet")
     with pytest.raises(FormatError, match=r"requests\.parquet"):
         write_report([run], tmp_path / "report.html")
+
+
+def test_several_corpora_are_one_picture_a_mark_for_each_model_on_each(tmp_path):
+    prices = load_prices(shipped_prices())
+    several = read_benchmark(make_benchmark(tmp_path / "bench", corpora=["BC5CDR", "JNLPBA"]))
+    chart, table = across_corpora([several], prices)
+    assert [(line.name, len(line.marks)) for line in chart.lines] == [("minilm", 2), ("smol", 2)]
+    assert [row[:2] for row in table.rows] == [
+        ("minilm", "BC5CDR"),
+        ("minilm", "JNLPBA"),
+        ("smol", "BC5CDR"),
+        ("smol", "JNLPBA"),
+    ]
+    alone = {
+        (row[0], chapter.heading.removeprefix("Serving: ")): row
+        for chapter in serving_chapters([several], prices)
+        for row in table_of(chapter, "How good").rows
+    }
+    for model, corpus, f1, _, p50, sentences, dollars in table.rows:
+        assert {f1, p50, sentences, dollars} <= set(alone[model, corpus])
+    assert across_corpora([read_benchmark(make_benchmark(tmp_path / "one"))], prices) == ()
