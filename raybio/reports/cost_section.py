@@ -23,6 +23,8 @@ from raybio.reports.served import Served, told_seconds
 from raybio.reports.tables import ABSENT, interval, percent
 
 _ASSUMPTIONS = Assumptions()
+_DOLLARS = Axis("dollars for a million abstracts, on demand", log=True)
+_F1 = Axis("strict F1 in percent, with 95 % interval")
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
     models = dict.fromkeys(each.model for each in cheapest)
     yield Chart(
         caption="F1 against cost: each mark is a model on one corpus, on the machine where it is cheapest",
-        x=Axis("dollars for a million abstracts, on demand", log=True),
-        y=Axis("strict F1 in percent, with 95 % interval"),
+        x=_DOLLARS,
+        y=_F1,
         lines=tuple(
             Line(model, marks=tuple(_f1_mark(each) for each in cheapest if each.model == model))
             for model in models
@@ -123,8 +125,8 @@ def _front_chart(cheapest: Sequence[Priced]) -> Chart:
     )
     return Chart(
         caption="F1 against cost, each model on the machine where it is cheapest",
-        x=Axis("dollars for a million abstracts, on demand", log=True),
-        y=Axis("strict F1 in percent, with 95 % interval"),
+        x=_DOLLARS,
+        y=_F1,
         lines=(*lines, *guide),
         notes=("Dollars are extrapolated; see below.",),
     )
