@@ -66,6 +66,9 @@ def write_report(
 ) -> Path:
     """Write a page on run folders and tagged outputs (local folders); return `output`.
 
+    The page is HTML, or Markdown where `output` ends in `.md`; it appears only when it is complete.
+    `quotes` are sentences and entities of the corpora; without them a page may go where they may not.
+
     Raises:
         UsageError: there is nothing to report on, or a path is not what it is given for.
         FormatError: a file in one of them cannot be read.
@@ -74,10 +77,7 @@ def write_report(
 
 
 def write_page(report: Report, output: Path, *, quotes: bool = True) -> Path:
-    """Write a report, without `quotes` from corpora if so wished; return `output`.
-
-    The page is HTML, or Markdown where `output` ends in `.md`; it appears only when it is complete.
-    """
+    """Write a report as `write_report` does; return `output`."""
     said = report if quotes else without_quotes(report)
     page = markdown(said) if output.suffix == ".md" else render_html(said)
     return RunFolder(output.parent).write_text(output.name, page)
