@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -76,6 +77,19 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
                 yield sentence
 
 
+def read_text(paths: Iterable[str], most_documents: int | None = None) -> Iterator[Sentence]:
+    """Yield the sentences of files, the first documents of each, whose annotations are left alone.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    for path in paths:
+        for document in islice(read_corpus(path), most_documents):
+            for sentence in split_document(replace(document, mentions=None)):
+                if sentence.words:
+                    yield replace(sentence, gold=None)
+
+
 def _instances(corpus: CorpusSection, document: Document) -> Sequence[Sentence]:
     """Return what is learned and scored as one piece: sentences, or windows where they are asked for."""
     if corpus.instance_words and not document.sentences:
@@ -90,12 +104,21 @@ def sentence_dataset(corpus: CorpusSection, split: str) -> ray.data.Dataset:
     machine the training workers may hold them all.
     """
 
+    return _dataset(lambda: read_sentences(corpus, split))
+
+
+def text_dataset(paths: Sequence[str], most_documents: int | None = None) -> ray.data.Dataset:
+    """Return the sentences of `read_text` as rows of the same form, whose tags are null."""
+    return _dataset(lambda: read_text(paths, most_documents))
+
+
+def _dataset(sentences: Callable[[], Iterator[Sentence]]) -> ray.data.Dataset:
     def read(_: Any) -> Iterator[pa.Table]:
-        sentences = read_sentences(corpus, split)
-        while block := [_row(sentence) for sentence in islice(sentences, _BLOCK_SENTENCES)]:
+        stream = sentences()
+        while block := [_row(sentence) for sentence in islice(stream, _BLOCK_SENTENCES)]:
             yield pa.Table.from_pylist(block, schema=_SCHEMA)
 
-    return ray.data.from_items([{"split": split}]).map_batches(read, num_cpus=0)
+    return ray.data.range(1).map_batches(read, num_cpus=0)
 
 
 def rows(batches: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
@@ -110,7 +133,7 @@ def sentence_of(row: dict[str, Any]) -> Sentence:
     starts = [0]
     for word in words[:-1]:
         starts.append(starts[-1] + len(word) + 1)
-    gold = tuple(spans_from_tags(row["tags"]))
+    gold = None if row["tags"] is None else tuple(spans_from_tags(row["tags"]))
     return Sentence(row["id"], words, tuple(starts), row["document_id"], gold)
 
 
@@ -124,5 +147,5 @@ def _row(sentence: Sentence) -> dict[str, Any]:
         "id": sentence.id,
         "document_id": sentence.document_id,
         "words": list(sentence.words),
-        "tags": gold_tags(sentence),
+        "tags": None if sentence.gold is None else gold_tags(sentence),
     }

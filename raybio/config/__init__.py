@@ -32,7 +32,7 @@ from raybio.config.train_decoder import (
     QuantizationSection,
     TrainDecoderConfig,
 )
-from raybio.config.train_encoder import TrainEncoderConfig, TrainingSection
+from raybio.config.train_encoder import DistillationSection, TrainEncoderConfig, TrainingSection
 from raybio.config.training import DEV_METRICS, LearningSection, LoggingSection, TrainConfig, WorkersSection
 from raybio.config.writing import config_hash, resolved, to_yaml
 
@@ -58,6 +58,7 @@ __all__ = [
     "DecodingSection",
     "DeepSpeedSection",
     "DevSection",
+    "DistillationSection",
     "JobConfig",
     "LearningSection",
     "LimitsSection",

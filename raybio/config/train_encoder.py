@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from raybio.config.section import HoldsAWindow, MaxTokens, Text, WindowOverlap
+from raybio.config.section import HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
 from raybio.config.training import (
     BatchSentences,
     LearningRate,
@@ -46,6 +46,19 @@ class TrainingSection(LearningSection):
         description="choose the most probable tags among those that IOB2 allows; "
         "false = each word's best tag, as in the study",
     )
+    average: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="score and keep a running average of the weights, to which each step leaves this share "
+        "of what it was (0.99 = of about the last hundred steps); null = the weights themselves",
+    )
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="each layer learns at this share of the rate of the layer above it; 1 = all alike",
+    )
     dropout: float | None = Field(
         default=None,
         ge=0,
@@ -62,9 +75,44 @@ class TrainingSection(LearningSection):
         return legal
 
 
+class DistillationSection(Section):
+    """Which trained taggers teach, and on what (Hinton et al., 2015)."""
+
+    teachers: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        default=(),
+        description="model folders of trained taggers with the same labels, encoders or LLMs: the mean of "
+        "their answers is learned; none = gold alone",
+    )
+    weight: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="the teachers' share in what an annotated word teaches; the rest is its gold tag's",
+    )
+    text: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        default=(),
+        validate_default=True,
+        description="files without annotations, or whose annotations are left alone, that the teachers tag "
+        "to be learned from too; in any format that can be read",
+    )
+    text_limit: int | None = Field(
+        default=None, ge=1, description="read only the first documents of each file of text; null = all"
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _text_needs_teachers(cls, text: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if text and not info.data.get("teachers", "faulty"):
+            raise ValueError("found files, but there are no teachers to tag them; give teachers")
+        return text
+
+
 class TrainEncoderConfig(TrainConfig):
     """Train a token classifier on one corpus, choose its best epoch on dev, and score it on test."""
 
     job: Literal["train-encoder"] = Field(description="which job this file configures")
     model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
     training: TrainingSection = Field(default=TrainingSection(), description="how the model learns")
+    distillation: DistillationSection = Field(
+        default=DistillationSection(), description="which taggers teach it, beside the gold tags"
+    )

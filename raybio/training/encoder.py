@@ -7,8 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import ray.data
 import torch
 from ray.train.torch import prepare_model
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
 import raybio
@@ -21,10 +23,11 @@ from raybio.taggers.calibration import write_calibration
 from raybio.taggers.devices import computes_bf16, pick_dtype
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.training import steps
-from raybio.training.encoder_steps import ExampleMaker, cut_sentences
+from raybio.training.encoder_steps import ExampleMaker, cut_sentences, layer_groups
 from raybio.training.epochs import train_epochs
 from raybio.training.fit import Task, TrainedModel, fine_tune
 from raybio.training.splits import SHUFFLE_BUFFER, TrainingBatches, dev_sentences
+from raybio.training.teachers import taught_dataset
 from raybio.training.workers import Workers, begin
 
 _CALIBRATION_SENTENCES = 64
@@ -44,7 +47,12 @@ def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = 
         TrainingError: the workers failed more often than `workers.max_failures`.
     """
     base = model_folder(config.model, allow_pickle=config.allow_pickle)
-    return fine_tune(config, base, _work, _calibrate, progress)
+    rows = _taught_rows if config.distillation.teachers else None
+    return fine_tune(config, base, _work, _calibrate, progress, rows)
+
+
+def _taught_rows(task: Task) -> ray.data.Dataset:
+    return taught_dataset(task.config, task.labels, task.run.say)
 
 
 def _calibrate(task: Task) -> None:
@@ -62,7 +70,9 @@ def _work(task: Task) -> None:
     tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer, cut=config.training.long_inputs == "cut")
-    batches = TrainingBatches(config, lambda row: maker.examples(row["words"], row["tags"]))
+    batches = TrainingBatches(
+        config, lambda row: maker.examples(row["words"], row["tags"], row.get("shares"))
+    )
     total = len(batches) * config.training.epochs
     learner = _EncoderLearner(config, task.base, card, tokenizer, workers, total)
     dev = dev_sentences(config)
@@ -116,8 +126,10 @@ class _EncoderLearner:
         )
         self._model: Any = prepare_model(model.train())
         self._bare: Any = getattr(self._model, "module", self._model)
-        self._optimizer = steps.optimizer_for(
-            self._bare.parameters(), training.learning_rate, training.weight_decay
+        self._average = _average_of(self._bare, training.average)
+        self._optimizer = steps.optimizer_of(
+            layer_groups(self._bare, training.learning_rate, training.weight_decay, training.layer_decay),
+            training.learning_rate,
         )
         self._dtype = _autocast_dtype(training.precision, workers.device)
         self._scaler = torch.amp.GradScaler(workers.device.type, enabled=self._dtype == torch.float16)
@@ -142,21 +154,27 @@ class _EncoderLearner:
         self._scaler.update()
         self._schedule.step()
         self._optimizer.zero_grad()
+        if self._average is not None:
+            self._average.update_parameters(self._bare)
         return total
+
+    @property
+    def _finished(self) -> Any:
+        """What is scored and kept: the running average where there is one."""
+        return self._bare if self._average is None else self._average.module
 
     def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
         """Tag sentences as the finished model would, each worker its share."""
-        self._model.eval()
         tagger = EncoderTagger(
             self._base,
             self._tags,
             self._card,
-            torch_forward(self._bare),
+            torch_forward(self._finished.eval()),
             default_budget(self._workers.device),
         )
         with self._autocast():
             tagged = [list(tags.tags) for tags in tagger.tag(self._workers.share(sentences))]
-        self._model.train()
+        self._finished.train()
         return self._workers.gather(tagged)
 
     def _autocast(self) -> torch.autocast:
@@ -171,24 +189,35 @@ class _EncoderLearner:
         """Write the model as a Hugging Face folder, and the training state; rank 0 has all of it."""
         if self._workers.rank != 0:
             return
-        self._bare.save_pretrained(folder / "model")
+        self._finished.save_pretrained(folder / "model")
         self._tokenizer.save_pretrained(folder / "model")
         self._card.write(folder / "model")
-        state = {
+        state: dict[str, Any] = {
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
         }
+        if self._average is not None:
+            state["weights"] = self._bare.state_dict()
+            state["averaged"] = self._average.n_averaged
         torch.save(state, folder / _STATE)
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint."""
-        weights = AutoModelForTokenClassification.from_pretrained(folder / "model")
-        self._bare.load_state_dict(weights.state_dict())
+        weights = AutoModelForTokenClassification.from_pretrained(folder / "model").state_dict()
+        self._finished.load_state_dict(weights)
         state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
+        if self._average is not None:
+            self._bare.load_state_dict(state["weights"])
+            self._average.n_averaged.copy_(state["averaged"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
+
+
+def _average_of(model: torch.nn.Module, share: float | None) -> AveragedModel | None:
+    """Return the exponential running average of a model's weights, which starts from its first step."""
+    return None if share is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(share))
 
 
 def _dropouts(base: Path, dropout: float | None) -> dict[str, float]:

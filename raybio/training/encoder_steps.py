@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from raybio.alignment import SubwordEncoder, Subwords, windows
+import torch
+
+from raybio.alignment import SubwordEncoder, Subwords, Window, windows
 from raybio.entities import Sentence
 from raybio.iob2 import tag_set
 from raybio.taggers.encoder import EncoderCard, special_tokens
+from raybio.training import steps
 from raybio.training.steps import IGNORED, Example
+
+_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
 def cut_sentences(sentences: Iterable[Sentence], tokenizer: Any, max_tokens: int) -> Iterator[Sentence]:
@@ -32,6 +38,33 @@ def _first_words(sentence: Sentence, count: int) -> Sentence:
         replace(span, end=min(span.end, count)) for span in sentence.gold if span.start < count
     )
     return replace(sentence, words=sentence.words[:count], starts=sentence.starts[:count], gold=gold)
+
+
+def layer_groups(
+    model: torch.nn.Module, learning_rate: float, weight_decay: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """Return AdamW's groups, each layer's rate `layer_decay` times that of the layer above it.
+
+    The head has the whole rate, the embeddings the least (Howard & Ruder, 2018).
+    """
+    named = list(model.named_parameters())
+    numbers = [int(found[1]) for name, _ in named if (found := _LAYER.search(name))]
+    top = max(numbers, default=-1) + 1
+    depths: dict[int, list[torch.nn.Parameter]] = {}
+    for name, parameter in named:
+        depths.setdefault(_depth(name, top), []).append(parameter)
+    return [
+        {**group, "lr": learning_rate * layer_decay**depth}
+        for depth, parameters in sorted(depths.items())
+        for group in steps.decay_groups(parameters, weight_decay)
+    ]
+
+
+def _depth(name: str, top: int) -> int:
+    """Return how many layers down a parameter is: 0 for the head, `top` + 1 for the embeddings."""
+    if found := _LAYER.search(name):
+        return top - int(found[1])
+    return top + 1 if "embeddings" in name else 0
 
 
 class ExampleMaker:
@@ -74,21 +107,42 @@ class ExampleMaker:
             cut=cut,
         )
 
-    def examples(self, words: Sequence[str], tags: Sequence[str]) -> list[Example]:
-        """Return the windows of one sentence."""
+    def examples(
+        self, words: Sequence[str], tags: Sequence[str], shares: Sequence[Sequence[float]] | None = None
+    ) -> list[Example]:
+        """Return the windows of one sentence.
+
+        `shares` are what teachers say: of each word, the share of each tag.
+        """
         subwords = self._encoder.encode([words])[0]
         if self._cut:
             subwords = Subwords(subwords.ids[: self._size], subwords.words[: self._size])
         labels = self._labels(subwords, tags)
         return [
-            Example(
-                [*self._prefix, *window.ids, *self._suffix],
-                [IGNORED] * (len(self._prefix) + window.own_start - window.start)
-                + labels[window.own_start : window.own_end]
-                + [IGNORED] * (window.start + len(window.ids) - window.own_end + len(self._suffix)),
-            )
+            self._example(window, labels, subwords, shares)
             for window in windows(subwords, 0, self._size, self._overlap)
         ]
+
+    def _example(
+        self,
+        window: Window,
+        labels: Sequence[int],
+        subwords: Subwords,
+        shares: Sequence[Sequence[float]] | None,
+    ) -> Example:
+        owned = slice(window.own_start, window.own_end)
+        before = len(self._prefix) + window.own_start - window.start
+        after = window.start + len(window.ids) - window.own_end + len(self._suffix)
+        targets = None
+        if shares is not None:
+            nothing = [0.0] * len(self._tag_ids)
+            taught = [list(shares[word]) for word in subwords.words[owned]]
+            targets = [nothing] * before + taught + [nothing] * after
+        return Example(
+            [*self._prefix, *window.ids, *self._suffix],
+            [IGNORED] * before + list(labels[owned]) + [IGNORED] * after,
+            targets,
+        )
 
     def _labels(self, subwords: Subwords, tags: Sequence[str]) -> list[int]:
         begins = subwords.first_of_word()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import ray.data
 import ray.train
 from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
@@ -69,10 +70,12 @@ def fine_tune(
     work: Callable[[Task], None],
     finish: Callable[[Task], None],
     progress: Callable[[str], None],
+    train_rows: Callable[[Task], ray.data.Dataset] | None = None,
 ) -> TrainedModel:
     """Run `work` in every worker, keep the best epoch by strict F1 on dev, score it.
 
-    The best checkpoint's `model/` becomes the run's model; `finish` adds to it, on the driver.
+    The best checkpoint's `model/` becomes the run's model; `finish` adds to it, on the driver. Workers
+    learn from the rows of the train split, or of `train_rows`.
 
     Raises:
         InputError: the corpus cannot be read.
@@ -90,7 +93,11 @@ def fine_tune(
     with way_on(how), run.shown(progress), connected():
         quiet_data()
         run.say(f"run folder {run.path}")
-        checkpoint, metrics = _kept(_fit(task, work), config.training)
+        datasets: dict[str, Any] = {
+            "train": train_rows(task) if train_rows else sentence_dataset(config.corpus, "train"),
+            "dev": sentence_dataset(config.corpus, "dev"),
+        }
+        checkpoint, metrics = _kept(_fit(task, work, datasets), config.training)
         with checkpoint.as_directory() as folder:
             shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
         finish(task)
@@ -142,7 +149,7 @@ def _check_same_training(config: TrainConfig, run: RunFolder) -> None:
         )
 
 
-def _fit(task: Task, work: Callable[[Task], None]) -> Any:
+def _fit(task: Task, work: Callable[[Task], None], datasets: dict[str, Any]) -> Any:
     config, run = task.config, task.run
     use_gpu = uses_gpu(config.workers)
     scored = config.training.keep == "best"
@@ -159,7 +166,7 @@ def _fit(task: Task, work: Callable[[Task], None]) -> Any:
             use_gpu=use_gpu,
             resources_per_worker={"CPU": config.workers.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
         ),
-        datasets={split: sentence_dataset(config.corpus, split) for split in ("train", "dev")},
+        datasets=datasets,
         # No dataset is split: an equal split would drop rows. Workers share each batch instead.
         dataset_config=DataConfig(datasets_to_split=[]),
         run_config=RunConfig(
@@ -177,7 +184,7 @@ def _fit(task: Task, work: Callable[[Task], None]) -> Any:
         return trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise TrainingError(
-            f"training stopped: {_cause(error)}. The logs are in {run.path / 'ray'}"
+            f"training stopped: {cause_of(error)}. The logs are in {run.path / 'ray'}"
         ) from error
 
 
@@ -188,14 +195,15 @@ class _Trainer(TorchTrainer):
         pass
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """Return what really happened, of a failure that crossed processes: its last line that names an error.
 
-    Ray Data adds advice of its own below it.
+    Ray Data adds advice of its own below it, and that it failed because of it.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    return (named or lines or [type(error).__name__])[-1]
+    theirs = [line for line in named if not line.startswith("ray.exceptions.")]
+    return (theirs or named or lines or [type(error).__name__])[-1]
 
 
 class _LogEpochs(ray.train.UserCallback):
@@ -218,7 +226,7 @@ class _StopWhereNothingWouldChange(ray.train.UserCallback):
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         for error in worker_exceptions.values():
-            cause = _cause(error)
+            cause = cause_of(error)
             if cause.startswith(_FINAL):
                 raise TrainingError(cause)  # from a callback it ends the run, whatever `max_failures` says
 

@@ -19,10 +19,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What is learned at once: token ids with special tokens, and a label id (or IGNORED) for each."""
+    """What is learned at once: token ids with special tokens, and a label id (or IGNORED) for each.
+
+    Where teachers answer too, `targets` has the share of each label for each token, and `labels` only
+    say which tokens are learned.
+    """
 
     ids: list[int]
     labels: list[int]
+    targets: list[list[float]] | None = None
 
 
 def shuffled(items: Iterable[T], buffer: int, seed: int) -> Iterator[T]:
@@ -69,16 +74,23 @@ def micro_batches(batch: Sequence[Example], budget: int) -> Iterator[list[Exampl
 
 
 def collate(examples: Sequence[Example], padding: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """Pad examples to the longest: (examples, tokens) tensors of ids, mask and labels."""
+    """Pad examples to the longest: (examples, tokens) tensors of ids, mask and labels.
+
+    Targets, if examples have them, are a tensor (examples, tokens, labels).
+    """
     longest = max(len(example.ids) for example in examples)
     ids = [example.ids + [padding] * (longest - len(example.ids)) for example in examples]
     mask = [[1] * len(example.ids) + [0] * (longest - len(example.ids)) for example in examples]
     labels = [example.labels + [IGNORED] * (longest - len(example.labels)) for example in examples]
-    return {
+    tensors = {
         "input_ids": torch.tensor(ids, device=device),
         "attention_mask": torch.tensor(mask, device=device),
         "labels": torch.tensor(labels, device=device),
     }
+    taught = [torch.tensor(example.targets, device=device) for example in examples if example.targets]
+    if taught:
+        tensors["targets"] = torch.nn.utils.rnn.pad_sequence(taught, batch_first=True)
+    return tensors
 
 
 def causal_loss(model: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -99,7 +111,12 @@ def causal_loss(model: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor
 def summed_loss(model: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Return the cross-entropy summed over labelled tokens (a scalar tensor)."""
     logits = model(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"]).logits
-    return _summed(logits, tensors["labels"])
+    if "targets" not in tensors:
+        return _summed(logits, tensors["labels"])
+    learned = tensors["labels"] != IGNORED
+    return torch.nn.functional.cross_entropy(
+        logits[learned].float(), tensors["targets"][learned], reduction="sum"
+    )
 
 
 def _summed(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -122,7 +139,12 @@ def optimizer_for(
     parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
 ) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov & Hutter, 2019) for those parameters that learn."""
-    return torch.optim.AdamW(decay_groups(parameters, weight_decay), lr=learning_rate, fused=True)
+    return optimizer_of(decay_groups(parameters, weight_decay), learning_rate)
+
+
+def optimizer_of(groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.AdamW:
+    """Return AdamW for groups of parameters; `learning_rate` is that of groups without their own."""
+    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
 
 
 def decay_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:

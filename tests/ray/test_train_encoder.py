@@ -1,6 +1,7 @@
 """Encoder fine-tuning on Ray Train, with the real pretrained model."""
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -8,13 +9,22 @@ import pytest
 from killing import kill_a_worker_after_the_first_epoch
 from samples import training_config
 
-from raybio.config import TrainEncoderConfig, TrainingSection, WorkersSection, load_config, resolved
+from raybio.config import (
+    CorpusSection,
+    DistillationSection,
+    TrainEncoderConfig,
+    TrainingSection,
+    WorkersSection,
+    load_config,
+    resolved,
+)
 from raybio.corpora.bio_tsv import read_tagged_sentences
 from raybio.corpora.sample import SampleFiles
 from raybio.entities import Sentence
 from raybio.errors import TrainingError, UsageError
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
+from raybio.sentence_stream import read_sentences, read_text
 from raybio.taggers import load_tagger
 from raybio.training.encoder import TrainedEncoder, train_encoder
 from raybio.training.sweep import train_sweep
@@ -99,6 +109,65 @@ def test_a_run_is_resumed_only_when_asked(sample: SampleFiles, tmp_path: Path) -
     assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
 
 
+def test_a_resumed_run_goes_on_with_its_averaged_weights(sample: SampleFiles, tmp_path: Path) -> None:
+    options = {
+        "average": 0.9,
+        "layer_decay": 0.8,
+        "schedule": "constant",
+        "warmup_ratio": 0.0,
+        "dropout": 0.0,
+    }
+
+    def run(name: str, epochs: int, resume: bool = False) -> TrainedEncoder:
+        training = TrainingSection(epochs=epochs, learning_rate=3e-4, batch_sentences=4, **options)
+        config = training_config(sample, tmp_path, name, training=training, resume=resume, test=False)
+        return train_encoder(config)
+
+    run("interrupted", 1)
+    resumed, whole = run("interrupted", 2, resume=True), run("whole", 2)
+    first, second = ([row["dev_strict_f1"] for row in one.run.metrics()] for one in (resumed, whole))
+    assert first == pytest.approx(second, abs=0.02) and first[1] > 0.1
+    losses = [[row["train_loss"] for row in one.run.metrics()] for one in (resumed, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_teachers_teach_gold_and_text_of_their_own(
+    trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
+) -> None:
+    distillation = DistillationSection(
+        teachers=(str(trained.run.model),), text=(str(sample.dump),), text_limit=20
+    )
+    training = TrainingSection(epochs=1, learning_rate=3e-4, batch_sentences=4)
+    config = training_config(
+        sample, tmp_path, "taught", training=training, distillation=distillation, test=False
+    )
+    taught = train_encoder(config)
+    gold = sum(1 for _ in read_sentences(config.corpus, "train"))
+    text = sum(1 for _ in read_text(distillation.text, 20))
+    assert text > 20
+    assert (
+        f"learning from {gold + text:,} sentences that they tagged"
+        in (taught.run.path / "log.txt").read_text()
+    )
+    alone = trained.run.metrics()[0]["dev_strict_f1"]
+    assert taught.run.metrics()[0]["dev_strict_f1"] > alone
+
+
+def test_a_teacher_of_other_labels_is_refused(
+    trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
+) -> None:
+    lines = sample.train.read_text(encoding="utf-8").splitlines()
+    one_label = tmp_path / "chemicals.tsv"
+    one_label.write_text(
+        "\n".join(re.sub(r"\t[BI]-(?!Chemical).*", "\tO", line) for line in lines) + "\n", encoding="utf-8"
+    )
+    corpus = CorpusSection(train=str(one_label), dev=str(one_label), test=str(one_label))
+    distillation = DistillationSection(teachers=(str(trained.run.model),))
+    config = training_config(sample, tmp_path, "refused", corpus=corpus, distillation=distillation)
+    with pytest.raises(TrainingError, match=r"the teacher .* but the training split has Chemical\. Name"):
+        train_encoder(config)
+
+
 def test_a_finished_run_that_is_begun_again_stays_what_it_is(trained: TrainedEncoder) -> None:
     """As a job that is submitted to a cluster a second time."""
     config = load_config(trained.run.path / "config.yaml", ["resume=if-begun"])
@@ -127,8 +196,6 @@ def test_a_split_without_entities_is_refused(sample: SampleFiles, tmp_path: Path
     empty = tmp_path / "empty.tsv"
     empty.write_text("nothing\tO\nhere\tO\n\n")
     corpus = {"train": str(empty), "dev": str(sample.dev), "test": str(sample.test)}
-    from raybio.config import CorpusSection
-
     with pytest.raises(TrainingError, match="no entity"):
         train_encoder(training_config(sample, tmp_path, "empty", corpus=CorpusSection(**corpus)))
 

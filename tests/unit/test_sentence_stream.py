@@ -8,7 +8,7 @@ from raybio.config import CorpusSection
 from raybio.corpora import write_corpus
 from raybio.corpora.sentences import window_document
 from raybio.entities import Document, Mention, Passage
-from raybio.sentence_stream import read_documents, read_sentences, split_labels
+from raybio.sentence_stream import read_documents, read_sentences, read_text, split_labels
 
 TEXT = "Aspirin helps. Aspirin harms the gut."
 MENTIONS = (Mention(0, 7, "Chemical", "Aspirin"), Mention(15, 22, "Chemical", "Aspirin"))
@@ -83,3 +83,12 @@ def test_biored_has_about_as_many_instances_as_the_study_says(corpora):
 
     assert count("test") == 273
     assert count("train") + count("dev") == 1326  # published: 1,051 + 269
+
+
+def test_text_comes_without_its_annotations(files):
+    sentences = list(read_text([files["train"], files["test"]], most_documents=2))
+    assert [sentence.document_id for sentence in sentences] == [
+        name for name in ("train0", "train1", "test0", "test1") for _ in range(2)
+    ]
+    assert all(sentence.gold is None for sentence in sentences)
+    assert sentences[0].words == ("Aspirin", "helps", ".")

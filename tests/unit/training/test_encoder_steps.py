@@ -1,11 +1,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoModelForTokenClassification
 
 from raybio.alignment import SubwordEncoder
 from raybio.entities import Sentence, Span
 from raybio.taggers.encoder import special_tokens
-from raybio.training.encoder_steps import ExampleMaker, cut_sentences
+from raybio.training.encoder_steps import ExampleMaker, cut_sentences, layer_groups
 from raybio.training.steps import IGNORED
 
 TAG_IDS = {"O": 0, "B-Chemical": 1, "I-Chemical": 2, "B-Disease": 3, "I-Disease": 4}
@@ -58,6 +59,35 @@ def test_every_subword_is_learned_in_one_window(maker, tokenizer, length, max_to
         assert one.labels[0] == one.labels[-1] == IGNORED
         learned += [label for label in one.labels if label != IGNORED]
     assert learned == [TAG_IDS[tag] for word, tag in zip(words, tags, strict=True) for _ in word]
+
+
+@given(st.integers(1, 60), st.integers(3, 20), st.data())
+@settings(max_examples=30)
+def test_every_subword_learns_what_teachers_say_of_its_word(maker, length, max_tokens, data):
+    overlap = data.draw(st.integers(0, max_tokens - 3))
+    words = ["." * (1 + i % 3) for i in range(length)]
+    shares = [[float(i)] * len(TAG_IDS) for i in range(length)]
+    examples = maker("all", max_tokens, overlap).examples(words, ["O"] * length, shares)
+    learned = []
+    for one in examples:
+        assert len(one.targets) == len(one.labels)
+        learned += [
+            share[0] for share, label in zip(one.targets, one.labels, strict=True) if label != IGNORED
+        ]
+    assert learned == [float(i) for i, word in enumerate(words) for _ in word]
+
+
+def test_layers_learn_slower_the_deeper_they_are(tiny_encoder):
+    model = AutoModelForTokenClassification.from_pretrained(tiny_encoder)
+    groups = layer_groups(model, 1.0, 0.1, 0.5)
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    named = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
+    assert len(named) == sum(len(group["params"]) for group in groups)
+    assert {rate for name, rate in named.items() if name.startswith("classifier")} == {1.0}
+    assert {rate for name, rate in named.items() if ".layer.1." in name} == {0.5}
+    assert {rate for name, rate in named.items() if ".layer.0." in name} == {0.25}
+    assert {rate for name, rate in named.items() if "embeddings" in name} == {0.125}
+    assert {group["weight_decay"] for group in groups} == {0.1, 0.0}
 
 
 def test_an_empty_sentence_teaches_nothing(maker):

@@ -6,7 +6,7 @@ import pytest
 
 from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig, load_job
 from raybio.errors import FormatError, TrainingError, UsageError
-from raybio.training.fit import _cause, _less_memory, _run_folder, _StopWhereNothingWouldChange, fine_tune
+from raybio.training.fit import _less_memory, _run_folder, _StopWhereNothingWouldChange, cause_of, fine_tune
 
 
 def test_a_fault_in_any_split_is_told_before_the_run_begins(tmp_path: Path) -> None:
@@ -74,15 +74,20 @@ def test_a_run_that_may_have_begun_goes_on_where_it_did(tmp_path: Path) -> None:
             "To change retry attempts, backoff, or which errors are retried, configure `ray.data`.",
             "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both",
         ),
+        (
+            "raybio.errors.TrainingError: the teacher a knows Gene\n\nThe above was the direct cause\n"
+            "ray.exceptions.UserCodeException: UDF failed to process a data block.",
+            "raybio.errors.TrainingError: the teacher a knows Gene",
+        ),
         ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
     ],
 )
 def test_the_cause_is_the_last_line_that_names_an_error(told: str, cause: str) -> None:
-    assert _cause(RuntimeError(told)) == cause
+    assert cause_of(RuntimeError(told)) == cause
 
 
 def test_a_failure_without_words_is_told_by_its_name() -> None:
-    assert _cause(RuntimeError()) == "RuntimeError"
+    assert cause_of(RuntimeError()) == "RuntimeError"
 
 
 def test_a_worker_that_said_why_it_cannot_go_on_ends_the_run() -> None:

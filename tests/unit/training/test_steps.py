@@ -161,6 +161,29 @@ def test_a_part_without_labels_has_gradients_of_zero(writer):
     assert all(gradient is not None and not gradient.any() for gradient in gradients)
 
 
+def test_targets_that_are_sure_of_the_labels_teach_what_the_labels_do(model):
+    labels = [[IGNORED, 1, 2, IGNORED], [IGNORED, 0, IGNORED]]
+    hard = [Example(list(range(5, 5 + len(one))), one) for one in labels]
+    tags = model.config.num_labels
+    sure = [
+        Example(one.ids, one.labels, [[float(label == tag) for tag in range(tags)] for label in one.labels])
+        for one in hard
+    ]
+    losses = [steps.summed_loss(model, steps.collate(part, 0, CPU)).item() for part in (hard, sure)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_targets_teach_between_two_labels(model):
+    """The loss of shares is the mean of the labels' losses, by these shares."""
+    tags = model.config.num_labels
+    one, two = (steps.collate([Example([5, 6], [IGNORED, label])], 0, CPU) for label in (1, 3))
+    shares = [0.0] * tags
+    shares[1], shares[3] = 0.75, 0.25
+    both = steps.collate([Example([5, 6], [IGNORED, 1], [[0.0] * tags, shares])], 0, CPU)
+    first, second, mixed = (steps.summed_loss(model, tensors).item() for tensors in (one, two, both))
+    assert mixed == pytest.approx(0.75 * first + 0.25 * second, rel=1e-5)
+
+
 # Optimizer and schedule -------------------------------------------------------------------------
 
 

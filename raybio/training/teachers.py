@@ -1,0 +1,117 @@
+"""Distillation (Hinton et al., 2015): what trained taggers answer, as what a student learns from.
+
+A Ray Data stage asks them once, before training, so that an epoch costs what it costs without them.
+They speak through the Tagger protocol, a tag and its probability for each word, so that encoders and
+LLMs of any vocabulary can teach together: of the probability that an answer leaves, each other tag
+gets an equal part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import ray.data
+from numpy.typing import NDArray
+from ray.exceptions import RayError
+
+from raybio.config import DistillationSection, TrainEncoderConfig
+from raybio.errors import TrainingError
+from raybio.iob2 import tag_set
+from raybio.model_sources import model_folder
+from raybio.sentence_stream import sentence_dataset, sentence_of, text_dataset
+from raybio.taggers import Tagger, Tags, load_tagger
+from raybio.training.fit import cause_of
+from raybio.training.scoring import uses_gpu
+
+_BATCH_SENTENCES = 512
+
+
+def taught_dataset(
+    config: TrainEncoderConfig, labels: Sequence[str], say: Callable[[str], None]
+) -> ray.data.Dataset:
+    """Return the train split, and the text, with what the teachers answer.
+
+    A row has, beside (id, document_id, words, tags), "shares": for each word the share of each tag of
+    `tag_set(labels)`. An annotated sentence keeps its tags; text gets those with the largest share.
+
+    Raises:
+        TrainingError: a teacher knows other labels or cannot be loaded, or a file of text cannot be read.
+    """
+    distillation = config.distillation
+    say(f"{len(distillation.teachers)} teachers answer")
+    rows = sentence_dataset(config.corpus, "train")
+    if distillation.text:
+        rows = rows.union(text_dataset(distillation.text, distillation.text_limit))
+    gpu = uses_gpu(config.workers)
+    answered = rows.map_batches(
+        _Teachers,
+        fn_constructor_args=(distillation, tuple(labels), config.allow_pickle),
+        batch_size=_BATCH_SENTENCES,
+        batch_format="pyarrow",
+        num_cpus=config.workers.cpus_per_worker,
+        num_gpus=1 if gpu else 0,
+        compute=ray.data.ActorPoolStrategy(size=1),
+    )
+    try:
+        taught = answered.materialize()
+    except RayError as error:
+        raise TrainingError(f"the teachers could not answer: {cause_of(error)}") from error
+    say(f"learning from {taught.count():,} sentences that they tagged")
+    return taught
+
+
+class _Teachers:
+    """The teachers in one process."""
+
+    def __init__(self, distillation: DistillationSection, labels: Sequence[str], allow_pickle: bool) -> None:
+        self._tags = tag_set(labels)
+        self._distillation = distillation
+        self._labels = labels
+        self._allow_pickle = allow_pickle
+
+    @cached_property
+    def _taggers(self) -> list[Tagger]:
+        # Not in the constructor: Ray Data would start an actor that fails there again and again.
+        return [_load(teacher, self._labels, self._allow_pickle) for teacher in self._distillation.teachers]
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        rows = table.to_pylist()
+        sentences = [sentence_of(row) for row in rows]
+        answers = [tagger.tag(sentences) for tagger in self._taggers]
+        for row, *of_sentence in zip(rows, *answers, strict=True):
+            shares = mean_shares(of_sentence, self._tags)
+            if row["tags"] is None:
+                row["tags"] = [self._tags[best] for best in shares.argmax(axis=1)]
+            else:
+                gold = np.array([self._tags.index(tag) for tag in row["tags"]])
+                shares *= self._distillation.weight
+                shares[np.arange(len(gold)), gold] += 1 - self._distillation.weight
+            row["shares"] = shares.tolist()
+        return pa.Table.from_pylist(rows)
+
+
+def mean_shares(answers: Sequence[Tags], tags: Sequence[str]) -> NDArray[np.float32]:
+    """Return the (words, tags) mean of what several taggers say of one sentence; rows sum to 1."""
+    shares = [_shares(answer, tags) for answer in answers]
+    mean: NDArray[np.float32] = np.mean(shares, axis=0, dtype=np.float32)
+    return mean
+
+
+def _shares(answer: Tags, tags: Sequence[str]) -> NDArray[np.float32]:
+    scores = np.array(answer.scores, dtype=np.float32)
+    shares: NDArray[np.float32] = np.repeat((1 - scores)[:, None] / (len(tags) - 1), len(tags), axis=1)
+    shares[np.arange(len(scores)), [tags.index(tag) for tag in answer.tags]] = scores
+    return shares
+
+
+def _load(teacher: str, labels: Sequence[str], allow_pickle: bool) -> Tagger:
+    tagger = load_tagger(model_folder(teacher, allow_pickle=allow_pickle))
+    if sorted(tagger.labels) != sorted(labels):
+        raise TrainingError(
+            f"the teacher {teacher} knows {', '.join(sorted(tagger.labels))}, but the training split has "
+            f"{', '.join(sorted(labels))}. Name teachers that learned these very labels"
+        )
+    return tagger
