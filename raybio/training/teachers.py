@@ -86,24 +86,29 @@ class _Teachers:
             if row["tags"] is None:
                 row["tags"] = [self._tags[best] for best in shares.argmax(axis=1)]
             else:
-                gold = np.array([self._tags.index(tag) for tag in row["tags"]])
                 shares *= self._distillation.weight
-                shares[np.arange(len(gold)), gold] += 1 - self._distillation.weight
+                gold = [self._tags.index(tag) for tag in row["tags"]]
+                shares[np.arange(len(gold)), gold] += 1 - shares.sum(axis=1)
             row["shares"] = shares.tolist()
         return pa.Table.from_pylist(rows)
 
 
 def mean_shares(answers: Sequence[Tags], tags: Sequence[str]) -> NDArray[np.float32]:
-    """Return the (words, tags) mean of what several taggers say of one sentence; rows sum to 1."""
-    shares = [_shares(answer, tags) for answer in answers]
-    mean: NDArray[np.float32] = np.mean(shares, axis=0, dtype=np.float32)
+    """Return the (words, tags) mean of what several taggers say of one sentence.
+
+    The row of a word sums to 1, or to 0 where nobody has an answer: it teaches nothing then.
+    """
+    total = np.sum([_shares(answer, tags) for answer in answers], axis=0, dtype=np.float32)
+    mean: NDArray[np.float32] = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
     return mean
 
 
 def _shares(answer: Tags, tags: Sequence[str]) -> NDArray[np.float32]:
+    """Return the (words, tags) shares of one answer; a score of 0 marks a word that an LLM left out."""
     scores = np.array(answer.scores, dtype=np.float32)
     shares: NDArray[np.float32] = np.repeat((1 - scores)[:, None] / (len(tags) - 1), len(tags), axis=1)
     shares[np.arange(len(scores)), [tags.index(tag) for tag in answer.tags]] = scores
+    shares[scores == 0] = 0
     return shares
 
 
