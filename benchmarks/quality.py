@@ -1,8 +1,9 @@
 """F1 of trained taggers on the same sentences, encoder or LLM, by entity length, with intervals.
 
-    python benchmarks/quality.py RUN/model RUN/model --data DATA [--corpus NAME] [--sentences N]
+    python benchmarks/quality.py RUN/model RUN/model --data DATA [--corpus NAME] [--split dev]
+        [--sentences N]
 
-All tag the same sentences of the test split, chosen at even distances. Each gets its table; then
+All tag the same sentences of one split, test unless told, chosen at even distances. Each gets its table; then
 each is set beside the first: the difference of their strict F1, with its interval by a paired
 bootstrap over documents.
 """
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("models", type=Path, nargs="+", help="model folders of trained taggers")
     parser.add_argument("--corpus", default="BC5CDR")
     parser.add_argument("--data", help="folder of corpora; default: RAYBIO_DATA")
+    parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
     parser.add_argument("--sentences", type=int, help="default: all")
     parser.add_argument("--precision", default="auto")
     parser.add_argument(
@@ -44,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     corpus = CorpusSection(name=arguments.corpus, data=arguments.data)
-    every = [sentence for sentence in read_sentences(corpus, "test") if sentence.words]
+    every = [sentence for sentence in read_sentences(corpus, arguments.split) if sentence.words]
     count = min(arguments.sentences or len(every), len(every))
     sentences = [every[i * len(every) // count] for i in range(count)]
     gold = [gold_tags(sentence) for sentence in sentences]
@@ -65,6 +67,7 @@ def main() -> None:
     if arguments.json:
         result = {
             "corpus": arguments.corpus,
+            "split": arguments.split,
             "sentences": count,
             "of": len(every),
             "scores": scores,

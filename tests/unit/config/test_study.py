@@ -149,7 +149,7 @@ def test_the_protocols_options_are_options():
         assert options and set(options) <= known
 
 
-@pytest.mark.parametrize("name", ["paper", "small", "points_encoder", "points_decoder", "smoke"])
+@pytest.mark.parametrize("name", ["paper", "small", "points_encoder", "points_decoder", "steps", "smoke"])
 def test_every_train_config_of_a_shipped_study_is_valid(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = load_config(f"configs/study/{name}.yaml")
