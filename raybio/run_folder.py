@@ -3,6 +3,7 @@
     config.yaml        the resolved configuration, every default written out
     environment.json   versions, platform, commit: what a reader needs to run it again
     splits.json        what stood for the splits that a model was made with: "train", "rebuilt train", ...
+    taught.parquet     what teachers answered, where there were any
     metrics.jsonl      one line an epoch (or another step of the job)
     scores.json        the final figures
     report.html        the same for a person

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import ray.data
 
-from raybio.config import CorpusSection
+from raybio.config import OTHER_LANGUAGES, CorpusSection
 from raybio.corpora import names, read_corpus, sample
 from raybio.corpora.sentences import split_document, window_document
 from raybio.entities import Document, Sentence
@@ -18,7 +18,7 @@ from raybio.errors import TrainingError
 from raybio.iob2 import spans_from_tags, tags_from_spans
 
 _BLOCK_SENTENCES = 1024
-_SCHEMA = pa.schema(
+SENTENCES = pa.schema(
     [
         ("id", pa.string()),
         ("document_id", pa.string()),
@@ -26,6 +26,7 @@ _SCHEMA = pa.schema(
         ("tags", pa.list_(pa.string())),
     ]
 )
+"""A row a sentence; tags are null where nobody annotated it."""
 
 
 def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
@@ -80,12 +81,15 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
 def read_text(paths: Iterable[str], most_documents: int | None = None) -> Iterator[Sentence]:
     """Yield the sentences of files, the first documents of each, whose annotations are left alone.
 
+    Passages that bulk tagging skips unless told otherwise, those in other languages, are skipped here too.
+
     Raises:
-        InputError: a file cannot be read.
+        UsageError: a file's format cannot be told by its name, or not be read.
+        InputError: a file, or a record of it, cannot be read.
     """
     for path in paths:
         for document in islice(read_corpus(path), most_documents):
-            for sentence in split_document(replace(document, mentions=None)):
+            for sentence in split_document(replace(document, mentions=None), OTHER_LANGUAGES):
                 if sentence.words:
                     yield replace(sentence, gold=None)
 
@@ -104,21 +108,23 @@ def sentence_dataset(corpus: CorpusSection, split: str) -> ray.data.Dataset:
     machine the training workers may hold them all.
     """
 
-    return _dataset(lambda: read_sentences(corpus, split))
+    return dataset_of(lambda: sentence_tables(read_sentences(corpus, split)))
 
 
-def text_dataset(paths: Sequence[str], most_documents: int | None = None) -> ray.data.Dataset:
-    """Return the sentences of `read_text` as rows of the same form, whose tags are null."""
-    return _dataset(lambda: read_text(paths, most_documents))
+def dataset_of(tables: Callable[[], Iterator[pa.Table]]) -> ray.data.Dataset:
+    """Return what `tables` yields as a Ray Dataset, in order; one task without a CPU of its own calls it."""
 
-
-def _dataset(sentences: Callable[[], Iterator[Sentence]]) -> ray.data.Dataset:
     def read(_: Any) -> Iterator[pa.Table]:
-        stream = sentences()
-        while block := [_row(sentence) for sentence in islice(stream, _BLOCK_SENTENCES)]:
-            yield pa.Table.from_pylist(block, schema=_SCHEMA)
+        yield from tables()
 
-    return ray.data.range(1).map_batches(read, num_cpus=0)
+    return ray.data.from_items([0]).map_batches(read, num_cpus=0)
+
+
+def sentence_tables(sentences: Iterable[Sentence]) -> Iterator[pa.Table]:
+    """Yield sentences as tables of the form of `SENTENCES`."""
+    stream = iter(sentences)
+    while block := [_row(sentence) for sentence in islice(stream, _BLOCK_SENTENCES)]:
+        yield pa.Table.from_pylist(block, schema=SENTENCES)
 
 
 def rows(batches: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,7 @@ from raybio.config.serve import LimitsSection, ServeConfig
 from raybio.config.serving import AutoscalingSection, ServedModelSection
 from raybio.config.study import MeasureSection, StudyCascadeSection, StudyConfig, StudyModelSection
 from raybio.config.sweep import sweep_points
-from raybio.config.tag_corpus import TagCorpusConfig, TaggersSection
+from raybio.config.tag_corpus import OTHER_LANGUAGES, TagCorpusConfig, TaggersSection
 from raybio.config.train_decoder import (
     DecoderTrainingSection,
     DeepSpeedSection,
@@ -50,6 +50,7 @@ JOBS: dict[str, type[JobConfig]] = {
 __all__ = [
     "DEV_METRICS",
     "JOBS",
+    "OTHER_LANGUAGES",
     "AutoscalingSection",
     "BenchmarkServeConfig",
     "CascadeConfig",

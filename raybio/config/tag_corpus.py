@@ -12,6 +12,9 @@ from raybio.config.section import AllowPickle, JobConfig, Section, Text
 
 WriteFormat: TypeAlias = Literal["parquet", "pubtator", "bioc-json", "bioc-xml", "jsonl", "brat"]
 
+OTHER_LANGUAGES = ("vernacular_title", "other_abstract")
+"""The kinds of PubMed's passages that are not in English."""
+
 
 def _parquet_first(formats: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("parquet", *formats)))
@@ -56,7 +59,7 @@ class TagCorpusConfig(JobConfig):
         default=("parquet",), description="formats to write; parquet is always among them"
     )
     skip_passages: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
-        default=("vernacular_title", "other_abstract"),
+        default=OTHER_LANGUAGES,
         description="kinds of passages that are not tagged; those of PubMed in other languages",
     )
     shard_documents: int = Field(default=1000, ge=1, description="documents per shard, the unit of commit")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from raybio.config.faults import shown
 from raybio.config.section import HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
 from raybio.config.training import (
     BatchSentences,
@@ -81,7 +82,8 @@ class DistillationSection(Section):
     teachers: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=(),
         description="model folders of trained taggers with the same labels, encoders or LLMs: the mean of "
-        "their answers is learned; none = gold alone",
+        "their answers is learned; one process, with one worker's share of the machine, holds them all; "
+        "none = gold alone",
     )
     weight: float = Field(
         default=0.5,
@@ -91,20 +93,28 @@ class DistillationSection(Section):
     )
     text: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=(),
-        validate_default=True,
         description="files without annotations, or whose annotations are left alone, that the teachers tag "
-        "to be learned from too; in any format that can be read",
+        "to be learned from too, sentence by sentence; their format is told by their suffix, and a record "
+        "that cannot be read ends the run",
     )
     text_limit: int | None = Field(
         default=None, ge=1, description="read only the first documents of each file of text; null = all"
     )
 
-    @field_validator("text")
+    @field_validator("weight", "text")
     @classmethod
-    def _text_needs_teachers(cls, text: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if text and not info.data.get("teachers", "faulty"):
-            raise ValueError("found files, but there are no teachers to tag them; give teachers")
-        return text
+    def _needs_teachers(cls, value: float | tuple[str, ...], info: ValidationInfo) -> float | tuple[str, ...]:
+        default = cls.model_fields[str(info.field_name)].default
+        if value != default and not info.data.get("teachers", "faulty"):
+            raise ValueError(f"found {shown(value)}, but there are no teachers; give teachers")
+        return value
+
+    @field_validator("text_limit")
+    @classmethod
+    def _needs_text(cls, limit: int | None, info: ValidationInfo) -> int | None:
+        if limit is not None and not info.data.get("text", "faulty"):
+            raise ValueError(f"found {limit}, but there is no text; give text")
+        return limit
 
 
 class TrainEncoderConfig(TrainConfig):

@@ -27,7 +27,7 @@ from raybio.training.encoder_steps import ExampleMaker, cut_sentences, layer_gro
 from raybio.training.epochs import train_epochs
 from raybio.training.fit import Task, TrainedModel, fine_tune
 from raybio.training.splits import SHUFFLE_BUFFER, TrainingBatches, dev_sentences
-from raybio.training.teachers import taught_dataset
+from raybio.training.teachers import check_teachers, taught_dataset
 from raybio.training.workers import Workers, begin
 
 _CALIBRATION_SENTENCES = 64
@@ -44,15 +44,17 @@ def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = 
     Raises:
         ConfigError, ModelError, InputError: what the run was given cannot be used.
         UsageError: a run of that name exists and `resume` is false, or the reverse.
-        TrainingError: the workers failed more often than `workers.max_failures`.
+        TrainingError: the workers failed more often than `workers.max_failures`, or a teacher knows other
+            labels.
     """
     base = model_folder(config.model, allow_pickle=config.allow_pickle)
+    check_teachers(config)
     rows = _taught_rows if config.distillation.teachers else None
     return fine_tune(config, base, _work, _calibrate, progress, rows)
 
 
 def _taught_rows(task: Task) -> ray.data.Dataset:
-    return taught_dataset(task.config, task.labels, task.run.say)
+    return taught_dataset(task.config, task.labels, task.run)
 
 
 def _calibrate(task: Task) -> None:

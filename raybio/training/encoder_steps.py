@@ -11,12 +11,13 @@ import torch
 
 from raybio.alignment import SubwordEncoder, Subwords, Window, windows
 from raybio.entities import Sentence
+from raybio.errors import ModelError
 from raybio.iob2 import tag_set
 from raybio.taggers.encoder import EncoderCard, special_tokens
 from raybio.training import steps
 from raybio.training.steps import IGNORED, Example
 
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")
+_LAYER = re.compile(r"\.(?:layers?|block|h)\.(\d+)\.")
 
 
 def cut_sentences(sentences: Iterable[Sentence], tokenizer: Any, max_tokens: int) -> Iterator[Sentence]:
@@ -46,10 +47,20 @@ def layer_groups(
     """Return AdamW's groups, each layer's rate `layer_decay` times that of the layer above it.
 
     The head has the whole rate, the embeddings the least (Howard & Ruder, 2018).
+
+    Raises:
+        ModelError: the names of the model's weights do not tell its layers.
     """
+    if layer_decay == 1:
+        return steps.decay_groups(model.parameters(), weight_decay)
     named = list(model.named_parameters())
     numbers = [int(found[1]) for name, _ in named if (found := _LAYER.search(name))]
-    top = max(numbers, default=-1) + 1
+    if not numbers:
+        raise ModelError(
+            f"the weights of a {type(model).__name__} are not named by layers (layer.0, layer.1, ...). "
+            "Leave training.layer_decay at 1"
+        )
+    top = max(numbers) + 1
     depths: dict[int, list[torch.nn.Parameter]] = {}
     for name, parameter in named:
         depths.setdefault(_depth(name, top), []).append(parameter)
@@ -64,7 +75,7 @@ def _depth(name: str, top: int) -> int:
     """Return how many layers down a parameter is: 0 for the head, `top` + 1 for the embeddings."""
     if found := _LAYER.search(name):
         return top - int(found[1])
-    return top + 1 if "embeddings" in name else 0
+    return top + 1 if "embed" in name else 0
 
 
 class ExampleMaker:
@@ -112,12 +123,18 @@ class ExampleMaker:
     ) -> list[Example]:
         """Return the windows of one sentence.
 
-        `shares` are what teachers say: of each word, the share of each tag.
+        `shares` are what teachers say: of each word, the share of each tag. A word without any teaches
+        nothing.
         """
         subwords = self._encoder.encode([words])[0]
         if self._cut:
             subwords = Subwords(subwords.ids[: self._size], subwords.words[: self._size])
         labels = self._labels(subwords, tags)
+        if shares is not None:
+            labels = [
+                label if any(shares[word]) else IGNORED
+                for label, word in zip(labels, subwords.words, strict=True)
+            ]
         return [
             self._example(window, labels, subwords, shares)
             for window in windows(subwords, 0, self._size, self._overlap)

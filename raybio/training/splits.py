@@ -23,7 +23,8 @@ T = TypeVar("T")
 class TrainingBatches:
     """The training split as batches of examples, in an order that seed and epoch decide.
 
-    `examples_of` turns a row (id, document_id, words, tags) into what is learned from it.
+    `examples_of` turns a row (id, document_id, words, tags, and shares where teachers answered) into
+    what is learned from it.
     `len` is the number of batches in an epoch.
     """
 

@@ -87,9 +87,10 @@ def collate(examples: Sequence[Example], padding: int, device: torch.device) -> 
         "attention_mask": torch.tensor(mask, device=device),
         "labels": torch.tensor(labels, device=device),
     }
-    taught = [torch.tensor(example.targets, device=device) for example in examples if example.targets]
+    taught = [torch.tensor(example.targets) for example in examples if example.targets is not None]
     if taught:
-        tensors["targets"] = torch.nn.utils.rnn.pad_sequence(taught, batch_first=True)
+        assert len(taught) == len(examples), "all of a batch was taught, or nothing of it"
+        tensors["targets"] = torch.nn.utils.rnn.pad_sequence(taught, batch_first=True).to(device)
     return tensors
 
 

@@ -1,18 +1,21 @@
 """Distillation (Hinton et al., 2015): what trained taggers answer, as what a student learns from.
 
-A Ray Data stage asks them once, before training, so that an epoch costs what it costs without them.
-They speak through the Tagger protocol, a tag and its probability for each word, so that encoders and
-LLMs of any vocabulary can teach together: of the probability that an answer leaves, each other tag
-gets an equal part.
+A Ray Data stage asks them once, before training, and the run folder keeps what they said, so that an
+epoch costs what it costs without them. They speak through the Tagger protocol, a tag and its
+probability for each word, so that encoders and LLMs of any vocabulary can teach together: of the
+probability that an answer leaves, each other tag gets an equal part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import ray.data
 from numpy.typing import NDArray
 from ray.exceptions import RayError
@@ -21,46 +24,94 @@ from raybio.config import DistillationSection, TrainEncoderConfig
 from raybio.errors import TrainingError
 from raybio.iob2 import tag_set
 from raybio.model_sources import model_folder
-from raybio.sentence_stream import sentence_dataset, sentence_of, text_dataset
+from raybio.run_folder import RunFolder
+from raybio.sentence_stream import (
+    SENTENCES,
+    dataset_of,
+    read_sentences,
+    read_text,
+    sentence_of,
+    sentence_tables,
+)
 from raybio.taggers import Tagger, Tags, load_tagger
 from raybio.training.fit import cause_of
 from raybio.training.scoring import uses_gpu
 
 _BATCH_SENTENCES = 512
+_ANSWERS = "taught.parquet"
+_TAUGHT = SENTENCES.append(pa.field("shares", pa.list_(pa.list_(pa.float32()))))
 
 
-def taught_dataset(
-    config: TrainEncoderConfig, labels: Sequence[str], say: Callable[[str], None]
-) -> ray.data.Dataset:
+def check_teachers(config: TrainEncoderConfig) -> None:
+    """See that there are all teachers and files of text, before a run begins.
+
+    Raises:
+        ModelError: a teacher is not there, or holds no model.
+        UsageError, InputError: the first document of a file of text cannot be read.
+    """
+    for teacher in config.distillation.teachers:
+        model_folder(teacher, allow_pickle=config.allow_pickle)
+    for path in config.distillation.text:
+        next(read_text([path], 1), None)
+
+
+def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) -> ray.data.Dataset:
     """Return the train split, and the text, with what the teachers answer.
 
     A row has, beside (id, document_id, words, tags), "shares": for each word the share of each tag of
     `tag_set(labels)`. An annotated sentence keeps its tags; text gets those with the largest share.
+    The answers are kept in the run folder, and read from there when the run is resumed.
 
     Raises:
         TrainingError: a teacher knows other labels or cannot be loaded, or a file of text cannot be read.
     """
-    distillation = config.distillation
-    say(f"{len(distillation.teachers)} teachers answer")
-    rows = sentence_dataset(config.corpus, "train")
-    if distillation.text:
-        rows = rows.union(text_dataset(distillation.text, distillation.text_limit))
-    gpu = uses_gpu(config.workers)
-    answered = rows.map_batches(
+    path = run.path / _ANSWERS
+    if not path.exists():
+        run.say(f"teachers that answer: {', '.join(config.distillation.teachers)}")
+        try:
+            count = _write(_answers(config, labels), path)
+        except RayError as error:
+            raise TrainingError(f"the teachers could not answer: {cause_of(error)}") from error
+        run.say(f"learning from {count:,} sentences that they tagged: {path.name}")
+    return dataset_of(lambda: _read(path))
+
+
+def _answers(config: TrainEncoderConfig, labels: Sequence[str]) -> ray.data.Dataset:
+    distillation, corpus = config.distillation, config.corpus
+
+    def tables() -> Iterator[pa.Table]:
+        yield from sentence_tables(read_sentences(corpus, "train"))
+        yield from sentence_tables(read_text(distillation.text, distillation.text_limit))
+
+    return dataset_of(tables).map_batches(
         _Teachers,
         fn_constructor_args=(distillation, tuple(labels), config.allow_pickle),
         batch_size=_BATCH_SENTENCES,
         batch_format="pyarrow",
         num_cpus=config.workers.cpus_per_worker,
-        num_gpus=1 if gpu else 0,
-        compute=ray.data.ActorPoolStrategy(size=1),
+        num_gpus=1 if uses_gpu(config.workers) else 0,
+        compute=ray.data.ActorPoolStrategy(size=1),  # one answers in order
     )
-    try:
-        taught = answered.materialize()
-    except RayError as error:
-        raise TrainingError(f"the teachers could not answer: {cause_of(error)}") from error
-    say(f"learning from {taught.count():,} sentences that they tagged")
-    return taught
+
+
+def _write(answers: ray.data.Dataset, path: Path) -> int:
+    """Write rows into a file that appears only when it is complete; return how many there are."""
+    draft = path.with_name(path.name + ".part")
+    count = 0
+    with pq.ParquetWriter(draft, _TAUGHT) as writer:
+        for table in cast(
+            "Iterator[pa.Table]", answers.iter_batches(batch_size=None, batch_format="pyarrow")
+        ):
+            writer.write_table(table.cast(_TAUGHT))
+            count += len(table)
+    draft.replace(path)
+    return count
+
+
+def _read(path: Path) -> Iterator[pa.Table]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH_SENTENCES):
+            yield pa.Table.from_batches([batch])
 
 
 class _Teachers:
@@ -90,7 +141,7 @@ class _Teachers:
                 gold = [self._tags.index(tag) for tag in row["tags"]]
                 shares[np.arange(len(gold)), gold] += 1 - shares.sum(axis=1)
             row["shares"] = shares.tolist()
-        return pa.Table.from_pylist(rows)
+        return pa.Table.from_pylist(rows, schema=_TAUGHT)
 
 
 def mean_shares(answers: Sequence[Tags], tags: Sequence[str]) -> NDArray[np.float32]:

@@ -28,6 +28,7 @@ from raybio.sentence_stream import read_sentences, read_text
 from raybio.taggers import load_tagger
 from raybio.training.encoder import TrainedEncoder, train_encoder
 from raybio.training.sweep import train_sweep
+from raybio.training.teachers import taught_dataset
 
 
 def strict_f1(scores: dict) -> float:
@@ -126,9 +127,9 @@ def test_a_resumed_run_goes_on_with_its_averaged_weights(sample: SampleFiles, tm
     run("interrupted", 1)
     resumed, whole = run("interrupted", 2, resume=True), run("whole", 2)
     first, second = ([row["dev_strict_f1"] for row in one.run.metrics()] for one in (resumed, whole))
-    assert first == pytest.approx(second, abs=0.02) and first[1] > 0.1
+    assert first == pytest.approx(second, abs=1e-3) and first[1] > 0.1
     losses = [[row["train_loss"] for row in one.run.metrics()] for one in (resumed, whole)]
-    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_teachers_teach_gold_and_text_of_their_own(
@@ -137,20 +138,29 @@ def test_teachers_teach_gold_and_text_of_their_own(
     distillation = DistillationSection(
         teachers=(str(trained.run.model),), text=(str(sample.dump),), text_limit=20
     )
-    training = TrainingSection(epochs=1, learning_rate=3e-4, batch_sentences=4)
     config = training_config(
-        sample, tmp_path, "taught", training=training, distillation=distillation, test=False
+        sample,
+        tmp_path,
+        "taught",
+        training=TrainingSection(epochs=1, learning_rate=3e-4, batch_sentences=4),
+        # All that there is: neither teachers nor workers may wait for a reader that wants a CPU too.
+        workers=WorkersSection(accelerator="cpu", cpus_per_worker=2),
+        distillation=distillation,
+        test=False,
     )
     taught = train_encoder(config)
     gold = sum(1 for _ in read_sentences(config.corpus, "train"))
     text = sum(1 for _ in read_text(distillation.text, 20))
     assert text > 20
-    assert (
-        f"learning from {gold + text:,} sentences that they tagged"
-        in (taught.run.path / "log.txt").read_text()
-    )
-    alone = trained.run.metrics()[0]["dev_strict_f1"]
-    assert taught.run.metrics()[0]["dev_strict_f1"] > alone
+    log = (taught.run.path / "log.txt").read_text()
+    assert f"learning from {gold + text:,} sentences that they tagged" in log
+    assert taught.run.metrics()[0]["dev_strict_f1"] > 0.1
+    labels = load_tagger(trained.run.model).labels
+    again = taught_dataset(config, labels, taught.run)
+    shares = [sum(word) for row in again.iter_rows() for word in row["shares"]]
+    assert shares == pytest.approx([1.0] * len(shares))
+    assert again.count() == gold + text
+    assert (taught.run.path / "log.txt").read_text() == log, "nobody was asked again"
 
 
 def test_a_teacher_of_other_labels_is_refused(

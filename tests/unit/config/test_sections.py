@@ -104,3 +104,24 @@ def test_legal_tags_need_probabilities(faults, train):
 def test_decoding_is_asked_for_only_where_it_differs_from_the_default():
     assert DecodingSection().asked() is None
     assert DecodingSection(mode="greedy").asked() == {**DecodingSection().model_dump(), "mode": "greedy"}
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("weight: 0.9", "distillation.weight: found 0.9, but there are no teachers; give teachers"),
+        ("text: [a.xml]", "distillation.text: found ['a.xml'], but there are no teachers; give teachers"),
+        (
+            "teachers: [runs/a/model], text_limit: 5",
+            "distillation.text_limit: found 5, but there is no text; give text",
+        ),
+    ],
+)
+def test_without_teachers_or_text_what_goes_with_them_is_a_fault(faults, load, section, expected):
+    found = faults(load, corpus("name: sample") + f"distillation: {{{section}}}\n")
+    assert found == [f"line 4: {expected}"]
+
+
+def test_a_resolved_config_without_teachers_is_none(load):
+    text = corpus("name: sample") + "distillation: {teachers: [], weight: 0.5, text: [], text_limit: null}\n"
+    assert load(text).distillation.teachers == ()

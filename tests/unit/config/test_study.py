@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from studies import study_of
 
 from raybio.config import (
     StudyConfig,
@@ -17,7 +18,6 @@ from raybio.config.protocol import STUDY_OPTIONS
 from raybio.config.study_cells import cells, with_seed
 from raybio.corpora.sample import SampleFiles
 from raybio.errors import ConfigError
-from studies import study_of
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = """job: run-study

@@ -1,10 +1,13 @@
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForTokenClassification
+from tiny_llama import tiny_llama_config
+from transformers import AutoModelForTokenClassification, LlamaForTokenClassification
 
 from raybio.alignment import SubwordEncoder
 from raybio.entities import Sentence, Span
+from raybio.errors import ModelError
 from raybio.taggers.encoder import special_tokens
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, layer_groups
 from raybio.training.steps import IGNORED
@@ -66,7 +69,7 @@ def test_every_subword_is_learned_in_one_window(maker, tokenizer, length, max_to
 def test_every_subword_learns_what_teachers_say_of_its_word(maker, length, max_tokens, data):
     overlap = data.draw(st.integers(0, max_tokens - 3))
     words = ["." * (1 + i % 3) for i in range(length)]
-    shares = [[float(i)] * len(TAG_IDS) for i in range(length)]
+    shares = [[float(i + 1)] * len(TAG_IDS) for i in range(length)]
     examples = maker("all", max_tokens, overlap).examples(words, ["O"] * length, shares)
     learned = []
     for one in examples:
@@ -74,7 +77,19 @@ def test_every_subword_learns_what_teachers_say_of_its_word(maker, length, max_t
         learned += [
             share[0] for share, label in zip(one.targets, one.labels, strict=True) if label != IGNORED
         ]
-    assert learned == [float(i) for i, word in enumerate(words) for _ in word]
+    assert learned == [float(i + 1) for i, word in enumerate(words) for _ in word]
+
+
+def test_a_word_that_no_teacher_has_an_answer_to_teaches_nothing(maker):
+    shares = [[1.0, 0.0, 0.0, 0.0, 0.0], [0.0] * 5, [1.0, 0.0, 0.0, 0.0, 0.0]]
+    [example] = maker("all").examples([".", "..", "."], ["O"] * 3, shares)
+    assert example.labels == [IGNORED, 0, IGNORED, IGNORED, 0, IGNORED]
+
+
+def test_what_is_cut_is_not_taught(maker):
+    shares = [[1.0, 0.0, 0.0, 0.0, 0.0]] * 20
+    [example] = maker("all", 8, 2, cut=True).examples(["."] * 20, ["O"] * 20, shares)
+    assert len(example.ids) == len(example.labels) == len(example.targets) == 8
 
 
 def test_layers_learn_slower_the_deeper_they_are(tiny_encoder):
@@ -88,6 +103,24 @@ def test_layers_learn_slower_the_deeper_they_are(tiny_encoder):
     assert {rate for name, rate in named.items() if ".layer.0." in name} == {0.25}
     assert {rate for name, rate in named.items() if "embeddings" in name} == {0.125}
     assert {group["weight_decay"] for group in groups} == {0.1, 0.0}
+
+
+def test_an_llms_layers_are_known_too():
+    model = LlamaForTokenClassification(tiny_llama_config(100))
+    groups = layer_groups(model, 1.0, 0.1, 0.5)
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    assert rates[id(model.score.weight)] == 1.0
+    assert rates[id(model.model.embed_tokens.weight)] == min(rates.values())
+
+
+def test_layers_that_are_all_alike_are_two_groups_as_ever(tiny_encoder):
+    model = AutoModelForTokenClassification.from_pretrained(tiny_encoder)
+    assert [set(group) for group in layer_groups(model, 1.0, 0.1, 1.0)] == [{"params", "weight_decay"}] * 2
+
+
+def test_a_model_without_named_layers_is_refused():
+    with pytest.raises(ModelError, match="layer_decay at 1"):
+        layer_groups(torch.nn.Linear(2, 2), 1.0, 0.1, 0.9)
 
 
 def test_an_empty_sentence_teaches_nothing(maker):

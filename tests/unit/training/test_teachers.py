@@ -1,9 +1,14 @@
 """What teachers say of a sentence, as shares of tags."""
 
+import pyarrow as pa
 import pytest
 
+from raybio.config import CorpusSection, DistillationSection, TrainEncoderConfig
+from raybio.errors import InputError, ModelError, UsageError
+from raybio.sentence_stream import SENTENCES
 from raybio.taggers import Tags
-from raybio.training.teachers import mean_shares
+from raybio.training import teachers
+from raybio.training.teachers import _Teachers, check_teachers, mean_shares
 
 TAGS = ("O", "B-Chemical", "I-Chemical", "B-Disease", "I-Disease")
 
@@ -28,3 +33,62 @@ def test_shares_sum_to_one_for_every_word():
 def test_a_teacher_that_left_a_word_out_is_not_asked_for_it():
     answers = [Tags(("O", "O"), (0.0, 0.0)), Tags(("B-Disease", "O"), (1.0, 0.0))]
     assert mean_shares(answers, TAGS).tolist() == [[0.0, 0.0, 0.0, 1.0, 0.0], [0.0] * 5]
+
+
+class Says:
+    """A tagger that knows two labels and says one thing of every sentence."""
+
+    labels = ("Chemical", "Disease")
+
+    def __init__(self, tags, scores):
+        self._answer = Tags(tags, scores)
+
+    def tag(self, sentences):
+        return [self._answer for _ in sentences]
+
+
+def taught(monkeypatch, tags, weight):
+    """Return the row that two teachers make of a sentence of three words with these gold tags."""
+    said = {
+        "a": Says(("B-Chemical", "O", "O"), (1.0, 1.0, 0.0)),
+        "b": Says(("O", "O", "O"), (1.0, 1.0, 0.0)),
+    }
+    monkeypatch.setattr(teachers, "_load", lambda name, *_: said[name])
+    stage = _Teachers(DistillationSection(teachers=("a", "b"), weight=weight), Says.labels, False)
+    row = {"id": "s", "document_id": "d", "words": ["x", "y", "z"], "tags": tags}
+    (found,) = stage(pa.Table.from_pylist([row], schema=SENTENCES)).to_pylist()
+    return found["tags"], dict(zip("xyz", found["shares"], strict=True))
+
+
+def test_gold_has_what_the_teachers_leave_it(monkeypatch):
+    tags, shares = taught(monkeypatch, ["B-Chemical", "B-Disease", "B-Disease"], 0.5)
+    assert tags == ["B-Chemical", "B-Disease", "B-Disease"]
+    assert shares["x"] == pytest.approx([0.25, 0.75, 0.0, 0.0, 0.0])
+    assert shares["y"] == pytest.approx([0.5, 0.0, 0.0, 0.5, 0.0])
+    assert shares["z"] == [0.0, 0.0, 0.0, 1.0, 0.0], "nobody else had an answer"
+
+
+def test_text_is_the_teachers_alone(monkeypatch):
+    tags, shares = taught(monkeypatch, None, 0.5)
+    assert shares["x"] == [0.5, 0.5, 0.0, 0.0, 0.0] and shares["y"] == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert shares["z"] == [0.0] * 5
+    assert tags[1] == "O"
+
+
+@pytest.mark.parametrize(
+    ("teacher", "text", "error"),
+    [
+        ("./nowhere", None, ModelError),
+        (None, "nowhere.tsv", InputError),
+        (None, "nowhere.docx", UsageError),
+    ],
+)
+def test_what_is_not_there_is_told_before_a_run_begins(teacher, text, error, tiny_encoder, tmp_path):
+    distillation = DistillationSection(
+        teachers=(teacher or str(tiny_encoder),), text=(str(tmp_path / text),) if text else ()
+    )
+    config = TrainEncoderConfig(
+        job="train-encoder", model="m", corpus=CorpusSection(name="sample"), distillation=distillation
+    )
+    with pytest.raises(error, match="nowhere"):
+        check_teachers(config)
