@@ -144,25 +144,35 @@ def _classified(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Answer]:
 
 @torch.inference_mode()
 def _generated(llm: Llm, sentences: Sequence[Sentence], lookup: int | None = None) -> list[Answer]:
-    """Answer with transformers' own greedy decoding, one sentence at a time (all that its lookup can)."""
-    answers = []
-    for sentence in sentences:
-        prompt = llm.tokens.prompt_ids(sentence.words)
-        (limit,) = default_limits(llm.tokens, [sentence.words])
-        out = llm.model.generate(
-            input_ids=torch.tensor([prompt], device=llm.model.device),
-            max_new_tokens=limit,
-            do_sample=False,
-            prompt_lookup_num_tokens=lookup,
-            eos_token_id=sorted(llm.tokens.eos_ids),
-            pad_token_id=min(llm.tokens.eos_ids),
-        )
-        ids = tuple(out[0, len(prompt) :].tolist())
-        read = read_completion(llm.tokens.decode(ids), sentence.words, llm.tokens.prompts)
-        # transformers does not tell the passes of its lookup.
-        passes = len(ids) if lookup is None else 0
-        answers.append(Answer(tuple(read.tags), (), passes, 0, len(ids), "", tuple(read.malformed), ids))
-    return answers
+    """Answer with transformers' own greedy decoding; its lookup takes one sentence at a time."""
+    prompts = [list(llm.tokens.prompt_ids(sentence.words)) for sentence in sentences]
+    longest, filler = max(map(len, prompts)), min(llm.tokens.eos_ids)
+    device = llm.model.device
+    # Padded on the left, as transformers has it: what is written begins in one column.
+    padded = [[filler] * (longest - len(prompt)) + prompt for prompt in prompts]
+    read = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    out = llm.model.generate(
+        input_ids=torch.tensor(padded, device=device),
+        attention_mask=torch.tensor(read, device=device),
+        max_new_tokens=max(default_limits(llm.tokens, [sentence.words for sentence in sentences])),
+        do_sample=False,
+        prompt_lookup_num_tokens=lookup,
+        eos_token_id=sorted(llm.tokens.eos_ids),
+        pad_token_id=filler,
+    )
+    return [
+        _written(llm, sentence, row[longest:].tolist(), told=lookup is None)
+        for sentence, row in zip(sentences, out, strict=True)
+    ]
+
+
+def _written(llm: Llm, sentence: Sentence, ids: list[int], told: bool) -> Answer:
+    """Return what `generate` wrote up to its end; transformers does not tell the passes of its lookup."""
+    end = next((i + 1 for i, token in enumerate(ids) if token in llm.tokens.eos_ids), len(ids))
+    own = tuple(ids[:end])
+    read = read_completion(llm.tokens.decode(own), sentence.words, llm.tokens.prompts)
+    passes = len(own) if told else 0
+    return Answer(tuple(read.tags), (), passes, 0, len(own), "", tuple(read.malformed), own)
 
 
 def one_by_one(compared: Sequence[Way], sentences: Sequence[Sentence], slow: int) -> None:
@@ -322,7 +332,9 @@ def main() -> None:
     if not arguments.batch_tokens:
         return
     batched = [
-        in_batches(way, llm, sentences, arguments.batch_tokens) for way in anew() if way.mode != "generate"
+        in_batches(way, llm, sentences, arguments.batch_tokens)
+        for way in anew()
+        if way.draft != "prompt lookup"
     ]
     many = [figures(way, batched, compared, gold) for way in batched]
     print(table(many, "in batches"))
