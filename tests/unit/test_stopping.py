@@ -25,6 +25,7 @@ def work(options):
             {at_the_end}
 
 corpus._sample = work
+stopping._stop.seconds = 25  # a busy machine may stand still for longer than the seconds of a real stop
 {before}
 sys.exit(main(["corpus", "sample", "x"]))
 """
@@ -43,7 +44,7 @@ def stopped(
     for number in numbers:
         process.send_signal(number)
         time.sleep(0.2)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
