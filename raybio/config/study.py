@@ -49,6 +49,11 @@ class StudyModelSection(Section):
         default=None,
         description="model of the study that it is compared with on dev; null = the first of the same file",
     )
+    teachers: Annotated[tuple[FileName, ...], Field(strict=False)] = Field(
+        default=(),
+        description="models of the study, above this one, that teach it (an encoder's `distillation`): "
+        "as dev chose them, of every seed, on the same corpus",
+    )
     modes: Annotated[tuple[Mode, ...], Field(strict=False)] = Field(
         default=(), description="decode modes in which an LLM is measured; none = as it is by default"
     )
@@ -190,10 +195,30 @@ def _unknown_names(study: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
         yield from _unknown(("models", i, "corpora"), model.corpora, corpora)
         for key, name in (("draft", model.draft), ("variant_of", model.variant_of)):
             yield from _unknown(("models", i, key), [name] if name else [], models)
+        yield from _unknown(("models", i, "teachers"), model.teachers, models)
+        yield from _idle_teachers(study, i)
     for i, cascade in enumerate(study.cascades):
         yield from _unknown(("cascades", i, "corpora"), cascade.corpora, corpora)
         yield from _unknown(("cascades", i, "encoder"), [cascade.encoder], models)
         yield from _unknown(("cascades", i, "decoder"), [cascade.decoder], models)
+
+
+def _idle_teachers(study: StudyConfig, i: int) -> Iterator[tuple[KeyPath, str]]:
+    model, at = study.models[i], ("models", i, "teachers")
+    if model.teachers and "distillation.teachers" in {**study.options, **model.options}:
+        yield at, "found some, and distillation.teachers among the options; keep one of the two"
+    for j, teacher in enumerate(study.models):
+        if teacher.name not in model.teachers:
+            continue
+        if j >= i:
+            yield at, f"found {teacher.name!r}, which stands below; put teachers above those that they teach"
+        for corpus in _corpora(study, model):
+            if corpus not in _corpora(study, teacher):
+                yield at, f"found {teacher.name!r}, which does not learn {corpus}; add it to its corpora"
+
+
+def _corpora(study: StudyConfig, model: StudyModelSection) -> Sequence[str]:
+    return model.corpora or [corpus_name(corpus) for corpus in study.corpora]
 
 
 def _unknown(at: KeyPath, names: Sequence[str], known: Sequence[str]) -> Iterator[tuple[KeyPath, str]]:

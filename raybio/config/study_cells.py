@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -34,7 +34,8 @@ class Cell:
     """One model on one corpus. `points` are the configs of its search, with the study's first seed.
 
     Each point has the name of its run folder, and leaves the test split alone; `tested` says whether the
-    chosen one is scored on it.
+    chosen one is scored on it. The teachers of a point are named by the run folders that may hold them:
+    which of them dev chooses is known later.
     """
 
     model: StudyModelSection
@@ -62,7 +63,7 @@ def cells(study: StudyConfig) -> list[Cell]:
             if model.corpora and corpus_name(corpus) not in model.corpora:
                 continue
             try:
-                found.append(_cell(study, model, corpus))
+                found.append(_cell(study, model, corpus, _teachers(study, model, corpus, found)))
             except ConfigError as error:
                 for fault in error.faults:
                     faults.setdefault(f"{model.name} ({error.source}): {fault}", corpus_name(corpus))
@@ -78,8 +79,23 @@ def with_seed(study: StudyConfig, cell: Cell, config: TrainConfig, seed: int) ->
     return _named(study, cell.model.name, cell.corpus, config.model_copy(update={"seed": seed}))
 
 
-def _cell(study: StudyConfig, model: StudyModelSection, corpus: CorpusSection) -> Cell:
-    config = _train_config(study, model, corpus)
+def _teachers(
+    study: StudyConfig, model: StudyModelSection, corpus: CorpusSection, above: Sequence[Cell]
+) -> list[str]:
+    """Return the names of all runs, one of which for each seed dev will choose, that may teach a model."""
+    return [
+        str(with_seed(study, cell, point, seed).name)
+        for cell in above
+        if cell.corpus == corpus_name(corpus) and cell.model.name in model.teachers
+        for point in cell.points
+        for seed in study.seeds
+    ]
+
+
+def _cell(
+    study: StudyConfig, model: StudyModelSection, corpus: CorpusSection, teachers: Sequence[str]
+) -> Cell:
+    config = _train_config(study, model, corpus, teachers)
     points = [
         _named(study, model.name, corpus_name(corpus), point.model_copy(update={"test": False}))
         for point in sweep_points(config)
@@ -87,7 +103,9 @@ def _cell(study: StudyConfig, model: StudyModelSection, corpus: CorpusSection) -
     return Cell(model, corpus_name(corpus), tuple(points), config.test)
 
 
-def _train_config(study: StudyConfig, model: StudyModelSection, corpus: CorpusSection) -> TrainConfig:
+def _train_config(
+    study: StudyConfig, model: StudyModelSection, corpus: CorpusSection, teachers: Sequence[str]
+) -> TrainConfig:
     file = load(model.config, (), _JOBS, other_jobs=("tag-corpus", "serve", "benchmark-serve", "run-study"))
     changes: dict[str, Any] = {
         **_by_protocol(study.protocol, file, {**study.options, **model.options}),
@@ -98,6 +116,7 @@ def _train_config(study: StudyConfig, model: StudyModelSection, corpus: CorpusSe
         "output": str(study_folder(study)),
         **study.options,
         **model.options,
+        **({"distillation.teachers": list(teachers)} if teachers else {}),
     }
     data = reduce(lambda held, key: replaced(held, key.split("."), changes[key]), changes, resolved(file))
     return check(data, type(file), model.config)

@@ -7,7 +7,7 @@ again under its name, and with a change it is another run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from raybio.config import (
     StudyConfig,
     TrainConfig,
     TrainDecoderConfig,
+    TrainEncoderConfig,
     WorkersSection,
     config_hash,
 )
@@ -135,6 +136,29 @@ def _repeat(study: StudyConfig, cell: Cell, point: TrainConfig, seed: int) -> Ru
 
 
 def _of_cell(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[Run]:
+    """Yield the runs of a cell; none before its teachers are trained."""
+    teachers = [_cell_of(table, name, cell.corpus) for name in cell.model.teachers]
+    teaching = [by_seed(study, teacher) for teacher in teachers if teacher]
+    if all(runs and all(run.done for run in runs) for runs in teaching):
+        paths = [str(run.path / "model") for runs in teaching for run in runs]
+        yield from (_taught(run, paths) for run in _once_taught(study, cell, table))
+
+
+def _taught(run: Run, teachers: Sequence[str]) -> Run:
+    """Return a training run with the model folders of its teachers; any other run as it is."""
+    if not (teachers and run.kind in ("train", "search")):
+        return run
+    configs = [
+        config.model_copy(
+            update={"distillation": config.distillation.model_copy(update={"teachers": tuple(teachers)})}
+        )
+        for config in run.configs
+        if isinstance(config, TrainEncoderConfig)
+    ]
+    return replace(run, configs=tuple(configs))
+
+
+def _once_taught(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[Run]:
     if len(cell.points) > 1 and study.search.method == "asha":
         path = _search_path(study, cell)
         yield Run("search", path.name, cell.model.name, cell.corpus, study.seeds[0], cell.points, path)

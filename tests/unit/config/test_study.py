@@ -137,6 +137,44 @@ def test_names_must_be_those_of_the_study(study, faults):
     assert "cascades[0].corpora: found 'BC5'" in found and "seeds: found '1' more than once" in found
 
 
+TAUGHT = "{name: taught, config: configs/train_encoder/minilm_bc5cdr.yaml, teachers: [enc]}"
+MODELS = "models=[{name: enc, config: configs/train_encoder/minilm_bc5cdr.yaml}, " + TAUGHT + "]"
+
+
+def test_teachers_are_all_runs_of_which_dev_may_choose_one_a_seed(study):
+    sweep = "options: {sweep: {training.learning_rate: [1e-5, 2e-5]}}"
+    config = study("seeds: [1, 2]\n", MODELS.replace("bc5cdr.yaml}", f"bc5cdr.yaml, {sweep}}}"))
+    (taught,) = points(config, "taught")["BioRED"]
+    named = [f"{name.rsplit('-', 1)[0]}" for name in taught.distillation.teachers]
+    assert named == ["enc-BioRED-s1", "enc-BioRED-s2"] * 2
+    assert taught.distillation.teachers[::2] == tuple(p.name for p in points(config, "enc")["BioRED"])
+
+
+def test_a_students_name_changes_with_its_teachers_and_not_with_the_place(study):
+    def name(*overrides, models=MODELS):
+        return points(study("", models, *overrides), "taught")["BC5CDR"][0].name
+
+    first = name()
+    assert first == name("output=elsewhere", "name=t")
+    assert first != name(models=MODELS.replace("bc5cdr.yaml}", "bc5cdr.yaml, options: {bootstrap: 5}}"))
+    assert first != name("seeds=[1, 2]")
+
+
+def test_teachers_must_come_before_whom_they_teach_and_know_its_corpora(study, faults):
+    one = MODELS.replace("[enc]", "[taught, encc, enc]").replace(
+        "{name: enc,", "{name: enc, corpora: [BC5CDR, BioRED],"
+    )
+    found = "\n".join(faults(study, "", one))
+    for fault in (
+        "found 'encc'; allowed: one of enc, taught; did you mean 'enc'?",
+        "found 'enc', which does not learn ChemProt; add it to its corpora",
+        "found 'taught', which stands below; put teachers above those that they teach",
+    ):
+        assert f"models[1].teachers: {fault}" in found
+    (both,) = faults(study, "options: {distillation.teachers: [m]}\n", MODELS)
+    assert "found some, and distillation.teachers among the options; keep one of the two" in both
+
+
 def test_a_study_is_another_command(faults, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(ConfigError, match="run `raybio study run` with it"):

@@ -131,6 +131,23 @@ def test_a_cascade_waits_for_both_of_its_models(make_study, finish):
     assert joined.done
 
 
+def test_a_student_waits_for_its_teachers_and_learns_from_those_that_dev_chose(make_study, finish):
+    models = [dict(model) for model in make_study().model_dump()["models"]]
+    models[1] |= {"teachers": ["one"], "options": {}}
+    study = make_study(models=models, seeds=[3, 4])
+    assert {run.model for run in known_runs(study)} == {"one"}
+    first, second, *_ = known_runs(study)
+    finish(first, 5)
+    finish(second, 6)
+    assert {run.model for run in known_runs(study)} == {"one"}
+    other_seed = next(run for run in known_runs(study) if run.seed == 4)
+    finish(other_seed, 4)
+    (student,) = [run for run in known_runs(study) if run.model == "two"]
+    teachers = (str(second.path / "model"), str(other_seed.path / "model"))
+    assert student.config.distillation.teachers == teachers
+    assert student.name == cells(study)[1].points[0].name
+
+
 def test_asha_is_one_run_for_all_points(make_study, finish):
     study = make_study(search={"method": "asha"})
     search, other = known_runs(study)
