@@ -24,9 +24,9 @@ from raybio.taggers.language_model import end_tokens, load_language_model
 
 @dataclass
 class Llm:
-    """A trained decoder in parts, so that `generate` can be called on it too."""
+    """A trained decoder in parts; `plain` is the same as transformers has it, for `generate`."""
 
-    model: Any
+    plain: Any
     reader: Reader
     tokens: Tokens
 
@@ -36,16 +36,20 @@ class Llm:
         card = DecoderCard.read(folder)
         device = torch.device(pick_device("auto"))
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = load_language_model(
-            folder,
-            lambda: model_folder(card.base_model),
-            tokenizer,
-            dtype=pick_dtype("auto" if precision == "4bit" else precision, device),
-            device=device,
-            packed=precision == "4bit",
+        plain, model = (
+            load_language_model(
+                folder,
+                lambda: model_folder(card.base_model),
+                tokenizer,
+                dtype=pick_dtype("auto" if precision == "4bit" else precision, device),
+                device=device,
+                packed=precision == "4bit",
+                prepacked=prepacked,
+            )
+            for prepacked in (False, True)
         )
         return cls(
-            model,
+            plain,
             Reader(model),
             Tokens(tokenizer, Prompts(card.style, chat_template(tokenizer)), end_tokens(model)),
         )
@@ -119,11 +123,11 @@ def _generated(llm: Llm, sentences: Sequence[Sentence], lookup: int | None = Non
     """Answer with transformers' own greedy decoding; its lookup takes one sentence at a time."""
     prompts = [list(llm.tokens.prompt_ids(sentence.words)) for sentence in sentences]
     longest, filler = max(map(len, prompts)), min(llm.tokens.eos_ids)
-    device = llm.model.device
+    device = llm.plain.device
     # Padded on the left, as transformers has it: what is written begins in one column.
     padded = [[filler] * (longest - len(prompt)) + prompt for prompt in prompts]
     read = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    out = llm.model.generate(
+    out = llm.plain.generate(
         input_ids=torch.tensor(padded, device=device),
         attention_mask=torch.tensor(read, device=device),
         max_new_tokens=max(default_limits(llm.tokens, [sentence.words for sentence in sentences])),

@@ -93,12 +93,13 @@ def load_language_model(
     dtype: torch.dtype,
     device: torch.device,
     packed: bool = False,
+    prepacked: bool = True,
 ) -> Any:
     """Return the causal model in `folder`: whole, or the base that `find_base` gives with the adapter in it.
 
     The base's weights are as the adapter knew them. An adapter is merged into the base, which makes it
     as fast as a whole model, except into one that is `packed` in 4 bits: rounding the sum anew
-    would change what it computes.
+    would change what it computes. Its linear layers are `prepacked` where that makes them faster.
 
     Raises:
         ModelError: it is no causal language model, or the adapter is not of this base.
@@ -112,15 +113,16 @@ def load_language_model(
     model = load_base(
         AutoModelForCausalLM, source, dtype=dtype, device=device, rounded=rounded, packed=packed
     )
+    ready = _prepacked if prepacked else type(model).eval
     if not adapted:
-        return _ready(model)
+        return ready(model)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     wrapped = attach_adapter(model, folder, str(source))
-    return wrapped.eval() if packed else _ready(wrapped.merge_and_unload())
+    return wrapped.eval() if packed else ready(wrapped.merge_and_unload())
 
 
-def _ready(model: Any) -> Any:
+def _prepacked(model: Any) -> Any:
     prepack(model.get_decoder(), torch.bfloat16)
     return model.eval()
 
