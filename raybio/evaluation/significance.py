@@ -25,7 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from raybio.errors import InputError, UsageError
+from raybio.evaluation.by_length import group_of
 from raybio.evaluation.parallel import TagLists, check_documents, read_parallel
+from raybio.evaluation.semeval import Spans
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -88,17 +90,19 @@ def bootstrap_interval(
     samples: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
+    group: str | None = None,
 ) -> Intervals:
-    """Return intervals of strict precision, recall and F1.
+    """Return intervals of strict precision, recall and F1, of entities of one length where `group` names it.
 
-    `documents` holds each sentence's document id; an empty id is unknown.
+    `documents` holds each sentence's document id; an empty id is unknown. Groups are `by_length.GROUPS`;
+    what matches strictly is of one length, so that these are intervals of its sound scores.
 
     Raises:
         InputError: the inputs are not parallel, or hold no sentence.
         UsageError: `samples` is below 1 or `confidence` not between 0 and 1.
     """
     _check_request(samples, confidence)
-    counts = _counts_by_unit(gold, predicted, documents)
+    counts = _counts_by_unit(gold, predicted, documents, group)
     ratios = _ratios(_draw(counts, samples, seed))
     precision, recall, f1 = (_percentiles(ratios[:, column], confidence) for column in range(3))
     return Intervals(precision, recall, f1, confidence, samples, len(counts), unit_name(documents), seed)
@@ -178,11 +182,13 @@ def _check_request(samples: int, confidence: float) -> None:
         raise UsageError(f"confidence must lie between 0 and 1, not {confidence}; 0.95 is usual")
 
 
-def _counts_by_unit(gold: TagLists, predicted: TagLists, documents: Sequence[str] | None) -> Integers:
+def _counts_by_unit(
+    gold: TagLists, predicted: TagLists, documents: Sequence[str] | None, group: str | None = None
+) -> Integers:
     """Return a row (correct, predicted, gold) for each unit; rows add up over units."""
+    sides = (_of_group(sentences, group) for sentences in read_parallel(gold, predicted))
     rows = [
-        (len(set(ours) & set(theirs)), len(theirs), len(ours))
-        for ours, theirs in zip(*read_parallel(gold, predicted), strict=True)
+        (len(set(ours) & set(theirs)), len(theirs), len(ours)) for ours, theirs in zip(*sides, strict=True)
     ]
     if not rows:
         raise InputError("gold", "", "there is no sentence to draw from", "Score a file that holds sentences")
@@ -195,6 +201,12 @@ def _counts_by_unit(gold: TagLists, predicted: TagLists, documents: Sequence[str
     counts = np.zeros((len(units), 3), dtype=np.int64)
     np.add.at(counts, unit_of, np.array(rows, dtype=np.int64))
     return counts
+
+
+def _of_group(sentences: Sequence[Spans], group: str | None) -> Sequence[Spans]:
+    if group is None:
+        return sentences
+    return [[span for span in spans if group_of(span) == group] for spans in sentences]
 
 
 def _draw(counts: Integers, samples: int, seed: int) -> Integers:

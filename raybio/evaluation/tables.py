@@ -71,7 +71,9 @@ def _evaluation_lines(scores: Mapping[str, Any]) -> Iterator[str]:
         )
     if corrected["intervals"]:
         yield ""
-        yield _intervals(corrected["intervals"])
+        yield _intervals("all", corrected["intervals"])
+        for group, intervals in corrected.get("length_intervals", {}).items():
+            yield _intervals(NAMES[group], intervals)
     yield ""
     yield (
         f"Orphan I- tags read as the start of an entity: {scores['repairs']['gold']:,} in gold, "
@@ -92,13 +94,13 @@ def _figures(measures: Mapping[str, Mapping[str, float]]) -> list[str]:
     return counts + [f"{100 * ratio:.2f}" for ratio in ratios]
 
 
-def _intervals(intervals: Mapping[str, Any]) -> str:
+def _intervals(entities: str, intervals: Mapping[str, Any]) -> str:
     parts = ", ".join(
         f"{short} {100 * intervals[name]['low']:.2f} to {100 * intervals[name]['high']:.2f}"
         for short, name in (("P", "precision"), ("R", "recall"), ("F1", "f1"))
     )
     return (
-        f"corrected strict, {intervals['confidence']:.0%} intervals: {parts} "
+        f"corrected strict, {entities}, {intervals['confidence']:.0%} intervals: {parts} "
         f"({intervals['samples']} draws of {intervals['units']:,} {intervals['unit']}s)"
     )
 

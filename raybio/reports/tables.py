@@ -68,14 +68,15 @@ def length_table(scores: Scores) -> Table:
     """Return strict scores by length of entity, the sound way and the paper's."""
     ways = {"corrected": "sound", "paper": "paper's"}
     rows = [
-        (NAMES[group], way, *_counts(each), *ratios(each))
+        (NAMES[group], way, *_counts(each), *ratios(each), interval(drawn.get(group), "f1"))
         for group in GROUPS
         for scorer, way in ways.items()
         for each in [scores[scorer][group]["strict"]]
+        for drawn in [scores[scorer].get("length_intervals", {})]
     ]
     return Table(
         caption="Strict scores by length of entity, in percent",
-        header=("length", "way", "gold", "predicted", *_RATIOS),
+        header=("length", "way", "gold", "predicted", *_RATIOS, "95 % interval"),
         rows=tuple(rows),
         notes=(
             "Sound: recall over gold entities of that length, precision over predicted ones.",

@@ -13,14 +13,14 @@ def test_the_json_holds_both_scorers_in_the_same_shape():
     scores = json.loads(json.dumps(evaluate(GOLD, PREDICTED).to_dict()))
     groups = {"overall", "length_1", "length_2", "length_3plus"}
     assert scores["paper"].keys() == groups
-    assert scores["corrected"].keys() == groups | {"by_label", "intervals"}
+    assert scores["corrected"].keys() == groups | {"by_label", "intervals", "length_intervals"}
     counts = {"correct", "incorrect", "partial", "missed", "spurious", "possible", "actual"}
     for scorer in ("paper", "corrected"):
         for group in groups:
             assert scores[scorer][group].keys() == {"strict", "exact", "partial", "type"}
             for figures in scores[scorer][group].values():
                 assert figures.keys() >= counts | {"precision", "recall", "f1"}
-    assert scores["corrected"]["intervals"] is None
+    assert scores["corrected"]["intervals"] is None and scores["corrected"]["length_intervals"] == {}
 
 
 def test_the_two_scorers_by_hand():
@@ -39,6 +39,16 @@ def test_intervals_come_on_request():
     intervals = evaluation.to_dict()["corrected"]["intervals"]
     assert intervals["f1"] == {"low": 0.5, "high": 0.5}
     assert (intervals["units"], intervals["unit"], intervals["seed"]) == (1, "document", 3)
+
+
+def test_intervals_by_length_hold_the_scores_by_length():
+    right, half = [["B-X", "O", "B-Y", "I-Y"]], [["B-X", "O", "B-Y", "O"]]
+    corrected = evaluate(right * 30, half * 10 + right * 20, bootstrap=200).to_dict()["corrected"]
+    f1 = {group: each["f1"] for group, each in corrected["length_intervals"].items()}
+    assert list(f1) == ["length_1", "length_2", "length_3plus"]
+    for group in ("length_1", "length_2"):
+        assert f1[group]["low"] < corrected[group]["strict"]["f1"] < f1[group]["high"]
+    assert f1["length_3plus"] == {"low": 0.0, "high": 0.0}
 
 
 @pytest.mark.parametrize("nothing", [[], [[]], [["O", "O"]]])

@@ -36,7 +36,7 @@ def test_a_stored_evaluation_renders_as_a_fresh_one():
     scores = evaluate(GOLD, PREDICTED, bootstrap=10).to_dict()
     text = render_evaluation(json.loads(json.dumps(scores)))
     assert text == render_evaluation(scores)
-    assert "corrected strict, 95% intervals: P 0.00 to 100.00, " in text
+    assert "corrected strict, all, 95% intervals: P 0.00 to 100.00, " in text
     assert "(10 draws of 2 sentences)" in text
 
 
