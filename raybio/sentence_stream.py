@@ -31,13 +31,18 @@ SENTENCES = pa.schema(
 
 def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
     """Yield the documents of one split ("train", "dev" or "test") of a configured corpus."""
+    yield from islice(_own_documents(corpus, split), corpus.most_documents(split))
+    if split == "train" and corpus.train_with_dev:
+        yield from islice(_whole_split(corpus, "dev"), corpus.limit)
+
+
+def _own_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
     share = corpus.train_from_dev
-    documents = _whole_split(corpus, "dev" if split == "train" and share else split)
-    if share and split != "test":
-        whole = list(documents)
-        seam = round(share * len(whole))
-        documents = iter(whole[:seam] if split == "train" else whole[seam:])
-    yield from islice(documents, corpus.most_documents(split))
+    if not share or split == "test":
+        return _whole_split(corpus, split)
+    dev = list(_whole_split(corpus, "dev"))
+    seam = round(share * len(dev))
+    return iter(dev[:seam] if split == "train" else dev[seam:])
 
 
 def split_labels(corpus: CorpusSection) -> dict[str, str]:
@@ -48,9 +53,16 @@ def split_labels(corpus: CorpusSection) -> dict[str, str]:
     """
     if share := corpus.train_from_dev:
         return {"train": f"the first {share:.0%} of dev", "dev": f"the last {1 - share:.0%} of dev"}
+    labels = {split: _label(corpus, split) for split in ("train", "dev")}
+    if corpus.train_with_dev:
+        labels["train"] += f" and {labels['dev']}"
+    return labels
+
+
+def _label(corpus: CorpusSection, split: str) -> str:
     if corpus.name is None or corpus.name == "sample":
-        return {"train": "train", "dev": "dev"}
-    return {split: names.split_label(corpus.name, split, corpus.data) for split in ("train", "dev")}
+        return split
+    return names.split_label(corpus.name, split, corpus.data)
 
 
 def _whole_split(corpus: CorpusSection, split: str) -> Iterator[Document]:

@@ -59,6 +59,10 @@ class CorpusSection(Section):
         description="for a corpus without a train split: this share of dev's documents, the first ones, is "
         "train, and the rest dev; null = the splits as they are",
     )
+    train_with_dev: bool = Field(
+        default=False,
+        description="learn from dev too, once every setting is chosen: its score is then of what was learned",
+    )
     instance_words: int | None = Field(
         default=None,
         ge=1,
@@ -84,6 +88,13 @@ class CorpusSection(Section):
         if value is not None and info.data.get("name") is not None:
             raise ValueError(f"cannot go with name ({info.data['name']!r}); keep one of the two")
         return value
+
+    @field_validator("train_with_dev")
+    @classmethod
+    def _dev_is_one_or_the_other(cls, whole: bool, info: ValidationInfo) -> bool:
+        if whole and info.data.get("train_from_dev") is not None:
+            raise ValueError("cannot go with train_from_dev; keep one of the two")
+        return whole
 
     @field_validator("train")
     @classmethod

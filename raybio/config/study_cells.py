@@ -119,7 +119,11 @@ def _train_config(
         **({"distillation.teachers": list(teachers)} if teachers else {}),
     }
     data = reduce(lambda held, key: replaced(held, key.split("."), changes[key]), changes, resolved(file))
-    return check(data, type(file), model.config)
+    config = check(data, type(file), model.config)
+    if config.corpus.train_with_dev:
+        fault = "corpus.train_with_dev: found true, but a study chooses on dev; remove it"
+        raise ConfigError(model.config, [fault])
+    return config
 
 
 def _by_protocol(protocol: Protocol, file: TrainConfig, said: Mapping[str, Any]) -> Mapping[str, Any]:

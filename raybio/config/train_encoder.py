@@ -24,8 +24,8 @@ class TrainingSection(LearningSection):
     batch_sentences: BatchSentences = 16
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto",
-        description="number format of the arithmetic; auto = bf16 on a GPU or CPU that is made for it "
-        "(AMX), else fp32",
+        description="number format of the arithmetic; auto = bf16 on a GPU or CPU that multiplies it "
+        "(AMX, AVX-512 bf16), else fp32",
     )
     max_tokens: MaxTokens = 512
     window_overlap: WindowOverlap = 64

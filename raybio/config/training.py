@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from raybio.config.corpus import CorpusSection
-from raybio.config.faults import shown
+from raybio.config.faults import FaultsError, shown
 from raybio.config.section import AllowPickle, FileName, Section, Text
 from raybio.config.sweep import SweepableConfig
 
@@ -135,3 +135,14 @@ class TrainConfig(SweepableConfig):
                 f"found {shown(resume)}, but there is no name; give the name of the run to go on with"
             )
         return resume
+
+    @model_validator(mode="after")
+    def _a_learned_dev_chooses_nothing(self) -> Self:
+        chooses = self.training.keep != "last" or self.training.patience or self.sweep
+        if self.corpus.train_with_dev and chooses:
+            fault = (
+                "dev is learned (corpus.train_with_dev), so that it can choose nothing; "
+                "set keep to last and patience to 0, without a sweep"
+            )
+            raise FaultsError([(("training",), fault)])
+        return self

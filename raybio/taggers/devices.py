@@ -20,16 +20,13 @@ def accelerator() -> str | None:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Say whether `device` multiplies bf16 matrices many times as fast as fp32: most GPUs, CPUs with AMX."""
+    """Say whether `device` multiplies bf16 faster than fp32: most GPUs, and CPUs with instructions for it.
+
+    Those are AMX (many times as fast) and AVX-512 bf16 (twice).
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(_cpu_capabilities().get("amx_bf16"))
-
-
-def cpu_multiplies_bf16() -> bool:
-    """Say whether the CPU multiplies bf16 by instructions of its own: with AMX, or twice as fast as fp32."""
-    capabilities = _cpu_capabilities()
-    return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
+    return device.type == "cpu" and any(_cpu_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def _cpu_capabilities() -> dict[str, Any]:

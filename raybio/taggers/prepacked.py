@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
-from raybio.taggers.devices import cpu_multiplies_bf16
+from raybio.taggers.devices import computes_bf16
 
 # How many tokens oneDNN shall choose the layout for; it serves any number.
 _TOKENS = 128
@@ -47,7 +47,7 @@ def prepack(layers: nn.Module, *dtypes: torch.dtype) -> None:
 
 
 def _can_be_packed(linear: nn.Linear) -> bool:
-    slow = linear.weight.dtype == torch.bfloat16 and not cpu_multiplies_bf16()
+    slow = linear.weight.dtype == torch.bfloat16 and not computes_bf16(linear.weight.device)
     return torch.backends.mkldnn.is_available() and linear.weight.is_cpu and not slow
 
 

@@ -93,6 +93,8 @@ def fine_tune(
     with way_on(how), run.shown(progress), connected():
         quiet_data()
         run.say(f"run folder {run.path}")
+        if config.corpus.train_with_dev:
+            run.say("dev is learned too: its scores do not say how good the model is")
         datasets: dict[str, Any] = {
             "train": train_rows(task) if train_rows else sentence_dataset(config.corpus, "train"),
             "dev": sentence_dataset(config.corpus, "dev"),

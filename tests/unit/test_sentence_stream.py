@@ -44,10 +44,20 @@ def test_a_part_of_dev_stands_in_for_train(files):
     assert len(ids(corpus, "test")) == 3
 
 
+def test_dev_is_learned_too(files):
+    corpus = CorpusSection(**files, train_with_dev=True, train_limit=2, scored_limit=1)
+    assert ids(corpus, "train") == ["train0", "train1", *(f"dev{i}" for i in range(10))]
+    assert ids(corpus, "dev") == ["dev0"]
+    smoke = CorpusSection(**files, train_with_dev=True, limit=1)
+    assert ids(smoke, "train") == ["train0", "dev0"]
+
+
 def test_what_stands_for_a_split_has_a_label(files, tmp_path):
     assert split_labels(CorpusSection(**files)) == {"train": "train", "dev": "dev"}
     parts = {"train": "the first 75% of dev", "dev": "the last 25% of dev"}
     assert split_labels(CorpusSection(**files, train_from_dev=0.75)) == parts
+    both = {"train": "train and dev", "dev": "dev"}
+    assert split_labels(CorpusSection(**files, train_with_dev=True)) == both
     folder = tmp_path / "JNLPBA"
     folder.mkdir()
     for name in ("train.rebuilt.tsv", "dev.tsv"):

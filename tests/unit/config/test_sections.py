@@ -52,6 +52,23 @@ def test_a_corpus_in_both_forms_or_in_none_is_a_fault(faults, load, section, exp
     assert faults(load, corpus(section)) == [f"line 3: {fault}" for fault in expected]
 
 
+def test_a_dev_that_is_learned_chooses_nothing(faults, load):
+    learned = corpus("name: BC5CDR, train_with_dev: true")
+    fault = (
+        "training: dev is learned (corpus.train_with_dev), so that it can choose nothing; "
+        "set keep to last and patience to 0, without a sweep"
+    )
+    good = "training: {keep: last, patience: 0}\n"
+    assert load(learned + good).corpus.train_with_dev
+    for training in ("", "training: {keep: last}\n", "training: {patience: 0}\n"):
+        assert [found.removeprefix("line 4: ") for found in faults(load, learned + training)] == [fault]
+    assert faults(load, learned + good + "sweep: {seed: [1, 2]}\n")
+    halves = corpus("name: ChemProt, train_with_dev: true, train_from_dev: 0.5") + good
+    assert faults(load, halves) == [
+        "line 3: corpus.train_with_dev: cannot go with train_from_dev; keep one of the two"
+    ]
+
+
 def test_windows_overlap_by_half_at_most_even_when_the_overlap_is_the_default(faults, train):
     fault = "found 64; allowed: at most half of max_tokens, which is 100"
     assert faults(train, "training: {max_tokens: 100}") == [f"line 4: training.window_overlap: {fault}"]

@@ -127,6 +127,13 @@ def test_all_faults_of_all_train_configs_come_at_once(study):
     assert "llm" in faults and "on BC5CDR" in faults
 
 
+def test_a_study_does_not_learn_dev(study):
+    options = "options: {corpus.train_with_dev: true, training.keep: last, training.patience: 0}"
+    with pytest.raises(ConfigError) as error:
+        cells(study(options))
+    assert "corpus.train_with_dev: found true, but a study chooses on dev; remove it" in str(error.value)
+
+
 def test_names_must_be_those_of_the_study(study, faults):
     text = "cascades: [{name: enc, encoder: encc, decoder: llm, corpora: [BC5]}]\nseeds: [1, 1]\n"
     models = "models=[{name: enc, config: e.yaml}, {name: llm, config: l.yaml, variant_of: end}]"

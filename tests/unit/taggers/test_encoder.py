@@ -239,7 +239,8 @@ def test_devices_and_precisions():
     assert pick_device("cpu") == "cpu"
     assert pick_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
     assert pick_dtype("auto", cpu) == pick_dtype("fp32", cpu) == torch.float32
-    assert computes_bf16(cpu) == bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    capable = torch.cpu.get_capabilities()
+    assert computes_bf16(cpu) == bool(capable.get("amx_bf16") or capable.get("avx512_bf16"))
     assert pick_dtype("bf16", cpu) == torch.bfloat16
     assert pick_dtype("fp16", cpu) == torch.float16
 

@@ -12,10 +12,12 @@ from transformers import (
 )
 
 from raybio.taggers import prepacked
-from raybio.taggers.devices import cpu_multiplies_bf16
+from raybio.taggers.devices import computes_bf16
 from raybio.taggers.prepacked import PrepackedLinear, prepack
 
-fast = pytest.mark.skipif(not cpu_multiplies_bf16(), reason="this processor does not multiply bf16")
+fast = pytest.mark.skipif(
+    not computes_bf16(torch.device("cpu")), reason="this processor does not multiply bf16"
+)
 
 
 def packed_layers(model: nn.Module) -> int:
@@ -81,7 +83,7 @@ def test_what_is_not_named_stays_as_it_is():
 
 
 def test_a_slow_processor_keeps_plain_layers(monkeypatch):
-    monkeypatch.setattr(prepacked, "cpu_multiplies_bf16", lambda: False)
+    monkeypatch.setattr(prepacked, "computes_bf16", lambda device: False)
     model = LlamaForCausalLM(tiny_llama_config()).to(torch.bfloat16)
     prepack(model.get_decoder(), torch.bfloat16)
     assert packed_layers(model) == 0
