@@ -82,14 +82,19 @@ def with_seed(study: StudyConfig, cell: Cell, config: TrainConfig, seed: int) ->
 def _teachers(
     study: StudyConfig, model: StudyModelSection, corpus: CorpusSection, above: Sequence[Cell]
 ) -> list[str]:
-    """Return the names of all runs, one of which for each seed dev will choose, that may teach a model."""
-    return [
+    """Return the names of all runs, one of which for each seed dev will choose, that may teach a model.
+
+    Where the teachers' own configs are faulty they are their models' names, lest their pupil look as if it
+    had none.
+    """
+    runs = [
         str(with_seed(study, cell, point, seed).name)
         for cell in above
         if cell.corpus == corpus_name(corpus) and cell.model.name in model.teachers
         for point in cell.points
         for seed in study.seeds
     ]
+    return runs or list(model.teachers)
 
 
 def _cell(

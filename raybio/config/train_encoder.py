@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from raybio.config.decoding import TaggerPrecision
 from raybio.config.faults import shown
 from raybio.config.section import HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
 from raybio.config.training import (
@@ -91,6 +92,7 @@ class DistillationSection(Section):
         le=1,
         description="the teachers' share in what an annotated word teaches; the rest is its gold tag's",
     )
+    precision: TaggerPrecision = "auto"
     text: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=(),
         description="files without annotations, or whose annotations are left alone, that the teachers tag "
@@ -101,9 +103,9 @@ class DistillationSection(Section):
         default=None, ge=1, description="read only the first documents of each file of text; null = all"
     )
 
-    @field_validator("weight", "text")
+    @field_validator("weight", "precision", "text")
     @classmethod
-    def _needs_teachers(cls, value: float | tuple[str, ...], info: ValidationInfo) -> float | tuple[str, ...]:
+    def _needs_teachers(cls, value: object, info: ValidationInfo) -> object:
         default = cls.model_fields[str(info.field_name)].default
         if value != default and not info.data.get("teachers", "faulty"):
             raise ValueError(f"found {shown(value)}, but there are no teachers; give teachers")

@@ -126,7 +126,8 @@ class _Teachers:
     @cached_property
     def _taggers(self) -> list[Tagger]:
         # Not in the constructor: Ray Data would start an actor that fails there again and again.
-        return [_load(teacher, self._labels, self._allow_pickle) for teacher in self._distillation.teachers]
+        told = self._distillation, self._labels, self._allow_pickle
+        return [_load(teacher, *told) for teacher in self._distillation.teachers]
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
@@ -163,8 +164,11 @@ def _shares(answer: Tags, tags: Sequence[str]) -> NDArray[np.float32]:
     return shares
 
 
-def _load(teacher: str, labels: Sequence[str], allow_pickle: bool) -> Tagger:
-    tagger = load_tagger(model_folder(teacher, allow_pickle=allow_pickle))
+def _load(
+    teacher: str, distillation: DistillationSection, labels: Sequence[str], allow_pickle: bool
+) -> Tagger:
+    folder = model_folder(teacher, allow_pickle=allow_pickle)
+    tagger = load_tagger(folder, precision=distillation.precision)
     if sorted(tagger.labels) != sorted(labels):
         raise TrainingError(
             f"the teacher {teacher} knows {', '.join(sorted(tagger.labels))}, but the training split has "

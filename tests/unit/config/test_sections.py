@@ -127,6 +127,7 @@ def test_decoding_is_asked_for_only_where_it_differs_from_the_default():
     ("section", "expected"),
     [
         ("weight: 0.9", "distillation.weight: found 0.9, but there are no teachers; give teachers"),
+        ("precision: bf16", "distillation.precision: found 'bf16', but there are no teachers; give teachers"),
         ("text: [a.xml]", "distillation.text: found ['a.xml'], but there are no teachers; give teachers"),
         (
             "teachers: [runs/a/model], text_limit: 5",

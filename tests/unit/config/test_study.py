@@ -182,6 +182,16 @@ def test_teachers_must_come_before_whom_they_teach_and_know_its_corpora(study, f
     assert "found some, and distillation.teachers among the options; keep one of the two" in both
 
 
+def test_a_teachers_fault_is_not_its_pupils_too(study):
+    models = MODELS.replace("bc5cdr.yaml}", "bc5cdr.yaml, options: {training.epochs: none}}", 1).replace(
+        "teachers: [enc]", "teachers: [enc], options: {distillation.weight: 0.9}"
+    )
+    with pytest.raises(ConfigError) as error:
+        cells(study("", models))
+    assert "training.epochs: found 'none'" in str(error.value)
+    assert "there are no teachers" not in str(error.value)
+
+
 def test_a_study_is_another_command(faults, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(ConfigError, match="run `raybio study run` with it"):

@@ -75,6 +75,19 @@ def test_text_is_the_teachers_alone(monkeypatch):
     assert tags[1] == "O"
 
 
+def test_teachers_answer_in_the_precision_that_was_asked_for(monkeypatch, tiny_encoder):
+    asked = []
+
+    def load(folder, precision):
+        asked.append((folder, precision))
+        return Says((), ())
+
+    monkeypatch.setattr(teachers, "load_tagger", load)
+    distillation = DistillationSection(teachers=(str(tiny_encoder),), precision="bf16")
+    assert len(_Teachers(distillation, Says.labels, False)._taggers) == 1
+    assert asked == [(tiny_encoder, "bf16")]
+
+
 @pytest.mark.parametrize(
     ("teacher", "text", "error"),
     [
