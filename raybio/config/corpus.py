@@ -61,7 +61,7 @@ class CorpusSection(Section):
     )
     train_with_dev: bool = Field(
         default=False,
-        description="learn from dev too, once every setting is chosen: its score is then of what was learned",
+        description="learn from dev too, once it has chosen all settings; no epoch is scored then",
     )
     instance_words: int | None = Field(
         default=None,

@@ -75,8 +75,6 @@ def _scores(run: Run) -> Iterator[Block]:
             f"This run was not scored on a test split. The figures are those of {run.split}, which may have "
             "chosen the epoch, and so flatter the model."
         )
-    if run.corpus.get("train_with_dev"):
-        yield "It learned dev too: its scores on dev do not say how good it is."
     if run.corpus.get("limit"):
         yield (
             f"A smoke run: it read only the first {run.corpus['limit']:,} documents of each split. "

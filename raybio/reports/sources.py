@@ -93,7 +93,7 @@ class Run:
         """The epoch whose model was kept, where the configuration tells; the first of equals."""
         training = self.config.get("training") or {}
         keep, metric = training.get("keep"), DEV_METRICS[training.get("choose_by", "corrected")]
-        rows = [row for row in self.metrics if metric in row]
+        rows = [row for row in self.metrics if metric in row or keep == "last"]
         if not rows or keep not in ("best", "last"):
             return None
         chosen = max(rows, key=lambda row: row[metric]) if keep == "best" else rows[-1]

@@ -79,9 +79,11 @@ def train_epochs(
     dev: Sequence[Sentence],
     learner: Learner,
 ) -> None:
-    """Train until the epochs are over or dev has not improved for `patience` of them."""
+    """Train until the epochs are over or dev has not improved for `patience` of them.
+
+    Where dev is learned too, no epoch is scored.
+    """
     training = config.training
-    gold = [gold_tags(sentence) for sentence in dev]
     progress = _resumed(learner, run, workers)
     while progress.epoch < training.epochs and not (
         training.patience and progress.worse >= training.patience
@@ -92,12 +94,8 @@ def train_epochs(
         started = time.perf_counter()
         loss = _epoch(config, run, workers, batches, learner, progress.epoch)
         trained = time.perf_counter()
-        scores = evaluate(gold, learner.tags(dev))
-        found = {
-            DEV_METRICS["corrected"]: scores.strict_f1,
-            DEV_METRICS["paper"]: scores.paper.strict.f1,
-        }
-        f1 = found[training.dev_metric]
+        found = {} if config.corpus.train_with_dev else _scores(learner, dev)
+        f1 = found.get(training.dev_metric, 0.0)
         progress.worse = 0 if f1 > progress.best else progress.worse + 1
         progress.best = max(progress.best, f1)
         metrics = {
@@ -109,8 +107,14 @@ def train_epochs(
             "dev_seconds": time.perf_counter() - trained,
         }
         if workers.rank == 0:
-            run.say(f"epoch {progress.epoch}: loss {loss:.4f}, dev strict F1 {100 * scores.strict_f1:.2f}")
+            scored = f", dev strict F1 {100 * found[DEV_METRICS['corrected']]:.2f}" if found else ""
+            run.say(f"epoch {progress.epoch}: loss {loss:.4f}{scored}")
         _report(metrics, progress, workers, learner)
+
+
+def _scores(learner: Learner, dev: Sequence[Sentence]) -> dict[str, float]:
+    scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
+    return {DEV_METRICS["corrected"]: scores.strict_f1, DEV_METRICS["paper"]: scores.paper.strict.f1}
 
 
 def _epoch(

@@ -84,7 +84,7 @@ def fine_tune(
         TrainingError: there is nothing to learn, or the workers failed more often than
             `workers.max_failures`.
     """
-    scored = ["dev", "test"] if config.test else ["dev"]
+    scored = [*([] if config.corpus.train_with_dev else ["dev"]), *(["test"] if config.test else [])]
     labels = _labels(config, scored)
     run = _run_folder(config)
     run.write_json(SPLITS_FILE, split_labels(config.corpus))
@@ -93,8 +93,6 @@ def fine_tune(
     with way_on(how), run.shown(progress), connected():
         quiet_data()
         run.say(f"run folder {run.path}")
-        if config.corpus.train_with_dev:
-            run.say("dev is learned too: its scores do not say how good the model is")
         datasets: dict[str, Any] = {
             "train": train_rows(task) if train_rows else sentence_dataset(config.corpus, "train"),
             "dev": sentence_dataset(config.corpus, "dev"),

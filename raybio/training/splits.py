@@ -48,7 +48,9 @@ class TrainingBatches:
 
 
 def dev_sentences(config: TrainConfig) -> list[Sentence]:
-    """Return the sentences that an epoch is scored on, in order."""
+    """Return the sentences that an epoch is scored on, in order; none where dev is learned too."""
+    if config.corpus.train_with_dev:
+        return []
     return scored_sentences(config, "dev", [sentence_of(row) for row in rows(_arrow("dev"))])
 
 

@@ -132,6 +132,17 @@ def test_a_resumed_run_goes_on_with_its_averaged_weights(sample: SampleFiles, tm
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+def test_a_dev_that_is_learned_is_not_scored(sample: SampleFiles, tmp_path: Path) -> None:
+    files = {split: str(getattr(sample, split)) for split in ("train", "dev", "test")}
+    last = TrainingSection(epochs=1, learning_rate=3e-4, keep="last", patience=0)
+    corpus = CorpusSection(**files, train_with_dev=True)
+    result = train_encoder(training_config(sample, tmp_path, "run", corpus=corpus, training=last))
+    assert list(result.scores) == ["test"] and result.best_epoch == 1
+    (epoch,) = result.run.metrics()
+    assert "dev_strict_f1" not in epoch and epoch["train_loss"] > 0
+    assert result.run.read_json("splits.json")["train"] == "train and dev"
+
+
 def test_teachers_teach_gold_and_text_of_their_own(
     trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
 ) -> None:

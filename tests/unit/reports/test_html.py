@@ -107,11 +107,10 @@ def test_a_partial_run_is_marked_beside_the_study(make_run, tmp_path):
 
 
 def test_a_dev_that_was_learned_is_told(make_run, tmp_path):
-    run = make_run(corpus={"name": "BC5CDR", "limit": None, "train_with_dev": True})
+    run = make_run(splits=["test"], corpus={"name": "BC5CDR", "limit": None, "train_with_dev": True})
     (run / "splits.json").write_text('{"train": "train and dev", "dev": "dev"}')
     text = text_of(write_report([run], tmp_path / "report.html"))
     assert "BC5CDR, learned from train and dev" in text
-    assert "It learned dev too: its scores on dev do not say how good it is." in text
 
 
 @pytest.fixture
