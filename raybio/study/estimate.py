@@ -38,7 +38,7 @@ ASSUMED = (
     f"where a training speed was measured, to tag a sentence takes 1/{READING_TO_LEARNING:g} of learning it, "
     "and both grow with its words",
     "a cascade tags dev twice and test once, its LLM the budget's share of that",
-    "start-up, loading, and waiting for room are left out; so are measurements",
+    "start-up, loading, waiting for room, and what teachers answer and tag are left out; so are measurements",
 )
 """What the estimates take for granted, a sentence each."""
 
