@@ -66,6 +66,7 @@ PUBLIC = [
     "training.encoder",
     "training.decoder",
     "training.cascade",
+    "training.soup",
     "bulk_tagging",
     "reports",
     "submission",

@@ -1,11 +1,12 @@
-"""The commands `train-encoder`, `preflight`, `train-decoder` and `cascade`."""
+"""The commands `train-encoder`, `preflight`, `train-decoder`, `cascade` and `soup`."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json
 from raybio.cli.terminal import say, show_figures
@@ -25,6 +26,7 @@ def add_commands(commands: Commands) -> None:
         add_config(command)
         add_json(command)
     _add_cascade(commands)
+    _add_soup(commands)
 
 
 def _add_cascade(commands: Commands) -> None:
@@ -44,6 +46,16 @@ def _add_cascade(commands: Commands) -> None:
     )
     cascade.add_argument("--output", required=True, metavar="FOLDER", help="where the cascade goes")
     add_json(cascade)
+
+
+def _add_soup(commands: Commands) -> None:
+    soup = add_command(commands, "soup", _soup)
+    soup.add_argument("runs", nargs="+", metavar="RUN", help="run folder of an encoder")
+    soup.add_argument("--name", required=True, metavar="NAME", help="name of the soup's run folder")
+    soup.add_argument(
+        "--output", default="runs", metavar="FOLDER", help="where the run folder goes; %(default)s"
+    )
+    add_json(soup)
 
 
 def _train_encoder(options: Namespace) -> None:
@@ -85,15 +97,18 @@ def _train_decoder(options: Namespace) -> None:
 
 
 def _show_trained(trained: TrainedModel, json_file: str | None) -> None:
-    from raybio.evaluation.tables import render_evaluation
-
-    tables = [f"{split}: {render_evaluation(scores)}\n" for split, scores in trained.scores.items()]
     figures = {"run": str(trained.run.path), "best_epoch": trained.best_epoch, "scores": trained.scores}
     show_figures(
-        f"{''.join(tables)}best epoch: {trained.best_epoch}\nrun folder: {trained.run.path}\n",
+        f"{_tables(trained.scores)}best epoch: {trained.best_epoch}\nrun folder: {trained.run.path}\n",
         figures,
         json_file,
     )
+
+
+def _tables(scores: Mapping[str, Any]) -> str:
+    from raybio.evaluation.tables import render_evaluation
+
+    return "".join(f"{split}: {render_evaluation(of_split)}\n" for split, of_split in scores.items())
 
 
 def _cascade(options: Namespace) -> None:
@@ -116,6 +131,15 @@ def _cascade(options: Namespace) -> None:
         {**asdict(made), "folder": str(made.folder)},
         options.json,
     )
+
+
+def _soup(options: Namespace) -> None:
+    """Make one encoder of several: the mean of their weights, scored as they were."""
+    from raybio.training.soup import make_soup
+
+    made = make_soup(options.runs, options.name, options.output, say)
+    figures = {"run": str(made.run.path), "scores": made.scores}
+    show_figures(f"{_tables(made.scores)}run folder: {made.run.path}\n", figures, options.json)
 
 
 def _share(text: str) -> float:

@@ -20,6 +20,7 @@ from raybio.config.options import describe
 from raybio.config.section import JobConfig
 from raybio.config.serve import LimitsSection, ServeConfig
 from raybio.config.serving import AutoscalingSection, ServedModelSection
+from raybio.config.soup import SoupConfig
 from raybio.config.study import MeasureSection, StudyCascadeSection, StudyConfig, StudyModelSection
 from raybio.config.sweep import sweep_points
 from raybio.config.tag_corpus import OTHER_LANGUAGES, TagCorpusConfig, TaggersSection
@@ -70,6 +71,7 @@ __all__ = [
     "QuantizationSection",
     "ServeConfig",
     "ServedModelSection",
+    "SoupConfig",
     "StudyCascadeSection",
     "StudyConfig",
     "StudyModelSection",

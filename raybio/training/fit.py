@@ -32,7 +32,7 @@ from raybio.sentence_stream import read_sentences, sentence_dataset, split_label
 from raybio.stopping import way_on
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.metrics_log import MetricsLog
-from raybio.training.scoring import score_splits, uses_gpu
+from raybio.training.scoring import score_splits, scored_splits, uses_gpu
 
 _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 
@@ -84,7 +84,7 @@ def fine_tune(
         TrainingError: there is nothing to learn, or the workers failed more often than
             `workers.max_failures`.
     """
-    scored = [*([] if config.corpus.train_with_dev else ["dev"]), *(["test"] if config.test else [])]
+    scored = scored_splits(config.corpus, config.test)
     labels = _labels(config, scored)
     run = _run_folder(config)
     run.write_json(SPLITS_FILE, split_labels(config.corpus))

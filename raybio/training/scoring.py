@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from transformers import AutoTokenizer
 
 from raybio.config import (
-    CascadeConfig,
+    CorpusSection,
     DecodingSection,
-    TrainConfig,
     TrainDecoderConfig,
     TrainEncoderConfig,
     WorkersSection,
@@ -25,10 +24,7 @@ from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers import Tags, load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.training.encoder_steps import cut_sentences
-from raybio.training.splits import scored_sentences
-
-Scored: TypeAlias = TrainConfig | CascadeConfig
-"""What says on which corpus, and on what, a model is scored."""
+from raybio.training.splits import Scored, scored_sentences
 
 
 def uses_gpu(workers: WorkersSection) -> bool:
@@ -36,6 +32,11 @@ def uses_gpu(workers: WorkersSection) -> bool:
     if workers.accelerator == "auto":
         return bool(ray.cluster_resources().get("GPU", 0))
     return workers.accelerator == "gpu"
+
+
+def scored_splits(corpus: CorpusSection, test: bool = True) -> list[str]:
+    """Return what a model of `corpus` is scored on: dev unless it was learned, and test where asked for."""
+    return [*([] if corpus.train_with_dev else ["dev"]), *(["test"] if test else [])]
 
 
 def score_splits(config: Scored, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:

@@ -7,17 +7,20 @@ batch, so that no row is dropped to make shards equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import ray.train
 
-from raybio.config import CascadeConfig, TrainConfig, TrainDecoderConfig
+from raybio.config import CascadeConfig, SoupConfig, TrainConfig, TrainDecoderConfig
 from raybio.entities import Sentence
 from raybio.sentence_stream import rows, sentence_of
 from raybio.training import steps
 
 SHUFFLE_BUFFER = 50_000
 T = TypeVar("T")
+
+Scored: TypeAlias = TrainConfig | CascadeConfig | SoupConfig
+"""What says on which corpus, and on what, a model is scored."""
 
 
 class TrainingBatches:
@@ -54,7 +57,7 @@ def dev_sentences(config: TrainConfig) -> list[Sentence]:
     return scored_sentences(config, "dev", [sentence_of(row) for row in rows(_arrow("dev"))])
 
 
-def scored_sentences(config: TrainConfig | CascadeConfig, split: str, sentences: Sequence[T]) -> list[T]:
+def scored_sentences(config: Scored, split: str, sentences: Sequence[T]) -> list[T]:
     """Return all `sentences` of a split, or of dev as many as the config says, at even distances."""
     count = config.dev.sentences if isinstance(config, TrainDecoderConfig) and split == "dev" else None
     if count is None or count >= len(sentences):

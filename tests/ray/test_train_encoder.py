@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -23,10 +24,12 @@ from raybio.corpora.sample import SampleFiles
 from raybio.entities import Sentence
 from raybio.errors import TrainingError, UsageError
 from raybio.evaluation import evaluate
+from raybio.reports import write_report
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import read_sentences, read_text
 from raybio.taggers import load_tagger
 from raybio.training.encoder import TrainedEncoder, train_encoder
+from raybio.training.soup import make_soup
 from raybio.training.sweep import train_sweep
 from raybio.training.teachers import taught_dataset
 
@@ -130,6 +133,18 @@ def test_a_resumed_run_goes_on_with_its_averaged_weights(sample: SampleFiles, tm
     assert first == pytest.approx(second, abs=1e-3) and first[1] > 0.1
     losses = [[row["train_loss"] for row in one.run.metrics()] for one in (resumed, whole)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_the_soup_of_two_runs_is_a_run(trained: TrainedEncoder, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(trained.run.path, again, ignore=shutil.ignore_patterns("ray"))
+    soup = make_soup([str(trained.run.path), str(again)], "soup", str(tmp_path))
+    assert soup.scores.keys() == {"dev", "test"}
+    assert strict_f1(soup.scores["test"]) == pytest.approx(strict_f1(trained.scores["test"]), abs=1e-3)
+    assert soup.run.read_json("scores.json") == json.loads(json.dumps(soup.scores))
+    assert soup.run.read_json("splits.json") == {"train": "train", "dev": "dev"}
+    assert "the mean of 2 models" in (tmp_path / "soup/log.txt").read_text()
+    assert "soup" in write_report([soup.run.path], tmp_path / "report.html").read_text()
 
 
 def test_a_dev_that_is_learned_is_not_scored(sample: SampleFiles, tmp_path: Path) -> None:

@@ -153,6 +153,26 @@ def test_cascade_prints_what_dev_chose(raybio, room):
     assert json.loads(raybio(*words, "--json", "-").out)["cascade"] == {"threshold": 0.75}
 
 
+def test_soup_prints_the_scores_of_the_mean(raybio, room):
+    @dataclass
+    class Run:
+        path: Path
+
+    @dataclass
+    class Made:
+        run: Run
+        scores: dict
+
+    def make(runs, name, output, progress):
+        assert (runs, name, output) == (["a", "b"], "s", "o")
+        return Made(Run(Path("o/s")), {})
+
+    room("raybio.training.soup", make_soup=make)
+    words = ["soup", "a", "b", "--name", "s", "--output", "o"]
+    assert raybio(*words).out == "run folder: o/s\n"
+    assert json.loads(raybio(*words, "--json", "-").out) == {"run": "o/s", "scores": {}}
+
+
 def test_a_budget_is_a_share(refused):
     words = ["cascade", "--encoder", "e", "--decoder", "d", "--corpus", "BC5CDR", "--output", "c"]
     assert "'2' is not a share between 0 and 1" in refused(*words, "--budget", "2")

@@ -1,0 +1,118 @@
+"""Makes one encoder of several: the mean of their weights, a "model soup" (Wortsman et al., 2022).
+
+Models that began as one pretrained model, and learned one corpus in different ways, lie near enough to
+each other that the mean of their weights is a model too, often a better one, and as dear as each of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from raybio.cluster import connected, quiet_data
+from raybio.config import SoupConfig, TrainEncoderConfig, load_config, to_yaml
+from raybio.errors import ModelError, UsageError
+from raybio.run_folder import SPLITS_FILE, RunFolder
+from raybio.sentence_stream import split_labels
+from raybio.taggers.encoder import EncoderCard, load_classifier
+from raybio.training.scoring import score_splits, scored_splits
+
+
+@dataclass(frozen=True, slots=True)
+class Soup:
+    """A soup in its run folder, and the scores per split."""
+
+    run: RunFolder
+    scores: dict[str, Any]
+
+
+def make_soup(
+    runs: Sequence[str], name: str, output: str = "runs", progress: Callable[[str], None] = print
+) -> Soup:
+    """Write the mean of the models of encoders' runs as a run of its own, scored on what they were scored on.
+
+    Raises:
+        UsageError: a folder is no encoder's run, there are fewer than two, or they began as other models,
+            or learned other corpora; or there is a run of that name.
+        ModelError: a run holds no model, or one of other labels or another shape.
+    """
+    config = _config(runs, name, output)
+    run = RunFolder.create(Path(output) / name, to_yaml(config))
+    run.write_json(SPLITS_FILE, split_labels(config.corpus))
+    with run.shown(progress), connected():
+        quiet_data()
+        run.say(f"the mean of {len(runs)} models: {', '.join(runs)}")
+        write_mean([RunFolder(Path(one)).model for one in runs], run.model)
+        scores = score_splits(config, run, scored_splits(config.corpus))
+    run.write_json("scores.json", scores)
+    return Soup(run, scores)
+
+
+def write_mean(models: Sequence[Path], folder: Path) -> None:
+    """Write the mean of several encoders' weights into a model folder like theirs.
+
+    Raises:
+        ModelError: one of them is no encoder of raybio, or has other labels or another shape than the first.
+    """
+    card = _card(models[0])
+    mean = load_classifier(models[0])
+    total = {name: weight.clone() for name, weight in mean.state_dict().items()}
+    for path in models[1:]:
+        if _card(path) != card:
+            raise ModelError(f"{path} tags in another way than {models[0]}: compare their raybio.json")
+        weights = load_classifier(path).state_dict()
+        if {k: w.shape for k, w in weights.items()} != {k: w.shape for k, w in total.items()}:
+            raise ModelError(f"{path} has weights of other shapes than {models[0]}")
+        for key, weight in weights.items():
+            if weight.is_floating_point():  # the rest are positions, the same in all
+                total[key] += weight
+    mean.load_state_dict(
+        {key: each / len(models) if each.is_floating_point() else each for key, each in total.items()}
+    )
+    shutil.copytree(models[0], folder, dirs_exist_ok=True)
+    mean.save_pretrained(folder)
+
+
+def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
+    if len(set(runs)) < 2:
+        raise UsageError("a soup is of two models or more: name the folders of several runs")
+    first, *others = [_trained(path) for path in runs]
+    for path, other in zip(runs[1:], others, strict=True):
+        for key in ("model", "corpus"):
+            if _said(other, key) != _said(first, key):
+                raise UsageError(
+                    f"{path} has another {key} than {runs[0]}: only models that began as one, and learned "
+                    "the same sentences, have a mean that is worth something"
+                )
+    return SoupConfig(
+        runs=tuple(runs),
+        model=first.model,
+        corpus=first.corpus,
+        output=output,
+        name=name,
+        seed=first.seed,
+        bootstrap=first.bootstrap,
+        workers=first.workers,
+    )
+
+
+def _trained(path: str) -> TrainEncoderConfig:
+    run = RunFolder.existing(Path(path))
+    config = load_config(run.path / "config.yaml")
+    if not isinstance(config, TrainEncoderConfig):
+        raise UsageError(f"{path} is the run of a {config.job} job: soups are of encoders")
+    return config
+
+
+def _said(config: TrainEncoderConfig, key: str) -> object:
+    return config.model if key == "model" else config.corpus.model_copy(update={"data": None})
+
+
+def _card(model: Path) -> EncoderCard:
+    card = EncoderCard.read(model) if model.is_dir() else None
+    if card is None:
+        raise ModelError(f"{model} holds no encoder that raybio trained")
+    return replace(card, raybio="")  # which version wrote it does not count

@@ -1,0 +1,85 @@
+"""The mean of several encoders' weights, and which encoders have one."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig, to_yaml
+from raybio.errors import ModelError, UsageError
+from raybio.run_folder import RunFolder
+from raybio.taggers import load_tagger
+from raybio.training.soup import make_soup, write_mean
+
+
+@pytest.fixture
+def other(tiny_encoder, tmp_path):
+    """A model like the tiny encoder, each weight of which is larger by 1."""
+    folder = tmp_path / "other"
+    shutil.copytree(tiny_encoder, folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({k: w + 1 for k, w in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def test_each_weight_is_the_mean(tiny_encoder, other, tmp_path):
+    write_mean([tiny_encoder, other, other], tmp_path / "soup")
+    found = load_file(tmp_path / "soup/model.safetensors")
+    for name, weight in load_file(tiny_encoder / "model.safetensors").items():
+        torch.testing.assert_close(found[name], weight + 2 / 3)
+    assert load_tagger(tmp_path / "soup").labels == load_tagger(tiny_encoder).labels
+
+
+def test_models_that_tag_in_another_way_have_none(tiny_encoder, other, tmp_path):
+    card = json.loads((other / "raybio.json").read_text())
+    (other / "raybio.json").write_text(json.dumps({**card, "raybio": "another version"}))
+    write_mean([tiny_encoder, other], tmp_path / "soup")
+    (other / "raybio.json").write_text(json.dumps({**card, "max_tokens": card["max_tokens"] // 2}))
+    with pytest.raises(ModelError, match=r"other tags in another way than .*: compare their raybio.json"):
+        write_mean([tiny_encoder, other], tmp_path / "soup")
+    (other / "raybio.json").unlink()
+    with pytest.raises(ModelError, match="other holds no encoder that raybio trained"):
+        write_mean([tiny_encoder, other], tmp_path / "soup")
+
+
+def test_models_of_other_shapes_have_none(tiny_encoder, other, tmp_path):
+    weights = load_file(other / "model.safetensors")
+    name = next(name for name in weights if "word_embeddings" in name)
+    weights[name] = weights[name][:-1].clone()
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "vocab_size": config["vocab_size"] - 1}))
+    with pytest.raises(ModelError, match=r"other has weights of other shapes than"):
+        write_mean([tiny_encoder, other], tmp_path / "soup")
+
+
+def encoder_run(path, model="bundled:minilm", corpus="sample"):
+    section = CorpusSection(name=corpus)
+    return str(run_of(path, TrainEncoderConfig(job="train-encoder", model=model, corpus=section)))
+
+
+def run_of(path, config):
+    return RunFolder.create(path, to_yaml(config)).path
+
+
+def test_runs_that_do_not_belong_together_are_told(tmp_path):
+    first = encoder_run(tmp_path / "a")
+    decoder = TrainDecoderConfig(
+        job="train-decoder", model="bundled:smollm2", corpus=CorpusSection(name="sample")
+    )
+    for others, said in (
+        ([], "a soup is of two models or more"),
+        ([first], "a soup is of two models or more"),
+        ([str(tmp_path / "nowhere")], "nowhere is not a run folder"),
+        ([encoder_run(tmp_path / "b", model="elsewhere")], "b has another model than"),
+        ([encoder_run(tmp_path / "c", corpus="BC5CDR")], "c has another corpus than"),
+        (
+            [str(run_of(tmp_path / "d", decoder))],
+            "d is the run of a train-decoder job",
+        ),
+    ):
+        with pytest.raises(UsageError, match=said):
+            make_soup([first, *others], "soup", str(tmp_path))
+    assert not (tmp_path / "soup").exists()
