@@ -40,19 +40,22 @@ def make_soup(
         ModelError: a run holds no model, or one of other labels or another shape.
     """
     config = _config(runs, name, output)
+    models = [RunFolder(Path(one)).model for one in runs]
+    mean = mean_model(models)  # before there is a folder, which a fault would leave behind
     run = RunFolder.create(Path(output) / name, to_yaml(config))
     run.write_json(SPLITS_FILE, split_labels(config.corpus))
     with run.shown(progress), connected():
         quiet_data()
         run.say(f"the mean of {len(runs)} models: {', '.join(runs)}")
-        write_mean([RunFolder(Path(one)).model for one in runs], run.model)
+        shutil.copytree(models[0], run.model)
+        mean.save_pretrained(run.model)
         scores = score_splits(config, run, scored_splits(config.corpus))
     run.write_json("scores.json", scores)
     return Soup(run, scores)
 
 
-def write_mean(models: Sequence[Path], folder: Path) -> None:
-    """Write the mean of several encoders' weights into a model folder like theirs.
+def mean_model(models: Sequence[Path]) -> Any:
+    """Return a Hugging Face token classifier whose weights are the mean of several encoders'.
 
     Raises:
         ModelError: one of them is no encoder of raybio, or has other labels or another shape than the first.
@@ -72,8 +75,7 @@ def write_mean(models: Sequence[Path], folder: Path) -> None:
     mean.load_state_dict(
         {key: each / len(models) if each.is_floating_point() else each for key, each in total.items()}
     )
-    shutil.copytree(models[0], folder, dirs_exist_ok=True)
-    mean.save_pretrained(folder)
+    return mean
 
 
 def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
