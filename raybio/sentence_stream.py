@@ -101,9 +101,14 @@ def read_text(paths: Iterable[str], most_documents: int | None = None) -> Iterat
     """
     for path in paths:
         for document in islice(read_corpus(path), most_documents):
-            for sentence in split_document(replace(document, mentions=None), OTHER_LANGUAGES):
-                if sentence.words:
-                    yield replace(sentence, gold=None)
+            yield from text_sentences(document)
+
+
+def text_sentences(document: Document) -> Iterator[Sentence]:
+    """Yield the sentences of one document as text: without annotations, nor what is in other languages."""
+    for sentence in split_document(replace(document, mentions=None), OTHER_LANGUAGES):
+        if sentence.words:
+            yield replace(sentence, gold=None)
 
 
 def _instances(corpus: CorpusSection, document: Document) -> Sequence[Sentence]:

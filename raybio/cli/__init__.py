@@ -3,7 +3,7 @@
 command_line.py   how a command is declared, and options that several share
 terminal.py       results to stdout, progress to stderr, figures as table or JSON
 jobs.py           demo, check
-training.py       train-encoder, preflight, train-decoder, cascade, soup
+training.py       adapt-encoder, train-encoder, preflight, train-decoder, cascade, soup
 tagging.py        tag, tag-corpus, compact
 serving.py        serve
 serving_benchmark.py  benchmark-serve

@@ -1,4 +1,4 @@
-"""The commands `train-encoder`, `preflight`, `train-decoder`, `cascade` and `soup`."""
+"""The commands `adapt-encoder`, `train-encoder`, `preflight`, `train-decoder`, `cascade` and `soup`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def add_commands(commands: Commands) -> None:
     """Declare the commands of this file."""
     for name, run in (
+        ("adapt-encoder", _adapt_encoder),
         ("train-encoder", _train_encoder),
         ("preflight", _preflight),
         ("train-decoder", _train_decoder),
@@ -56,6 +57,24 @@ def _add_soup(commands: Commands) -> None:
         "--output", default="runs", metavar="FOLDER", help="where the run folder goes; %(default)s"
     )
     add_json(soup)
+
+
+def _adapt_encoder(options: Namespace) -> None:
+    """Go on with an encoder's pretraining on text of the field, and fill a run folder."""
+    from raybio.config import AdaptEncoderConfig, load_job
+
+    config = load_job(AdaptEncoderConfig, options.config, options.overrides)
+
+    from raybio.training.adaptation import adapt_encoder
+
+    adapted = adapt_encoder(config, say)
+    show_figures(
+        f"held out: loss {adapted.held_out_loss:.4f}, "
+        f"{100 * adapted.held_out_found:.1f} % of hidden subwords told right\n"
+        f"model: {adapted.run.model}\n",
+        {**asdict(adapted), "run": str(adapted.run.path)},
+        options.json,
+    )
 
 
 def _train_encoder(options: Namespace) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from raybio.config.adapt_encoder import AdaptEncoderConfig, MaskingSection, TextSection
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.config.cascade import CascadeConfig
 from raybio.config.changes import changes
@@ -34,12 +35,21 @@ from raybio.config.train_decoder import (
     TrainDecoderConfig,
 )
 from raybio.config.train_encoder import DistillationSection, TrainEncoderConfig, TrainingSection
-from raybio.config.training import DEV_METRICS, LearningSection, LoggingSection, TrainConfig, WorkersSection
+from raybio.config.training import (
+    DEV_METRICS,
+    LearnConfig,
+    LearningSection,
+    LoggingSection,
+    OptimizationSection,
+    TrainConfig,
+    WorkersSection,
+)
 from raybio.config.writing import config_hash, resolved, to_yaml
 
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
 
 JOBS: dict[str, type[JobConfig]] = {
+    "adapt-encoder": AdaptEncoderConfig,
     "train-encoder": TrainEncoderConfig,
     "train-decoder": TrainDecoderConfig,
     "tag-corpus": TagCorpusConfig,
@@ -52,6 +62,7 @@ __all__ = [
     "DEV_METRICS",
     "JOBS",
     "OTHER_LANGUAGES",
+    "AdaptEncoderConfig",
     "AutoscalingSection",
     "BenchmarkServeConfig",
     "CascadeConfig",
@@ -62,11 +73,14 @@ __all__ = [
     "DevSection",
     "DistillationSection",
     "JobConfig",
+    "LearnConfig",
     "LearningSection",
     "LimitsSection",
     "LoggingSection",
     "LoraSection",
+    "MaskingSection",
     "MeasureSection",
+    "OptimizationSection",
     "PromptSection",
     "QuantizationSection",
     "ServeConfig",
@@ -77,6 +91,7 @@ __all__ = [
     "StudyModelSection",
     "TagCorpusConfig",
     "TaggersSection",
+    "TextSection",
     "TrainConfig",
     "TrainDecoderConfig",
     "TrainEncoderConfig",

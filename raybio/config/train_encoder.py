@@ -11,6 +11,7 @@ from raybio.config.faults import shown
 from raybio.config.section import HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
 from raybio.config.training import (
     BatchSentences,
+    EncoderPrecision,
     LearningRate,
     LearningSection,
     MaxBatchTokens,
@@ -23,11 +24,7 @@ class TrainingSection(LearningSection):
 
     learning_rate: LearningRate = 3e-5
     batch_sentences: BatchSentences = 16
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        default="auto",
-        description="number format of the arithmetic; auto = bf16 on a GPU or CPU that multiplies it "
-        "(AMX, AVX-512 bf16), else fp32",
-    )
+    precision: EncoderPrecision = "auto"
     max_tokens: MaxTokens = 512
     window_overlap: WindowOverlap = 64
     long_inputs: Literal["windows", "cut"] = Field(

@@ -1,4 +1,4 @@
-"""What every training job's config has: its corpus and run folder, how it learns, its workers, its log."""
+"""What every training job's config has: its model and run folder, how it learns, its workers, its log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from raybio.config.corpus import CorpusSection
 from raybio.config.faults import FaultsError, shown
-from raybio.config.section import AllowPickle, FileName, Section, Text
+from raybio.config.section import AllowPickle, FileName, JobConfig, Section, Text
 from raybio.config.sweep import SweepableConfig
 
 LearningRate = Annotated[
@@ -27,16 +27,22 @@ MaxBatchTokens = Annotated[
         "a larger batch is split and its gradients summed",
     ),
 ]
-
+EncoderPrecision = Annotated[
+    Literal["auto", "fp32", "bf16", "fp16"],
+    Field(
+        description="number format of the arithmetic; auto = bf16 on a GPU or CPU that multiplies it "
+        "(AMX, AVX-512 bf16), else fp32"
+    ),
+]
 
 DEV_METRICS: Mapping[str, str] = {"corrected": "dev_strict_f1", "paper": "dev_paper_strict_f1"}
 """What metrics.jsonl calls strict F1 on dev, by scorer."""
 
 
-class LearningSection(Section):
-    """How any model learns, and which epoch is kept."""
+class OptimizationSection(Section):
+    """How any model's weights are moved."""
 
-    epochs: int = Field(default=20, ge=1, description="passes over the training split, at most")
+    epochs: int = Field(default=20, ge=1, description="passes over what is learned, at most")
     learning_rate: LearningRate
     weight_decay: float = Field(
         default=0.01, ge=0, description="weight decay of AdamW; biases and norms have none"
@@ -51,6 +57,15 @@ class LearningSection(Section):
     gradient_clip: float | None = Field(
         default=1.0, gt=0, description="largest gradient norm; null = no clipping"
     )
+    batch_order: Literal["sorted", "random"] = Field(
+        default="sorted",
+        description="sorted = sentences of like length together (least padding); random = any together",
+    )
+
+
+class LearningSection(OptimizationSection):
+    """How any model learns to tag, and which epoch is kept."""
+
     patience: int = Field(
         default=3,
         ge=0,
@@ -64,10 +79,6 @@ class LearningSection(Section):
         default="corrected",
         description="whose strict F1 on dev stops a run and chooses epoch and sweep point: the corrected "
         "scorer's, or the study's own",
-    )
-    batch_order: Literal["sorted", "random"] = Field(
-        default="sorted",
-        description="sorted = sentences of like length together (least padding); random = any together",
     )
 
     @property
@@ -99,15 +110,14 @@ class LoggingSection(Section):
     mlflow: Text | None = Field(default=None, description="MLflow tracking URI; null = no MLflow")
 
 
-class TrainConfig(SweepableConfig):
-    """Fine-tune one model on one corpus, choose its best epoch on dev, and score it on test."""
+class LearnConfig(JobConfig):
+    """A job whose workers learn: what they begin with, where the run goes, how, and what is told of it."""
 
     model: Text
     allow_pickle: AllowPickle = False
-    corpus: CorpusSection = Field(description="what to learn from")
     output: Text = Field(default="runs", description="folder that receives one run folder per run")
     name: FileName | None = Field(
-        default=None, description="name of the run folder; null = from model, corpus and time"
+        default=None, description="name of the run folder; null = from model, what is learned, and time"
     )
     seed: int = Field(
         default=1, ge=0, le=2**32 - 1, description="seed of weights, dropout and the order of sentences"
@@ -117,15 +127,11 @@ class TrainConfig(SweepableConfig):
         description="go on with the run folder of this name, which must exist (if-begun = where it does, "
         "else begin it); only when it ends and where it runs may change",
     )
-    training: LearningSection
+    training: OptimizationSection
     workers: WorkersSection = Field(
         default=WorkersSection(), description="how many processes train, and on what"
     )
     logging: LoggingSection = Field(default=LoggingSection(), description="who else is told the metrics")
-    test: bool = Field(default=True, description="score the test split at the end")
-    bootstrap: int = Field(
-        default=1000, ge=0, description="resamples of documents for 95 % intervals; 0 = no intervals"
-    )
 
     @field_validator("resume")
     @classmethod
@@ -135,6 +141,17 @@ class TrainConfig(SweepableConfig):
                 f"found {shown(resume)}, but there is no name; give the name of the run to go on with"
             )
         return resume
+
+
+class TrainConfig(LearnConfig, SweepableConfig):
+    """Fine-tune one model on one corpus, choose its best epoch on dev, and score it on test."""
+
+    corpus: CorpusSection = Field(description="what to learn from")
+    training: LearningSection
+    test: bool = Field(default=True, description="score the test split at the end")
+    bootstrap: int = Field(
+        default=1000, ge=0, description="resamples of documents for 95 % intervals; 0 = no intervals"
+    )
 
     @model_validator(mode="after")
     def _a_learned_dev_chooses_nothing(self) -> Self:

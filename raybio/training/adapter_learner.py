@@ -14,7 +14,7 @@ from raybio.taggers.devices import pick_dtype
 from raybio.training import steps
 from raybio.training.adapter import adapted_model
 from raybio.training.deepspeed import AdapterEngine, Loss
-from raybio.training.fit import Task
+from raybio.training.trainer import Task
 from raybio.training.workers import Workers
 
 

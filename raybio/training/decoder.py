@@ -28,11 +28,12 @@ from raybio.training import steps
 from raybio.training.adapter import grow_vocabulary, merge_adapter, tag_options
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
-from raybio.training.epochs import train_epochs
-from raybio.training.fit import Task, TrainedModel, fine_tune
+from raybio.training.epochs import judged_on_dev, train_epochs
+from raybio.training.fit import TrainedModel, fine_tune
 from raybio.training.preflight import preflight
 from raybio.training.splits import TrainingBatches, dev_sentences
 from raybio.training.tag_head import train_tag_head
+from raybio.training.trainer import Task
 from raybio.training.workers import Workers, begin
 
 TrainedDecoder = TrainedModel
@@ -102,7 +103,7 @@ def _work(task: Task) -> None:
     new_tokens = add_tag_tokens(tokenizer, prompts)
     tokens = Tokens(tokenizer, prompts)
     maker = CompletionMaker(tokens, config)
-    batches = TrainingBatches(config, maker.examples)
+    batches = TrainingBatches(config, lambda row, _: maker.examples(row))
     if workers.rank == 0:
         _tell_rejected(maker.rejected.values(), len(batches), task.run)
         if maker.cut:
@@ -110,7 +111,8 @@ def _work(task: Task) -> None:
     learner = _DecoderLearner(
         task, tokens, tokenizer, new_tokens, workers, len(batches) * config.training.epochs
     )
-    train_epochs(config, task.run, workers, batches, dev_sentences(config), learner)
+    judge = judged_on_dev(config, learner, dev_sentences(config))
+    train_epochs(config, task.run, workers, batches, learner, judge, config.training.patience)
 
 
 def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -> None:

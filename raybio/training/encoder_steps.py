@@ -78,6 +78,15 @@ def _depth(name: str, top: int) -> int:
     return top + 1 if "embed" in name else 0
 
 
+def window_example(window: Window, labels: Sequence[int], special: tuple[list[int], list[int]]) -> Example:
+    """Return a window between special tokens, with those of the sentence's `labels` that it owns."""
+    prefix, suffix = special
+    owned = labels[window.own_start : window.own_end]
+    before = len(prefix) + window.own_start - window.start
+    after = window.start + len(window.ids) - window.own_end + len(suffix)
+    return Example([*prefix, *window.ids, *suffix], [IGNORED] * before + list(owned) + [IGNORED] * after)
+
+
 class ExampleMaker:
     """Turns tagged sentences into training windows.
 
@@ -147,19 +156,15 @@ class ExampleMaker:
         subwords: Subwords,
         shares: Sequence[Sequence[float]] | None,
     ) -> Example:
-        owned = slice(window.own_start, window.own_end)
+        example = window_example(window, labels, (self._prefix, self._suffix))
+        if shares is None:
+            return example
+        nothing = [0.0] * len(self._tag_ids)
+        owned = subwords.words[window.own_start : window.own_end]
+        taught = [list(shares[word]) for word in owned]
         before = len(self._prefix) + window.own_start - window.start
-        after = window.start + len(window.ids) - window.own_end + len(self._suffix)
-        targets = None
-        if shares is not None:
-            nothing = [0.0] * len(self._tag_ids)
-            taught = [list(shares[word]) for word in subwords.words[owned]]
-            targets = [nothing] * before + taught + [nothing] * after
-        return Example(
-            [*self._prefix, *window.ids, *self._suffix],
-            [IGNORED] * before + list(labels[owned]) + [IGNORED] * after,
-            targets,
-        )
+        after = len(example.ids) - before - len(taught)
+        return replace(example, targets=[nothing] * before + taught + [nothing] * after)
 
     def _labels(self, subwords: Subwords, tags: Sequence[str]) -> list[int]:
         begins = subwords.first_of_word()

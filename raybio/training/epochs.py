@@ -1,24 +1,26 @@
-"""The epochs of a fine-tuning run, inside each worker: learn, score dev, report, checkpoint.
+"""The epochs of a training run, inside each worker: learn, judge, report, checkpoint.
 
-What is learned, and how, is the `Learner`'s. Workers see the same batches and share each one, so
-that their number changes the time a run takes and not what it learns.
+What is learned, and how, is the `Learner`'s; how well, a `Judge` says: for taggers strict F1 on dev.
+Workers see the same batches and share each one, so that their number changes the time a run takes and
+not what it learns.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import ray.train
 import torch
 from ray.train import Checkpoint
 
-from raybio.config import DEV_METRICS, TrainDecoderConfig, TrainEncoderConfig
+from raybio.config import DEV_METRICS, AdaptEncoderConfig, TrainDecoderConfig, TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
@@ -29,6 +31,9 @@ from raybio.training.workers import Workers
 
 _PROGRESS = "progress.json"
 _SAY_EVERY_SECONDS = 10.0
+
+Learned: TypeAlias = TrainEncoderConfig | TrainDecoderConfig | AdaptEncoderConfig
+"""The jobs whose workers learn."""
 
 
 class Learner(Protocol):
@@ -45,10 +50,6 @@ class Learner(Protocol):
         """
         ...
 
-    def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
-        """Tag all sentences as the finished model would, sharing the work where that is possible."""
-        ...
-
     def metrics(self) -> dict[str, float]:
         """Return what else the log shows of an epoch."""
         ...
@@ -62,63 +63,88 @@ class Learner(Protocol):
         ...
 
 
+class TaggingLearner(Learner, Protocol):
+    """One that learns to tag."""
+
+    def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
+        """Tag all sentences as the finished model would, sharing the work where that is possible."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found of the model as it is: `figures` for the log, the one that should rise, and words."""
+
+    figures: Mapping[str, float]
+    rising: float
+    told: str
+
+
+Judge: TypeAlias = Callable[[], Verdict]
+"""Judges the model after an epoch; called by all workers."""
+
+
+def judged_on_dev(
+    config: TrainEncoderConfig | TrainDecoderConfig, learner: TaggingLearner, dev: Sequence[Sentence]
+) -> Judge:
+    """Return the judge of a tagger: both scorers' strict F1 on dev; none where dev is learned too."""
+
+    def judge() -> Verdict:
+        if config.corpus.train_with_dev:
+            return Verdict({}, 0.0, "")
+        scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
+        figures = {DEV_METRICS["corrected"]: scores.strict_f1, DEV_METRICS["paper"]: scores.paper.strict.f1}
+        told = f", dev strict F1 {100 * scores.strict_f1:.2f}"
+        return Verdict(figures, figures[config.training.dev_metric], told)
+
+    return judge
+
+
 @dataclass
 class _Progress:
     """Where a run stands between epochs; in each checkpoint."""
 
     epoch: int = 0
-    best: float = -1.0
+    best: float = -math.inf
     worse: int = 0
 
 
 def train_epochs(
-    config: TrainEncoderConfig | TrainDecoderConfig,
+    config: Learned,
     run: RunFolder,
     workers: Workers,
     batches: TrainingBatches,
-    dev: Sequence[Sentence],
     learner: Learner,
+    judge: Judge,
+    patience: int = 0,
 ) -> None:
-    """Train until the epochs are over or dev has not improved for `patience` of them.
-
-    Where dev is learned too, no epoch is scored.
-    """
-    training = config.training
+    """Train until the epochs are over, or none of the last `patience` (0 = any number) was better."""
     progress = _resumed(learner, run, workers)
-    while progress.epoch < training.epochs and not (
-        training.patience and progress.worse >= training.patience
-    ):
+    while progress.epoch < config.training.epochs and not (patience and progress.worse >= patience):
         progress.epoch += 1
         # Drop-out differs between workers and epochs, and is the same when a run is resumed.
         torch.manual_seed((config.seed * 1_000 + progress.epoch) * 1_000 + workers.rank)
         started = time.perf_counter()
         loss = _epoch(config, run, workers, batches, learner, progress.epoch)
         trained = time.perf_counter()
-        found = {} if config.corpus.train_with_dev else _scores(learner, dev)
-        f1 = found.get(training.dev_metric, 0.0)
-        progress.worse = 0 if f1 > progress.best else progress.worse + 1
-        progress.best = max(progress.best, f1)
+        verdict = judge()
+        progress.worse = 0 if verdict.rising > progress.best else progress.worse + 1
+        progress.best = max(progress.best, verdict.rising)
         metrics = {
             "epoch": progress.epoch,
             "train_loss": loss,
-            **found,
+            **verdict.figures,
             **learner.metrics(),
             "train_seconds": trained - started,
             "dev_seconds": time.perf_counter() - trained,
         }
         if workers.rank == 0:
-            scored = f", dev strict F1 {100 * found[DEV_METRICS['corrected']]:.2f}" if found else ""
-            run.say(f"epoch {progress.epoch}: loss {loss:.4f}{scored}")
+            run.say(f"epoch {progress.epoch}: loss {loss:.4f}{verdict.told}")
         _report(metrics, progress, workers, learner)
 
 
-def _scores(learner: Learner, dev: Sequence[Sentence]) -> dict[str, float]:
-    scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
-    return {DEV_METRICS["corrected"]: scores.strict_f1, DEV_METRICS["paper"]: scores.paper.strict.f1}
-
-
 def _epoch(
-    config: TrainEncoderConfig | TrainDecoderConfig,
+    config: Learned,
     run: RunFolder,
     workers: Workers,
     batches: TrainingBatches,

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import ray.train
 
-from raybio.config import CascadeConfig, SoupConfig, TrainConfig, TrainDecoderConfig
+from raybio.config import CascadeConfig, LearnConfig, SoupConfig, TrainConfig, TrainDecoderConfig
 from raybio.entities import Sentence
 from raybio.sentence_stream import rows, sentence_of
 from raybio.training import steps
@@ -27,12 +27,12 @@ class TrainingBatches:
     """The training split as batches of examples, in an order that seed and epoch decide.
 
     `examples_of` turns a row (id, document_id, words, tags, and shares where teachers answered) into
-    what is learned from it.
+    what is learned from it in an epoch, the same number of examples in each.
     `len` is the number of batches in an epoch.
     """
 
     def __init__(
-        self, config: TrainConfig, examples_of: Callable[[dict[str, Any]], Iterable[steps.Example]]
+        self, config: LearnConfig, examples_of: Callable[[dict[str, Any], int], Iterable[steps.Example]]
     ) -> None:
         self._config = config
         self._examples_of = examples_of
@@ -45,8 +45,8 @@ class TrainingBatches:
         """Yield the batches of epoch `number`."""
         training = self._config.training
         seed = self._config.seed * 1_000 + number
-        mixed = steps.shuffled(rows(_arrow("train")), SHUFFLE_BUFFER, seed)
-        examples = (example for row in mixed for example in self._examples_of(row))
+        mixed = steps.shuffled(split_rows("train"), SHUFFLE_BUFFER, seed)
+        examples = (example for row in mixed for example in self._examples_of(row, number))
         return steps.batches(examples, training.batch_sentences, seed, training.batch_order == "sorted")
 
 
@@ -54,7 +54,7 @@ def dev_sentences(config: TrainConfig) -> list[Sentence]:
     """Return the sentences that an epoch is scored on, in order; none where dev is learned too."""
     if config.corpus.train_with_dev:
         return []
-    return scored_sentences(config, "dev", [sentence_of(row) for row in rows(_arrow("dev"))])
+    return scored_sentences(config, "dev", [sentence_of(row) for row in split_rows("dev")])
 
 
 def scored_sentences(config: Scored, split: str, sentences: Sequence[T]) -> list[T]:
@@ -65,6 +65,7 @@ def scored_sentences(config: Scored, split: str, sentences: Sequence[T]) -> list
     return [sentences[i * len(sentences) // count] for i in range(count)]
 
 
-def _arrow(split: str) -> Iterator[Any]:
+def split_rows(split: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a split as this worker's Ray Data hands them out, "train" or "dev"."""
     shard = ray.train.get_dataset_shard(split)
-    return iter(shard.iter_batches(batch_size=1024, batch_format="pyarrow", prefetch_batches=1))
+    return rows(iter(shard.iter_batches(batch_size=1024, batch_format="pyarrow", prefetch_batches=1)))

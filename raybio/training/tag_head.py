@@ -21,9 +21,9 @@ from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, t
 from raybio.training import steps
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.encoder_steps import ExampleMaker
-from raybio.training.epochs import train_epochs
-from raybio.training.fit import Task
+from raybio.training.epochs import judged_on_dev, train_epochs
 from raybio.training.splits import TrainingBatches, dev_sentences
+from raybio.training.trainer import Task
 from raybio.training.workers import Workers, begin
 
 _MOST_OVERLAP = 64
@@ -38,9 +38,10 @@ def train_tag_head(task: Task) -> None:
         tokenizer.pad_token = tokenizer.eos_token
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer)
-    batches = TrainingBatches(config, lambda row: maker.examples(row["words"], row["tags"]))
+    batches = TrainingBatches(config, lambda row, _: maker.examples(row["words"], row["tags"]))
     learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * config.training.epochs)
-    train_epochs(config, task.run, workers, batches, dev_sentences(config), learner)
+    judge = judged_on_dev(config, learner, dev_sentences(config))
+    train_epochs(config, task.run, workers, batches, learner, judge, config.training.patience)
 
 
 def _card(task: Task) -> EncoderCard:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray.data
 from numpy.typing import NDArray
 from ray.exceptions import RayError
@@ -34,8 +32,9 @@ from raybio.sentence_stream import (
     sentence_tables,
 )
 from raybio.taggers import Tagger, Tags, load_tagger
-from raybio.training.fit import cause_of
+from raybio.training.rows_file import read_rows, write_rows
 from raybio.training.scoring import uses_gpu
+from raybio.training.trainer import cause_of
 
 _BATCH_SENTENCES = 512
 _ANSWERS = "taught.parquet"
@@ -69,11 +68,12 @@ def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFo
     if not path.exists():
         run.say(f"teachers that answer: {', '.join(config.distillation.teachers)}")
         try:
-            count = _write(_answers(config, labels), path)
+            answers = _answers(config, labels).iter_batches(batch_size=None, batch_format="pyarrow")
+            count = write_rows(cast("Iterator[pa.Table]", answers), path, _TAUGHT)
         except RayError as error:
             raise TrainingError(f"the teachers could not answer: {cause_of(error)}") from error
         run.say(f"learning from {count:,} sentences that they tagged: {path.name}")
-    return dataset_of(lambda: _read(path))
+    return dataset_of(lambda: read_rows(path))
 
 
 def _answers(config: TrainEncoderConfig, labels: Sequence[str]) -> ray.data.Dataset:
@@ -92,26 +92,6 @@ def _answers(config: TrainEncoderConfig, labels: Sequence[str]) -> ray.data.Data
         num_gpus=1 if uses_gpu(config.workers) else 0,
         compute=ray.data.ActorPoolStrategy(size=1),  # one answers in order
     )
-
-
-def _write(answers: ray.data.Dataset, path: Path) -> int:
-    """Write rows into a file that appears only when it is complete; return how many there are."""
-    draft = path.with_name(path.name + ".part")
-    count = 0
-    with pq.ParquetWriter(draft, _TAUGHT) as writer:
-        for table in cast(
-            "Iterator[pa.Table]", answers.iter_batches(batch_size=None, batch_format="pyarrow")
-        ):
-            writer.write_table(table.cast(_TAUGHT))
-            count += len(table)
-    draft.replace(path)
-    return count
-
-
-def _read(path: Path) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH_SENTENCES):
-            yield pa.Table.from_batches([batch])
 
 
 class _Teachers:

@@ -126,7 +126,7 @@ def test_the_error_names_the_file_and_survives_a_pickle(tmp_path):
             "line 4: resume: found true, but there is no name; give the name of the run to go on",
         ),
         ("learning_rate: 1", "line 4: learning_rate: unknown key; did you mean 'training.learning_rate'?"),
-        ("qqq: 1", "line 4: qqq: unknown key; known here: job, sweep, model, allow_pickle, corpus,"),
+        ("qqq: 1", "line 4: qqq: unknown key; known here: job, sweep, model, allow_pickle, output,"),
     ],
 )
 def test_one_fault_says_what_was_found_and_what_is_allowed(faults, train, lines, fault):

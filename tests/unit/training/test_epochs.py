@@ -36,7 +36,8 @@ def test_the_scorer_that_chooses_also_stops(
     workers: Any = SimpleNamespace(rank=1)
     learner: Any = SimpleNamespace(tags=lambda _: [], metrics=dict)
     nothing: Any = None
-    epochs.train_epochs(config, nothing, workers, nothing, [], learner)
+    judge = epochs.judged_on_dev(config, learner, [])
+    epochs.train_epochs(config, nothing, workers, nothing, learner, judge, config.training.patience)
     assert len(rows) == learned
     assert [row["dev_strict_f1"] for row in rows] == list(CORRECTED[:learned])
     assert [row["dev_paper_strict_f1"] for row in rows] == list(PAPER[:learned])

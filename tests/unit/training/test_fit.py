@@ -1,12 +1,12 @@
-"""What is said of a run that cannot start, and of one whose workers failed."""
+"""What is said of a run that cannot start."""
 
 from pathlib import Path
 
 import pytest
 
-from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig, load_job
-from raybio.errors import FormatError, TrainingError, UsageError
-from raybio.training.fit import _less_memory, _run_folder, _StopWhereNothingWouldChange, cause_of, fine_tune
+from raybio.config import CorpusSection, TrainEncoderConfig
+from raybio.errors import FormatError
+from raybio.training.fit import fine_tune
 
 
 def test_a_fault_in_any_split_is_told_before_the_run_begins(tmp_path: Path) -> None:
@@ -28,82 +28,3 @@ def test_a_fault_in_any_split_is_told_before_the_run_begins(tmp_path: Path) -> N
     with pytest.raises(FormatError, match=r"test\.tsv, line 1"):
         fine_tune(config, tmp_path, never, never, never)
     assert not (tmp_path / "runs").exists()
-
-
-def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_path: Path) -> None:
-    def config(**options: object) -> TrainEncoderConfig:
-        corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
-        given = {"model": "bundled:minilm", "output": str(tmp_path), "name": "mine", "test": False, **options}
-        return TrainEncoderConfig(job="train-encoder", corpus=corpus, **given)
-
-    begun = _run_folder(config(seed=1, training={"epochs": 3}))
-    with pytest.raises(
-        UsageError, match=r"config\.yaml began with other options \(seed: 1, now 2; training\.le"
-    ):
-        _run_folder(config(resume=True, seed=2, training={"epochs": 3, "learning_rate": 1e-5}))
-
-    longer = config(resume=True, seed=1, training={"epochs": 5}, workers={"count": 2})
-    assert _run_folder(longer).path == begun.path
-    recorded = load_job(TrainEncoderConfig, begun.path / "config.yaml")
-    assert recorded == longer.model_copy(update={"resume": False})
-
-
-def test_a_run_that_may_have_begun_goes_on_where_it_did(tmp_path: Path) -> None:
-    """What a cluster's job is told: the first time may have died before there was a run folder."""
-
-    def config(**options: object) -> TrainEncoderConfig:
-        corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
-        given = {"model": "bundled:minilm", "output": str(tmp_path), "name": "mine", **options}
-        return TrainEncoderConfig(job="train-encoder", corpus=corpus, resume="if-begun", **given)
-
-    begun = _run_folder(config())
-    learned = begun.write_text("learned", "")
-    assert _run_folder(config()).path == begun.path
-    assert learned.exists()
-    assert load_job(TrainEncoderConfig, begun.path / "config.yaml").resume is False
-    with pytest.raises(UsageError, match="began with other options"):
-        _run_folder(config(seed=2))
-
-
-@pytest.mark.parametrize(
-    ("told", "cause"),
-    [
-        (
-            "Training failed due to worker errors:\n[Rank 0 Error Snippet]:\nTraceback:\n"
-            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both\n"
-            "To change retry attempts, backoff, or which errors are retried, configure `ray.data`.",
-            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both",
-        ),
-        (
-            "raybio.errors.TrainingError: the teacher a knows Gene\n\nThe above was the direct cause\n"
-            "ray.exceptions.UserCodeException: UDF failed to process a data block.",
-            "raybio.errors.TrainingError: the teacher a knows Gene",
-        ),
-        ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
-    ],
-)
-def test_the_cause_is_the_last_line_that_names_an_error(told: str, cause: str) -> None:
-    assert cause_of(RuntimeError(told)) == cause
-
-
-def test_a_failure_without_words_is_told_by_its_name() -> None:
-    assert cause_of(RuntimeError()) == "RuntimeError"
-
-
-def test_a_worker_that_said_why_it_cannot_go_on_ends_the_run() -> None:
-    callback = _StopWhereNothingWouldChange()
-    callback.after_exception(None, {0: RuntimeError("ConnectionError: the node is gone")})
-    told = "Traceback:\nraybio.errors.TrainingError: training does not fit in the device's memory. Lower it"
-    with pytest.raises(TrainingError, match="does not fit"):
-        callback.after_exception(None, {0: RuntimeError("lost"), 1: RuntimeError(told)})
-
-
-def test_out_of_memory_names_the_options_that_the_job_has() -> None:
-    corpus = {split: f"{split}.tsv" for split in ("train", "dev", "test")}
-    encoder = TrainEncoderConfig(job="train-encoder", model="m", corpus=corpus)
-    assert _less_memory(encoder).endswith("Lower training.max_batch_tokens (now 16384)")
-    whole = {"job": "train-decoder", "model": "m", "corpus": corpus}
-    whole |= {"quantization": {"bits": 16}, "training": {"gradient_checkpointing": False}}
-    assert _less_memory(TrainDecoderConfig(**whole)).endswith(
-        "(now 8192), or set training.gradient_checkpointing=true, or set quantization.bits=4"
-    )

@@ -1,0 +1,70 @@
+"""The options of `job: adapt-encoder`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from raybio.config.section import HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
+from raybio.config.training import (
+    BatchSentences,
+    EncoderPrecision,
+    LearnConfig,
+    LearningRate,
+    MaxBatchTokens,
+    OptimizationSection,
+)
+
+Files = Annotated[tuple[Text, ...], Field(strict=False)]
+
+
+class TextSection(Section):
+    """What is read, and what must not be."""
+
+    files: Files = Field(
+        min_length=1,
+        description="files of text, whose annotations are left alone; format told by their suffix, and a "
+        "record that cannot be read ends the run",
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="read only the first documents of each file; null = all"
+    )
+    apart_from: Files = Field(
+        default=(),
+        description="files to stay unseen, such as a corpus's dev and test: a document that shares 13 words "
+        "in a row with one of theirs is left out, and told in left_out.jsonl",
+    )
+    held_out: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="share of the sentences that is not learned: each epoch's loss on them is told",
+    )
+
+
+class MaskingSection(OptimizationSection):
+    """How an encoder learns to fill in words."""
+
+    epochs: int = Field(default=3, ge=1, description="passes over the text")
+    learning_rate: LearningRate = 1e-4
+    batch_sentences: BatchSentences = 128
+    precision: EncoderPrecision = "auto"
+    max_tokens: MaxTokens = 512
+    window_overlap: WindowOverlap = 64
+    max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 16384
+    masked: float = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="share of the subwords that is to be told from the rest, whole words at a time",
+    )
+
+
+class AdaptEncoderConfig(LearnConfig):
+    """Go on with an encoder's pretraining on text of the field: hidden words are told from those around."""
+
+    job: Literal["adapt-encoder"] = Field(description="which job this file configures")
+    model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
+    text: TextSection = Field(description="what is read")
+    training: MaskingSection = Field(default=MaskingSection(), description="how the model learns")

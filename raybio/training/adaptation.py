@@ -1,0 +1,220 @@
+"""Going on with an encoder's pretraining on text of the field (Gururangan et al., 2020), on Ray Train.
+
+What comes out is a Hugging Face folder like the one that went in, to fine-tune as any other.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+
+from raybio.config import AdaptEncoderConfig
+from raybio.corpora import read_corpus
+from raybio.corpora.shared_passages import Passages
+from raybio.entities import Sentence
+from raybio.errors import ModelError, TrainingError
+from raybio.model_sources import model_folder
+from raybio.run_folder import RunFolder
+from raybio.sentence_stream import SENTENCES, dataset_of, sentence_tables, text_sentences
+from raybio.training import steps
+from raybio.training.encoder_learner import EncoderLearner
+from raybio.training.epochs import Judge, Verdict, train_epochs
+from raybio.training.masking import MaskedExampleMaker
+from raybio.training.rows_file import read_rows, write_rows
+from raybio.training.splits import TrainingBatches, split_rows
+from raybio.training.steps import IGNORED
+from raybio.training.trainer import Task, begin_run, fit, under_way
+from raybio.training.workers import Workers, begin
+
+_TEXT = "text.parquet"
+_LEFT_OUT = "left_out.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptedEncoder:
+    """An encoder that read on, in its run folder.
+
+    Of the sentences that were held out: the loss per hidden subword (in nats), and the share of hidden
+    subwords that were told right.
+    """
+
+    run: RunFolder
+    held_out_loss: float
+    held_out_found: float
+
+
+def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = print) -> AdaptedEncoder:
+    """Train an encoder to fill in hidden words of text, and keep what it is after the last epoch.
+
+    Documents that share a passage with those of `text.apart_from` are left out, counted and listed.
+
+    Raises:
+        ModelError, InputError: what the run was given cannot be used.
+        UsageError: a run of that name exists and `resume` is false, or the reverse.
+        TrainingError: there is too little text, or the workers failed more often than
+            `workers.max_failures`.
+    """
+    base = model_folder(config.model, allow_pickle=config.allow_pickle)
+    run = begin_run(config, "adapted")
+    with under_way(run, progress):
+        path = _text(config, run)
+        every = round(1 / config.text.held_out)
+        datasets = {
+            "train": dataset_of(lambda: _some(path, every, held_out=False)),
+            "dev": dataset_of(lambda: _some(path, every, held_out=True)),
+        }
+        fit(Task(config, base, (), run), _work, datasets, best_by=None)
+    last = run.metrics()[-1]
+    return AdaptedEncoder(run, last["held_out_loss"], last["held_out_found"])
+
+
+def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
+    """Return the file of all sentences to read, written before the first epoch."""
+    path = run.path / _TEXT
+    if path.exists():
+        return path
+    left_out: list[dict[str, str]] = []
+    count = write_rows(sentence_tables(_sentences(config, left_out)), path, SENTENCES)
+    run.write_text(_LEFT_OUT, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in left_out))
+    run.say(f"text of {count:,} sentences; documents left out, see {_LEFT_OUT}: {len(left_out):,}")
+    if count < 1 / config.text.held_out:
+        path.unlink()
+        raise TrainingError(
+            f"of {count:,} sentences none would be held out. Give more text, or raise text.held_out"
+        )
+    return path
+
+
+def _sentences(config: AdaptEncoderConfig, left_out: list[dict[str, str]]) -> Iterator[Sentence]:
+    """Yield the sentences of the text, and add to `left_out` what is not to be read."""
+    text = config.text
+    unseen = Passages(document for path in text.apart_from for document in read_corpus(path))
+    for path in text.files:
+        for document in islice(read_corpus(path), text.limit):
+            if passage := unseen.shared_with(document):
+                left_out.append({"file": path, "document": document.id, "passage": passage})
+            else:
+                yield from text_sentences(document)
+
+
+def _some(path: Path, every: int, held_out: bool) -> Iterator[pa.Table]:
+    """Yield the rows of a file, without every so many-th or only those."""
+    first = 0
+    for table in read_rows(path):
+        wanted = [(first + i) % every == every - 1 for i in range(len(table))]
+        first += len(table)
+        yield table.filter(pa.array([one == held_out for one in wanted]))
+
+
+# What follows runs in the workers.
+
+
+def _work(task: Task) -> None:
+    config: AdaptEncoderConfig = task.config
+    training = config.training
+    workers = begin(config.seed, config.workers)
+    tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
+    longest = getattr(AutoConfig.from_pretrained(task.base), "max_position_embeddings", None) or 512
+    maker = MaskedExampleMaker(
+        tokenizer, training.masked, min(training.max_tokens, longest), training.window_overlap
+    )
+
+    def examples_of(row: dict[str, Any], epoch: int) -> list[steps.Example]:
+        return maker.examples(row["words"], random.Random(f"{config.seed} {epoch} {row['id']}"))  # noqa: S311
+
+    batches = TrainingBatches(config, examples_of)
+    held_out = sorted(
+        (example for row in split_rows("dev") for example in examples_of(row, 0)), key=lambda e: len(e.ids)
+    )
+    learner = _FillingLearner(task, tokenizer, workers, len(batches) * training.epochs)
+    train_epochs(config, task.run, workers, batches, learner, learner.judge(held_out))
+
+
+class _FillingLearner(EncoderLearner):
+    """A masked-language model."""
+
+    def __init__(self, task: Task, tokenizer: Any, workers: Workers, total: int) -> None:
+        training = task.config.training
+        self._budget = training.max_batch_tokens
+        super().__init__(training, HiddenPlaces(_masked_language_model(task.base)), tokenizer, workers, total)
+
+    def _loss(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        logits = self._model(**tensors)
+        return torch.nn.functional.cross_entropy(logits.float(), _hidden(tensors), reduction="sum")
+
+    def judge(self, held_out: Sequence[steps.Example]) -> Judge:
+        """Return what tells how well some examples, sorted by length, are filled in."""
+
+        def judge() -> Verdict:
+            loss, right, count = self._fill_in(held_out)
+            figures = {"held_out_loss": loss / count, "held_out_found": right / count}
+            told = f", held out {loss / count:.4f}, {100 * right / count:.1f} % of hidden subwords told right"
+            return Verdict(figures, -loss, told)
+
+        return judge
+
+    @torch.no_grad()
+    def _fill_in(self, examples: Sequence[steps.Example]) -> tuple[float, float, float]:
+        """Return the summed loss, how many hidden subwords were told right, and how many there are."""
+        loss = right = 0.0
+        self._bare.eval()
+        for part in steps.micro_batches(self._workers.share(examples), self._budget):
+            tensors = steps.collate(part, self.padding, self._workers.device)
+            with self._autocast():
+                logits = self._bare(**tensors).float()
+            loss += torch.nn.functional.cross_entropy(logits, _hidden(tensors), reduction="sum").item()
+            right += (logits.argmax(dim=-1) == _hidden(tensors)).sum().item()
+        self._bare.train()
+        return self._workers.sum(loss), self._workers.sum(right), max(1, steps.labelled(examples))
+
+    def _write(self, folder: Path) -> None:
+        self._finished.model.save_pretrained(folder)
+
+    def _read(self, folder: Path) -> dict[str, torch.Tensor]:
+        return HiddenPlaces(_masked_language_model(folder)).state_dict()
+
+
+class HiddenPlaces(torch.nn.Module):
+    """A masked-language model that is asked of labelled places alone: (places, vocabulary) logits.
+
+    Its head, as wide as the vocabulary, would else cost more than all its layers.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self._places: torch.Tensor | None = None
+        model.base_model.register_forward_hook(self._only_places)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the logits of the places where `labels` has any, in reading order."""
+        self._places = labels != IGNORED
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+    def _only_places(self, _module: torch.nn.Module, _given: Any, output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state[self._places]
+        return output
+
+
+def _hidden(tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    return tensors["labels"][tensors["labels"] != IGNORED]
+
+
+def _masked_language_model(folder: Path) -> Any:
+    try:
+        return AutoModelForMaskedLM.from_pretrained(folder)
+    except ValueError as error:
+        problem = str(error).partition("\n")[0].rstrip(".")
+        raise ModelError(f"{folder} cannot fill in words: {problem}. Name an encoder such as BERT") from error

@@ -1,0 +1,30 @@
+"""Rows that a run learns from, kept in its folder: written whole once, read again in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_BLOCK_ROWS = 512
+
+
+def write_rows(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> int:
+    """Write rows into a file that appears only when it is complete; return how many there are."""
+    draft = path.with_name(path.name + ".part")
+    count = 0
+    with pq.ParquetWriter(draft, schema) as writer:
+        for table in tables:
+            writer.write_table(table.cast(schema))
+            count += len(table)
+    draft.replace(path)
+    return count
+
+
+def read_rows(path: Path) -> Iterator[pa.Table]:
+    """Yield a file's rows in order, some at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=_BLOCK_ROWS):
+            yield pa.Table.from_batches([batch])

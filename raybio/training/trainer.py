@@ -1,0 +1,205 @@
+"""One run on Ray Train, from the outside: its folder, its workers, what is told of it, and why it ended.
+
+What is learned is no matter of this file: `fine_tune` trains taggers with it, `adapt_encoder` encoders.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.data
+import ray.train
+from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from raybio.cluster import connected, quiet_data
+from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, changes, load_job, to_yaml
+from raybio.errors import TrainingError, UsageError
+from raybio.run_folder import RunFolder, timestamp
+from raybio.stopping import way_on
+from raybio.taggers.out_of_memory import tell_out_of_memory
+from raybio.training.metrics_log import MetricsLog
+from raybio.training.scoring import uses_gpu
+
+_FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
+
+# What a run may go on with: when it ends, where it runs, and what is done with what it learned.
+_MAY_CHANGE = {
+    *("resume", "name", "output", "corpus.data", "allow_pickle", "test", "bootstrap", "merge"),
+    *("training.epochs", "training.patience"),
+    *("training.max_batch_tokens", "training.gradient_checkpointing"),
+}
+_MAY_CHANGE_BELOW = ("workers.", "logging.")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What each worker is given.
+
+    `base` is the folder of the model it starts from; `labels` are those to be learned, if there are any.
+    """
+
+    config: Any
+    base: Path
+    labels: tuple[str, ...]
+    run: RunFolder
+
+
+def begin_run(config: LearnConfig, about: str) -> RunFolder:
+    """Make the run's folder, or open the one to go on with; `about` is in its name where it has none.
+
+    Raises:
+        UsageError: a run of that name exists and `resume` is false, or the reverse; or it is to go
+            on with options that change what is learned.
+    """
+    derived = f"{config.model.split(':')[-1].split('/')[-1]}-{about}-{timestamp()}"
+    path = Path(config.output) / (config.name or derived)
+    begins = not (path / "config.yaml").is_file() if config.resume == "if-begun" else not config.resume
+    recorded = to_yaml(config.model_copy(update={"resume": False}))
+    if begins:
+        return RunFolder.create(path, recorded)
+    run = RunFolder.existing(path)
+    _check_same_training(config, run)
+    run.write_text("config.yaml", recorded)
+    return run
+
+
+@contextmanager
+def under_way(run: RunFolder, progress: Callable[[str], None]) -> Iterator[None]:
+    """Be connected to Ray, and pass each line of the run's log to `progress`, for a `with` block."""
+    how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
+    with way_on(how), run.shown(progress), connected():
+        quiet_data()
+        run.say(f"run folder {run.path}")
+        yield
+
+
+def _check_same_training(config: LearnConfig, run: RunFolder) -> None:
+    """Raise UsageError where `config` would learn something else than the epochs that `run` has."""
+    file = run.path / "config.yaml"
+    other = [
+        change
+        for change in changes(load_job(type(config), file, []), config)
+        if change.key not in _MAY_CHANGE and not change.key.startswith(_MAY_CHANGE_BELOW)
+    ]
+    if other:
+        raise UsageError(
+            f"{file} began with other options ({'; '.join(map(str, other))}), so that no epoch to come would "
+            "go on with what it learned. Give it its own, or begin a run of another name"
+        )
+
+
+def fit(
+    task: Task,
+    work: Callable[[Task], None],
+    datasets: Mapping[str, ray.data.Dataset],
+    best_by: str | None,
+) -> int:
+    """Run `work` in every worker over `datasets`; return the number (from 1) of the epoch that is kept.
+
+    It is that with the highest `best_by` among its metrics, or the last: its checkpoint's `model/`
+    becomes the run's model.
+
+    Raises:
+        TrainingError: the workers failed more often than `workers.max_failures`, or said why they cannot
+            go on.
+    """
+    config, run = task.config, task.run
+    use_gpu = uses_gpu(config.workers)
+
+    def worker(settings: dict[str, Task]) -> None:
+        with tell_out_of_memory(TrainingError, lambda: _less_memory(config)):
+            work(settings["task"])
+
+    trainer = _Trainer(
+        worker,
+        train_loop_config={"task": task},
+        scaling_config=ScalingConfig(
+            num_workers=config.workers.count,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": config.workers.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+        ),
+        datasets=dict(datasets),
+        # No dataset is split: an equal split would drop rows. Workers share each batch instead.
+        dataset_config=DataConfig(datasets_to_split=[]),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(run.path),
+            failure_config=FailureConfig(max_failures=config.workers.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=best_by),
+            # ray.train hands RunConfig out under the type of the version before.
+            callbacks=[_LogEpochs(run, config.logging), _StopWhereNothingWouldChange()],  # type: ignore[list-item]
+        ),
+    )
+    try:
+        result: Any = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise TrainingError(
+            f"training stopped: {cause_of(error)}. The logs are in {run.path / 'ray'}"
+        ) from error
+    kept, metrics = result.checkpoint, result.metrics
+    if best_by is not None:
+        kept, metrics = max(result.best_checkpoints, key=lambda pair: pair[1][best_by])
+    with kept.as_directory() as folder:
+        shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
+    return int(metrics["epoch"])
+
+
+class _Trainer(TorchTrainer):
+    """A trainer that leaves Ctrl-C to `raybio.stopping`: Ray's own handler ends with exit code 0."""
+
+    def _register_sigint_handler(self, controller: Any) -> None:
+        pass
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what really happened, of a failure that crossed processes: its last line that names an error.
+
+    Ray Data adds advice of its own below it, and that it failed because of it.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    theirs = [line for line in named if not line.startswith("ray.exceptions.")]
+    return (theirs or named or lines or [type(error).__name__])[-1]
+
+
+class _LogEpochs(ray.train.UserCallback):
+    """Logs what rank 0 reports; runs in Ray Train's controller, so it survives a worker."""
+
+    def __init__(self, run: RunFolder, logging: LoggingSection) -> None:
+        self._run = run
+        self._logging = logging
+        self._log: MetricsLog | None = None
+
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+    ) -> None:
+        self._log = self._log or MetricsLog(self._run, self._logging)
+        self._log.add(metrics[0])
+
+
+class _StopWhereNothingWouldChange(ray.train.UserCallback):
+    """Ends a run whose worker said why it cannot go on: what Ray Train would try again fails again."""
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        for error in worker_exceptions.values():
+            cause = cause_of(error)
+            if cause.startswith(_FINAL):
+                raise TrainingError(cause)  # from a callback it ends the run, whatever `max_failures` says
+
+
+def _less_memory(config: Any) -> str:
+    """Say that training needs more memory than there is, and which options lower that."""
+    ways = [f"training.max_batch_tokens (now {config.training.max_batch_tokens})"]
+    if isinstance(config, TrainDecoderConfig):
+        if not config.training.gradient_checkpointing:
+            ways.append("set training.gradient_checkpointing=true")
+        if config.quantization.bits != 4:
+            ways.append("set quantization.bits=4")
+    return f"training does not fit in the device's memory. Lower {', or '.join(ways)}"

@@ -1,0 +1,93 @@
+"""An encoder that reads on, with the real pretrained model, and what is then fine-tuned from it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from samples import training_config
+from transformers import AutoModelForMaskedLM
+
+from raybio.config import AdaptEncoderConfig, load_config
+from raybio.corpora.sample import SampleFiles
+from raybio.errors import TrainingError, UsageError
+from raybio.training.adaptation import AdaptedEncoder, adapt_encoder
+from raybio.training.encoder import train_encoder
+
+
+def config_of(sample: SampleFiles, output: Path, name: str, **changes: object) -> AdaptEncoderConfig:
+    fields: dict[str, object] = {
+        "job": "adapt-encoder",
+        "model": "bundled:minilm",
+        "text": {"files": [str(sample.train), str(sample.dev)], "held_out": 0.1},
+        "training": {"epochs": 2, "learning_rate": 2e-4, "batch_sentences": 8, "precision": "fp32"},
+        "workers": {"accelerator": "cpu"},
+        "output": str(output),
+        "name": name,
+    }
+    return AdaptEncoderConfig(**{**fields, **changes})
+
+
+@pytest.fixture(scope="module")
+def adapted(sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> AdaptedEncoder:
+    folder = tmp_path_factory.mktemp("adapted")
+    text = {
+        "files": [str(sample.train), str(sample.dev)],
+        "apart_from": [str(sample.dev)],
+        "held_out": 0.1,
+    }
+    return adapt_encoder(config_of(sample, folder, "adapted", text=text))
+
+
+def test_it_learns_to_fill_in_words_and_the_run_folder_tells_all(adapted: AdaptedEncoder) -> None:
+    first, last = adapted.run.metrics()
+    assert last["train_loss"] < first["train_loss"]
+    assert adapted.held_out_loss == last["held_out_loss"] < first["held_out_loss"] < 10
+    assert 0 < adapted.held_out_found == last["held_out_found"] <= 1
+    assert isinstance(load_config(adapted.run.path / "config.yaml"), AdaptEncoderConfig)
+    assert "of hidden subwords told right" in (adapted.run.path / "log.txt").read_text()
+    assert AutoModelForMaskedLM.from_pretrained(adapted.run.model).config.num_hidden_layers == 6
+
+
+def test_what_is_to_stay_unseen_was_left_out(adapted: AdaptedEncoder, sample: SampleFiles) -> None:
+    left_out = [json.loads(line) for line in (adapted.run.path / "left_out.jsonl").read_text().splitlines()]
+    assert str(sample.dev) in {one["file"] for one in left_out}
+    assert all(len(one["passage"].split()) == 13 for one in left_out)
+
+
+def test_an_encoder_is_fine_tuned_from_it(
+    adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path
+) -> None:
+    tuned = train_encoder(
+        training_config(sample, tmp_path, "tuned", model=str(adapted.run.model), test=False)
+    )
+    assert tuned.scores["dev"]["corrected"]["overall"]["strict"]["f1"] > 0.3
+
+
+def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path) -> None:
+    text = {
+        "files": [str(sample.train), str(sample.dev)],
+        "apart_from": [str(sample.dev)],
+        "held_out": 0.1,
+    }
+    two = adapt_encoder(
+        config_of(sample, tmp_path, "two", text=text, workers={"accelerator": "cpu", "count": 2})
+    )
+    for a, b in zip(adapted.run.metrics(), two.run.metrics(), strict=True):
+        # The arithmetic is the same but for drop-out, which each worker draws for itself.
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=0.1)
+
+
+def test_a_resumed_run_goes_on(sample: SampleFiles, tmp_path: Path) -> None:
+    short = {"epochs": 1, "learning_rate": 2e-4, "batch_sentences": 8, "precision": "fp32"}
+    adapt_encoder(config_of(sample, tmp_path, "run", training=short))
+    with pytest.raises(UsageError, match="resume=true"):
+        adapt_encoder(config_of(sample, tmp_path, "run"))
+    result = adapt_encoder(config_of(sample, tmp_path, "run", resume=True))
+    assert [row["epoch"] for row in result.run.metrics()] == [1, 2]
+    assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
+
+
+def test_too_little_text_to_hold_any_out_is_told(sample: SampleFiles, tmp_path: Path) -> None:
+    text = {"files": [str(sample.train)], "limit": 3, "held_out": 0.001}
+    with pytest.raises(TrainingError, match=r"none would be held out\. Give more text"):
+        adapt_encoder(config_of(sample, tmp_path, "little", text=text))
