@@ -63,6 +63,7 @@ PUBLIC = [
     "bio_output",
     "model_sources",
     "taggers",
+    "training.adaptation",
     "training.encoder",
     "training.decoder",
     "training.cascade",

@@ -34,6 +34,12 @@ _EXPLAINED = {
 
 def run_chapter(run: Run, alone: bool) -> Chapter:
     """Say all about one run; `alone`, with the study's figures for its corpus."""
+    if not run.tags:
+        sections: tuple[Section, ...] = (
+            Section("How it learned", ("It fills in hidden words, and tags nothing yet.", *_learning(run))),
+            Section("How to run it again", _recipe(run)),
+        )
+        return Chapter(run.name, tuple(_facts(run)), sections)
     sections = (
         Section("How good it is", tuple(_scores(run))),
         *(beside_study(tested_runs([run])) if alone else ()),
@@ -162,6 +168,8 @@ def _learning(run: Run) -> Iterator[Block]:
     kept = run.kept_epoch
     curves = (
         _curve(run, "train_loss", "Loss in training", 1.0, None),
+        _curve(run, "held_out_loss", "Loss on what was held out", 1.0, None),
+        _curve(run, "held_out_found", "Hidden subwords told right, percent", 100.0, None),
         _curve(run, "dev_strict_f1", "Strict F1 on dev, percent", 100.0, kept),
     )
     drawn = tuple(curve for curve in curves if curve.values)
@@ -170,8 +178,9 @@ def _learning(run: Run) -> Iterator[Block]:
         yield Curves(f"By epoch{told}", drawn)
     seconds = [(row.get("train_seconds", 0.0), row.get("dev_seconds", 0.0)) for row in run.metrics]
     training, scoring = (sum(column) for column in zip(*seconds, strict=True))
+    scored = "dev" if run.tags else "what was held out"
     epochs = "1 epoch" if len(run.metrics) == 1 else f"{len(run.metrics)} epochs"
-    yield f"{epochs}: {training:,.1f} s of training and {scoring:,.1f} s of scoring on dev, as measured."
+    yield f"{epochs}: {training:,.1f} s of training and {scoring:,.1f} s of scoring on {scored}, as measured."
 
 
 def _curve(run: Run, key: str, name: str, scale: float, kept: int | None) -> Curve:

@@ -65,13 +65,20 @@ class Run:
 
     @property
     def model_name(self) -> str:
-        """The model as the configuration names it, a folder by its last part."""
+        """The model as the configuration names it; a folder by its last part, a run's model by the run's."""
         name = str(self.config.get("model", "a model")).removeprefix("bundled:").rstrip("/")
-        return name.rsplit("/", 1)[-1]
+        return name.removesuffix("/model").rsplit("/", 1)[-1]
+
+    @property
+    def tags(self) -> bool:
+        """Whether its model is to tag; one that only read on is to be fine-tuned first."""
+        return self.config.get("job") != "adapt-encoder"
 
     @property
     def corpus_name(self) -> str:
-        """The corpus by its name, or by the name of its training file."""
+        """The corpus by its name, or by the name of its training file; text by the number of its files."""
+        if not self.tags:
+            return f"text of {len(self.config['text']['files'])} files"
         name = self.corpus.get("name") or self.corpus.get("train")
         return str(name).rsplit("/", 1)[-1] if name else "an unnamed corpus"
 

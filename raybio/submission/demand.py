@@ -10,11 +10,11 @@ from raybio.config import (
     BenchmarkServeConfig,
     CascadeConfig,
     JobConfig,
+    LearnConfig,
     ServeConfig,
     ServedModelSection,
     StudyConfig,
     TagCorpusConfig,
-    TrainConfig,
 )
 from raybio.config.benchmark_serve import replicas_at_once
 from raybio.config.study_cells import cells
@@ -50,7 +50,7 @@ def demands(config: JobConfig) -> Sequence[Together]:
         # Its runs are started as there is room: the largest must find its place.
         points = [cell.points[0] for cell in cells(config)]
         return list(dict.fromkeys(together for point in points for together in demands(point)))
-    if isinstance(config, TrainConfig | CascadeConfig):
+    if isinstance(config, LearnConfig | CascadeConfig):
         workers = config.workers
         gpus = 1.0 if workers.accelerator == "gpu" else 0.0
         return [(Demand("training worker", workers.count, workers.cpus_per_worker, gpus),)]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from raybio.config import JOBS, JobConfig, ServeConfig, StudyConfig, TagCorpusConfig, TrainConfig, load_job
+from raybio.config import JOBS, JobConfig, LearnConfig, ServeConfig, StudyConfig, TagCorpusConfig, load_job
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.corpora.opening import is_url
 from raybio.errors import UsageError
@@ -99,7 +99,7 @@ def _way_to_go_on(config: JobConfig) -> list[str]:
 
     Whether there is anything to go on with the job decides: only it is sure to see its run folder.
     """
-    if not isinstance(config, TrainConfig) or config.resume:
+    if not isinstance(config, LearnConfig) or config.resume:
         return []
     return [*([] if config.name else [f"name={work_name(config)}"]), "resume=if-begun"]
 
@@ -114,7 +114,7 @@ def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:
 
 def _check_output(config: JobConfig) -> None:
     """Refuse an output that would go when the job's copy of the folder goes."""
-    if isinstance(config, TagCorpusConfig | TrainConfig | BenchmarkServeConfig | StudyConfig):
+    if isinstance(config, TagCorpusConfig | LearnConfig | BenchmarkServeConfig | StudyConfig):
         output = config.output
         if not (is_url(output) or Path(output).is_absolute()):
             where = "a URL or a path" if isinstance(config, TagCorpusConfig) else "a path"

@@ -8,7 +8,8 @@ probability that an answer leaves, each other tag gets an equal part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -37,6 +38,7 @@ from raybio.training.scoring import uses_gpu
 from raybio.training.trainer import cause_of
 
 _BATCH_SENTENCES = 512
+_SAY_EVERY_SECONDS = 30.0
 _ANSWERS = "taught.parquet"
 _TAUGHT = SENTENCES.append(pa.field("shares", pa.list_(pa.list_(pa.float32()))))
 
@@ -68,7 +70,7 @@ def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFo
     if not path.exists():
         run.say(f"teachers that answer: {', '.join(config.distillation.teachers)}")
         try:
-            answers = _answers(config, labels).iter_batches(batch_size=None, batch_format="pyarrow")
+            answers = _answers(config, labels, run).iter_batches(batch_size=None, batch_format="pyarrow")
             count = write_rows(cast("Iterator[pa.Table]", answers), path, _TAUGHT)
         except RayError as error:
             raise TrainingError(f"the teachers could not answer: {cause_of(error)}") from error
@@ -76,7 +78,7 @@ def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFo
     return dataset_of(lambda: read_rows(path))
 
 
-def _answers(config: TrainEncoderConfig, labels: Sequence[str]) -> ray.data.Dataset:
+def _answers(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) -> ray.data.Dataset:
     distillation, corpus = config.distillation, config.corpus
 
     def tables() -> Iterator[pa.Table]:
@@ -85,7 +87,7 @@ def _answers(config: TrainEncoderConfig, labels: Sequence[str]) -> ray.data.Data
 
     return dataset_of(tables).map_batches(
         _Teachers,
-        fn_constructor_args=(distillation, tuple(labels), config.allow_pickle),
+        fn_constructor_args=(distillation, tuple(labels), config.allow_pickle, run.say),
         batch_size=_BATCH_SENTENCES,
         batch_format="pyarrow",
         num_cpus=config.workers.cpus_per_worker,
@@ -95,9 +97,16 @@ def _answers(config: TrainEncoderConfig, labels: Sequence[str]) -> ray.data.Data
 
 
 class _Teachers:
-    """The teachers in one process."""
+    """The teachers in one process; now and then they tell how far they are."""
 
-    def __init__(self, distillation: DistillationSection, labels: Sequence[str], allow_pickle: bool) -> None:
+    def __init__(
+        self,
+        distillation: DistillationSection,
+        labels: Sequence[str],
+        allow_pickle: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._say, self._said, self._answered = say, time.perf_counter(), 0
         self._tags = tag_set(labels)
         self._distillation = distillation
         self._labels = labels
@@ -122,7 +131,14 @@ class _Teachers:
                 gold = [self._tags.index(tag) for tag in row["tags"]]
                 shares[np.arange(len(gold)), gold] += 1 - shares.sum(axis=1)
             row["shares"] = shares.tolist()
+        self._tell(len(rows))
         return pa.Table.from_pylist(rows, schema=_TAUGHT)
+
+    def _tell(self, more: int) -> None:
+        self._answered += more
+        if time.perf_counter() - self._said > _SAY_EVERY_SECONDS:
+            self._said = time.perf_counter()
+            self._say(f"teachers: {self._answered:,} sentences answered")
 
 
 def mean_shares(answers: Sequence[Tags], tags: Sequence[str]) -> NDArray[np.float32]:

