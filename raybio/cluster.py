@@ -64,9 +64,14 @@ def private_environment() -> None:
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 
 
-def quiet_data() -> None:
-    """Turn off Ray Data's own progress bars and chatter; jobs report progress themselves."""
+def settle_data() -> None:
+    """Leave to jobs what Ray Data would do by itself: progress bars, chatter, giving up.
+
+    It ends what moves no block for half an hour. A shard that an LLM tags slowly moves none, nor does a
+    block that workers learn from for hours: what hangs is known by `shard_seconds`.
+    """
     context = ray.data.DataContext.get_current()
+    context.execution_no_progress_timeout_s = -1
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

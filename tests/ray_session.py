@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from raybio.cluster import private_environment, quiet_data
+from raybio.cluster import private_environment, settle_data
 
 
 @contextmanager
@@ -23,6 +23,6 @@ def ray_session() -> Iterator[None]:
             log_to_driver=False,
             _temp_dir=folder,
         )
-        quiet_data()
+        settle_data()
         yield
         ray.shutdown()

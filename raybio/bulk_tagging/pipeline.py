@@ -31,7 +31,7 @@ from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find
 from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
-from raybio.cluster import connected, quiet_data
+from raybio.cluster import connected, settle_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
 from raybio.errors import ClusterError, CommitError, RaybioError
 from raybio.model_sources import fingerprint, model_folder
@@ -91,7 +91,7 @@ def tag_corpus(
         watch.check_rejected()
         if todo:
             with way_on("Run the same command again to go on: what is committed stays"), connected():
-                quiet_data()
+                settle_data()
                 pool = _had(config)
                 for result in _run(config, folder, making, ledger.output, todo):
                     if isinstance(result, RaybioError):

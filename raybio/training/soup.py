@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from raybio.cluster import connected, quiet_data
+from raybio.cluster import connected, settle_data
 from raybio.config import SoupConfig, TrainEncoderConfig, load_config, to_yaml
 from raybio.errors import ModelError, UsageError
 from raybio.run_folder import SPLITS_FILE, RunFolder
@@ -45,7 +45,7 @@ def make_soup(
     run = RunFolder.create(Path(output) / name, to_yaml(config))
     run.write_json(SPLITS_FILE, split_labels(config.corpus))
     with run.shown(progress), connected():
-        quiet_data()
+        settle_data()
         run.say(f"the mean of {len(runs)} models: {', '.join(runs)}")
         shutil.copytree(models[0], run.model)
         mean.save_pretrained(run.model)

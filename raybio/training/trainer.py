@@ -18,7 +18,7 @@ import ray.train
 from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from raybio.cluster import connected, quiet_data
+from raybio.cluster import connected, settle_data
 from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, changes, load_job, to_yaml
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, timestamp
@@ -76,7 +76,7 @@ def under_way(run: RunFolder, progress: Callable[[str], None]) -> Iterator[None]
     """Be connected to Ray, and pass each line of the run's log to `progress`, for a `with` block."""
     how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
     with way_on(how), run.shown(progress), connected():
-        quiet_data()
+        settle_data()
         run.say(f"run folder {run.path}")
         yield
 

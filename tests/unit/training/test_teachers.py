@@ -105,3 +105,14 @@ def test_what_is_not_there_is_told_before_a_run_begins(teacher, text, error, tin
     )
     with pytest.raises(error, match="nowhere"):
         check_teachers(config)
+
+
+def test_teachers_tell_how_far_they_are(monkeypatch):
+    told = []
+    monkeypatch.setattr(teachers, "_load", lambda *_: Says(("O",), (1.0,)))
+    monkeypatch.setattr(teachers, "_SAY_EVERY_SECONDS", 0.0)
+    stage = _Teachers(DistillationSection(teachers=("a",)), Says.labels, False, told.append)
+    row = {"id": "s", "document_id": "d", "words": ["x"], "tags": ["O"]}
+    for _ in range(2):
+        stage(pa.Table.from_pylist([row] * 3, schema=SENTENCES))
+    assert told == ["teachers: 3 sentences answered", "teachers: 6 sentences answered"]
