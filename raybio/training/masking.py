@@ -52,15 +52,20 @@ class MaskedExampleMaker:
         ]
 
     def _hidden(self, subwords: Subwords, rng: random.Random) -> list[int]:
-        """Return the places of the subwords to hide: those of one word, and of others as far as they fit."""
+        """Return the places of the subwords to hide: words at random until they are the share.
+
+        The last word may exceed it: were one that does not fit left out, as in BERT's own code, long names,
+        the ones to learn, would be hidden less often than other words.
+        """
         places: dict[int, list[int]] = {}
         for at, word in enumerate(subwords.words):
             places.setdefault(word, []).append(at)
-        room = max(1, round(self._share * len(subwords.ids)))
+        room = self._share * len(subwords.ids)
         hidden: list[int] = []
         for word in rng.sample(sorted(places), len(places)):
-            if not hidden or len(hidden) + len(places[word]) <= room:
-                hidden += places[word]
+            if len(hidden) >= room:
+                break
+            hidden += places[word]
         return hidden
 
     def _instead_of(self, token: int, rng: random.Random) -> int:
