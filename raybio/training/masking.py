@@ -60,7 +60,7 @@ class MaskedExampleMaker:
         places: dict[int, list[int]] = {}
         for at, word in enumerate(subwords.words):
             places.setdefault(word, []).append(at)
-        room = self._share * len(subwords.ids)
+        room = max(1, round(self._share * len(subwords.ids)))
         hidden: list[int] = []
         for word in rng.sample(sorted(places), len(places)):
             if len(hidden) >= room:
