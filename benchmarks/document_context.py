@@ -17,7 +17,7 @@ import argparse
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from raybio.sentence_stream import gold_tags, read_sentences
 
 _SPLITS = ("train", "dev", "test")
 _PUBTATOR = ("BC5CDR_TrainDev.PubTator", "BC5CDR_Test.PubTator")
-_LONGEST_TITLE = 4
+_TITLE_SENTENCES = 3
 
 
 def main() -> None:
@@ -75,10 +75,10 @@ def _write(data: str, most_words: int, to: Path) -> None:
 def _compare(folder: Path, of_sentences: Path, of_context: Path, split: str) -> None:
     told = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))
     gold, without = _columns(of_sentences, split)
-    _, joined = _columns(of_context, split)
-    words = iter(tag for tags in joined for tag in tags)
-    within = [[next(words) for _ in range(count)] for count in told["words"]]
-    assert next(words, None) is None and list(map(len, gold)) == told["words"], "not the same sentences"
+    joined_gold, joined = ([tag for tags in column for tag in tags] for column in _columns(of_context, split))
+    ends = list(accumulate(told["words"], initial=0))
+    within = [joined[start:end] for start, end in pairwise(ends)]
+    assert [joined_gold[start:end] for start, end in pairwise(ends)] == gold, "not the same sentences"
     for name, tags in ((of_sentences, without), (of_context, within)):
         print(f"{name}: strict F1 on {split} {100 * evaluate(gold, tags).strict_f1:.2f}")
     difference = paired_difference(gold, within, without, told["abstracts"])
@@ -104,7 +104,7 @@ def _abstracts(sentences: Sequence[Sentence], titles: set[str]) -> list[str]:
     number, found = 0, []
     for i in range(len(plain)):
         # A title may have been cut into several sentences.
-        if any("".join(plain[i : i + count]) in titles for count in range(1, _LONGEST_TITLE)):
+        if any("".join(plain[i : i + count]) in titles for count in range(1, _TITLE_SENTENCES + 1)):
             number += 1
         found.append(str(number))
     return found

@@ -14,6 +14,8 @@ import ray.data
 
 from raybio import stopping
 
+_PATIENCE = "RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S"
+
 
 @contextmanager
 def connected() -> Iterator[None]:
@@ -67,11 +69,13 @@ def private_environment() -> None:
 def settle_data() -> None:
     """Leave to jobs what Ray Data would do by itself: progress bars, chatter, giving up.
 
-    It ends what moves no block for half an hour. A shard that an LLM tags slowly moves none, nor does a
-    block that workers learn from for hours: what hangs is known by `shard_seconds`.
+    It would end what moves no block for half an hour. A shard that an LLM tags slowly moves none, nor does
+    a block that workers learn from for hours. Where the user says how long
+    (RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S), that stands; bulk tagging has `shard_seconds`.
     """
     context = ray.data.DataContext.get_current()
-    context.execution_no_progress_timeout_s = -1
+    if _PATIENCE not in os.environ:
+        context.execution_no_progress_timeout_s = -1
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

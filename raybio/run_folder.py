@@ -4,6 +4,7 @@
     environment.json   versions, platform, commit: what a reader needs to run it again
     splits.json        what stood for the splits that a model was made with: "train", "rebuilt train", ...
     taught.parquet     what teachers answered, where there were any
+    text.parquet       the text that an encoder reads on in; left_out.jsonl names what of it is not read
     metrics.jsonl      one line an epoch (or another step of the job)
     scores.json        the final figures
     report.html        the same for a person
@@ -153,6 +154,12 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)  # of the scoring before
             return self.path / name
         return self.write_text(name, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def short_name(model: str) -> str:
+    """Return what a model is called by in names: the last part of it; a run's model is called as the run."""
+    parts = model.removeprefix("bundled:").rstrip("/").split("/")
+    return parts[-2] if len(parts) > 2 and parts[-1] == "model" else parts[-1]
 
 
 def timestamp() -> str:

@@ -104,6 +104,16 @@ def read_text(paths: Iterable[str], most_documents: int | None = None) -> Iterat
             yield from text_sentences(document)
 
 
+def check_text(paths: Iterable[str]) -> None:
+    """See that files of text are there and can be read, by the first document of each.
+
+    Raises:
+        UsageError, InputError: as `read_text` does.
+    """
+    for path in paths:
+        next(read_text([path], 1), None)
+
+
 def text_sentences(document: Document) -> Iterator[Sentence]:
     """Yield the sentences of one document as text: without annotations, nor what is in other languages."""
     for sentence in split_document(replace(document, mentions=None), OTHER_LANGUAGES):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from raybio.config.section import HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
+from raybio.config.section import Files, HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
 from raybio.config.training import (
     BatchSentences,
     EncoderPrecision,
@@ -15,8 +15,6 @@ from raybio.config.training import (
     MaxBatchTokens,
     OptimizationSection,
 )
-
-Files = Annotated[tuple[Text, ...], Field(strict=False)]
 
 
 class TextSection(Section):
@@ -39,7 +37,8 @@ class TextSection(Section):
         default=0.01,
         gt=0,
         lt=1,
-        description="share of the sentences that is not learned: each epoch's loss on them is told",
+        description="share of the sentences, at even distances, that is not learned: each epoch's loss on "
+        "them is told",
     )
 
 

@@ -43,6 +43,7 @@ def _holds_a_window(budget: int | None, info: ValidationInfo) -> int | None:
 
 
 Text = Annotated[str, Field(min_length=1)]
+Files = Annotated[tuple[Text, ...], Field(strict=False)]
 AllowPickle = Annotated[
     bool,
     Field(description="load weights that are pickles, which can run code: only where you trust their source"),

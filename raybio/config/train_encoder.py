@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from raybio.config.decoding import TaggerPrecision
 from raybio.config.faults import shown
-from raybio.config.section import HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
+from raybio.config.section import Files, HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
 from raybio.config.training import (
     BatchSentences,
     EncoderPrecision,
@@ -77,7 +77,7 @@ class TrainingSection(LearningSection):
 class DistillationSection(Section):
     """Which trained taggers teach, and on what (Hinton et al., 2015)."""
 
-    teachers: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+    teachers: Files = Field(
         default=(),
         description="model folders of trained taggers with the same labels, encoders or LLMs: the mean of "
         "their answers is learned; one process, with one worker's share of the machine, holds them all; "
@@ -90,7 +90,7 @@ class DistillationSection(Section):
         description="the teachers' share in what an annotated word teaches; the rest is its gold tag's",
     )
     precision: TaggerPrecision = "auto"
-    text: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+    text: Files = Field(
         default=(),
         description="files without annotations, or whose annotations are left alone, that the teachers tag "
         "to be learned from too, sentence by sentence; their format is told by their suffix, and a record "

@@ -40,7 +40,7 @@ def _side_by_side(runs: Sequence[Run]) -> Iterator[Block]:
     dots = tuple(_corrected_dot(run) for run in runs if "test" in run.scores)
     if len(dots) > 1:
         yield DotPlot("Strict F1 on test, corrected scorer, percent, with interval", dots)
-    corpora = {run.corpus_name for run in runs}
+    corpora = {run.corpus_name for run in runs if run.tags}
     if len(corpora) > 1:
         yield f"The runs are of several corpora ({', '.join(sorted(corpora))}): their scores do not compare."
     options = tables.difference_table(runs)

@@ -69,6 +69,8 @@ def _lead(runs: Sequence[Run], benchmarks: Sequence[Benchmark]) -> str:
         return "Which model, how fast, how dear: what was measured, and what follows from it."
     if not runs:
         return "What was tagged, how fast, and what it looks like."
+    if not any(run.tags for run in runs):
+        return "How well the model fills in words, before it is fine-tuned to tag."
     return "How good the model is, on what, and where it fails."
 
 

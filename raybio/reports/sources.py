@@ -19,7 +19,7 @@ from raybio.config import DEV_METRICS
 from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
-from raybio.run_folder import SPLITS_FILE, RunFolder
+from raybio.run_folder import SPLITS_FILE, RunFolder, short_name
 
 SHOWN_DOCUMENTS = 3
 SHOWN_REJECTED = 5
@@ -66,8 +66,7 @@ class Run:
     @property
     def model_name(self) -> str:
         """The model as the configuration names it; a folder by its last part, a run's model by the run's."""
-        name = str(self.config.get("model", "a model")).removeprefix("bundled:").rstrip("/")
-        return name.removesuffix("/model").rsplit("/", 1)[-1]
+        return short_name(str(self.config.get("model", "a model")))
 
     @property
     def tags(self) -> bool:
@@ -78,7 +77,8 @@ class Run:
     def corpus_name(self) -> str:
         """The corpus by its name, or by the name of its training file; text by the number of its files."""
         if not self.tags:
-            return f"text of {len(self.config['text']['files'])} files"
+            files = len(self.config["text"]["files"])
+            return "text of 1 file" if files == 1 else f"text of {files} files"
         name = self.corpus.get("name") or self.corpus.get("train")
         return str(name).rsplit("/", 1)[-1] if name else "an unnamed corpus"
 

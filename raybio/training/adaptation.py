@@ -9,13 +9,13 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import torch
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from raybio.config import AdaptEncoderConfig
 from raybio.corpora import read_corpus
@@ -24,9 +24,10 @@ from raybio.entities import Sentence
 from raybio.errors import ModelError, TrainingError
 from raybio.model_sources import model_folder
 from raybio.run_folder import RunFolder
-from raybio.sentence_stream import SENTENCES, dataset_of, sentence_tables, text_sentences
+from raybio.sentence_stream import SENTENCES, check_text, dataset_of, sentence_tables, text_sentences
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner
+from raybio.training.encoder_steps import window_of
 from raybio.training.epochs import Judge, Verdict, train_epochs
 from raybio.training.masking import MaskedExampleMaker
 from raybio.training.rows_file import read_rows, write_rows
@@ -59,18 +60,19 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
 
     Raises:
         ModelError, InputError: what the run was given cannot be used.
-        UsageError: a run of that name exists and `resume` is false, or the reverse.
+        UsageError: a run of that name exists and `resume` is false, or the reverse; or a file's format
+            cannot be told.
         TrainingError: there is too little text, or the workers failed more often than
             `workers.max_failures`.
     """
     base = model_folder(config.model, allow_pickle=config.allow_pickle)
+    check_text((*config.text.files, *config.text.apart_from))
     run = begin_run(config, "adapted")
     with under_way(run, progress):
-        path = _text(config, run)
-        every = round(1 / config.text.held_out)
+        path, share = _text(config, run), config.text.held_out
         datasets = {
-            "train": dataset_of(lambda: _some(path, every, held_out=False)),
-            "dev": dataset_of(lambda: _some(path, every, held_out=True)),
+            "train": dataset_of(lambda: _some(path, share, held_out=False)),
+            "dev": dataset_of(lambda: _some(path, share, held_out=True)),
         }
         fit(Task(config, base, (), run), _work, datasets, best_by=None)
     last = run.metrics()[-1]
@@ -80,16 +82,17 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
 def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
     """Return the file of all sentences to read, written before the first epoch."""
     path = run.path / _TEXT
-    if path.exists():
+    if path.exists() and (run.path / _LEFT_OUT).exists():
         return path
     left_out: list[dict[str, str]] = []
     count = write_rows(sentence_tables(_sentences(config, left_out)), path, SENTENCES)
     run.write_text(_LEFT_OUT, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in left_out))
     run.say(f"text of {count:,} sentences; documents left out, see {_LEFT_OUT}: {len(left_out):,}")
-    if count < 1 / config.text.held_out:
+    if int(count * config.text.held_out) in (0, count):
         path.unlink()
         raise TrainingError(
-            f"of {count:,} sentences none would be held out. Give more text, or raise text.held_out"
+            f"of {count:,} sentences none would be held out, or none learned. Give more text, or another "
+            "text.held_out"
         )
     return path
 
@@ -106,13 +109,13 @@ def _sentences(config: AdaptEncoderConfig, left_out: list[dict[str, str]]) -> It
                 yield from text_sentences(document)
 
 
-def _some(path: Path, every: int, held_out: bool) -> Iterator[pa.Table]:
-    """Yield the rows of a file, without every so many-th or only those."""
+def _some(path: Path, share: float, held_out: bool) -> Iterator[pa.Table]:
+    """Yield the rows of a file that are held out, a share of them at even distances, or the others."""
     first = 0
     for table in read_rows(path):
-        wanted = [(first + i) % every == every - 1 for i in range(len(table))]
+        counts = [int(row * share) for row in range(first, first + len(table) + 1)]
         first += len(table)
-        yield table.filter(pa.array([one == held_out for one in wanted]))
+        yield table.filter(pa.array([(after > before) == held_out for before, after in pairwise(counts)]))
 
 
 # What follows runs in the workers.
@@ -123,10 +126,7 @@ def _work(task: Task) -> None:
     training = config.training
     workers = begin(config.seed, config.workers)
     tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
-    longest = getattr(AutoConfig.from_pretrained(task.base), "max_position_embeddings", None) or 512
-    maker = MaskedExampleMaker(
-        tokenizer, training.masked, min(training.max_tokens, longest), training.window_overlap
-    )
+    maker = MaskedExampleMaker(tokenizer, training.masked, *window_of(task.base, training))
 
     def examples_of(row: dict[str, Any], epoch: int) -> list[steps.Example]:
         return maker.examples(row["words"], random.Random(f"{config.seed} {epoch} {row['id']}"))  # noqa: S311
@@ -145,7 +145,9 @@ class _FillingLearner(EncoderLearner):
     def __init__(self, task: Task, tokenizer: Any, workers: Workers, total: int) -> None:
         training = task.config.training
         self._budget = training.max_batch_tokens
-        super().__init__(training, HiddenPlaces(_masked_language_model(task.base)), tokenizer, workers, total)
+        super().__init__(
+            training, _HiddenPlaces(_masked_language_model(task.base)), tokenizer, workers, total
+        )
 
     def _loss(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
         logits = self._model(**tensors)
@@ -166,24 +168,24 @@ class _FillingLearner(EncoderLearner):
     def _fill_in(self, examples: Sequence[steps.Example]) -> tuple[float, float, float]:
         """Return the summed loss, how many hidden subwords were told right, and how many there are."""
         loss = right = 0.0
-        self._bare.eval()
+        model = self._finished.eval()
         for part in steps.micro_batches(self._workers.share(examples), self._budget):
             tensors = steps.collate(part, self.padding, self._workers.device)
             with self._autocast():
-                logits = self._bare(**tensors).float()
+                logits = model(**tensors).float()
             loss += torch.nn.functional.cross_entropy(logits, _hidden(tensors), reduction="sum").item()
             right += (logits.argmax(dim=-1) == _hidden(tensors)).sum().item()
-        self._bare.train()
+        model.train()
         return self._workers.sum(loss), self._workers.sum(right), max(1, steps.labelled(examples))
 
     def _write(self, folder: Path) -> None:
         self._finished.model.save_pretrained(folder)
 
     def _read(self, folder: Path) -> dict[str, torch.Tensor]:
-        return HiddenPlaces(_masked_language_model(folder)).state_dict()
+        return _HiddenPlaces(_masked_language_model(folder)).state_dict()
 
 
-class HiddenPlaces(torch.nn.Module):
+class _HiddenPlaces(torch.nn.Module):
     """A masked-language model that is asked of labelled places alone: (places, vocabulary) logits.
 
     Its head, as wide as the vocabulary, would else cost more than all its layers.

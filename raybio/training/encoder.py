@@ -21,7 +21,7 @@ from raybio.taggers.calibration import write_calibration
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner
-from raybio.training.encoder_steps import ExampleMaker, cut_sentences
+from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
 from raybio.training.epochs import judged_on_dev, train_epochs
 from raybio.training.fit import TrainedModel, fine_tune
 from raybio.training.splits import SHUFFLE_BUFFER, TrainingBatches, dev_sentences
@@ -74,7 +74,7 @@ def _work(task: Task) -> None:
         config, lambda row, _: maker.examples(row["words"], row["tags"], row.get("shares"))
     )
     total = len(batches) * config.training.epochs
-    learner = _TaggingLearner(task, card, tokenizer, workers, total)
+    learner = _ClassifierLearner(task, card, tokenizer, workers, total)
     dev = dev_sentences(config)
     if config.training.long_inputs == "cut":
         dev = list(cut_sentences(dev, tokenizer, card.max_tokens))
@@ -85,11 +85,11 @@ def _work(task: Task) -> None:
 def _card(task: Task) -> EncoderCard:
     config: TrainEncoderConfig = task.config
     training = config.training
-    longest = getattr(AutoConfig.from_pretrained(task.base), "max_position_embeddings", None) or 512
+    size, overlap = window_of(task.base, training)
     return EncoderCard(
         labels=list(task.labels),
-        max_tokens=min(training.max_tokens, longest),
-        window_overlap=training.window_overlap,
+        max_tokens=size,
+        window_overlap=overlap,
         subword_labels=training.subword_labels,
         word_decision=training.word_decision,
         legal=training.legal,
@@ -99,7 +99,7 @@ def _card(task: Task) -> EncoderCard:
     )
 
 
-class _TaggingLearner(EncoderLearner):
+class _ClassifierLearner(EncoderLearner):
     """A token classifier."""
 
     def __init__(self, task: Task, card: EncoderCard, tokenizer: Any, workers: Workers, total: int) -> None:

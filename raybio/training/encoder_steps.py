@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoConfig
 
 from raybio.alignment import SubwordEncoder, Subwords, Window, windows
+from raybio.config import MaskingSection, TrainingSection
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.iob2 import tag_set
@@ -39,6 +42,13 @@ def _first_words(sentence: Sentence, count: int) -> Sentence:
         replace(span, end=min(span.end, count)) for span in sentence.gold if span.start < count
     )
     return replace(sentence, words=sentence.words[:count], starts=sentence.starts[:count], gold=gold)
+
+
+def window_of(base: Path, training: TrainingSection | MaskingSection) -> tuple[int, int]:
+    """Return the subwords of a window and of its overlap: as configured, as far as the base model goes."""
+    longest = getattr(AutoConfig.from_pretrained(base), "max_position_embeddings", None) or 512
+    size = min(training.max_tokens, longest)
+    return size, min(training.window_overlap, size // 2)
 
 
 def layer_groups(

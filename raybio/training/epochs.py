@@ -32,8 +32,8 @@ from raybio.training.workers import Workers
 _PROGRESS = "progress.json"
 _SAY_EVERY_SECONDS = 10.0
 
-Learned: TypeAlias = TrainEncoderConfig | TrainDecoderConfig | AdaptEncoderConfig
-"""The jobs whose workers learn."""
+Learning: TypeAlias = TrainEncoderConfig | TrainDecoderConfig | AdaptEncoderConfig
+"""The jobs whose workers learn, each with its own `training.max_batch_tokens`."""
 
 
 class Learner(Protocol):
@@ -110,7 +110,7 @@ class _Progress:
 
 
 def train_epochs(
-    config: Learned,
+    config: Learning,
     run: RunFolder,
     workers: Workers,
     batches: TrainingBatches,
@@ -144,7 +144,7 @@ def train_epochs(
 
 
 def _epoch(
-    config: Learned,
+    config: Learning,
     run: RunFolder,
     workers: Workers,
     batches: TrainingBatches,

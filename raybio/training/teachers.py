@@ -26,6 +26,7 @@ from raybio.model_sources import model_folder
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import (
     SENTENCES,
+    check_text,
     dataset_of,
     read_sentences,
     read_text,
@@ -52,8 +53,7 @@ def check_teachers(config: TrainEncoderConfig) -> None:
     """
     for teacher in config.distillation.teachers:
         model_folder(teacher, allow_pickle=config.allow_pickle)
-    for path in config.distillation.text:
-        next(read_text([path], 1), None)
+    check_text(config.distillation.text)
 
 
 def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) -> ray.data.Dataset:

@@ -21,7 +21,7 @@ from ray.train.torch import TorchTrainer
 from raybio.cluster import connected, settle_data
 from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, changes, load_job, to_yaml
 from raybio.errors import TrainingError, UsageError
-from raybio.run_folder import RunFolder, timestamp
+from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import way_on
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.metrics_log import MetricsLog
@@ -56,17 +56,17 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
 
     Raises:
         UsageError: a run of that name exists and `resume` is false, or the reverse; or it is to go
-            on with options that change what is learned.
+            on with options that change what is learned, and has learned something, or prepared to.
     """
-    began_as = config.model.removesuffix("/model").split(":")[-1].split("/")[-1]
-    derived = f"{began_as}-{about}-{timestamp()}"
+    derived = f"{short_name(config.model)}-{about}-{timestamp()}"
     path = Path(config.output) / (config.name or derived)
     begins = not (path / "config.yaml").is_file() if config.resume == "if-begun" else not config.resume
     recorded = to_yaml(config.model_copy(update={"resume": False}))
     if begins:
         return RunFolder.create(path, recorded)
     run = RunFolder.existing(path)
-    _check_same_training(config, run)
+    if run.metrics() or any(run.path.glob("*.parquet")):
+        _check_same_training(config, run)
     run.write_text("config.yaml", recorded)
     return run
 

@@ -16,6 +16,7 @@ from raybio.corpora.sample import SampleFiles, generate_sample
 pytestmark = pytest.mark.soak
 
 CONFIGS = {
+    "adapt-encoder": "configs/adapt_encoder/minilm_bc5cdr.yaml",
     "train-encoder": "configs/train_encoder/minilm_bc5cdr.yaml",
     "train-decoder": "configs/train_decoder/smollm2_bc5cdr.yaml",
     "tag-corpus": "configs/tag_corpus/cpu_int8.yaml",
@@ -42,6 +43,14 @@ def options(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappi
         "bootstrap": 0,
     }
     return {
+        "adapt-encoder": {
+            "model": tiny_model,
+            "text": f"{{files: [{sample.train}], apart_from: [{sample.dev}], held_out: 0.1}}",
+            "output": folder / "runs",
+            "name": "adapted",
+            "training.epochs": 1,
+            "workers.cpus_per_worker": 1,
+        },
         "train-encoder": training | {"name": "encoder"},
         "train-decoder": training
         | {

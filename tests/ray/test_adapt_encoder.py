@@ -9,7 +9,7 @@ from transformers import AutoModelForMaskedLM
 
 from raybio.config import AdaptEncoderConfig, load_config
 from raybio.corpora.sample import SampleFiles
-from raybio.errors import TrainingError, UsageError
+from raybio.errors import AccessError, TrainingError, UsageError
 from raybio.reports import write_report
 from raybio.training.adaptation import AdaptedEncoder, adapt_encoder
 from raybio.training.encoder import train_encoder
@@ -77,7 +77,9 @@ def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleF
     )
     for a, b in zip(adapted.run.metrics(), two.run.metrics(), strict=True):
         # The arithmetic is the same but for drop-out, which each worker draws for itself.
-        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=0.1)
+        for figure in ("train_loss", "held_out_loss"):
+            assert a[figure] == pytest.approx(b[figure], rel=0.1)
+    assert two.held_out_found == pytest.approx(adapted.held_out_found, abs=0.05)
 
 
 def test_a_resumed_run_goes_on(sample: SampleFiles, tmp_path: Path) -> None:
@@ -86,11 +88,24 @@ def test_a_resumed_run_goes_on(sample: SampleFiles, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="resume=true"):
         adapt_encoder(config_of(sample, tmp_path, "run"))
     result = adapt_encoder(config_of(sample, tmp_path, "run", resume=True))
-    assert [row["epoch"] for row in result.run.metrics()] == [1, 2]
+    first, second = result.run.metrics()
+    assert (first["epoch"], second["epoch"]) == (1, 2)
+    assert second["train_loss"] < first["train_loss"]
     assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
 
 
 def test_too_little_text_to_hold_any_out_is_told(sample: SampleFiles, tmp_path: Path) -> None:
     text = {"files": [str(sample.train)], "limit": 3, "held_out": 0.001}
-    with pytest.raises(TrainingError, match=r"none would be held out\. Give more text"):
+    with pytest.raises(TrainingError, match=r"none would be held out, or none learned\. Give more text"):
         adapt_encoder(config_of(sample, tmp_path, "little", text=text))
+    # Nothing was learned, so that the run may go on with options that mend it.
+    once = {"epochs": 1, "batch_sentences": 8}
+    mended = config_of(sample, tmp_path, "little", text={**text, "held_out": 0.4}, training=once, resume=True)
+    assert adapt_encoder(mended).held_out_loss > 0
+
+
+def test_a_file_that_is_not_there_is_told_before_the_run_begins(sample: SampleFiles, tmp_path: Path) -> None:
+    text = {"files": [str(sample.train), str(tmp_path / "typo.tsv")]}
+    with pytest.raises(AccessError, match="typo"):
+        adapt_encoder(config_of(sample, tmp_path, "run", text=text))
+    assert not (tmp_path / "run").exists()

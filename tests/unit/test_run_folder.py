@@ -13,7 +13,7 @@ from strategies import tagged_sentences
 from raybio import run_folder
 from raybio.errors import UsageError
 from raybio.iob2 import tags_from_spans
-from raybio.run_folder import RunFolder, environment, timestamp
+from raybio.run_folder import RunFolder, environment, short_name, timestamp
 
 
 @pytest.fixture
@@ -148,3 +148,17 @@ def test_predictions_can_be_read_back(tmp_path, drawn):
 def test_predictions_of_another_length_are_refused(run):
     with pytest.raises(ValueError, match="zip"):
         run.write_predictions("dev", [(["a", "b"], ["O", "O"], ["O"])])
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("bundled:minilm", "minilm"),
+        ("microsoft/deberta-v3-large", "deberta-v3-large"),
+        ("runs/mine/model", "mine"),
+        ("/work/runs/mine/model/", "mine"),
+        ("someone/model", "model"),
+    ],
+)
+def test_a_model_has_a_short_name(model, name):
+    assert short_name(model) == name

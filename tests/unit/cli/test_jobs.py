@@ -53,7 +53,7 @@ def test_tag_tells_all_faults_of_its_options(raybio):
     assert "taggers.count: found 0" in outcome.err
 
 
-@pytest.mark.parametrize("script", ["train_encoder", "train_decoder", "tag_corpus"])
+@pytest.mark.parametrize("script", ["adapt_encoder", "train_encoder", "train_decoder", "tag_corpus"])
 def test_a_job_script_is_the_door_of_its_command(script):
     command = [sys.executable, ROOT / "jobs" / f"{script}.py", "no.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -82,6 +82,26 @@ def trained(label):
         )
 
     return train
+
+
+def test_adapt_encoder_prints_how_well_words_are_filled_in(raybio, room, tmp_path):
+    @dataclass
+    class Adapted:
+        run: SimpleNamespace
+        held_out_loss: float
+        held_out_found: float
+
+    def adapt(config, progress):
+        progress(f"seed {config.seed}")
+        return Adapted(SimpleNamespace(path=Path("runs/a"), model=Path("runs/a/model")), 2.5, 0.41)
+
+    room("raybio.training.adaptation", adapt_encoder=adapt)
+    config, figures = ROOT / "configs" / "adapt_encoder" / "minilm_bc5cdr.yaml", tmp_path / "figures.json"
+    outcome = raybio("adapt-encoder", config, "seed=3", "--json", figures)
+    assert (outcome.code, outcome.err) == (0, "seed 3\n")
+    assert "held out: loss 2.5000, 41.0 % of hidden subwords told right" in outcome.out
+    assert "model: runs/a/model" in outcome.out
+    assert json.loads(figures.read_text()) == {"run": "runs/a", "held_out_loss": 2.5, "held_out_found": 0.41}
 
 
 def test_train_encoder_prints_the_scores_of_each_split(raybio, room):

@@ -26,6 +26,7 @@ COMMANDS = [
     "",
     "demo",
     "check",
+    "adapt-encoder",
     "train-encoder",
     "tag",
     "tag-corpus",

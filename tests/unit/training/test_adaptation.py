@@ -15,7 +15,7 @@ from raybio.config import AdaptEncoderConfig, load_config
 from raybio.entities import Sentence
 from raybio.errors import ConfigError, ModelError
 from raybio.sentence_stream import SENTENCES, sentence_tables
-from raybio.training.adaptation import HiddenPlaces, _masked_language_model, _sentences, _some
+from raybio.training.adaptation import _HiddenPlaces, _masked_language_model, _sentences, _some
 from raybio.training.rows_file import write_rows
 from raybio.training.steps import IGNORED
 
@@ -44,7 +44,7 @@ def test_the_head_is_asked_of_hidden_places_alone(config, kind):
     ids, mask = torch.randint(5, 50, (3, 12)), torch.ones(3, 12, dtype=torch.long)
     labels = torch.where(torch.rand(3, 12) < 0.3, ids, IGNORED)
     whole = model(input_ids=ids, attention_mask=mask).logits[labels != IGNORED]
-    asked = HiddenPlaces(model)(ids, mask, labels)
+    asked = _HiddenPlaces(model)(ids, mask, labels)
     assert asked.shape == (int((labels != IGNORED).sum()), 50)
     torch.testing.assert_close(asked, whole)
     asked.sum().backward()
@@ -52,11 +52,12 @@ def test_the_head_is_asked_of_hidden_places_alone(config, kind):
 
 
 def test_a_batch_that_teaches_nothing_has_a_gradient_of_nothing():
-    model = HiddenPlaces(BertForMaskedLM(BertConfig(**SMALL)))
+    model = _HiddenPlaces(BertForMaskedLM(BertConfig(**SMALL)))
     ids = torch.ones(1, 2, dtype=torch.long)
     logits = model(ids, ids, torch.full((1, 2), IGNORED))
     torch.nn.functional.cross_entropy(logits, torch.empty(0, dtype=torch.long), reduction="sum").backward()
-    assert all(weight.grad is None or not weight.grad.any() for weight in model.parameters())
+    # None at all would leave the other workers of DDP waiting.
+    assert all(weight.grad is not None and not weight.grad.any() for weight in model.parameters())
 
 
 def test_a_model_that_fills_in_nothing_is_refused(tmp_path):
@@ -65,16 +66,18 @@ def test_a_model_that_fills_in_nothing_is_refused(tmp_path):
         _masked_language_model(tmp_path)
 
 
-def test_every_so_many_th_sentence_is_held_out_and_none_is_both(tmp_path):
+@pytest.mark.parametrize(("share", "first"), [(0.02, [49, 99]), (0.3, [3, 6, 9]), (0.9, [1, 2, 3])])
+def test_a_share_of_the_sentences_is_held_out_and_none_is_both(share, first, tmp_path):
     sentences = [Sentence(str(i), ("word",), (0,)) for i in range(2500)]
     path = tmp_path / "text.parquet"
     assert write_rows(sentence_tables(sentences), path, SENTENCES) == 2500
     learned, held_out = (
-        [row["id"] for table in _some(path, 50, held_out) for row in table.to_pylist()]
+        [int(row["id"]) for table in _some(path, share, held_out) for row in table.to_pylist()]
         for held_out in (False, True)
     )
-    assert held_out == [str(i) for i in range(49, 2500, 50)]
-    assert sorted(learned + held_out, key=int) == [str(i) for i in range(2500)]
+    assert held_out[: len(first)] == first
+    assert len(held_out) == 2500 * share
+    assert sorted(learned + held_out) == list(range(2500))
 
 
 def test_documents_that_are_to_stay_unseen_are_left_out_and_told(tmp_path):

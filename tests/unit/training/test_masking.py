@@ -54,6 +54,19 @@ def test_a_share_is_hidden_and_most_of_it_masked(tokenizer):
     assert kept / hidden == pytest.approx(0.1, abs=0.03)
 
 
+def test_long_words_are_hidden_as_often_as_short_ones(tokenizer):
+    maker = MaskedExampleMaker(tokenizer, 0.15, 512, 64)
+    words = [*["dose"] * 30, "methylprednisolone"] * 2
+    pieces = len(tokenizer.tokenize("methylprednisolone"))
+    assert pieces > 3
+    long = short = 0
+    for seed in range(1000):
+        _, told = seen_and_told(maker, words, seed)
+        long += told[30] != IGNORED
+        short += told[0] != IGNORED
+    assert short > 100 and 0.8 < long / short < 1.6
+
+
 def test_a_long_word_alone_is_hidden_too(tokenizer):
     maker = MaskedExampleMaker(tokenizer, 0.01, 64, 16)
     _, told = seen_and_told(maker, ["methylprednisolone"], 1)

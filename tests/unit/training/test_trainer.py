@@ -1,5 +1,6 @@
 """What is said of a run that is begun or gone on with, and of one whose workers failed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_
         return TrainEncoderConfig(job="train-encoder", corpus=corpus, **given)
 
     begun = begin_run(config(seed=1, training={"epochs": 3}), "mine")
+    begun.add_metrics({"epoch": 1})
     with pytest.raises(
         UsageError, match=r"config\.yaml began with other options \(seed: 1, now 2; training\.le"
     ):
@@ -40,8 +42,25 @@ def test_a_run_that_may_have_begun_goes_on_where_it_did(tmp_path: Path) -> None:
     assert begin_run(config(), "mine").path == begun.path
     assert learned.exists()
     assert load_job(TrainEncoderConfig, begun.path / "config.yaml").resume is False
+    begun.add_metrics({"epoch": 1})
     with pytest.raises(UsageError, match="began with other options"):
         begin_run(config(seed=2), "mine")
+
+
+def test_a_run_that_learned_nothing_may_go_on_in_another_way(tmp_path: Path) -> None:
+    """Its first options may be what ended it: text that could not be read, teachers of other labels."""
+
+    def config(**options: object) -> AdaptEncoderConfig:
+        given = {"model": "runs/mine/model", "output": str(tmp_path), "text": {"files": ["a.txt"]}, **options}
+        return AdaptEncoderConfig(job="adapt-encoder", **given)
+
+    begun = begin_run(config(), "adapted")
+    assert re.fullmatch(r"mine-adapted-\d.*", begun.path.name)
+    mended = config(name=begun.path.name, resume=True, text={"files": ["b.txt"]})
+    assert begin_run(mended, "adapted").path == begun.path
+    (begun.path / "text.parquet").touch()
+    with pytest.raises(UsageError, match=r"text\.files"):
+        begin_run(config(name=begun.path.name, resume=True, text={"files": ["c.txt"]}), "adapted")
 
 
 @pytest.mark.parametrize(
