@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig, load_job
+from raybio.config import AdaptEncoderConfig, CorpusSection, TrainDecoderConfig, TrainEncoderConfig, load_job
 from raybio.errors import TrainingError, UsageError
 from raybio.training.trainer import _less_memory, _StopWhereNothingWouldChange, begin_run, cause_of
 
