@@ -61,7 +61,7 @@ BUNDLED = {
 
 
 def model_folder(name: str, *, allow_pickle: bool = False) -> Path:
-    """Return the local folder of model `name`, downloading it from the hub where need be.
+    """Return the local folder of model `name`, absolute, downloading it from the hub where need be.
 
     Raises:
         ModelError: nothing is there, or its weights are pickles and `allow_pickle` is false.
@@ -70,7 +70,7 @@ def model_folder(name: str, *, allow_pickle: bool = False) -> Path:
         return _bundled(name.removeprefix("bundled:"))
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _checked(folder, allow_pickle)
+        return _checked(folder.absolute(), allow_pickle)  # a worker may stand in another folder
     if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
         raise ModelError(f"there is no model folder {name}. Name a folder, a hub id or bundled:NAME")
     return _checked(_from_hub(name, allow_pickle), allow_pickle)
