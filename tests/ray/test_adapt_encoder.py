@@ -58,11 +58,10 @@ def test_what_is_to_stay_unseen_was_left_out(adapted: AdaptedEncoder, sample: Sa
 
 
 def test_an_encoder_is_fine_tuned_from_it(
-    adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path
+    adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuned = train_encoder(
-        training_config(sample, tmp_path, "tuned", model=str(adapted.run.model), test=False)
-    )
+    monkeypatch.chdir(adapted.run.path)  # where no worker stands
+    tuned = train_encoder(training_config(sample, tmp_path, "tuned", model="./model", test=False))
     assert tuned.scores["dev"]["corrected"]["overall"]["strict"]["f1"] > 0.2
 
 
