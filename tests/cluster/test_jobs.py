@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -24,6 +25,15 @@ def committed(output: Path) -> int:
     return len(list((output / "ledger").rglob("0*.json")))
 
 
+def wait_while(condition: Callable[[], bool], follower: subprocess.Popen[str]) -> None:
+    """Wait for two minutes at most, while what follows the job lives."""
+    until = time.monotonic() + 120
+    while condition():
+        assert follower.poll() is None, follower.communicate()
+        assert time.monotonic() < until, "waited for two minutes"
+        time.sleep(0.05)
+
+
 def test_a_job_is_stopped_in_the_middle_and_goes_on(
     head: Head, tiny_model: Path, many_documents: Path, tmp_path: Path
 ) -> None:
@@ -37,19 +47,17 @@ def test_a_job_is_stopped_in_the_middle_and_goes_on(
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 120
-    while committed(output) < 2 and time.monotonic() < until:
-        assert follower.poll() is None, follower.communicate()
-        time.sleep(0.05)
+    wait_while(lambda: all(job["status"] == "PENDING" for job in head.ask("/api/jobs/")), follower)
     (running,) = head.ask("/api/jobs/")
     name = running["submission_id"]
     assert re.fullmatch(r"tag-corpus-[0-9a-f]{12}-[0-9a-f]{8}", name)
 
-    # The same work is refused while it runs.
+    # The same work is refused while it runs. Asked before the first shard: to ask takes as long as many.
     refused = head.raybio(*job)
     assert (refused.returncode, refused.stdout) == (UNUSABLE, "")
     assert refused.stderr.startswith(f"raybio: {name} does this work and is running.")
 
+    wait_while(lambda: committed(output) < 2, follower)
     stopped_at = time.monotonic()
     head.ask(f"/api/jobs/{name}/stop", "POST")
     while not (state := head.ask(f"/api/jobs/{name}"))["end_time"]:

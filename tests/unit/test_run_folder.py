@@ -156,7 +156,7 @@ def test_predictions_of_another_length_are_refused(run):
         ("bundled:minilm", "minilm"),
         ("microsoft/deberta-v3-large", "deberta-v3-large"),
         ("runs/mine/model", "mine"),
-        ("/work/runs/mine/model/", "mine"),
+        ("/shared/runs/mine/model/", "mine"),
         ("someone/model", "model"),
     ],
 )
