@@ -27,6 +27,7 @@ from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.metrics_log import MetricsLog
 from raybio.training.scoring import uses_gpu
 
+_RAY = "ray"
 _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 
 # What a run may go on with: when it ends, where it runs, and what is done with what it learned.
@@ -56,7 +57,7 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
 
     Raises:
         UsageError: a run of that name exists and `resume` is false, or the reverse; or it is to go
-            on with options that change what is learned, and has learned something, or prepared to.
+            on with options that change what is learned, though its workers began, or rows were prepared.
     """
     derived = f"{short_name(config.model)}-{about}-{timestamp()}"
     path = Path(config.output) / (config.name or derived)
@@ -65,7 +66,7 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
     if begins:
         return RunFolder.create(path, recorded)
     run = RunFolder.existing(path)
-    if run.metrics() or any(run.path.glob("*.parquet")):
+    if (run.path / _RAY).exists() or any(run.path.glob("*.parquet")):
         _check_same_training(config, run)
     run.write_text("config.yaml", recorded)
     return run
@@ -130,7 +131,7 @@ def fit(
         # No dataset is split: an equal split would drop rows. Workers share each batch instead.
         dataset_config=DataConfig(datasets_to_split=[]),
         run_config=RunConfig(
-            name="ray",
+            name=_RAY,
             storage_path=str(run.path),
             failure_config=FailureConfig(max_failures=config.workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=best_by),
@@ -142,7 +143,7 @@ def fit(
         result: Any = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise TrainingError(
-            f"training stopped: {cause_of(error)}. The logs are in {run.path / 'ray'}"
+            f"training stopped: {cause_of(error)}. The logs are in {run.path / _RAY}"
         ) from error
     kept, metrics = result.checkpoint, result.metrics
     if best_by is not None:

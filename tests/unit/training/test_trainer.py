@@ -17,7 +17,7 @@ def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_
         return TrainEncoderConfig(job="train-encoder", corpus=corpus, **given)
 
     begun = begin_run(config(seed=1, training={"epochs": 3}), "mine")
-    begun.add_metrics({"epoch": 1})
+    (begun.path / "ray").mkdir()
     with pytest.raises(
         UsageError, match=r"config\.yaml began with other options \(seed: 1, now 2; training\.le"
     ):
@@ -42,7 +42,7 @@ def test_a_run_that_may_have_begun_goes_on_where_it_did(tmp_path: Path) -> None:
     assert begin_run(config(), "mine").path == begun.path
     assert learned.exists()
     assert load_job(TrainEncoderConfig, begun.path / "config.yaml").resume is False
-    begun.add_metrics({"epoch": 1})
+    (begun.path / "ray").mkdir()
     with pytest.raises(UsageError, match="began with other options"):
         begin_run(config(seed=2), "mine")
 
