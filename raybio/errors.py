@@ -2,6 +2,7 @@
 
 RaybioError                  anything below; `exit_code` is what a command exits with, see below
 ├── UsageError               a command or call that cannot be taken as given
+├── StorageError             a file or folder that cannot be written: a full disk, no permission
 ├── ConfigError              a job config with faults (all of them, in one message)
 ├── InputError               data that cannot be read: names source, place and remedy
 │   ├── AccessError          a file that cannot be reached, or breaks off: what it holds is not known
@@ -48,6 +49,23 @@ class UsageError(RaybioError):
     """A command or call that cannot be taken as given."""
 
     exit_code = UNUSABLE
+
+
+class StorageError(RaybioError):
+    """A file or folder that cannot be written; what was there before is there still.
+
+    `path` is its path or URL, `reason` why ("No space left on device").
+    """
+
+    exit_code = UNUSABLE
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: cannot be written ({reason}). Check the path, permissions and free space")
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
 
 
 class ConfigError(RaybioError):

@@ -45,7 +45,9 @@ def google_bucket() -> Iterator[str]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _wait_for(port)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", f"http://127.0.0.1:{port}")
+        patch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", f"http://127.0.0.1:{port}")  # for pyarrow
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")  # for gcsfs
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it asks over gRPC, which nobody answers
         yield "gs://anonymous@raybio-tests"
     server.kill()
     server.wait()

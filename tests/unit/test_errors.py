@@ -5,7 +5,7 @@ import re
 import pytest
 
 from raybio import errors
-from raybio.errors import ConfigError, FormatError, InputError, RaybioError
+from raybio.errors import ConfigError, FormatError, InputError, RaybioError, StorageError
 
 CLASSES = [
     value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, RaybioError)
@@ -17,6 +17,8 @@ def example(error_class):
         return error_class("train.tsv", "line 7", "'X' is not an IOB2 tag", "Write O")
     if issubclass(error_class, ConfigError):
         return error_class("job.yaml", ["epochs: found 0", "model: missing"])
+    if issubclass(error_class, StorageError):
+        return error_class("out/scores.json", "No space left on device")
     return error_class("what happened, and what to do")
 
 
