@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from raybio.safe_text import without_secrets
+
 AttributeValue: TypeAlias = "str | tuple[str, ...]"
 
 
@@ -129,7 +131,8 @@ class Rejected:
     """An input record that could not be read or tagged, kept so that it can be replayed.
 
     `place` is the line, byte or record number in `source`; `raw` is the record as it stood,
-    decoded as far as it can be; `remedy` says what its owner can do.
+    decoded as far as it can be; `remedy` says what its owner can do. A URL's credentials are left out
+    of all but `raw`, since rejected records are written into files.
     """
 
     source: str
@@ -138,6 +141,10 @@ class Rejected:
     remedy: str = ""
     document_id: str = ""
     raw: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("source", "place", "reason", "remedy"):
+            object.__setattr__(self, name, without_secrets(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ What a command or job exits with, on a cluster too:
 
 from __future__ import annotations
 
+from raybio.safe_text import for_terminal, safe, without_secrets
+
 DONE = 0
 FAILURE = 1
 UNUSABLE = 2
@@ -40,9 +42,16 @@ READER_GONE = 141
 
 
 class RaybioError(Exception):
-    """Base of the tree above."""
+    """Base of the tree above.
+
+    What a message repeats (a URL, a server's answer, a line of a file) loses its credentials and
+    control characters here, so that no error can carry them anywhere.
+    """
 
     exit_code = FAILURE
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(safe(part) if isinstance(part, str) else part for part in parts))
 
 
 class UsageError(RaybioError):
@@ -74,10 +83,10 @@ class ConfigError(RaybioError):
     exit_code = UNUSABLE
 
     def __init__(self, source: str, faults: list[str]) -> None:
-        self.source = source
-        self.faults = faults
+        self.source = safe(source)
+        self.faults = [safe(fault) for fault in faults]
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        super().__init__(f"{source}: {count}\n" + "\n".join(f"  - {fault}" for fault in faults))
+        super().__init__(f"{self.source}: {count}\n" + "\n".join(f"  - {fault}" for fault in self.faults))
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, list[str]]]:
         return type(self), (self.source, self.faults)
@@ -93,12 +102,11 @@ class InputError(RaybioError):
     exit_code = UNUSABLE
 
     def __init__(self, source: str, place: str, problem: str, remedy: str) -> None:
-        self.source = source
-        self.place = place
-        self.problem = problem
-        self.remedy = remedy
-        where = f"{source}, {place}" if place else source
-        super().__init__(f"{where}: {problem}. {remedy}")
+        self.source, self.place, self.problem, self.remedy = (
+            for_terminal(without_secrets(part)) for part in (source, place, problem, remedy)
+        )
+        where = f"{self.source}, {self.place}" if place else self.source
+        super().__init__(f"{where}: {self.problem}. {self.remedy}")
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
         # Exceptions are rebuilt from `args` when they cross a process; ours take four.

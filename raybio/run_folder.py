@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from raybio.errors import UsageError
+from raybio.safe_text import safe
 
 SPLITS_FILE = "splits.json"
 
@@ -100,7 +101,7 @@ class RunFolder:
     def say(self, line: str) -> None:
         """Append a line of progress to log.txt; any process of the job may."""
         with (self.path / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC):%H:%M:%S} {line}\n")
+            file.write(f"{datetime.now(UTC):%H:%M:%S} {safe(line)}\n")
 
     @contextmanager
     def shown(self, show: Callable[[str], None]) -> Iterator[None]:

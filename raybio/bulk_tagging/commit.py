@@ -160,7 +160,7 @@ def _records(shard: Shard, tagged: TaggedDocuments, rejected: Sequence[Rejected]
     ]
     names = RECORD_SCHEMA.names
     return pa.Table.from_pylist(
-        [dict(zip(names, (*row, shard.file.path), strict=True)) for row in rows], schema=RECORD_SCHEMA
+        [dict(zip(names, (*row, shard.file.source), strict=True)) for row in rows], schema=RECORD_SCHEMA
     )
 
 

@@ -6,6 +6,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from raybio.safe_text import safe
+
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 
 
@@ -21,12 +23,12 @@ class JsonLines(logging.Formatter):
         told = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
-            "message": record.getMessage(),
+            "message": safe(record.getMessage()),
             "run_id": self._run_id,
             **{name: value for name, value in vars(record).items() if name not in _PLAIN},
         }
         if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
+            told["error"] = safe(self.formatException(record.exc_info))
         return json.dumps(told, ensure_ascii=False, default=str)
 
 

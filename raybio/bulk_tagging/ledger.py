@@ -171,7 +171,9 @@ class Ledger(OutputFolder):
         if None not in held:
             if broken and held and not held[-1]["rejected"]:
                 return False
-            self.write_json(f"{place}.json", asdict(FinishedFile(file.path, file.fingerprint, broken, held)))
+            self.write_json(
+                f"{place}.json", asdict(FinishedFile(file.source, file.fingerprint, broken, held))
+            )
         elif self._finished(f"{_place(file)}.json") is None:
             return False
         self.remove(place)

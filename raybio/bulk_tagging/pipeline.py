@@ -36,6 +36,7 @@ from raybio.config import TagCorpusConfig, config_hash, resolved
 from raybio.errors import ClusterError, CommitError, RaybioError
 from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
+from raybio.safe_text import data_without_secrets
 from raybio.stopping import way_on
 
 Row = dict[str, Any]
@@ -77,7 +78,8 @@ def tag_corpus(
     started = time.perf_counter()
     folder = model_folder(config.model, allow_pickle=config.allow_pickle)
     files = find_inputs(config.input, config.format)
-    making = Making(config.model, fingerprint(folder), config_hash(config, *_DECISIVE), resolved(config))
+    recorded = data_without_secrets(resolved(config))
+    making = Making(recorded["model"], fingerprint(folder), config_hash(config, *_DECISIVE), recorded)
     ledger = _claim(config, making)
     if replay is not None:
         shards = rejected_shards(replay)

@@ -16,9 +16,10 @@ from functools import partial
 import fsspec
 
 from raybio.corpora import FORMATS, format_named, format_of
-from raybio.corpora.opening import stem_of
+from raybio.corpora.opening import is_url, stem_of
 from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import AccessError, InputError, UsageError
+from raybio.safe_text import without_secrets
 
 _FINGERPRINT_BYTES = 65_536
 _OPEN_FILES = 16
@@ -29,12 +30,20 @@ and with all its words some 600 MB of memory. Where shards end is what a resumed
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file to tag: `key` names its outputs, `fingerprint` changes with its content."""
+    """One file to tag: `key` names its outputs, `fingerprint` changes with its content.
+
+    `path` opens it; `source` is what is written of it.
+    """
 
     path: str
     key: str
     format: str
     fingerprint: str
+
+    @property
+    def source(self) -> str:
+        """The path without the credentials that a URL may hold: the same with each of them."""
+        return without_secrets(self.path) if is_url(self.path) else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,9 @@ class Worker:
             max_batch_tokens=config.max_batch_tokens,
             decoding=config.decoding.asked(),
         )
-        self._files = ShardFiles(output, config.formats, config.model, making.config_hash)
+        self._files = ShardFiles(output, config.formats, making.model, making.config_hash)
         self._ledger = Ledger(output)
-        self._metrics = WorkerMetrics(config.model)
+        self._metrics = WorkerMetrics(making.model)
 
     def commit(self, shard: Shard) -> CommittedShard:
         """Tag a shard and commit it, unless that was done since the run began.

@@ -21,7 +21,9 @@ in a blink; each command imports the rooms that it enters.
 from __future__ import annotations
 
 import argparse
+import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 import raybio
 from raybio.cli import (
@@ -38,7 +40,8 @@ from raybio.cli import (
     training,
 )
 from raybio.cli.terminal import ReaderGoneError, say
-from raybio.errors import DONE, READER_GONE, STOPPED, RaybioError
+from raybio.errors import DONE, FAILURE, READER_GONE, STOPPED, RaybioError
+from raybio.safe_text import safe
 from raybio.stopping import leave, say_stopped, stoppable
 
 
@@ -63,14 +66,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STOPPED
     except OSError as error:
         if error.filename is None:  # not about a file that the user could have named
-            raise
+            return _failed()
         say(f"raybio: {error.filename}: {error.strerror}")
-        return RaybioError.exit_code
+        return FAILURE
+    except Exception:
+        return _failed()
+
+
+def _failed() -> int:
+    """Print the traceback of an error that nobody expected; `say` leaves out what it must not show."""
+    say(traceback.format_exc().rstrip())
+    return FAILURE
+
+
+class _Parser(argparse.ArgumentParser):
+    """Repeats no credential of what it refuses; parsers of sub-commands are of this class, too."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(safe(message))
 
 
 def command_line_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; `options.run` is the command chosen."""
-    parser = argparse.ArgumentParser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
+    parser = _Parser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"raybio {raybio.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for room in (

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raybio.safe_text import data_without_secrets, safe
+
 _DOWNLOAD_SECONDS = 2.0
 
 
@@ -18,18 +20,18 @@ class ReaderGoneError(Exception):
 
 
 def say(line: str) -> None:
-    """Print a line of progress, or a complaint, to stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line of progress, or a complaint, to stderr, without credentials and control codes."""
+    print(safe(line), file=sys.stderr, flush=True)
 
 
 def show(text: str) -> None:
-    """Print a result to stdout; `text` ends its own lines.
+    """Print a result to stdout, without credentials and control codes; `text` ends its own lines.
 
     Raises:
         ReaderGoneError: stdout is a pipe that its reader has closed.
     """
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(safe(text))
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more when it exits, and would complain then.
@@ -40,10 +42,12 @@ def show(text: str) -> None:
 def show_figures(table: str, figures: Mapping[str, Any], json_file: str | None) -> None:
     """Print `table`, and write `figures` to `json_file` where one is named; "-" prints them instead.
 
+    Credentials in URLs are left out of both.
+
     Raises:
         OSError: `json_file` cannot be written.
     """
-    text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(data_without_secrets(figures), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if json_file == "-":
         show(text)
         return

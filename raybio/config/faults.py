@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from raybio.safe_text import without_secrets
+
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 """Where a value sits in nested data: keys of mappings and 0-based positions in lists."""
-
-
-# The user and password of a URL. A port is no password, wherever an "@" comes after it.
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):(?!\d+(?:/|$))[^@\s]*(?=@)")
-# What a URL carries to let its bearer in: signed links of S3, Google and Azure, keys of pyarrow's S3.
-_TOKEN = re.compile(
-    r"(?i)([?&](?:x-(?:amz|goog)-(?:signature|security-token)|sig(?:nature)?|(?:access_?)?token|secret_?key"
-    r"|api_?key)=)[^&\s'\"]+"
-)
 
 
 class Place(NamedTuple):
@@ -60,16 +52,6 @@ class FaultsError(ValueError):
     def __init__(self, found: list[tuple[KeyPath, str]]) -> None:
         self.found = found
         super().__init__("; ".join(problem for _, problem in found))
-
-
-def has_secret(text: str) -> bool:
-    """Say whether a URL in `text` holds a password, or what else lets its bearer in."""
-    return any(secret.search(text) for secret in (_PASSWORD, _TOKEN))
-
-
-def without_secrets(text: str) -> str:
-    """Return `text` with stars in the place of each URL's secrets."""
-    return _TOKEN.sub(r"\1***", _PASSWORD.sub(r"\1:***", text))
 
 
 def dotted(path: KeyPath) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from raybio.config.faults import FaultsError, KeyPath, closest, dotted, has_secret, shown
+from raybio.config.faults import FaultsError, KeyPath, closest, dotted, shown
 from raybio.config.options import Option, options, section_at, suggestion
 from raybio.config.section import Section
+from raybio.safe_text import has_secret
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -46,6 +47,8 @@ def _with_secret(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
         yield path
     elif isinstance(value, Mapping):
         for key, below in value.items():
+            if isinstance(key, str) and has_secret(key):
+                yield (*path, key)
             yield from _with_secret(below, (*path, key))
     elif isinstance(value, list | tuple):
         for position, below in enumerate(value):

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import http.client
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
-from raybio.errors import FetchError, UsageError
+from raybio.corpora.http_request import (
+    DroppedError,
+    NothingLeftError,
+    drops_reported,
+    length_of,
+    open_address,
+    quoted,
+)
+from raybio.errors import FetchError
+from raybio.safe_text import without_secrets
 
 Progress: TypeAlias = Callable[[str, int, "int | None"], None]
 """Called with a file's name, its bytes so far, and its size where the server told it."""
@@ -22,34 +28,21 @@ Progress: TypeAlias = Callable[[str, int, "int | None"], None]
 Result = TypeVar("Result")
 
 TRIES = 4
-TIMEOUT = 60.0
-"""Seconds without a byte after which a connection counts as dropped."""
-
 FIRST_PAUSE = 1.0
 """Seconds before the second try; each further pause is twice as long."""
 
 BLOCK = 1 << 18
 """Bytes read at a time."""
 
-_RETRIED = {408, 429, 500, 502, 503, 504}
-
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A checked file: `fresh` is False where it was already there and right."""
+    """A checked file: `fresh` is False where it was already there and right; `url` has no credentials."""
 
     path: Path
     url: str
     size: int
     fresh: bool
-
-
-class _DroppedError(Exception):
-    """The server failed, or the connection did, in a way that another try may mend."""
-
-
-class _NothingLeftError(Exception):
-    """The server has no byte from the asked-for start on."""
 
 
 class _Hash(Protocol):
@@ -72,7 +65,7 @@ def fetch_file(
     """
     try:
         if is_right(target, expected):
-            return FetchedFile(target, url, target.stat().st_size, fresh=False)
+            return FetchedFile(target, without_secrets(url), target.stat().st_size, fresh=False)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
         _try_often(url, lambda: _download(url, part, target.name, progress))
@@ -81,7 +74,7 @@ def fetch_file(
         part.replace(target)
     except OSError as error:
         raise FetchError(f"{target}: cannot be written ({error.strerror or error})") from error
-    return FetchedFile(target, url, size, fresh=True)
+    return FetchedFile(target, without_secrets(url), size, fresh=True)
 
 
 def fetch_text(url: str, limit: int = 4096) -> str:
@@ -93,7 +86,7 @@ def fetch_text(url: str, limit: int = 4096) -> str:
     """
 
     def read() -> bytes:
-        with _open(url) as response, _drops_reported():
+        with open_address(url) as response, drops_reported():
             return response.read(limit + 1)
 
     content = _try_often(url, read)
@@ -142,12 +135,12 @@ def _check(url: str, part: Path, expected: Mapping[str, str]) -> None:
 def _try_often(url: str, attempt: Callable[[], Result]) -> Result:
     """Return what `attempt` does; where the connection drops, try again up to `TRIES` times in all."""
     for tries in range(1, TRIES):
-        with suppress(_DroppedError):
+        with suppress(DroppedError):
             return attempt()
         time.sleep(FIRST_PAUSE * 2 ** (tries - 1))
     try:
         return attempt()
-    except _DroppedError as error:
+    except DroppedError as error:
         raise FetchError(
             f"{url}: gave up after {TRIES} tries ({error}). Check the network connection, "
             "or name a mirror; what has arrived is kept, and the next call goes on from there"
@@ -155,17 +148,17 @@ def _try_often(url: str, attempt: Callable[[], Result]) -> Result:
 
 
 def _download(url: str, part: Path, name: str, progress: Progress | None) -> None:
-    """Bring `part` from the bytes it has to the whole file; raise `_DroppedError` where it stays short."""
+    """Bring `part` from the bytes it has to the whole file; raise `DroppedError` where it stays short."""
     have = part.stat().st_size if part.exists() else 0
     try:
-        response = _open(url, start=have)
-    except _NothingLeftError:
+        response = open_address(url, start=have)
+    except NothingLeftError:
         return  # The part was whole already, or is wrong: its checksum decides.
     with response:
         if not _goes_on_at(have, response):
             have = 0
-        length = response.headers["Content-Length"]
-        size = have + int(length) if length else None
+        length = length_of(url, response)
+        size = None if length is None else have + length
         with part.open("ab" if have else "wb") as file:
             for block in _blocks(response):
                 file.write(block)
@@ -173,7 +166,7 @@ def _download(url: str, part: Path, name: str, progress: Progress | None) -> Non
                 if progress:
                     progress(name, have, size)
     if size is not None and have < size:
-        raise _DroppedError(f"the connection broke off after {have} of {size} bytes")
+        raise DroppedError(f"the connection broke off after {have} of {size} bytes")
 
 
 def _goes_on_at(start: int, response: http.client.HTTPResponse) -> bool:
@@ -187,7 +180,7 @@ def _goes_on_at(start: int, response: http.client.HTTPResponse) -> bool:
     piece = response.headers["Content-Range"] or ""
     if not piece.startswith(f"bytes {start}-"):
         raise FetchError(
-            f"{response.url}: sent {piece!r} for the bytes from {start} on. Delete the .part file"
+            f"{response.url}: sent {quoted(piece)} for the bytes from {start} on. Delete the .part file"
         )
     return True
 
@@ -195,47 +188,8 @@ def _goes_on_at(start: int, response: http.client.HTTPResponse) -> bool:
 def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
     """Yield the response's bytes; only reading is guarded, so that a full disk is not tried again."""
     while True:
-        with _drops_reported():
+        with drops_reported():
             block = response.read(BLOCK)
         if not block:
             return
         yield block
-
-
-def _open(url: str, start: int = 0) -> http.client.HTTPResponse:
-    """Ask for `url` from byte `start` on.
-
-    Raises:
-        _NothingLeftError: the file ends before `start`.
-        _DroppedError: the server cannot be reached, or cannot answer now.
-        FetchError: the server does not have the file, or does not give it.
-    """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise UsageError(f"{url}: only http and https addresses can be fetched")
-    headers = {"User-Agent": "raybio"} | ({"Range": f"bytes={start}-"} if start else {})
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (scheme checked above)
-    try:
-        with _drops_reported():
-            response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
-            return response
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise _NothingLeftError from error
-        answer = f"the server answered {error.code} {error.reason}"
-        if error.code in _RETRIED:
-            raise _DroppedError(answer) from error
-        raise FetchError(f"{url}: {answer}. Check that the file is there, or name a mirror") from error
-
-
-@contextmanager
-def _drops_reported() -> Iterator[None]:
-    """Turn a broken connection into `_DroppedError`; let a server's answer pass."""
-    try:
-        yield
-    except urllib.error.HTTPError:
-        raise
-    except urllib.error.URLError as error:
-        raise _DroppedError(str(error.reason)) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _DroppedError(str(error) or type(error).__name__) from error

@@ -19,11 +19,19 @@ from types import MappingProxyType
 
 from raybio.corpora.download import FetchedFile, Progress, fetch_file, fetch_text, is_right
 from raybio.errors import FetchError, UsageError
+from raybio.safe_text import without_secrets
 
 GITHUB = "https://raw.githubusercontent.com"
 PUBMED = "https://ftp.ncbi.nlm.nih.gov/pubmed"
 PUBMED_FOLDERS = MappingProxyType({"baseline": "baseline", "updates": "updatefiles"})
 LAST_PUBMED_NUMBER = 9999
+
+
+def address(server: str, *names: str) -> str:
+    """Return the address of a file on `server`; what the server's own has after "?" stays at the end."""
+    base, mark, query = server.partition("?")
+    return "/".join((base.rstrip("/"), *names)) + mark + query
+
 
 ON_REQUEST = MappingProxyType(
     {
@@ -50,7 +58,7 @@ class Source:
 
     def url(self, github: str) -> str:
         """Return the file's address on `github` or a mirror of it."""
-        return f"{github.rstrip('/')}/{self.repository}/{self.commit}/{self.path}"
+        return address(github, self.repository, self.commit, self.path)
 
     @property
     def checksums(self) -> Mapping[str, str]:
@@ -229,10 +237,10 @@ def fetch_pubmed(
         raise UsageError(f"no kind of PubMed file {kind!r}. Known: {', '.join(PUBMED_FOLDERS)}")
     if not 0 <= year <= 99:
         raise UsageError(f"year {year}: write its last two digits, such as 26")
-    server = (base or os.environ.get("RAYBIO_FETCH_PUBMED") or PUBMED).rstrip("/")
+    server = base or os.environ.get("RAYBIO_FETCH_PUBMED") or PUBMED
     return [
         _fetch_with_md5(
-            f"{server}/{PUBMED_FOLDERS[kind]}", f"pubmed{year:02}n{number:04}.xml.gz", Path(folder), progress
+            server, PUBMED_FOLDERS[kind], f"pubmed{year:02}n{number:04}.xml.gz", Path(folder), progress
         )
         for number in numbers
     ]
@@ -257,15 +265,18 @@ def parse_numbers(text: str) -> list[int]:
     return sorted(numbers)
 
 
-def _fetch_with_md5(server: str, name: str, folder: Path, progress: Progress | None) -> FetchedFile:
-    url, target, beside = f"{server}/{name}", folder / name, folder / f"{name}.md5"
+def _fetch_with_md5(
+    server: str, kind: str, name: str, folder: Path, progress: Progress | None
+) -> FetchedFile:
+    url, target, beside = address(server, kind, name), folder / name, folder / f"{name}.md5"
     kept = _md5_in(beside.read_text("utf-8", "replace"), name) if beside.is_file() else None
     if kept and is_right(target, {"MD5": kept}):
-        return FetchedFile(target, url, target.stat().st_size, fresh=False)
-    text = fetch_text(f"{url}.md5")
+        return FetchedFile(target, without_secrets(url), target.stat().st_size, fresh=False)
+    md5 = address(server, kind, f"{name}.md5")
+    text = fetch_text(md5)
     digits = _md5_in(text, name)
     if digits is None:
-        raise FetchError(f"{url}.md5: expected a line 'MD5({name})= ' and 32 digits, got {text[:80]!r}")
+        raise FetchError(f"{md5}: expected a line 'MD5({name})= ' and 32 digits, got {text[:80]!r}")
     fetched = fetch_file(url, target, {"MD5": digits}, progress)
     beside.write_text(text, encoding="utf-8")
     return fetched

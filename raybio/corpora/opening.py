@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from raybio.errors import AccessError, FormatError, UsageError
+from raybio.safe_text import without_secrets
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -138,7 +139,7 @@ def read_text(stream: BinaryIO, source: str) -> str:
 
 def stem_of(source: str) -> str:
     """Return the file name in `source` without folder, `.gz` and one more suffix: "train.rebuilt"."""
-    name = re.split(r"[/\\]", source)[-1].removesuffix(".gz")
+    name = re.split(r"[/\\]", without_secrets(source) if is_url(source) else source)[-1].removesuffix(".gz")
     return name.rpartition(".")[0] or name
 
 

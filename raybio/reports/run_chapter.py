@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from raybio.config.faults import without_secrets
 from raybio.reports import tables
 from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Curve, Curves, Examples, Figure, Headline, Section, Verbatim
@@ -20,6 +19,7 @@ from raybio.reports.mistakes import (
 )
 from raybio.reports.sources import Run, TaggedSentence
 from raybio.reports.tested import tested_runs
+from raybio.safe_text import without_secrets
 
 _EXAMPLES = 4
 _FREQUENT = 8

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from raybio.config.faults import without_secrets
 from raybio.config.prices import InstancePrice
 from raybio.cost import dollars
 from raybio.evaluation.equal_work import told_difference
@@ -18,6 +17,7 @@ from raybio.reports.differences import difference_sections, length_chart
 from raybio.reports.served import Served, served_results, told_seconds
 from raybio.reports.tables import percent
 from raybio.reports.tested import Tested, tested_results
+from raybio.safe_text import without_secrets
 
 
 def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstancePrice]) -> Iterator[Chapter]:

@@ -12,6 +12,7 @@ import ray
 from raybio.config import CascadeConfig, TrainConfig, to_yaml
 from raybio.errors import RaybioError
 from raybio.run_folder import SPLITS_FILE, RunFolder
+from raybio.safe_text import safe
 from raybio.sentence_stream import split_labels
 from raybio.serving.benchmark import benchmark_serve
 from raybio.serving.deployment import undeploy
@@ -38,7 +39,7 @@ def perform(run: Run, grace_epochs: int, reduction: int) -> str | None:
     except RaybioError as error:
         return str(error)
     except Exception:
-        return traceback.format_exc()
+        return safe(traceback.format_exc())
     return None
 
 

@@ -8,7 +8,7 @@ import pytest
 import raybio as package
 from raybio.cli import corpus
 from raybio.corpora import FORMATS
-from raybio.errors import STOPPED, RejectedError
+from raybio.errors import FAILURE, STOPPED, RejectedError
 
 HEAVY = {
     "torch",
@@ -100,8 +100,9 @@ def test_an_error_of_ours_keeps_its_traceback(raybio, monkeypatch):
         raise OSError("no file is named: a fault of the program")
 
     monkeypatch.setattr(corpus, "_sample", fail)
-    with pytest.raises(OSError, match="a fault of the program"):
-        raybio("corpus", "sample", "x")
+    outcome = raybio("corpus", "sample", "x")
+    assert outcome.code == FAILURE and outcome.err.startswith("Traceback (most recent call last)")
+    assert outcome.err.endswith("OSError: no file is named: a fault of the program\n")
 
 
 def test_a_file_that_cannot_be_written_is_one_message(refused, tmp_path):

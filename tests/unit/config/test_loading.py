@@ -147,7 +147,7 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(faults, tag, secret):
     """A config is written into run folders and logs."""
     url = f"s3://user:{secret}@bucket"
     (fault,) = faults(tag, "", f"output={url}/out")
-    assert fault.startswith("override 'output=s3://user:***@bucket/out': output: holds a secret, which would")
+    assert fault.startswith("override 'output=s3://***@bucket/out': output: holds a secret, which would")
     assert "AWS_SECRET_ACCESS_KEY" in fault and "IAM" in fault and secret not in fault
     with pytest.raises(ConfigError, match=r"the options: 1 fault\n  - input\[1\]: holds a secret") as caught:
         job_of(TagCorpusConfig, {"model": "m", "input": ["a", url], "output": "o"}, source="the options")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybio.corpora import download, fetch
+from raybio.corpora import download, fetch, http_request
 from raybio.corpora.download import checksums, fetch_file
 from raybio.corpora.fetch import CORPORA, Source, fetch_corpus, fetch_pubmed, parse_numbers
 from raybio.errors import FetchError, UsageError
@@ -210,7 +210,7 @@ def test_without_a_network_the_error_says_what_to_do(shelf: Shelf, tmp_path: Pat
 
 
 def test_a_silent_server_times_out(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "TIMEOUT", 0.05)
+    monkeypatch.setattr(http_request, "TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/file"
         with pytest.raises(FetchError, match="timed out"):
