@@ -167,8 +167,9 @@ def replace_folder(folder: Path) -> Iterator[Path]:
     with _blaming(str(folder)):
         _make_folder(target.parent)
         for left in target.parent.glob(_hidden(target, "*").name):
-            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process has just removed it
+                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         draft = _hidden(target)
         draft.mkdir()
     try:
