@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
 import ray.data
+from ray._common.utils import get_default_system_temp_dir
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from raybio import stopping
+from raybio.errors import UsageError
 
+_CLOSED = {
+    "RAY_AUTH_MODE": "token",
+    # So Ray's processes take 127.0.0.1 for the address of their machine, and listen there alone. Where it
+    # is on (on Linux), Ray replaces any loopback address that it is given by one that others can reach.
+    ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0",
+}
+_UNSET = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ENABLE_K8S_TOKEN_AUTH")
 _PATIENCE = "RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S"
 
 
@@ -22,27 +36,91 @@ def connected() -> Iterator[None]:
     """Hold a connection to Ray for the length of a `with` block; one that is open is shared.
 
     A job that was submitted to a cluster, or a shell where RAY_ADDRESS is set, joins that
-    cluster. Otherwise a private cluster is started for the block: it listens on this machine
-    only, shows no dashboard and needs no token. What workers print stays in Ray's log files: jobs
-    report progress themselves.
+    cluster. Otherwise a private cluster is started for the block.
     """
     if ray.is_initialized():
         yield
-        return
-    if joins_a_cluster():
+    elif joins_a_cluster():
         _start()
+        try:
+            yield
+        finally:
+            ray.shutdown()
     else:
-        private_environment()
-        _start(address="local", include_dashboard=False)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        with private_cluster(_temp_dir=_private_folder()):
+            yield
 
 
 def joins_a_cluster() -> bool:
     """Say whether there is a cluster that jobs of this process join, which then outlives them."""
     return bool(os.environ.get("RAY_ADDRESS"))
+
+
+@contextmanager
+def private_cluster(**options: Any) -> Iterator[None]:
+    """Run a cluster on this machine for the length of a `with` block; `options` go to `ray.init`.
+
+    It listens on the loopback address, lets in only processes that have its token, and shows no
+    dashboard. What workers print stays in Ray's log files: jobs report progress themselves.
+    """
+    private_environment()
+    try:
+        with closed_environment():
+            _start(address="local", include_dashboard=False, **options)
+        yield
+    finally:
+        ray.shutdown()
+        reload_authentication()
+
+
+@contextmanager
+def closed_environment() -> Iterator[None]:
+    """Have the Ray processes that start in a `with` block accept nobody but each other.
+
+    They get a random token of their own through their environment, which only their user can read: it
+    stands in no file and on no command line. What the user has set for clusters that they join, a token
+    or RAY_AUTH_MODE=disabled, does not apply here, and is there again after the block. This process
+    keeps the token until `reload_authentication`.
+    """
+    before = {name: os.environ.get(name) for name in (*_CLOSED, *_UNSET)}
+    may_listen_everywhere = ray_constants.ENABLE_RAY_CLUSTER
+    for name in _UNSET:
+        os.environ.pop(name, None)
+    os.environ.update(_CLOSED, RAY_AUTH_TOKEN=secrets.token_hex(32))
+    # Ray read it when it was imported.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    reload_authentication()
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = may_listen_everywhere
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def reload_authentication() -> None:
+    """Have Ray read again from the environment how this process authenticates; Ray itself reads it once."""
+    # In this order: in token mode, a thread that looks for a token and finds none ends the process.
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _private_folder() -> str | None:
+    """Return a folder for sockets and logs that other users cannot enter; None where the user chose one.
+
+    Ray itself makes all folders of a session writable for everyone.
+    """
+    if "RAY_TMPDIR" in os.environ:
+        return None
+    folder = Path(get_default_system_temp_dir()) / f"raybio-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise UsageError(f"{folder} is not a folder that you alone can enter. Remove it, or set RAY_TMPDIR")
+    return str(folder / "ray")
 
 
 def _start(**where: Any) -> None:
@@ -56,8 +134,7 @@ def _start(**where: Any) -> None:
 
 
 def private_environment() -> None:
-    """Set what the processes of a private cluster inherit, where the user has not set it."""
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    """Set what suits the processes of a private cluster, where the user has not set it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # A thread of OpenMP that waits for another spins. Where something else needs its core too,
     # that multiplies the time of small operations; a short spin costs an idle machine a few percent.

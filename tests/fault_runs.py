@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from samples import tagging_config
 
 from raybio.bulk_tagging.ledger import Ledger, ShardEntry
-from raybio.cluster import private_environment
+from raybio.cluster import closed_environment, private_environment, reload_authentication
 from raybio.config import to_yaml
 
 SHARDS = 24
@@ -38,13 +38,14 @@ def small_cluster(cpus: int) -> Iterator[Any]:
 
     private_environment()
     # Sockets lie under this folder, and their paths may not be longer than 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder, closed_environment():
         head = {"num_cpus": cpus, "include_dashboard": False, "temp_dir": folder, **_MEMORY}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             yield cluster
         finally:
             cluster.shutdown()
+    reload_authentication()
 
 
 class Faults:

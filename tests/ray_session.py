@@ -4,25 +4,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from raybio.cluster import private_environment, settle_data
+from raybio.cluster import private_cluster, settle_data
 
 
 @contextmanager
 def ray_session() -> Iterator[None]:
     """Start a cluster whose workers stand in the current folder; shut it down at the end."""
-    import ray
-
-    private_environment()
     # Sockets lie under this folder, and their paths may not be longer than 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder:
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            object_store_memory=200 * 2**20,
-            log_to_driver=False,
-            _temp_dir=folder,
-        )
+    with (
+        tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder,
+        private_cluster(num_cpus=2, object_store_memory=200 * 2**20, _temp_dir=folder),
+    ):
         settle_data()
         yield
-        ray.shutdown()

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pytest
 from browsing import headless, opened
@@ -324,6 +325,23 @@ def test_the_page_shows_what_is_served(address: str) -> None:
     assert [[" ".join(cell.split()) for cell in row] for row in rows] == [
         [cell, cell, "the same"] for cell in cells
     ]
+
+
+def test_the_port_that_each_replica_opens_on_every_address_asks_for_the_token(address: str) -> None:
+    ports = {
+        connection.laddr.port
+        for process in psutil.Process().children(recursive=True)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.ip == "::"
+    }
+    assert len(ports) >= 3  # of two models and the interface
+    for port in ports:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for metadata in [(), (("authorization", f"Bearer {'0' * 64}"),)]:
+                call = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+                with pytest.raises(grpc.RpcError) as refused:
+                    call(b"", metadata=metadata, timeout=30)
+                assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_logs_are_json_and_carry_the_run(address: str, lines: list[str]) -> None:
