@@ -24,6 +24,11 @@ def label_of(tag: str) -> str:
     return "" if tag == OUTSIDE else tag[2:]
 
 
+def inside(tag: str) -> str:
+    """Return the tag of a word that continues the entity, or the outside, of one with `tag`."""
+    return tag if tag == OUTSIDE else INSIDE + label_of(tag)
+
+
 def is_tag(tag: str) -> bool:
     """Say whether `tag` is "O", or "B-" or "I-" followed by a label."""
     return tag == OUTSIDE or (tag[:2] in (BEGIN, INSIDE) and len(tag) > 2)

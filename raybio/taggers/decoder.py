@@ -246,7 +246,9 @@ class DecoderTagger:
 
     def _cut(self, sentence: int, count: int, size: int) -> list[Window]:
         places = tuple(range(count))
-        return windows(Subwords(places, places), sentence, max(size, 1), min(_MOST_OVERLAP, size // 4))
+        return windows(
+            Subwords(places, places, places), sentence, max(size, 1), min(_MOST_OVERLAP, size // 4)
+        )
 
 
 @dataclass

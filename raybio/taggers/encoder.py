@@ -6,6 +6,7 @@ Speed comes from three things: words are encoded once, windows are batched by to
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from raybio.alignment import SubwordEncoder, Subwords, Window, windows
+from raybio.alignment import Spacing, SubwordEncoder, Subwords, Window, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.iob2 import label_of, tag_set
@@ -28,7 +29,9 @@ from raybio.taggers.card import read_card, write_card
 from raybio.taggers.devices import pick_device, pick_dtype
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.taggers.prepacked import prepack
-from raybio.taggers.word_decision import WordDecision, legal_tags, softmax, word_votes
+from raybio.taggers.word_decision import WordDecision, legal_tags, per_word, softmax, word_votes
+
+logger = logging.getLogger(__name__)
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -52,6 +55,8 @@ class EncoderCard:
     subword_labels: str
     word_decision: WordDecision
     legal: bool = False
+    # What a card of before does not say: words were read one by one, with nothing between them.
+    spacing: Spacing = "glued"
     base_model: str = ""
     trained_on: str = ""
     kind: str = "encoder"
@@ -90,7 +95,13 @@ class EncoderTagger:
         self._forward = forward
         self._budget = max_batch_tokens
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
-        self._encoder = SubwordEncoder(tokenizer)
+        self._encoder = SubwordEncoder(tokenizer, card.spacing)
+        if card.spacing == "glued" and self._encoder.sees_blanks:
+            logger.warning(
+                "%s was trained, and is read, without the blanks between words, by a raybio that left them "
+                "out. Trained anew it would read text as written, and better",
+                folder,
+            )
         self._prefix, self._suffix = special_tokens(tokenizer)
         self._padding = tokenizer.pad_token_id
         self.counts: Counter[str] = Counter()
@@ -137,7 +148,9 @@ class EncoderTagger:
         Raises:
             ModelError: a batch does not fit in memory.
         """
-        encoded = self._encoder.encode([sentence.words for sentence in sentences])
+        encoded = self._encoder.encode(
+            [sentence.words for sentence in sentences], [sentence.starts for sentence in sentences]
+        )
         firsts = np.cumsum([0, *(len(one.ids) for one in encoded)])
         probabilities = self._read(encoded, firsts)
         return self._decide(encoded, probabilities)
@@ -195,23 +208,28 @@ class EncoderTagger:
 
     def _decide(self, encoded: Sequence[Subwords], probabilities: NDArray[np.float32]) -> list[Tags]:
         """Turn subword probabilities into one tag and its probability per word."""
-        begins = np.fromiter(
-            (begin for one in encoded for begin in one.first_of_word()), dtype=bool, count=len(probabilities)
-        )
-        starts = np.flatnonzero(begins)
-        if len(starts) == 0:
+        offsets = np.cumsum([0, *(len(one.ids) for one in encoded)])
+        # Words that begin with the same subword are decided together, as one unit.
+        units = [np.unique(np.array(one.firsts, dtype=np.int64)) for one in encoded]
+        ends = np.cumsum([0, *map(len, units)])
+        if ends[-1] == 0:
             return [Tags((), ()) for _ in encoded]
-        votes, scores = word_votes(probabilities, starts, self._card.word_decision)
+        starts = np.concatenate([own + offset for own, offset in zip(units, offsets[:-1], strict=True)])
+        # A blank may come before the first word of a sentence: it is a piece of no word.
+        cuts = np.union1d(starts, offsets[:-1][np.diff(offsets) > 0])
+        votes, scores = (
+            each[np.isin(cuts, starts)] for each in word_votes(probabilities, cuts, self._card.word_decision)
+        )
         chosen = votes.argmax(axis=1)
-        counts = [one.words[-1] + 1 if one.words else 0 for one in encoded]
-        ends = np.cumsum([0, *counts])
         if self._card.legal:
             for a, b in pairwise(ends):
                 chosen[a:b] = legal_tags(chosen[a:b], scores[a:b], self._tags)
-        best = scores[np.arange(len(chosen)), chosen]
+        best = scores[np.arange(len(chosen)), chosen].tolist()
         names = [self._tags[tag] for tag in chosen]
-        values = best.tolist()
-        return [Tags(tuple(names[a:b]), tuple(values[a:b])) for a, b in pairwise(ends)]
+        return [
+            per_word(one.firsts, names[a:b], best[a:b])
+            for one, (a, b) in zip(encoded, pairwise(ends), strict=True)
+        ]
 
 
 def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
@@ -278,4 +296,4 @@ def card_of(folder: Path, config: Any, tags: Sequence[str]) -> EncoderCard:
         return card
     longest = min(getattr(config, "max_position_embeddings", 512) or 512, 512)
     labels = sorted({label_of(tag) for tag in tags} - {""})
-    return EncoderCard(labels, longest, min(64, longest // 8), "first", "first")
+    return EncoderCard(labels, longest, min(64, longest // 8), "first", "first", spacing="as-written")

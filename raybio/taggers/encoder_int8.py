@@ -127,7 +127,7 @@ def _samples(folder: Path) -> list[dict[str, NDArray[np.int64]]]:
     prefix, suffix = special_tokens(tokenizer)
     size = card.max_tokens - len(prefix) - len(suffix)
     samples = []
-    for i, subwords in enumerate(SubwordEncoder(tokenizer).encode(sentences)):
+    for i, subwords in enumerate(SubwordEncoder(tokenizer, card.spacing).encode(sentences)):
         for window in windows(subwords, i, size, card.window_overlap):
             ids = np.array([[*prefix, *window.ids, *suffix]], dtype=np.int64)
             samples.append({"input_ids": ids, "attention_mask": np.ones_like(ids)})

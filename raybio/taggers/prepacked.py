@@ -25,14 +25,15 @@ class PrepackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, activation: Literal["none", "gelu"] = "none") -> None:
         super().__init__()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _TOKENS)
-        self._bias = None if linear.bias is None else linear.bias.detach()
+        # Under the names of `nn.Linear`: T5 looks at the weight's dtype.
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _TOKENS)
+        self.bias = None if linear.bias is None else linear.bias.detach()
         # "none" is the name of the exact GELU too: not approximated by a tanh.
         self._activation: tuple[Any, ...] = (activation, [], "none" if activation == "gelu" else "")
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return (..., out) for hidden states (..., in)."""
-        return torch.ops.mkldnn._linear_pointwise(hidden, self._weight, self._bias, *self._activation)
+        return torch.ops.mkldnn._linear_pointwise(hidden, self.weight, self.bias, *self._activation)
 
 
 def prepack(layers: nn.Module, *dtypes: torch.dtype) -> None:

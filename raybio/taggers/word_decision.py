@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raybio.iob2 import label_of, may_follow, orphans
+from raybio.iob2 import inside, label_of, may_follow, orphans
+from raybio.taggers.base import Tags
 
 WordDecision = Literal["mean", "majority", "first"]
 
@@ -70,3 +71,22 @@ def legal_tags(
     for origin in reversed(origins):
         path.append(origin[path[-1]])
     return np.array(path[::-1])
+
+
+def per_word(firsts: Sequence[int], tags: Sequence[str], scores: Sequence[float]) -> Tags:
+    """Give a sentence's words the tags and scores of its units: words that begin with the same subword.
+
+    `firsts` are the subwords that words begin with (see `Subwords`). The second and later words of a unit
+    continue its entity.
+    """
+    if len(tags) == len(firsts):
+        return Tags(tuple(tags), tuple(scores))
+    unit, before = -1, -1
+    words: list[str] = []
+    values: list[float] = []
+    for first in firsts:
+        unit += first != before
+        words.append(inside(tags[unit]) if first == before else tags[unit])
+        values.append(scores[unit])
+        before = first
+    return Tags(tuple(words), tuple(values))

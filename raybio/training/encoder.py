@@ -77,7 +77,7 @@ def _work(task: Task) -> None:
     learner = _ClassifierLearner(task, card, tokenizer, workers, total)
     dev = dev_sentences(config)
     if config.training.long_inputs == "cut":
-        dev = list(cut_sentences(dev, tokenizer, card.max_tokens))
+        dev = list(cut_sentences(dev, tokenizer, card))
     judge = judged_on_dev(config, learner, dev)
     train_epochs(config, task.run, workers, batches, learner, judge, config.training.patience)
 
@@ -93,6 +93,7 @@ def _card(task: Task) -> EncoderCard:
         subword_labels=training.subword_labels,
         word_decision=training.word_decision,
         legal=training.legal,
+        spacing="blank",
         base_model=config.model,
         trained_on=config.corpus.name or str(config.corpus.train),
         raybio=raybio.__version__,

@@ -23,14 +23,14 @@ from raybio.training.steps import IGNORED, Example
 _LAYER = re.compile(r"\.(?:layers?|block|h)\.(\d+)\.")
 
 
-def cut_sentences(sentences: Iterable[Sentence], tokenizer: Any, max_tokens: int) -> Iterator[Sentence]:
-    """Yield sentences without the words, and the gold spans' words, beyond `max_tokens` subwords.
+def cut_sentences(sentences: Iterable[Sentence], tokenizer: Any, card: EncoderCard) -> Iterator[Sentence]:
+    """Yield sentences without the words, and the gold spans' words, beyond the card's `max_tokens` subwords.
 
     The study cut so, in training and in scoring: what lies beyond counts as neither found nor missed.
     A word that does not fit whole goes too.
     """
-    encoder = SubwordEncoder(tokenizer)
-    size = max_tokens - sum(map(len, special_tokens(tokenizer)))
+    encoder = SubwordEncoder(tokenizer, card.spacing)
+    size = card.max_tokens - sum(map(len, special_tokens(tokenizer)))
     for sentence in sentences:
         owners = encoder.encode([sentence.words])[0].words
         kept = owners[size] if len(owners) > size else len(sentence.words)
@@ -128,7 +128,7 @@ class ExampleMaker:
     def of(cls, card: EncoderCard, tokenizer: Any, cut: bool = False) -> ExampleMaker:
         """Return the maker for a model with this card: its windows are those of the finished model."""
         return cls(
-            SubwordEncoder(tokenizer),
+            SubwordEncoder(tokenizer, card.spacing),
             special_tokens(tokenizer),
             {tag: i for i, tag in enumerate(tag_set(card.labels))},
             max_tokens=card.max_tokens,
@@ -147,7 +147,7 @@ class ExampleMaker:
         """
         subwords = self._encoder.encode([words])[0]
         if self._cut:
-            subwords = Subwords(subwords.ids[: self._size], subwords.words[: self._size])
+            subwords = subwords.cut(self._size)
         labels = self._labels(subwords, tags)
         if shares is not None:
             labels = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from raybio.alignment import SubwordEncoder, Subwords, windows
@@ -45,7 +46,7 @@ class MaskedExampleMaker:
         ids, labels = list(subwords.ids), [IGNORED] * len(subwords.ids)
         for at in self._hidden(subwords, rng):
             labels[at], ids[at] = ids[at], self._instead_of(ids[at], rng)
-        seen = Subwords(tuple(ids), subwords.words)
+        seen = replace(subwords, ids=tuple(ids))
         return [
             window_example(window, labels, self._special)
             for window in windows(seen, 0, self._size, self._overlap)

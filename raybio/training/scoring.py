@@ -70,7 +70,7 @@ def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sent
     card = EncoderCard.read(run.model)
     assert card is not None, "training writes a card"
     tokenizer = AutoTokenizer.from_pretrained(run.model, use_fast=True)
-    kept = list(cut_sentences(sentences, tokenizer, card.max_tokens))
+    kept = list(cut_sentences(sentences, tokenizer, card))
     shorter = sum(len(a) < len(b) for a, b in zip(kept, sentences, strict=True))
     run.say(f"cut {shorter} sentences of {split} at {card.max_tokens} subwords, gold included")
     return kept

@@ -54,6 +54,7 @@ def _card(task: Task) -> EncoderCard:
         window_overlap=min(_MOST_OVERLAP, size // 8),
         subword_labels="all",
         word_decision="mean",
+        spacing="blank",
         base_model=config.model,
         trained_on=config.corpus.name or str(config.corpus.train),
         raybio=raybio.__version__,

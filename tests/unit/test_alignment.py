@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import texts, words
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from raybio.alignment import SubwordEncoder, Subwords, windows
+from raybio.corpora.sentences import split_words
 from raybio.errors import ModelError
 
 
@@ -16,7 +19,7 @@ def encoder(tokenizer):
 
 
 def subwords(length):
-    return Subwords(tuple(range(100, 100 + length)), tuple(range(length)))
+    return Subwords(tuple(range(100, 100 + length)), tuple(range(length)), tuple(range(length)))
 
 
 sizes = st.integers(1, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1)))
@@ -74,8 +77,8 @@ def test_an_overlap_that_does_not_fit_is_refused(size, overlap):
 
 
 def test_first_of_word():
-    assert Subwords((5, 6, 7, 8), (0, 0, 1, 2)).first_of_word() == [True, False, True, True]
-    assert Subwords((), ()).first_of_word() == []
+    assert Subwords((5, 6, 7, 8), (0, 0, 1, 2), (0, 2, 3)).first_of_word() == [True, False, True, True]
+    assert Subwords((), (), ()).first_of_word() == []
 
 
 def assert_equals_the_tokenizer(encoder, tokenizer, sentence):
@@ -119,7 +122,8 @@ def test_a_word_of_nothing_becomes_the_unknown_token(encoder, tokenizer):
 
 
 def test_sentences_may_be_empty(encoder):
-    assert encoder.encode([[], ["a"], []]) == [Subwords((), ()), encoder.encode([["a"]])[0], Subwords((), ())]
+    nothing = Subwords((), (), ())
+    assert encoder.encode([[], ["a"], []]) == [nothing, encoder.encode([["a"]])[0], nothing]
     assert encoder.encode([]) == []
 
 
@@ -133,15 +137,20 @@ class CountingTokenizer:
     def __init__(self):
         self.asked = []
 
-    def __call__(self, sentences, **_):
-        self.asked.extend(word for [word] in sentences)
-        return {"input_ids": [[len(word)] if word else [] for [word] in sentences]}
+    def get_vocab(self):
+        return {}
+
+    def __call__(self, texts, **_):
+        self.asked.extend(texts)
+        return {"input_ids": [[len(word) for word in text.split()] for text in texts]}
 
 
 def test_a_word_is_encoded_once_while_there_is_room(monkeypatch):
     monkeypatch.setattr(SubwordEncoder, "_MOST_WORDS", 3)
     counting = CountingTokenizer()
     encoder = SubwordEncoder(counting)
+    assert not encoder.sees_blanks
+    counting.asked.clear()
     encoder.encode([["a", "bb"], ["a"]])
     encoder.encode([["bb"]])
     assert sorted(counting.asked) == ["a", "bb"]
@@ -154,7 +163,7 @@ def test_a_word_is_encoded_once_while_there_is_room(monkeypatch):
 
 
 def test_padding_stands_for_nothing_where_there_is_no_unknown_token():
-    assert SubwordEncoder(CountingTokenizer()).encode([[""]])[0] == Subwords((9,), (0,))
+    assert SubwordEncoder(CountingTokenizer()).encode([[""]])[0] == Subwords((9,), (0,), (0,))
 
 
 @pytest.mark.parametrize(
@@ -169,3 +178,79 @@ def test_tokenizers_that_cannot_serve_are_refused(changes, message):
     vars(tokenizer).update(changes)
     with pytest.raises(ModelError, match=message):
         SubwordEncoder(tokenizer)
+
+
+# Blanks -----------------------------------------------------------------------------------------
+
+
+def word_pieces(*vocabulary):
+    """Return a tokenizer whose words are what blanks part, cut into the longest pieces of `vocabulary`."""
+    model = models.WordPiece({token: i for i, token in enumerate(("[UNK]", *vocabulary))}, unk_token="[UNK]")
+    backend = Tokenizer(model)
+    backend.normalizer = normalizers.BertNormalizer(lowercase=False)
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
+
+
+def test_the_words_of_a_byte_level_bpe_stand_apart(smollm2):
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    words = ("Naloxone", "reverses", "the", "effect", ".")
+    found = SubwordEncoder(tokenizer).encode([words])[0]
+    pieces = tokenizer.convert_ids_to_tokens(list(found.ids))
+    assert [pieces[first] for first in found.firsts] == ["ĠN", "Ġrevers", "Ġthe", "Ġeffect", "Ġ."]
+    assert tokenizer.decode(list(found.ids)) == " Naloxone reverses the effect ."
+    written = SubwordEncoder(tokenizer, "as-written").encode([words], [(0, 9, 18, 22, 28)])[0]
+    assert tokenizer.decode(list(written.ids)) == "Naloxone reverses the effect."
+    glued = SubwordEncoder(tokenizer, "glued").encode([words])[0]
+    assert tokenizer.decode(list(glued.ids)) == "Naloxonereversestheeffect."
+
+
+def test_a_blank_of_its_own_belongs_to_the_word_before_it(smollm2):
+    """SmolLM2 reads each digit apart from the blank before it."""
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    words, starts = ("7", "of", "12"), (0, 2, 5)
+    for found in SubwordEncoder(tokenizer).encode([words]):
+        assert tokenizer.convert_ids_to_tokens(list(found.ids)) == ["Ġ", "7", "Ġof", "Ġ", "1", "2"]
+        assert (found.words, found.firsts) == ((0, 0, 1, 1, 2, 2), (1, 2, 4))
+    for found in SubwordEncoder(tokenizer, "as-written").encode([words], [starts]):
+        assert tokenizer.convert_ids_to_tokens(list(found.ids)) == ["7", "Ġof", "Ġ", "1", "2"]
+        assert (found.words, found.firsts) == ((0, 1, 1, 2, 2), (0, 1, 3))
+
+
+def test_words_that_begin_within_a_subword_begin_with_it():
+    tokenizer = word_pieces("(clon", "##idine", "##).", "a", "##-b")
+    encoder = SubwordEncoder(tokenizer, "as-written")
+    words = ("(", "clonidine", ")", ".", "a", "-", "b")
+    found = encoder.encode([words], [(0, 1, 10, 11, 13, 14, 15)])[0]
+    assert tokenizer.convert_ids_to_tokens(list(found.ids)) == ["(clon", "##idine", "##).", "a", "##-b"]
+    # "##" says that the model saw no word begin there.
+    assert (found.words, found.firsts) == ((0, 1, 2, 4, 5), (0, 0, 0, 0, 3, 3, 3))
+
+
+def test_a_word_of_nothing_is_unknown_in_a_text_too():
+    encoder = SubwordEncoder(word_pieces("a", "b", "ab"), "as-written")
+    found = encoder.encode([("\x01", "a", "\x01", "b", "\x01")], [(0, 2, 4, 6, 8)])[0]
+    assert found == Subwords((0, 1, 0, 2, 0), (0, 1, 2, 3, 4), (0, 1, 2, 3, 4))
+    # Within a word that the model reads as one it is a piece of it.
+    assert encoder.encode([("a", "\x01", "b")], [(0, 1, 2)])[0] == Subwords((3,), (0,), (0, 0, 0))
+
+
+@pytest.mark.parametrize("starts", [None, [(0, 0)], [(5, 2)], [(3, 9)]])
+def test_words_stand_one_blank_apart_where_the_text_does_not_say_or_has_more_white_space(starts):
+    encoder = SubwordEncoder(word_pieces("ab", "c", "abc"), "as-written")
+    assert encoder.encode([("ab", "c")], starts)[0].ids == (1, 2)
+    assert encoder.encode([("ab", "c")], [(7, 9)])[0].ids == (3,)
+
+
+@given(st.lists(texts(min_size=1, max_size=12), max_size=4))
+@settings(max_examples=200)
+def test_as_written_no_word_is_lost_whatever_the_text(tokenizer, drawn):
+    encoder = SubwordEncoder(tokenizer, "as-written")
+    spans = [split_words(text) for text in drawn]
+    sentences = [[text[a:b] for a, b in found] for text, found in zip(drawn, spans, strict=True)]
+    encoded = encoder.encode(sentences, [[a for a, _ in found] for found in spans])
+    for sentence, found in zip(sentences, encoded, strict=True):
+        assert len(found.firsts) == len(sentence)
+        assert list(found.firsts) == sorted(found.firsts) and list(found.words) == sorted(found.words)
+        assert all(0 <= first < len(found.ids) for first in found.firsts)
+        assert len(found.ids) == len(found.words) and all(word < len(sentence) for word in found.words)

@@ -204,7 +204,9 @@ def test_a_model_from_elsewhere_works_without_a_card(tiny_encoder, tmp_path):
     tagged = tagger.tag([*SHORT, MEDIUM])
     assert [len(one.tags) for one in tagged] == [len(one) for one in [*SHORT, MEDIUM]]
     config = SimpleNamespace(max_position_embeddings=MAX_TOKENS)
-    assert card_of(folder, config, ["O", "B-x", "I-x"]) == EncoderCard(["x"], MAX_TOKENS, 8, "first", "first")
+    assert card_of(folder, config, ["O", "B-x", "I-x"]) == EncoderCard(
+        ["x"], MAX_TOKENS, 8, "first", "first", spacing="as-written"
+    )
 
 
 def test_a_folder_without_a_classifier_is_refused(tmp_path, minilm):

@@ -8,11 +8,15 @@ from transformers import AutoModelForTokenClassification, LlamaForTokenClassific
 from raybio.alignment import SubwordEncoder
 from raybio.entities import Sentence, Span
 from raybio.errors import ModelError
-from raybio.taggers.encoder import special_tokens
+from raybio.taggers.encoder import EncoderCard, special_tokens
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, layer_groups
 from raybio.training.steps import IGNORED
 
 TAG_IDS = {"O": 0, "B-Chemical": 1, "I-Chemical": 2, "B-Disease": 3, "I-Disease": 4}
+
+
+def card(max_tokens):
+    return EncoderCard(["Chemical"], max_tokens, 0, "all", "mean")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +140,7 @@ def test_cut_sentences_lose_what_does_not_fit_and_its_gold(tokenizer):
     long = Sentence("long", words, tuple(range(0, 800, 100)), "d", gold)
     short = Sentence("short", words[:2], (0, 100), "d", ())
     room = len(tokenizer(list(words[:6]), is_split_into_words=True)["input_ids"])
-    kept, whole = cut_sentences([long, short], tokenizer, max_tokens=room)
+    kept, whole = cut_sentences([long, short], tokenizer, card(room))
     assert kept.words == words[:6] and len(kept.starts) == 6
     assert kept.gold == (Span(2, 3, "Chemical"), Span(5, 6, "Disease"))
     assert whole is short
@@ -145,7 +149,7 @@ def test_cut_sentences_lose_what_does_not_fit_and_its_gold(tokenizer):
 def test_a_word_that_fits_in_part_goes_whole(tokenizer):
     pieces = len(tokenizer(WORDS[:3], is_split_into_words=True)["input_ids"])
     long = Sentence("long", tuple(WORDS), (0, 9, 18, 27), "d", (Span(2, 3, "Chemical"),))
-    [kept] = cut_sentences([long], tokenizer, max_tokens=pieces - 1)
+    [kept] = cut_sentences([long], tokenizer, card(pieces - 1))
     assert kept.words == tuple(WORDS[:2]) and kept.gold == ()
 
 
