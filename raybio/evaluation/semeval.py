@@ -15,7 +15,8 @@ versions. A predicted entity takes the first gold entity it overlaps. Two quirks
 out each entity's last word, so that a one-word entity overlaps nothing but its equal; and a gold
 entity may be taken many times, each of which counts as possible.
 
-**corrected** equals nervaluate 1.1 and later (checked against 1.2.1). A predicted entity takes the
+**corrected** equals nervaluate 1.2.1 and later (1.1.0 counts type otherwise, and 1.1.0 and 1.2.0 lose
+half credits of partial over several sentences). A predicted entity takes the
 first overlapping gold entity that is still free; for the type measure it takes, of those, the one of
 its own label whose boundaries are nearest, and one of another label only where there is none. Kept
 from nervaluate because equality is the point: pairing goes from left to right and is not always the
@@ -253,7 +254,7 @@ def score_paper(gold: Iterable[Spans], predicted: Iterable[Spans]) -> Measures[C
 
 
 def score_corrected(gold: Iterable[Spans], predicted: Iterable[Spans]) -> Measures[Counts]:
-    """Score as nervaluate 1.1 and later does; one item of each input is one sentence's entities."""
+    """Score as nervaluate 1.2.1 and later does; one item of each input is one sentence's entities."""
     return judge(corrected_pairs(gold, predicted))
 
 

@@ -54,7 +54,7 @@ def score_table(scores: Mapping[str, Scores], split: str) -> Table:
         notes=(
             "strict: same words and same label. exact: same words, whatever the label. partial: as exact, "
             "and overlapping words count half. type: same label, however far the words overlap.",
-            "The corrected scorer equals nervaluate 1.1 and later. The paper scorer is the study's own: it "
+            "The corrected scorer equals nervaluate 1.2.1 and later. The paper scorer is the study's own: it "
             "leaves each entity's last word out of the overlap and may count one gold entity several times. "
             "Compare with the study's published figures by the paper scorer only.",
         ),

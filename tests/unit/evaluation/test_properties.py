@@ -1,5 +1,6 @@
 """Random tags: both scorers against independent ones, and what must hold between their figures."""
 
+import random
 import warnings
 from collections import Counter
 
@@ -98,7 +99,26 @@ def test_paper_equals_the_study_told_literally(both):
 
 @given(tagged())
 def test_corrected_equals_nervaluate(both):
-    gold, predicted = both
+    assert_corrected_equals_nervaluate(*both)
+
+
+def test_corrected_equals_nervaluate_on_random_pairs_of_many_entities():
+    """Long entities that half overlap, in several sentences: what 1.1.0 and 1.2.0 count otherwise."""
+    source = random.Random(3)
+
+    def tags(length):
+        drawn = []
+        while len(drawn) < length:
+            label, words = source.choice("XY"), source.randint(1, 4)
+            drawn += source.choice([["O"], [f"B-{label}", *[f"I-{label}"] * (words - 1)]])
+        return drawn[:length]
+
+    for _ in range(300):
+        lengths = [source.randint(1, 10) for _ in range(3)]
+        assert_corrected_equals_nervaluate([*map(tags, lengths)], [*map(tags, lengths)])
+
+
+def assert_corrected_equals_nervaluate(gold, predicted):
     corrected = evaluate(gold, predicted).to_dict()["corrected"]
     theirs = Evaluator(gold, predicted, tags=["X", "Y"], loader="list").evaluate()
     assert corrected["by_label"].keys() == theirs["entities"].keys()
