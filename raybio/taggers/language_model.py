@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from raybio.errors import ModelError
 from raybio.model_sources import weights_fingerprint
+from raybio.taggers.decoding.readable import check_readable
 from raybio.taggers.prepacked import prepack
 
 ADAPTER = "adapter_config.json"
@@ -163,12 +164,14 @@ def end_tokens(model: Any) -> list[int]:
 
 
 def check_causal(folder: Path) -> None:
-    """Refuse a model that cannot write text.
+    """Refuse a model that cannot write text, or that the decode modes cannot read in parts.
 
     Raises:
         ModelError: names the architecture and what to take instead.
     """
-    check_writer(AutoConfig.from_pretrained(folder), str(folder))
+    architecture = AutoConfig.from_pretrained(folder)
+    check_writer(architecture, str(folder))
+    check_readable(architecture, str(folder))
 
 
 def check_writer(config: Any, name: str) -> None:

@@ -16,19 +16,23 @@ from typing import Any
 import ray
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers.pytorch_utils import Conv1D
 
 from raybio.config import TrainDecoderConfig
 from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers.decoding import Tokens
+from raybio.taggers.decoding.readable import check_readable
 from raybio.taggers.language_model import check_writer
+from raybio.taggers.twin import twin
 from raybio.training.adapter import add_adapter, tag_options
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.deepspeed import takes_paged
 from raybio.training.memory import Memory, Sizes, memory
 from raybio.training.shapes import shape_of, source_of
 
+_LINEAR = (torch.nn.Linear, Conv1D)  # GPT-2's layers are of the second kind
 _PACKAGES = ("deepspeed", "peft", "bitsandbytes")
 _UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has another size for others
 
@@ -128,7 +132,7 @@ def count_parameters(
     linear = {
         id(module.weight): module.weight.numel()
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and not name.endswith(("lm_head", "score"))
+        if isinstance(module, _LINEAR) and not name.endswith(("lm_head", "score"))
     }
     base = sum(parameter.numel() for parameter in model.parameters())
     with torch.device("meta"):
@@ -167,13 +171,43 @@ def _model_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str
             "merge into quantized weights: this model is quantized already, and an adapter fits the "
             "full-precision one only. Name that, and let quantization.bits hold it in fewer bits"
         )
+    if config.head == "text":
+        try:
+            check_readable(architecture, config.model)
+        except ModelError as error:
+            yield str(error)
+            return
     longest = getattr(architecture, "max_position_embeddings", None)
     if longest and config.training.max_tokens > longest:
         yield (
             f"length over the model's limit: training.max_tokens is {config.training.max_tokens}, and this "
             f"model reads {longest} tokens at most. Set training.max_tokens={longest}"
         )
-    yield from _target_faults(config, architecture)
+    targets = list(_target_faults(config, architecture))
+    yield from targets or _step_faults(config, architecture)
+
+
+def _step_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
+    """Yield why the adapter, or the tag head, cannot learn on this architecture: one step on its twin."""
+    make = AutoModelForCausalLM if config.head == "text" else AutoModelForTokenClassification
+    lora = config.lora.model_copy(update={"rank": 2})
+    ids = torch.arange(1, 9)[None]
+    try:
+        learner = add_adapter(twin(make, architecture), config.model_copy(update={"lora": lora}), ())
+        loss = learner(input_ids=ids, labels=ids % 2).loss
+        loss.backward()
+    except ModelError as error:
+        yield str(error)
+        return
+    except Exception as error:  # each architecture fails in its own way
+        problem = str(error).strip().partition("\n")[0]
+        yield (
+            f"a small {architecture.model_type} model cannot be trained so ({type(error).__name__}: "
+            f"{problem}). Name a model of another architecture (such as Llama, Mistral or Qwen)"
+        )
+        return
+    if not torch.isfinite(loss):
+        yield f"a small {architecture.model_type} model has no loss that can be learned from: {loss.item()}"
 
 
 def _target_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
@@ -182,7 +216,7 @@ def _target_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[st
     names = [
         name
         for name, module in _shapes(causal, architecture, _UNKNOWN_LABELS).named_modules()
-        if isinstance(module, torch.nn.Linear)
+        if isinstance(module, _LINEAR)
     ]
     lacking = [t for t in config.lora.targets if not any(n == t or n.endswith(f".{t}") for n in names)]
     if lacking:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from raybio.taggers.decoding import forced_tags, greedy, verified_tags, verified_text
 from raybio.taggers.decoding.answer import Answer
-from raybio.taggers.decoding.cache import Reader
 from raybio.taggers.decoding.greedy import default_limits
+from raybio.taggers.decoding.reader import Reader
 from raybio.taggers.decoding.tokens import Tokens, added_tokens, chat_template
 
 MODES: Mapping[str, Callable[..., list[Answer]]] = {

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raybio.taggers.decoding.answer import Answer, forced_answer
-from raybio.taggers.decoding.cache import Reader
 from raybio.taggers.decoding.lines import Candidates, Choice, Progress
 from raybio.taggers.decoding.passes import Question, among_branches, run
+from raybio.taggers.decoding.reader import Reader
 from raybio.taggers.decoding.tokens import Tokens
 
 

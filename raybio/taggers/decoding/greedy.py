@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raybio.taggers.decoding.answer import Answer, written_answer
-from raybio.taggers.decoding.cache import Reader
 from raybio.taggers.decoding.lines import Choice
 from raybio.taggers.decoding.passes import Question, among_all, run
+from raybio.taggers.decoding.reader import Reader
 from raybio.taggers.decoding.tokens import Tokens
 
 _SPARE_TOKENS = 16

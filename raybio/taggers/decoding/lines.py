@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from raybio.iob2 import OUTSIDE, label_of, may_follow
-from raybio.taggers.decoding.cache import Reader
+from raybio.taggers.decoding.reader import Reader
 from raybio.taggers.decoding.tokens import Tokens
 
 Choice = tuple[int, float]
@@ -147,7 +147,7 @@ def choose(reader: Reader, hidden: Tensor, forks: Sequence[Node]) -> list[Choice
     most = max(len(fork.branches) for fork in forks)
     branches = [list(fork.branches) for fork in forks]
     padded = torch.tensor([tokens + tokens[:1] * (most - len(tokens)) for tokens in branches])
-    logits = reader.logits_of(hidden, padded).cpu().double()
+    logits = reader.head.logits_of(hidden, padded).cpu().double()
     sizes = torch.tensor([len(tokens) for tokens in branches])
     padding = torch.arange(most) >= sizes[:, None]
     best, places = logits.masked_fill(padding, float("-inf")).softmax(dim=-1).max(dim=-1)

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from raybio.taggers.decoding.cache import Reader, Rows
+from raybio.taggers.decoding.cache import Rows
 from raybio.taggers.decoding.lines import Choice, Node, choose
+from raybio.taggers.decoding.reader import Reader
 from raybio.taggers.decoding.tokens import Tokens
 
 
@@ -52,7 +53,7 @@ def among_branches(reader: Reader, hidden: Tensor, questions: Sequence[Question]
 
 def among_all(reader: Reader, hidden: Tensor, _: Sequence[Question]) -> list[Choice]:
     """Choose the likeliest token of all."""
-    return reader.likeliest(hidden)
+    return reader.head.likeliest(hidden)
 
 
 def run(reader: Reader, tokens: Tokens, sentences: Sequence[Decoding], chooser: Chooser) -> Rows:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raybio.taggers.decoding.answer import Answer
-from raybio.taggers.decoding.cache import Reader
 from raybio.taggers.decoding.drafts import checked
 from raybio.taggers.decoding.greedy import Writing, default_limits, write
 from raybio.taggers.decoding.lines import Candidates, Choice
 from raybio.taggers.decoding.passes import Question
+from raybio.taggers.decoding.reader import Reader
 from raybio.taggers.decoding.resync import Resync
 from raybio.taggers.decoding.tokens import Tokens
 

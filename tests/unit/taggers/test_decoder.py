@@ -77,7 +77,7 @@ def test_the_adapter_is_merged_without_changing_what_it_computes(tiny_decoder, t
     reader = DecoderTagger.load(tiny_decoder, device="cpu")._reader
     with torch.inference_mode():
         hidden = reader._decoder(input_ids=ids).last_hidden_state
-    assert torch.allclose(reader.logits(hidden), expected, atol=1e-3)
+    assert torch.allclose(reader.head.logits(hidden), expected, atol=1e-3)
 
 
 def test_an_adapted_head_leaves_the_embedding_that_it_shares_alone(tiny_llm, tmp_path):

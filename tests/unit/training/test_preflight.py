@@ -5,7 +5,7 @@ import pytest
 import torch
 from huggingface_hub import close_session, constants
 from tiny_llama import tiny_llama_config, write_tiny_llama
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from raybio.config import (
     CorpusSection,
@@ -20,7 +20,7 @@ from raybio.config import (
 )
 from raybio.errors import ConfigError, ModelError
 from raybio.training.memory import Sizes, memory
-from raybio.training.preflight import count_parameters, preflight
+from raybio.training.preflight import count_parameters, preflight, refusals
 from raybio.training.shapes import KNOWN
 
 GIB = 2**30
@@ -238,6 +238,37 @@ def test_what_this_machine_cannot_do_is_refused(llama, corpus):
 def test_a_model_that_does_not_write_is_refused(tiny_encoder, corpus):
     with pytest.raises(ConfigError, match="not a causal language model"):
         preflight(config(tiny_encoder, corpus, training=SHORT, workers=CPU))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head", "targets", "fault"),
+    [
+        ("llama", "text", ("q_proj",), None),
+        ("llama", "tags", ("q_proj",), None),
+        ("gpt2", "text", ("c_attn", "c_proj", "c_fc"), None),  # layers of transformers' own kind, Conv1D
+        ("gpt2", "tags", ("c_attn",), None),
+        ("gemma3_text", "text", ("q_proj",), None),
+        ("mpt", "text", ("Wqkv",), "cannot write tags here"),
+        ("mpt", "tags", ("Wqkv",), None),
+        ("mamba", "text", ("in_proj",), "cannot write tags here"),
+        ("mamba", "tags", ("in_proj",), "transformers has no TokenClassification model of this architecture"),
+    ],
+)
+def test_an_architecture_is_tried_on_its_twin(architecture, head, targets, fault):
+    shape = AutoConfig.for_model(architecture)
+    shape.architectures = [f"{architecture}ForCausalLM"]
+    chosen = config(head=head, lora=LoraSection(targets=targets), training=SHORT, workers=CPU)
+    found = refusals(chosen, shape, gpu=False)
+    assert len(found) == (fault is not None)
+    assert not fault or fault in found[0]
+
+
+def test_what_fails_in_the_first_step_is_refused(monkeypatch):
+    monkeypatch.setattr("raybio.training.preflight.add_adapter", lambda *_: torch.nn.Linear(2, 2))
+    shape = tiny_llama_config()
+    shape.architectures = ["LlamaForCausalLM"]
+    (fault,) = refusals(config(lora=LoraSection(targets=("q_proj",)), training=SHORT), shape, gpu=False)
+    assert fault.startswith("a small llama model cannot be trained so (TypeError")
 
 
 def test_a_model_that_is_not_there_is_an_error(tmp_path):

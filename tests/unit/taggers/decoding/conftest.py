@@ -23,6 +23,10 @@ from tokenizers import (
     trainers,
 )
 from transformers import (
+    Cohere2Config,
+    Cohere2ForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -131,20 +135,32 @@ def school(model, tokens, steps):
         optimizer.zero_grad()
 
 
+# Windows that close within a prompt: over all layers or every other one, by true-or-false masks or added
+# ones; logits that are scaled, or capped.
+FAMILIES = {
+    "llama": (LlamaConfig, LlamaForCausalLM, {}),
+    "mistral": (MistralConfig, MistralForCausalLM, {"sliding_window": None}),
+    "windowed mistral": (MistralConfig, MistralForCausalLM, {"sliding_window": 24}),
+    "gemma2": (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        {"sliding_window": 24, "head_dim": 8, "query_pre_attn_scalar": 8, "final_logit_softcapping": 2.0},
+    ),
+    "cohere2": (Cohere2Config, Cohere2ForCausalLM, {"sliding_window": 24, "logit_scale": 4.0}),
+}
+
+
 @cache
 def tiny(family, schooled=False, tag_tokens=False, leading_space=False, seed=0):
     """Make a tiny model in float64: what is read together must not change a choice."""
     style = PromptStyle(("Chemical", "Disease"), {"Disease": "D"}, tag_tokens, leading_space)
     prompts = Prompts(style)
-    tokenizer = {"llama": byte_level, "mistral": sentence_piece}[family](prompts)
+    tokenizer = (sentence_piece if "mistral" in family else byte_level)(prompts)
     if tag_tokens:
         tokenizer.add_tokens(added_tokens(prompts))
     tokens = Tokens(tokenizer, prompts)
     torch.manual_seed(seed)
-    config_type, model_type = {
-        "llama": (LlamaConfig, LlamaForCausalLM),
-        "mistral": (MistralConfig, MistralForCausalLM),
-    }[family]
+    config_type, model_type, own = FAMILIES[family]
     config = config_type(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -157,7 +173,7 @@ def tiny(family, schooled=False, tag_tokens=False, leading_space=False, seed=0):
         tie_word_embeddings=False,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        **({"sliding_window": None} if family == "mistral" else {}),
+        **own,
     )
     model = model_type(config)
     if schooled:
@@ -169,6 +185,9 @@ def tiny(family, schooled=False, tag_tokens=False, leading_space=False, seed=0):
 KINDS = {
     "random llama": ("llama", False),
     "random mistral": ("mistral", False),
+    "random mistral with a window": ("windowed mistral", False),
+    "random gemma 2": ("gemma2", False),
+    "random cohere 2": ("cohere2", False),
     "schooled llama": ("llama", True),
     "schooled mistral": ("mistral", True),
     "schooled llama, tag tokens": ("llama", True, True),

@@ -5,10 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
-from torch import nn
 from transformers import (
-    Gemma2Config,
-    Gemma2ForCausalLM,
     LlamaConfig,
     LlamaModel,
     MistralConfig,
@@ -16,7 +13,8 @@ from transformers import (
 )
 
 from raybio.errors import ModelError
-from raybio.taggers.decoding.cache import Reader, Rows
+from raybio.taggers.decoding.cache import Rows
+from raybio.taggers.decoding.reader import Reader
 
 PREFIX = [7, 3, 5]
 TOKENS = st.integers(1, 6)
@@ -30,6 +28,10 @@ SMALL = {
     "max_position_embeddings": 200,
     "initializer_range": 0.5,
 }
+
+
+torch.manual_seed(1)
+WINDOWED = MistralForCausalLM(MistralConfig(**SMALL, sliding_window=6)).double()
 
 
 @pytest.fixture(scope="module")
@@ -104,18 +106,6 @@ def test_slots_stay_few_while_rows_take_turns(reader):
     assert max(widths) <= 1.25 * max(map(len, kept)) + 13 + 3
 
 
-def test_choices_have_the_logits_they_have_among_all(model, monkeypatch):
-    monkeypatch.setattr("raybio.taggers.decoding.cache._LOGITS_AT_ONCE", 48)
-    hidden = torch.randn(5, 32, dtype=torch.float64)
-    choices = torch.randint(0, 16, (5, 3))
-    with torch.inference_mode():
-        expected = model.lm_head(hidden).gather(1, choices)
-    reader = Reader(model)
-    torch.testing.assert_close(reader.logits_of(hidden, choices), expected)
-    reader._head = nn.Sequential(model.lm_head)  # an adapter or a quantized layer: not a plain one
-    torch.testing.assert_close(reader.logits_of(hidden, choices), expected)
-
-
 def test_an_adapter_is_read_with_its_model(model):
     base = copy.deepcopy(model)
     lora = LoraConfig(r=4, target_modules=["q_proj", "lm_head"], init_lora_weights=False)
@@ -126,20 +116,9 @@ def test_an_adapter_is_read_with_its_model(model):
     with torch.inference_mode():
         expected = adapted(input_ids=torch.tensor([[*PREFIX, *sequence]])).logits[0, [4, 6]]
         unadapted = model(input_ids=torch.tensor([[*PREFIX, *sequence]])).logits[0, [4, 6]]
-    torch.testing.assert_close(reader.logits(hidden), expected)
-    torch.testing.assert_close(reader.logits_of(hidden, choices), expected.gather(1, choices))
+    torch.testing.assert_close(reader.head.logits(hidden), expected)
+    torch.testing.assert_close(reader.head.logits_of(hidden, choices), expected.gather(1, choices))
     assert not torch.allclose(expected, unadapted)
-
-
-def test_likeliest_is_the_argmax_with_its_probability_however_it_is_cut(model, monkeypatch):
-    monkeypatch.setattr("raybio.taggers.decoding.cache._LOGITS_AT_ONCE", 48)
-    reader = Reader(model)
-    hidden = torch.randn(7, 32, dtype=torch.float64)
-    probabilities = reader.logits(hidden).softmax(-1)
-    best, tokens = probabilities.max(-1)
-    found = reader.likeliest(hidden)
-    assert [token for token, _ in found] == tokens.tolist()
-    assert [p for _, p in found] == pytest.approx(best.tolist())
 
 
 def test_too_long_a_sequence_is_refused(reader):
@@ -149,17 +128,18 @@ def test_too_long_a_sequence_is_refused(reader):
         rows.read([[1] * 201], [[200]])
 
 
-def test_a_sliding_window_never_slides():
-    torch.manual_seed(1)
-    model = MistralForCausalLM(MistralConfig(**SMALL, sliding_window=60)).double()
-    assert Reader(model).context == 20
-
-
-def test_a_model_that_caps_its_logits_is_refused():
-    torch.manual_seed(0)
-    model = Gemma2ForCausalLM(Gemma2Config(**SMALL, head_dim=8, final_logit_softcapping=0.5))
-    with pytest.raises(ModelError, match="Gemma2ForCausalLM scales or caps"):
-        Reader(model)
+@given(st.data())
+@settings(max_examples=15, deadline=None)
+def test_a_sliding_window_sees_tokens_and_not_slots(data):
+    """Holes between a row's tokens take no place in its window."""
+    rows = Rows(Reader(WINDOWED), Reader(WINDOWED).prefix([]), 2)
+    before = [[], []]
+    for _ in range(3):
+        asked = [data.draw(sequences(each)) for each in before]
+        hidden = rows.read([s for s, _ in asked], [w for _, w in asked])
+        expected = torch.cat([fresh(WINDOWED, s, w) for s, w in asked])
+        torch.testing.assert_close(hidden, expected, rtol=0, atol=1e-9)
+        before = [s for s, _ in asked]
 
 
 def test_a_model_without_a_head_is_refused():

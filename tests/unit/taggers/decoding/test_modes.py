@@ -56,7 +56,7 @@ def assert_same_tags(answers, others):
         assert one.tags == other.tags
         assert one.token_ids == other.token_ids
         assert one.completion == other.completion
-        assert one.scores == pytest.approx(other.scores, abs=1e-7)
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)  # eager attention has fp32 within
         assert one.malformed == other.malformed
 
 
