@@ -22,6 +22,7 @@ def load_tagger(
     threads: int | None = None,
     max_batch_tokens: int | None = None,
     decoding: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str | None] | None = None,
     **options: Any,
 ) -> Tagger:
     """Load the tagger in a model folder, whatever its kind.
@@ -29,7 +30,7 @@ def load_tagger(
     `threads` bounds its computing threads on a CPU, `max_batch_tokens` what it reads in one pass; both
     hold for each model of several (a cascade's, or an LLM's and its drafter). `decoding` is for LLMs
     that write tags: the mode, the draft, the folder of the encoder that drafts (`draft_model`), and
-    `legal`.
+    `legal`. `labels` is for token classifiers: what their outputs stand for (see `label_schemes.recognise`).
 
     Raises:
         ModelError: the folder holds nothing that raybio can tag with, or not at this precision.
@@ -41,6 +42,10 @@ def load_tagger(
     if threads:
         torch.set_num_threads(threads)
     bounds = {"threads": threads, "max_batch_tokens": max_batch_tokens}
+    if labels and ((folder / "cascade.json").is_file() or kind_of(folder) == "decoder"):
+        raise ModelError(
+            f"{folder} is no token classifier: its labels are in its card. Leave `model_labels` out"
+        )
     if (folder / "cascade.json").is_file():
         return _load_cascade(folder, precision, decoding or {}, bounds, options)
     if kind_of(folder) == "decoder":
@@ -52,10 +57,12 @@ def load_tagger(
     if precision == "int8":
         from raybio.taggers.encoder_int8 import load_int8
 
-        return load_int8(folder, **bounds, **options)
+        return load_int8(folder, **bounds, labels=labels, **options)
     from raybio.taggers.encoder import EncoderTagger
 
-    return EncoderTagger.load(folder, precision=precision, max_batch_tokens=max_batch_tokens, **options)
+    return EncoderTagger.load(
+        folder, precision=precision, max_batch_tokens=max_batch_tokens, labels=labels, **options
+    )
 
 
 def _load_cascade(

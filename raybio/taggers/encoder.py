@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,14 +22,14 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from raybio.alignment import Spacing, SubwordEncoder, Subwords, Window, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
-from raybio.iob2 import label_of, tag_set
+from raybio.label_schemes import LabelScheme, UnknownSchemeError, recognise
 from raybio.taggers.base import Tags
 from raybio.taggers.batching import cheapest_batches, token_budget_batches
 from raybio.taggers.card import read_card, write_card
 from raybio.taggers.devices import pick_device, pick_dtype
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.taggers.prepacked import prepack
-from raybio.taggers.word_decision import WordDecision, legal_tags, per_word, softmax, word_votes
+from raybio.taggers.word_decision import WordDecision, legal_tags, passed_on, per_word, softmax, word_votes
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +88,9 @@ class EncoderTagger:
     """
 
     def __init__(
-        self, folder: Path, tags: Sequence[str], card: EncoderCard, forward: Forward, max_batch_tokens: int
+        self, folder: Path, scheme: LabelScheme, card: EncoderCard, forward: Forward, max_batch_tokens: int
     ) -> None:
-        self._tags = tuple(tags)
+        self._scheme = scheme
         self._card = card
         self._forward = forward
         self._budget = max_batch_tokens
@@ -118,29 +118,31 @@ class EncoderTagger:
         window_overlap: int | None = None,
         word_decision: WordDecision | None = None,
         legal: bool | None = None,
+        labels: Mapping[str, str | None] | None = None,
     ) -> EncoderTagger:
         """Load a model folder onto `device` ("auto": the GPU where there is one).
 
-        What is left None is as the model's card says.
+        What is left None is as the model's card says. `labels` says of the model's outputs, or of
+        its labels, what they stand for (see `label_schemes.recognise`).
 
         Raises:
-            ModelError: the folder holds no token classifier with IOB2 tags.
+            ModelError: the folder holds no token classifier, or one of tags that are of no scheme.
         """
         where = torch.device(pick_device(device))
         model = load_classifier(folder, pick_dtype(precision, where))
-        tags = tags_of(model.config, folder)
-        card = card_of(folder, model.config, tags).but(
+        scheme = scheme_of(model.config, folder, labels)
+        card = card_of(folder, model.config, scheme).but(
             max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision, legal=legal
         )
         budget = max_batch_tokens or default_budget(where)
         model = model.to(where)
         prepack(model, torch.float32, torch.bfloat16)
-        return cls(folder, tags, card, torch_forward(model), budget)
+        return cls(folder, scheme, card, torch_forward(model), budget)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The entity labels this tagger knows, sorted."""
-        return tuple(sorted({label_of(tag) for tag in self._tags} - {""}))
+        return self._scheme.labels
 
     def tag(self, sentences: Sequence[Sentence]) -> list[Tags]:
         """Return the tags of each sentence, in order.
@@ -164,7 +166,7 @@ class EncoderTagger:
             for i, one in enumerate(encoded)
             for window in windows(one, i, size, self._card.window_overlap)
         ]
-        logits = np.empty((int(firsts[-1]), len(self._tags)), dtype=np.float32)
+        logits = np.empty((int(firsts[-1]), len(self._scheme.tags)), dtype=np.float32)
         owned = 0
         for batch in self._batches([len(window.ids) + special for window in cut]):
             members = [cut[i] for i in batch]
@@ -223,11 +225,11 @@ class EncoderTagger:
         chosen = votes.argmax(axis=1)
         if self._card.legal:
             for a, b in pairwise(ends):
-                chosen[a:b] = legal_tags(chosen[a:b], scores[a:b], self._tags)
+                chosen[a:b] = legal_tags(chosen[a:b], scores[a:b], self._scheme)
         best = scores[np.arange(len(chosen)), chosen].tolist()
-        names = [self._tags[tag] for tag in chosen]
+        names = [self._scheme.tags[tag] for tag in chosen]
         return [
-            per_word(one.firsts, names[a:b], best[a:b])
+            per_word(one.firsts, passed_on(names[a:b], self._scheme), best[a:b])
             for one, (a, b) in zip(encoded, pairwise(ends), strict=True)
         ]
 
@@ -273,27 +275,28 @@ def default_budget(device: torch.device) -> int:
     return _CPU_BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
 
 
-def tags_of(config: Any, folder: Path) -> list[str]:
-    """Return the tags of a classifier by output position.
+def scheme_of(config: Any, folder: Path, labels: Mapping[str, str | None] | None = None) -> LabelScheme:
+    """Return the label scheme of a classifier's outputs, by `id2label` and what `labels` says of them.
 
     Raises:
-        ModelError: they are not exactly O and the two tags of each label.
+        ModelError: they are of no scheme; it names those that do not fit.
     """
-    tags = [config.id2label[i] for i in range(config.num_labels)]
-    labels = {label_of(tag) for tag in tags} - {""}
-    if not labels or sorted(tags) != sorted(tag_set(labels)):
+    names = [config.id2label[i] for i in range(config.num_labels)]
+    try:
+        return recognise(names, labels)
+    except UnknownSchemeError as error:
         raise ModelError(
-            f"{folder} is not a token classifier with IOB2 tags: it gives {', '.join(tags[:6])}. "
-            "Train one with `raybio train-encoder`, or mend id2label in its config.json"
-        )
-    return tags
+            f"{folder} gives tags that cannot be read, {', '.join(error.misfits)}: {error.problem}. Say what "
+            "they stand for in `model_labels`, such as {LABEL_1: B-Disease, OTHER: O}"
+        ) from error
 
 
-def card_of(folder: Path, config: Any, tags: Sequence[str]) -> EncoderCard:
+def card_of(folder: Path, config: Any, scheme: LabelScheme) -> EncoderCard:
     """Return the model's card, or a plain one for a classifier that was trained elsewhere."""
     card = EncoderCard.read(folder)
     if card is not None:
         return card
     longest = min(getattr(config, "max_position_embeddings", 512) or 512, 512)
-    labels = sorted({label_of(tag) for tag in tags} - {""})
-    return EncoderCard(labels, longest, min(64, longest // 8), "first", "first", spacing="as-written")
+    return EncoderCard(
+        list(scheme.labels), longest, min(64, longest // 8), "first", "first", spacing="as-written"
+    )

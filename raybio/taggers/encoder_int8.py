@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,15 @@ from transformers import AutoConfig, AutoTokenizer
 from raybio.alignment import SubwordEncoder, windows
 from raybio.errors import ModelError
 from raybio.taggers.calibration import read_calibration
-from raybio.taggers.encoder import EncoderTagger, Forward, card_of, load_classifier, special_tokens, tags_of
+from raybio.taggers.encoder import (
+    EncoderCard,
+    EncoderTagger,
+    Forward,
+    card_of,
+    load_classifier,
+    scheme_of,
+    special_tokens,
+)
 
 _BATCH_TOKENS = 1024
 _LENGTH_STEP = 8
@@ -31,7 +40,12 @@ logger = logging.getLogger(__name__)
 
 
 def load_int8(
-    folder: Path, *, threads: int | None = None, max_batch_tokens: int | None = None, **card_changes: Any
+    folder: Path,
+    *,
+    threads: int | None = None,
+    max_batch_tokens: int | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    **card_changes: Any,
 ) -> EncoderTagger:
     """Load a model folder's int8 form, quantizing it first where nobody has yet.
 
@@ -39,7 +53,10 @@ def load_int8(
         ModelError: OpenVINO or nncf is not installed, or the folder cannot be quantized.
     """
     openvino = _openvino()
-    quantized = _quantize_once(folder)
+    config = AutoConfig.from_pretrained(folder)
+    scheme = scheme_of(config, folder, labels)
+    card = card_of(folder, config, scheme)
+    quantized = _quantize_once(folder, card)
     core = openvino.Core()
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -55,10 +72,8 @@ def load_int8(
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(quantized / "model.xml", "CPU", settings)
-    config = AutoConfig.from_pretrained(folder)
-    tags = tags_of(config, folder)
-    card = card_of(folder, config, tags).but(**card_changes)
-    return EncoderTagger(folder, tags, card, _forward(compiled), max_batch_tokens or _BATCH_TOKENS)
+    card = card.but(**card_changes)
+    return EncoderTagger(folder, scheme, card, _forward(compiled), max_batch_tokens or _BATCH_TOKENS)
 
 
 def _openvino() -> Any:
@@ -87,23 +102,23 @@ def _forward(compiled: Any) -> Forward:
     return forward
 
 
-def _quantize_once(folder: Path) -> Path:
+def _quantize_once(folder: Path, card: EncoderCard) -> Path:
     target = folder / _QUANTIZED
     with FileLock(str(folder / f"{_QUANTIZED}.lock")):
         if not target.is_dir():
             logger.warning("quantizing %s to int8 (once)", folder)
             draft = folder / f"{_QUANTIZED}.part"
             shutil.rmtree(draft, ignore_errors=True)  # of a process that died here
-            _quantize(folder, draft / "model.xml")
+            _quantize(folder, draft / "model.xml", card)
             draft.rename(target)
     return target
 
 
-def _quantize(folder: Path, path: Path) -> None:
+def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
     import nncf
     import openvino
 
-    samples = _samples(folder)
+    samples = _samples(folder, card)
     model = load_classifier(folder)
     with torch.inference_mode():
         converted = openvino.convert_model(
@@ -118,11 +133,9 @@ def _quantize(folder: Path, path: Path) -> None:
     openvino.save_model(quantized, path)
 
 
-def _samples(folder: Path) -> list[dict[str, NDArray[np.int64]]]:
+def _samples(folder: Path, card: EncoderCard) -> list[dict[str, NDArray[np.int64]]]:
     """Return the calibration sentences as the model will read them: one window each."""
     sentences = read_calibration(folder)
-    config = AutoConfig.from_pretrained(folder)
-    card = card_of(folder, config, tags_of(config, folder))
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
     prefix, suffix = special_tokens(tokenizer)
     size = card.max_tokens - len(prefix) - len(suffix)

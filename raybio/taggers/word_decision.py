@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raybio.iob2 import inside, label_of, may_follow, orphans
+from raybio.iob2 import inside, tags_from_spans
+from raybio.label_schemes import LabelScheme, spans_of
 from raybio.taggers.base import Tags
 
 WordDecision = Literal["mean", "majority", "first"]
@@ -49,28 +51,54 @@ def word_votes(
 
 
 def legal_tags(
-    chosen: NDArray[np.int64], scores: NDArray[np.floating[Any]], tags: Sequence[str]
+    chosen: NDArray[np.int64], scores: NDArray[np.floating[Any]], scheme: LabelScheme
 ) -> NDArray[np.int64]:
-    """Return the most probable tags of a sentence among those that IOB2 allows.
+    """Return the most probable tags of a sentence among those that the scheme allows.
 
     `scores` are (words, tags) probabilities and `chosen` each word's best tag, which stand where
-    they are legal already. The score of a sequence is the product of its words' (Viterbi, 1967).
+    they are legal already, or where nothing is. The score of a sequence is the product of its words'
+    (Viterbi, 1967).
     """
-    if not orphans([tags[tag] for tag in chosen]):
+    if not len(chosen):
+        return chosen
+    starts, steps, ends = _allowed(scheme)
+    if starts[chosen[0]] and steps[chosen[:-1], chosen[1:]].all() and ends[chosen[-1]]:
         return chosen
     with np.errstate(divide="ignore"):
-        words = np.log(scores)
-        steps = np.log([[may_follow(tag, label_of(before)) for tag in tags] for before in tags])
-        best = words[0] + np.log([may_follow(tag, "") for tag in tags])
+        words = np.log(np.maximum(scores, np.finfo(scores.dtype).tiny))  # a 0 is no obstacle
+        transitions = np.log(steps)
+        best = words[0] + np.log(starts)
+        last = np.log(ends)
     origins = []
     for word in words[1:]:
-        paths = best[:, None] + steps
+        paths = best[:, None] + transitions
         origins.append(paths.argmax(axis=0))
         best = paths.max(axis=0) + word
+    best = best + last
+    if np.isneginf(best.max()):
+        return chosen
     path = [best.argmax()]
     for origin in reversed(origins):
         path.append(origin[path[-1]])
     return np.array(path[::-1])
+
+
+@lru_cache(maxsize=16)
+def _allowed(scheme: LabelScheme) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which tags may come first, which after which (before, after), and which last."""
+    tags = scheme.tags
+    return (
+        np.array([scheme.may_follow(tag, "") for tag in tags]),
+        np.array([[scheme.may_follow(tag, before) for tag in tags] for before in tags]),
+        np.array([scheme.may_follow("", tag) for tag in tags]),
+    )
+
+
+def passed_on(tags: Sequence[str], scheme: LabelScheme) -> list[str]:
+    """Return a sentence's tags of any scheme as IOB2; those of IOB2 stand as they are."""
+    if scheme.name == "IOB2":
+        return list(tags)
+    return tags_from_spans(spans_of(tags), len(tags))
 
 
 def per_word(firsts: Sequence[int], tags: Sequence[str], scores: Sequence[float]) -> Tags:

@@ -15,6 +15,7 @@ import raybio
 from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.iob2 import tag_set
+from raybio.label_schemes import LabelScheme
 from raybio.model_sources import model_folder
 from raybio.sentence_stream import read_sentences
 from raybio.taggers.calibration import write_calibration
@@ -106,12 +107,12 @@ class _ClassifierLearner(EncoderLearner):
     def __init__(self, task: Task, card: EncoderCard, tokenizer: Any, workers: Workers, total: int) -> None:
         training = task.config.training
         self._base, self._card = task.base, card
-        self._tags = tag_set(card.labels)
+        tags = tag_set(card.labels)
         model = AutoModelForTokenClassification.from_pretrained(
             task.base,
-            num_labels=len(self._tags),
-            id2label=dict(enumerate(self._tags)),
-            label2id={tag: i for i, tag in enumerate(self._tags)},
+            num_labels=len(tags),
+            id2label=dict(enumerate(tags)),
+            label2id={tag: i for i, tag in enumerate(tags)},
             ignore_mismatched_sizes=True,
             **_dropouts(task.base, training.dropout),
         )
@@ -132,7 +133,7 @@ class _ClassifierLearner(EncoderLearner):
         """Tag sentences as the finished model would, each worker its share."""
         tagger = EncoderTagger(
             self._base,
-            self._tags,
+            LabelScheme.iob2(self._card.labels),
             self._card,
             torch_forward(self._finished.eval()),
             default_budget(self._workers.device),

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 import raybio
 from raybio.config import TrainDecoderConfig
-from raybio.iob2 import tag_set
+from raybio.label_schemes import LabelScheme
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.training import steps
 from raybio.training.adapter_learner import AdapterLearner
@@ -73,5 +73,5 @@ class _TagHeadLearner(AdapterLearner):
         card = self._encoder_card
         with tempfile.TemporaryDirectory() as name:
             self.tokenizer.save_pretrained(name)
-            tags, budget = tag_set(card.labels), default_budget(self.device)
-            return EncoderTagger(Path(name), tags, card, torch_forward(model), budget)
+            scheme, budget = LabelScheme.iob2(card.labels), default_budget(self.device)
+            return EncoderTagger(Path(name), scheme, card, torch_forward(model), budget)

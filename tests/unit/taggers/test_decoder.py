@@ -210,3 +210,5 @@ def test_precisions_of_the_other_kind_are_refused(tiny_decoder, tiny_encoder):
         load_tagger(tiny_encoder, precision="4bit")
     with pytest.raises(ModelError, match="has no decode mode"):
         load_tagger(tiny_encoder, decoding={"mode": "greedy"})
+    with pytest.raises(ModelError, match="no token classifier: its labels are in its card"):
+        load_tagger(tiny_decoder, labels={"Disease": None})

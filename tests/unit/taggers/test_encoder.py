@@ -13,15 +13,16 @@ from transformers import AutoModelForTokenClassification
 from raybio.alignment import SubwordEncoder, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
-from raybio.iob2 import orphans
+from raybio.iob2 import orphans, spans_from_tags
+from raybio.label_schemes import LabelScheme, recognise, spans_of
 from raybio.taggers import load_tagger
 from raybio.taggers.devices import computes_bf16, pick_device, pick_dtype
 from raybio.taggers.encoder import (
     EncoderCard,
     EncoderTagger,
     card_of,
+    scheme_of,
     special_tokens,
-    tags_of,
 )
 
 MAX_TOKENS, OVERLAP = 64, 16
@@ -175,25 +176,67 @@ def changed_copy(folder, target, **config):
     return target
 
 
+def with_outputs(tiny_encoder, target, *names):
+    named = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+    return changed_copy(tiny_encoder, target, **named)
+
+
 @pytest.mark.parametrize(
-    "tags",
+    ("names", "message"),
     [
-        ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"],
-        ["O", "B-x", "I-x", "B-y", "E-y"],
-        ["O", "B-x", "I-x", "B-y", "O"],
-        ["O", "B-x", "I-x", "I-x", "B-x"],
+        (["LABEL_0", "LABEL_1", "O", "O", "O"], "LABEL_0, LABEL_1: they say nothing of what they stand for"),
+        (["O", "B-x", "I-x", "y", "z"], "y, z: others say where an entity begins, and these do not"),
+        (["noun", "verb", "adverb", "a", "c"], "noun, verb, adverb, a, c: none of them is outside"),
     ],
 )
-def test_a_model_of_other_tags_is_refused(tiny_encoder, tmp_path, tags):
-    names = {"id2label": dict(enumerate(tags)), "label2id": {tag: i for i, tag in enumerate(tags)}}
-    folder = changed_copy(tiny_encoder, tmp_path / "other", **names)
-    with pytest.raises(ModelError, match="not a token classifier with IOB2 tags: it gives"):
+def test_a_model_of_unknown_tags_is_refused_and_they_are_named(tiny_encoder, tmp_path, names, message):
+    folder = with_outputs(tiny_encoder, tmp_path / "other", *names)
+    with pytest.raises(ModelError, match=message + r"\. Say what they stand for in `model_labels`"):
         load_tagger(folder, device="cpu")
 
 
+def test_what_outputs_stand_for_can_be_given(tiny_encoder, tmp_path):
+    folder = with_outputs(tiny_encoder, tmp_path / "other", *(f"LABEL_{i}" for i in range(5)))
+    given = {f"LABEL_{i}": tag for i, tag in enumerate(load_tagger(tiny_encoder)._scheme.tags)}
+    wanted = load_tagger(tiny_encoder, device="cpu").tag([*SHORT, MEDIUM])
+    assert load_tagger(folder, device="cpu", labels=given).tag([*SHORT, MEDIUM]) == wanted
+    some = load_tagger(tiny_encoder, device="cpu", labels={"Disease": None, "Chemical": "Drug"})
+    assert some.labels == ("Drug",)
+    for one, other in zip(some.tag([*SHORT, MEDIUM]), wanted, strict=True):
+        assert list(one.tags) == [
+            "O" if tag.endswith("Disease") else tag.replace("Chemical", "Drug") for tag in other.tags
+        ]
+    with pytest.raises(ModelError, match="cannot be read, Gene: no such names, nor labels"):
+        load_tagger(tiny_encoder, device="cpu", labels={"Gene": None})
+
+
+@pytest.mark.parametrize("legal", [False, True])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["O", "B-x", "I-x", "E-x", "S-x"],
+        ["U-x", "L-x", "I-x", "B-x", "O"],
+        ["x", "y", "O", "[PAD]", "z"],
+        ["B-x", "I-x", "B-y", "OUT", "I-z"],
+        ["o", "x_b", "x_i", "y_b", "y_i"],
+    ],
+)
+def test_any_scheme_is_passed_on_as_iob2(tiny_encoder, tmp_path, names, legal):
+    folder = with_outputs(tiny_encoder, tmp_path / "other", *names)
+    ours = load_tagger(tiny_encoder, device="cpu").tag([*SHORT, MEDIUM])
+    scheme = recognise(names)
+    back = dict(zip(load_tagger(tiny_encoder, device="cpu")._scheme.tags, scheme.tags, strict=True))
+    tagged = load_tagger(folder, device="cpu", legal=legal).tag([*SHORT, MEDIUM])
+    for one, other in zip(tagged, ours, strict=True):
+        spans = spans_from_tags(one.tags)
+        assert scheme.name == "IOB2" or not orphans(one.tags)
+        assert legal or spans == spans_of([back[tag] for tag in other.tags])
+    assert any(set(one.tags) - {"O"} for one in tagged)
+
+
 def test_tags_may_stand_in_any_order(tmp_path):
-    tags = ["I-x", "O", "B-x"]
-    assert tags_of(SimpleNamespace(id2label=dict(enumerate(tags)), num_labels=3), tmp_path) == tags
+    tags = ("I-x", "O", "B-x")
+    assert scheme_of(SimpleNamespace(id2label=dict(enumerate(tags)), num_labels=3), tmp_path).tags == tags
 
 
 def test_a_model_from_elsewhere_works_without_a_card(tiny_encoder, tmp_path):
@@ -204,7 +247,7 @@ def test_a_model_from_elsewhere_works_without_a_card(tiny_encoder, tmp_path):
     tagged = tagger.tag([*SHORT, MEDIUM])
     assert [len(one.tags) for one in tagged] == [len(one) for one in [*SHORT, MEDIUM]]
     config = SimpleNamespace(max_position_embeddings=MAX_TOKENS)
-    assert card_of(folder, config, ["O", "B-x", "I-x"]) == EncoderCard(
+    assert card_of(folder, config, LabelScheme.iob2(["x"])) == EncoderCard(
         ["x"], MAX_TOKENS, 8, "first", "first", spacing="as-written"
     )
 
@@ -212,7 +255,7 @@ def test_a_model_from_elsewhere_works_without_a_card(tiny_encoder, tmp_path):
 def test_a_folder_without_a_classifier_is_refused(tmp_path, minilm):
     with pytest.raises(ModelError, match="holds no token classifier"):
         load_tagger(tmp_path, device="cpu")
-    with pytest.raises(ModelError, match="not a token classifier with IOB2 tags: it gives LABEL_0, LABEL_1"):
+    with pytest.raises(ModelError, match="cannot be read, LABEL_0, LABEL_1: they say nothing"):
         load_tagger(minilm, device="cpu")
 
 

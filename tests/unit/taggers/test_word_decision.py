@@ -1,12 +1,13 @@
 from collections import Counter
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybio.iob2 import orphans
+from raybio.label_schemes import LabelScheme, recognise
 from raybio.taggers.word_decision import legal_tags, softmax, word_votes
 
 # Three words of 3, 1 and 4 subwords.
@@ -78,14 +79,50 @@ def test_legal_tags_are_the_most_probable_that_are_legal(rows):
         return float(np.prod(scores[np.arange(len(path)), list(path)]))
 
     legal = [path for path in product(range(5), repeat=len(rows)) if not orphans([TAGS[tag] for tag in path])]
-    found = legal_tags(scores.argmax(axis=1), scores, TAGS)
+    found = legal_tags(scores.argmax(axis=1), scores, LabelScheme("IOB2", tuple(TAGS)))
     assert not orphans([TAGS[tag] for tag in found])
     assert probability(found) == pytest.approx(max(map(probability, legal)))
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["O", "B-x", "I-x", "E-x", "S-x"],
+        ["O", "B-x", "I-x", "L-x", "U-x"],
+        ["O", "B-x", "I-x", "I-y", "B-z"],
+        ["O", "[PAD]", "x", "y", "z"],
+        ["B-x", "I-x", "B-y", "I-y", "S-y"],
+    ],
+)
+@given(st.lists(st.lists(st.floats(0.01, 1), min_size=5, max_size=5), min_size=1, max_size=4))
+@settings(max_examples=25)
+def test_each_scheme_has_its_own_legal_tags(names, rows):
+    scheme = recognise(names)
+    scores = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+
+    def legal(path):
+        around = ["", *(scheme.tags[tag] for tag in path), ""]
+        return all(scheme.may_follow(tag, before) for before, tag in pairwise(around))
+
+    def probability(path):
+        return float(np.prod(scores[np.arange(len(path)), list(path)]))
+
+    found = legal_tags(scores.argmax(axis=1), scores, scheme)
+    assert legal(found)
+    best = max(probability(path) for path in product(range(5), repeat=len(rows)) if legal(path))
+    assert probability(found) == pytest.approx(best)
+
+
+def test_where_nothing_is_legal_the_best_tags_stand():
+    scheme = recognise(["B-x", "I-x", "E-x"])
+    chosen = np.array([2])
+    assert legal_tags(chosen, np.array([[0.1, 0.2, 0.7]]), scheme).tolist() == [2]
+    assert legal_tags(np.array([], dtype=int), np.empty((0, 3)), scheme).tolist() == []
+
+
 def test_a_tag_of_probability_0_is_no_obstacle():
     scores = np.array([[0.0, 0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0]])
-    found = legal_tags(scores.argmax(axis=1), scores, TAGS)
+    found = legal_tags(scores.argmax(axis=1), scores, LabelScheme("IOB2", tuple(TAGS)))
     assert len(found) == 2 and not orphans([TAGS[tag] for tag in found])
 
 
