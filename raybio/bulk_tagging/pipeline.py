@@ -77,7 +77,7 @@ def tag_corpus(
     """
     started = time.perf_counter()
     folder = model_folder(config.model, allow_pickle=config.allow_pickle)
-    files = find_inputs(config.input, config.format)
+    files = find_inputs(config.input, config.format, config.output)
     recorded = data_without_secrets(resolved(config))
     making = Making(recorded["model"], fingerprint(folder), config_hash(config, *_DECISIVE), recorded)
     ledger = _claim(config, making)

@@ -8,12 +8,16 @@ input.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import TypeAlias
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from raybio.corpora import FORMATS, format_named, format_of
 from raybio.corpora.opening import is_url, stem_of
@@ -79,20 +83,27 @@ class EndOfFile:
     broken: bool
 
 
-def find_inputs(patterns: Iterable[str], format: str | None = None) -> list[InputFile]:
+Inside: TypeAlias = Callable[[fsspec.AbstractFileSystem, str], bool]
+
+
+def find_inputs(
+    patterns: Iterable[str], format: str | None = None, output: str | None = None
+) -> list[InputFile]:
     """Return the files that `patterns` (paths, globs, folders, URLs) name, sorted by key.
 
     In a folder, files whose name tells no readable format are passed over (`.md5` files, say), and
-    hidden ones.
+    hidden ones. What lies in the folder `output` is left out, however it is named: the input of a run
+    whose output is in the same folder is the same when it is resumed.
 
     Raises:
-        UsageError: a pattern names nothing, a hidden file (an output hides such names), or two files
-            that would share a key.
+        UsageError: a pattern names nothing, only what lies in `output`, a hidden file (an output hides
+            such names), or two files that would share a key.
         AccessError: what it names cannot be reached.
     """
     found: dict[str, InputFile] = {}
+    inside = _inside(output)
     for pattern in patterns:
-        for file in _matches(pattern, format):
+        for file in _matches(pattern, format, inside):
             other = found.setdefault(file.key, file)
             if other.path != file.path:
                 raise UsageError(
@@ -102,9 +113,27 @@ def find_inputs(patterns: Iterable[str], format: str | None = None) -> list[Inpu
     return [found[key] for key in sorted(found)]
 
 
-def _matches(pattern: str, format: str | None) -> list[InputFile]:
+def _inside(output: str | None) -> Inside:
+    """Return what says whether a path of a file system is the folder `output` or lies in it."""
+    if output is None:
+        return lambda _, __: False
+    place, root = fsspec.core.url_to_fs(output)
+    if isinstance(place, LocalFileSystem):
+        folder = Path(root).resolve()  # through symbolic links, as each file's own path below
+        return lambda system, path: (
+            isinstance(system, LocalFileSystem) and Path(path).resolve().is_relative_to(folder)
+        )
+    return lambda system, path: isinstance(system, type(place)) and _keys(path).startswith(_keys(root))
+
+
+def _keys(path: str) -> str:
+    """Return what the keys of all files below a bucket's folder begin with, whoever asks for them."""
+    return re.sub(r"^[^/@]*@", "", path).rstrip("/") + "/"
+
+
+def _matches(pattern: str, format: str | None, inside: Inside) -> list[InputFile]:
     try:
-        return _found(pattern, format)
+        return _found(pattern, format, inside)
     except UsageError:
         raise
     except Exception as error:  # each kind of store has errors of its own: no credentials, no permission
@@ -112,7 +141,7 @@ def _matches(pattern: str, format: str | None) -> list[InputFile]:
         raise AccessError(pattern, "", problem, "Check the path, and what lets you in") from error
 
 
-def _found(pattern: str, format: str | None) -> list[InputFile]:
+def _found(pattern: str, format: str | None, inside: Inside) -> list[InputFile]:
     filesystem, path = fsspec.core.url_to_fs(pattern)
     if filesystem.isdir(path) and format != "brat":
         paths = [each for each in filesystem.find(path) if _is_readable(each, format)]
@@ -122,11 +151,14 @@ def _found(pattern: str, format: str | None) -> list[InputFile]:
         paths = filesystem.glob(path)
     if not paths:
         raise UsageError(f"no input file at {pattern}. Name files, a glob or a folder that holds some")
+    paths = [each for each in paths if not inside(filesystem, each)]
+    if not paths:
+        raise UsageError(f"all that {pattern} names lies in the output folder. Choose another output folder")
     if hidden := [each for each in paths if stem_of(each).startswith(".")]:
         raise UsageError(f"{hidden[0]}: an output has no place for a name that begins with a dot. Rename it")
     names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
     with ThreadPoolExecutor(_OPEN_FILES) as pool:  # an object store answers late, but many at once
-        fingerprints = pool.map(partial(_fingerprint, filesystem), paths)
+        fingerprints = pool.map(partial(_fingerprint, filesystem, inside), paths)
         return [
             InputFile(name, stem_of(each), format or format_of(name), found)
             for name, each, found in zip(names, paths, fingerprints, strict=True)
@@ -143,14 +175,14 @@ def _is_readable(path: str, format: str | None) -> bool:
     return FORMATS[found].can_read and format in (None, found)
 
 
-def _fingerprint(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
+def _fingerprint(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -> str:
     """Return a hash of a file's size, beginning and end (where gzip keeps its checksum).
 
-    That of a folder is made of its files' names and fingerprints.
+    That of a folder is made of its files' names and fingerprints, without what is `inside` the output.
     """
     if filesystem.isdir(path):
-        names = sorted(filesystem.find(path))
-        parts = [f"{name.removeprefix(path)}\0{_fingerprint(filesystem, name)}\n" for name in names]
+        names = sorted(name for name in filesystem.find(path) if not inside(filesystem, name))
+        parts = [f"{name.removeprefix(path)}\0{_fingerprint(filesystem, inside, name)}\n" for name in names]
         return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
     size = filesystem.size(path)
     head = filesystem.read_block(path, 0, _FINGERPRINT_BYTES)

@@ -54,7 +54,9 @@ class TagCorpusConfig(JobConfig):
     format: ReadFormat | None = Field(
         default=None, description="format of the input; null = told by each file's suffix"
     )
-    output: Text = Field(description="folder that receives the shards; a path or URL")
+    output: Text = Field(
+        description="folder that receives the shards; a path or URL; what lies there is no input"
+    )
     formats: Annotated[tuple[WriteFormat, ...], Field(strict=False), AfterValidator(_parquet_first)] = Field(
         default=("parquet",), description="formats to write; parquet is always among them"
     )

@@ -260,3 +260,82 @@ def test_a_place_that_lets_nobody_in_is_one_clear_error(tmp_path, monkeypatch):
         AccessError, match=r"s3://b/x: cannot be reached \(NoCredentialsError: Unable to locate"
     ):
         find_inputs(["s3://b/x"])
+
+
+# An output among the inputs -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def leave_output():
+    """Write into `output` what a run leaves there, in each format; `keys(...)` before and after it."""
+
+    def write(output):
+        for name in ("raybio.json", "rejected.jsonl", "jsonl/b-00000.jsonl", "ledger/b@0.json"):
+            with fsspec.open(f"{output.rstrip('/')}/{name}", "w", auto_mkdir=True) as file:
+                file.write(lines(1))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output"),
+    [
+        ("{folder}/in", "{folder}/in/out"),
+        ("{folder}/in/", "{folder}/in/out/"),
+        ("{folder}/in", "{folder}/in/deep/er/out"),
+        ("{folder}/in/**/*.jsonl", "{folder}/in/out"),
+        ("{folder}/in/**/*.jsonl", "{folder}/in/../in/out"),
+        ("in", "{folder}/in/out"),
+        ("{folder}/in", "in/out"),
+        ("./in/", "in//out"),
+        ("file://{folder}/in", "in/out"),
+        ("{folder}/link", "{folder}/in/out"),
+        ("{folder}/in", "{folder}/link/out"),
+        ("{folder}/in", "{folder}/elsewhere"),
+        ("{memory}/in", "{memory}/in/out"),
+        ("{memory}/in/", "{memory}/in/out/"),
+        ("{bucket}/in", "{bucket}/in/out"),
+        ("{bucket}/in/**/*.jsonl", "{bucket}/in/out/"),
+    ],
+)
+def test_an_output_in_the_input_folder_is_left_out(
+    request, tmp_path, monkeypatch, leave_output, pattern, output
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to("in")
+    if output.endswith("elsewhere"):  # an output that a link in the input leads to
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "in" / "linked").symlink_to("../elsewhere")
+    places = {"folder": str(tmp_path), "memory": f"memory://{tmp_path.name}"}
+    if "bucket" in pattern:
+        places["bucket"] = f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+    pattern, output = pattern.format(**places), output.format(**places)
+    root = next((place for place in places.values() if pattern.startswith(place)), tmp_path)
+    for name in ("x/b.jsonl", "out2/c.jsonl"):
+        with fsspec.open(f"{root}/in/{name}", "w", auto_mkdir=True) as file:
+            file.write(lines(2))
+    before = find_inputs([pattern], None, output)
+    assert {file.key for file in before} == {"b", "c"}
+    leave_output(output)
+    assert find_inputs([pattern], None, output) == before
+    assert len(find_inputs([pattern])) > len(before)
+
+
+@pytest.mark.parametrize("pattern", ["out", "out/in", "out/in/a.jsonl", "out/*/*.jsonl", "link", "out/."])
+def test_an_input_in_the_output_folder_is_refused(jsonl, tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tmp_path)
+    jsonl(lines(1), "out/in/a.jsonl")
+    (tmp_path / "link").symlink_to("out/in")
+    with pytest.raises(UsageError, match="names lies in the output folder"):
+        find_inputs([pattern], None, str(tmp_path / "out"))
+
+
+def test_an_output_in_a_folder_of_brat_does_not_change_what_the_folder_is(tmp_path, leave_output):
+    folder = tmp_path / "brat"
+    write_corpus([Document("1", "Alpha.", mentions=())], str(folder), "brat")
+    output = str(folder / "out")
+    before = find_inputs([str(folder)], "brat", output)
+    leave_output(output)
+    assert find_inputs([str(folder)], "brat", output) == before
+    assert find_inputs([str(folder)], "brat") != before
