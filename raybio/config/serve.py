@@ -16,10 +16,14 @@ class LimitsSection(Section):
 
     texts: int = Field(default=64, ge=1, description="texts, or sentences, of one request")
     characters: int = Field(default=100_000, ge=1, description="characters of one text")
-    total_characters: int = Field(default=500_000, ge=1, description="characters of all texts of one request")
-    body_bytes: int = Field(default=4 * 2**20, ge=1, description="bytes of a request's body")
+    total_characters: int = Field(default=100_000, ge=1, description="characters of all texts of one request")
+    body_bytes: int = Field(default=2 * 2**20, ge=1, description="bytes of a request's body")
     seconds: float = Field(
-        default=120.0, gt=0, description="time for an answer; after it the client is told to come again"
+        default=120.0, gt=0, description="time for an answer; after it the answer is 503 with Retry-After"
+    )
+    body_seconds: float = Field(default=10.0, gt=0, description="time for a request's body to arrive")
+    slow_bodies: int = Field(
+        default=32, ge=1, description="bodies of one client that may take longer than a second to arrive"
     )
 
 
@@ -29,6 +33,12 @@ class ServeConfig(JobConfig):
     job: Literal["serve"] = Field(description="which job this file configures")
     host: Text = Field(
         default="127.0.0.1", description="address to listen on; 0.0.0.0 = every address of the machine"
+    )
+    allowed_hosts: tuple[Text, ...] = Field(
+        default=(),
+        strict=False,
+        description="names by which clients may call this server, besides localhost, host and IP addresses; "
+        "*.example.org = every name under example.org, * = any name",
     )
     port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
     models: Annotated[tuple[ServedModelSection, ...], Field(strict=False)] = Field(

@@ -7,7 +7,9 @@ client.py        asks again where asking again helps, and counts
 metrics.py       what Prometheus is told
 requests.py      an HTTP body -> documents; documents with mentions -> the format asked for
 schema.py        what requests and answers look like, for OpenAPI
-body_limit.py    refuses what is too large before it is in memory
+refusal.py       a request that is refused: status, message, remedy
+guard.py         which hosts are answered; headers of every answer
+body_limit.py    bounds what reading bodies costs
 app.py           the HTTP interface over any models, without Ray
 ingress.py       the same as a deployment, and `raybio serve`
 applications.py  models and interface for Ray Serve's own config files

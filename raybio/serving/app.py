@@ -12,9 +12,9 @@ Every answer that is no success is `{"error": {"message": ..., "remedy": ...}}`.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeAlias
 
@@ -29,10 +29,11 @@ from raybio.entities import Sentence
 from raybio.errors import OverloadedError, ServingError, TaggingError
 from raybio.serving.answers import Answer, Served
 from raybio.serving.body_limit import BodyLimit
+from raybio.serving.guard import HEADERS, Guard
+from raybio.serving.refusal import RequestError
 from raybio.serving.requests import (
     JSON,
     MEDIA_TYPES,
-    RequestError,
     Work,
     accepted,
     as_format,
@@ -47,12 +48,6 @@ logger = logging.getLogger("ray.serve")
 
 PAGE = Path(__file__).parent / "page"
 
-# The page loads nothing from elsewhere, and nobody may frame it.
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
 _RETRY_SOON, _RETRY_LATER = {"Retry-After": "1"}, {"Retry-After": "5"}
 _NOTHING = Served(Answer((), 0.0, 0.0, 0, 0, ""), 0.0, 0)
 
@@ -83,11 +78,16 @@ def create_app(
     limits: LimitsSection,
     states: States | None = None,
     run_id: str = "",
+    allowed_hosts: Sequence[str] = (),
 ) -> FastAPI:
     """Return the interface to `models`, by the names that clients call them.
 
-    Without `states` every model is taken to be running. `run_id` is in every line of the log.
+    Without `states` every model is taken to be running. `run_id` is in every line of the log. Requests
+    for a host that is neither local, an IP address nor among `allowed_hosts` are refused.
     """
+    # Python computes in one thread at a time: a second one keeps a long text from holding up short ones,
+    # more would only slow the event loop down.
+    workers = ThreadPoolExecutor(2, thread_name_prefix="requests")
     app = FastAPI(
         title="raybio",
         version=raybio.__version__,
@@ -97,7 +97,8 @@ def create_app(
         redoc_url=None,
         responses={"default": {"model": ErrorResponse, "description": "what was wrong, and what to do"}},
     )
-    app.add_middleware(BodyLimit, most=limits.body_bytes)
+    app.add_middleware(BodyLimit, limits=limits)
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts)
     _answer_errors(app, run_id)
 
     @app.get("/health", response_model=HealthResponse, summary="Whether every model is running")
@@ -120,16 +121,21 @@ def create_app(
     )
     async def tag(request: Request, accept: Annotated[str, Header()] = "*/*") -> Response:
         media = accepted(accept)
-        asked = read_body(await request.body())
-        name = choose_model(asked.model, models)
-        # Splitting a long text, like writing its answer, is work that others need not wait for.
-        work = await asyncio.to_thread(read_request, asked, limits)
+        body = await request.body()
+
+        def understand() -> tuple[str, Work]:
+            asked = read_body(body, limits)
+            return choose_model(asked.model, models), read_request(asked, limits)
+
+        # Reading, splitting and writing a long text is work that others need not wait for.
+        loop = asyncio.get_running_loop()
+        name, work = await loop.run_in_executor(workers, understand)
         served = await _ask(models[name], work.all_sentences, limits.seconds)
-        return await asyncio.to_thread(_response, media, name, work, served)
+        return await loop.run_in_executor(workers, _response, media, name, work, served)
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
-        return FileResponse(PAGE / "index.html", headers=_PAGE_HEADERS)
+        return FileResponse(PAGE / "index.html")
 
     app.mount("/static", StaticFiles(directory=PAGE, check_dir=False))
     return app
@@ -175,21 +181,19 @@ def _response(media: str, name: str, work: Work, served: Served) -> Response:
 def _answer_errors(app: FastAPI, run_id: str) -> None:
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> Response:
-        return _error(error.status, error.message, error.remedy, error.headers)
+        return error.response()
 
     @app.exception_handler(HTTPException)
     async def no_such_place(request: Request, error: HTTPException) -> Response:
         message = f"{request.method} {request.url.path}: {error.detail}"
-        return _error(error.status_code, message, "See /openapi.json for what there is", error.headers)
+        return RequestError(
+            error.status_code, message, "See /openapi.json for what there is", error.headers
+        ).response()
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
-        said = {"run_id": run_id}
-        logger.error(f"{request.method} {request.url.path} failed", exc_info=error, extra=said)
-        return _error(500, "something went wrong here", "Tell who runs this server; the log has the error")
-
-
-def _error(status: int, message: str, remedy: str, headers: Mapping[str, str] | None = None) -> Response:
-    # Escaped, since what a client sent may stand in the message and be no text that UTF-8 can hold.
-    body = json.dumps({"error": {"message": message, "remedy": remedy}})
-    return Response(body, status, dict(headers or {}), media_type=JSON)
+        fields = {"run_id": run_id}
+        logger.error(f"{request.method} {request.url.path} failed", exc_info=error, extra=fields)
+        # This answer does not pass through Guard: it is outside of all middleware.
+        remedy = "Report it to who runs this server; the log has the error"
+        return RequestError(500, "something went wrong here", remedy, HEADERS).response()

@@ -10,10 +10,12 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import ValidationError
 from ray import serve
 from ray.serve import Application
 from ray.serve._private.logging_utils import get_serve_logs_dir
@@ -39,6 +41,7 @@ from raybio.serving.deployment import (
     undeploy,
 )
 from raybio.serving.metrics import ClientMetrics
+from raybio.serving.schema import HealthResponse
 
 logger = logging.getLogger("ray.serve")
 
@@ -48,6 +51,7 @@ INGRESS = "_http"
 # Where one reaches what listens on every address.
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _ANSWER_SECONDS = 30
+_MAX_ANSWER_BYTES = 1 << 20
 # What it takes to stop Serve and its cluster once no request is in hand.
 _PUT_AWAY_SECONDS = 30
 _MOST_REQUESTS = 1000
@@ -91,16 +95,30 @@ class DeployedModel:
 class Ingress:
     """What Ray Serve builds the interface from; the models, of which `infos` tells, are there already."""
 
-    def __init__(self, infos: Sequence[Mapping[str, Any]], limits: LimitsSection, run_id: str) -> None:
+    def __init__(
+        self,
+        infos: Sequence[Mapping[str, Any]],
+        limits: LimitsSection,
+        run_id: str,
+        allowed_hosts: Sequence[str] = (),
+    ) -> None:
         self._limits = limits
         self._run_id = run_id
+        self._allowed_hosts = allowed_hosts
+        self._asking: asyncio.Future[dict[str, str]] | None = None
+        self._asking_thread = ThreadPoolExecutor(1, thread_name_prefix="states")
         self._models = {info["name"]: DeployedModel(info, handle_of(info["name"]), run_id) for info in infos}
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._models, self._limits, self._states, self._run_id)
+        return create_app(self._models, self._limits, self._states, self._run_id, self._allowed_hosts)
 
     async def _states(self) -> Mapping[str, str]:
-        return await asyncio.to_thread(states, list(self._models))
+        # Those who ask at the same time share one answer, and the thread is no one else's: a thousand of
+        # them, or long texts, do not keep anyone from learning how the models are.
+        if self._asking is None or self._asking.done():
+            loop = asyncio.get_running_loop()
+            self._asking = loop.run_in_executor(self._asking_thread, states, list(self._models))
+        return await asyncio.shield(self._asking)
 
 
 def new_run_id() -> str:
@@ -137,7 +155,10 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
                 deploy(section, run_id=run_id)
                 infos.append(described(section.name))
             up.append(INGRESS)
-            interface = interface_application(Ingress, infos, config.limits, run_id, config.ingress_replicas)
+            allowed_hosts = (config.host, *config.allowed_hosts)
+            interface = interface_application(
+                Ingress, infos, config.limits, run_id, config.ingress_replicas, allowed_hosts
+            )
             serve.run(interface, name=INGRESS, route_prefix="/")
             _check_answer(host, config.port)
             progress(f"run {run_id}: logs in {get_serve_logs_dir()}")
@@ -176,8 +197,12 @@ def interface_application(
     limits: LimitsSection,
     run_id: str,
     replicas: int = 1,
+    allowed_hosts: Sequence[str] = (),
 ) -> Application:
-    """Return the interface as an application that Serve can run; `ingress` is made of the next three."""
+    """Return the interface as an application that Serve can run.
+
+    `ingress` is made of `models`, `limits`, `run_id` and `allowed_hosts`.
+    """
     deployment = serve.deployment(
         name=INGRESS,
         num_replicas=replicas,
@@ -187,7 +212,7 @@ def interface_application(
         graceful_shutdown_wait_loop_s=DRAIN_POLL_SECONDS,
         logging_config=LOGGING,
     )(serve.ingress()(ingress))
-    return deployment.bind(models, limits, run_id)
+    return deployment.bind(models, limits, run_id, allowed_hosts)
 
 
 def _check_port(config: ServeConfig) -> None:
@@ -204,15 +229,22 @@ def _check_port(config: ServeConfig) -> None:
 
 def _check_answer(host: str, port: int) -> None:
     connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
+    remedy = (
+        "Where Ray Serve has other applications on this cluster, it keeps its address: "
+        "set host and port to that"
+    )
     try:
         connection.request("GET", "/health")
-        found = json.load(connection.getresponse())
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ServingError(
-            f"the interface does not answer at {host}, port {port}: {error}. Where Ray Serve has other "
-            "applications on this cluster, it keeps its address: set host and port to that"
-        ) from error
+        found = json.loads(connection.getresponse().read(_MAX_ANSWER_BYTES))
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+        message = f"the interface does not answer at {host}, port {port}: {error}. {remedy}"
+        raise ServingError(message) from error
     finally:
         connection.close()
-    if found["status"] != "ok":
-        raise ServingError(f"not every model is running: {found['models']}")
+    try:
+        health = HealthResponse.model_validate(found)
+    except ValidationError as error:
+        message = f"another application answers at {host}, port {port}. {remedy}"
+        raise ServingError(message) from error
+    if health.status != "ok":
+        raise ServingError(f"not every model is running: {health.models}")

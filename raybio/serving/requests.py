@@ -1,6 +1,6 @@
 """What an HTTP request asks for -> documents; and documents with mentions -> what it accepts.
 
-Everything that can be wrong with a request is a `RequestError`, which says its status and a remedy.
+Everything that can be wrong with a request is a `RequestError`, which gives its status and a remedy.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from raybio.config import LimitsSection
 from raybio.config.faults import closest, dotted
@@ -18,6 +19,7 @@ from raybio.corpora.sentences import split_document
 from raybio.entities import Document, Passage, Sentence
 from raybio.errors import InputError
 from raybio.serving.answers import Served
+from raybio.serving.refusal import RequestError, shortened
 from raybio.serving.schema import TagRequest
 from raybio.taggers import Tags, place_mentions
 
@@ -34,20 +36,8 @@ MEDIA_TYPES: Mapping[str, str] = {
 """Media type -> format: "json" is the interface's own, the others are those of `raybio.corpora`."""
 
 _INPUTS = ("text", "texts", "words", "sentences")
-_MOST_FAULTS = 5
-
-
-class RequestError(Exception):
-    """A request that is answered with an error: HTTP status, what is wrong, what to do, and headers."""
-
-    def __init__(
-        self, status: int, message: str, remedy: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        self.status = status
-        self.message = message
-        self.remedy = remedy
-        self.headers = dict(headers or {})
-        super().__init__(message)
+_MAX_FAULTS = 5
+_MAX_RANGES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +53,55 @@ class Work:
         return tuple(sentence for sentences in self.sentences for sentence in sentences)
 
 
-def read_body(body: bytes) -> TagRequest:
+def read_body(body: bytes, limits: LimitsSection) -> TagRequest:
     """Return the request in a body of JSON; what media type its sender called it does not matter.
 
+    What has more items than any request within `limits` is refused before they are looked at, and each
+    list is checked up to its first fault: millions of small faults cost no more than one.
+
     Raises:
-        RequestError: 400 where it is not JSON, 422 where a value is of the wrong type or name.
+        RequestError: 400 where it is not JSON, 413 where it has too many items, 422 where a value is of
+            the wrong type or name.
     """
     try:
-        return TagRequest.model_validate_json(body)
+        data = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        remedy = 'Send JSON such as {"text": "..."}'
+        raise RequestError(400, f"the body: Invalid JSON: {error}", remedy) from error
+    remedy = "See /openapi.json for the form of a request"
+    if not isinstance(data, dict):
+        raise RequestError(422, "the body: Input should be an object", remedy)
+    _check_counts(data, limits)
+    unknown = [name for name in data if name not in TagRequest.model_fields]
+    checked = [name for name in TagRequest.model_fields if name in data] + unknown[:_MAX_FAULTS]
+    try:
+        return TagRequest.model_validate({name: data[name] for name in checked})
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
-    if faults[0]["type"] == "json_invalid":
-        raise RequestError(400, f"the body: {faults[0]['msg']}", 'Send JSON such as {"text": "..."}')
-    said = [f"{dotted(fault['loc']) or 'the body'}: {fault['msg']}" for fault in faults]
-    more = [f"and {len(said) - _MOST_FAULTS:,} more"] if len(said) > _MOST_FAULTS else []
-    raise RequestError(
-        422, "; ".join(said[:_MOST_FAULTS] + more), "See /openapi.json for the form of a request"
-    )
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+    said = [f"{shortened(dotted(fault['loc']) or 'the body')}: {fault['msg']}" for fault in faults]
+    more = max(len(unknown) - _MAX_FAULTS, 0) + max(len(said) - _MAX_FAULTS, 0)
+    listed = said[:_MAX_FAULTS] + ([f"and {more:,} more"] if more else [])
+    raise RequestError(422, "; ".join(listed), remedy)
+
+
+def _check_counts(data: Mapping[str, object], limits: LimitsSection) -> None:
+    """Refuse more texts, sentences or words than `limits` allow, whatever they are."""
+    sentences = data.get("sentences")
+    words = data.get("words")
+    for what in "texts", "sentences":
+        items = data.get(what)
+        if isinstance(items, list) and len(items) > limits.texts:
+            raise RequestError(
+                413, f"{len(items):,} {what}; {limits.texts:,} are allowed", "Send them in parts"
+            )
+    lists = [words, *(sentences if isinstance(sentences, list) else [])]
+    count = sum(len(each) for each in lists if isinstance(each, list))
+    # A word has a character at least, and a space after it.
+    allowed = (limits.total_characters + 1) // 2
+    if count > allowed:
+        raise RequestError(
+            413, f"{count:,} words; {allowed:,} are allowed in one request", "Send them in parts"
+        )
 
 
 def read_request(request: TagRequest, limits: LimitsSection) -> Work:
@@ -126,7 +148,10 @@ def accepted(header: str) -> str:
     Raises:
         RequestError: 406 where it likes none.
     """
-    ranges = [_media_range(part) for part in header.split(",") if part.strip()] or [("*/*", 1.0)]
+    parts = [part for part in header.split(",", _MAX_RANGES) if part.strip()]
+    if len(parts) > _MAX_RANGES:
+        raise RequestError(406, f"Accept names more than {_MAX_RANGES} types", "Name those you read")
+    ranges = [_media_range(part) for part in parts] or [("*/*", 1.0)]
     refused = {wanted for wanted, quality in ranges if quality <= 0}
     # The best liked first; of those liked alike, the first named.
     for wanted, quality in sorted(ranges, key=lambda each: -each[1]):
@@ -211,8 +236,6 @@ def _sentence(number: int, words: Sequence[str], at: int) -> Sentence:
 def _check_size(count: int, what: str, texts: Sequence[str], limits: LimitsSection) -> None:
     if not count:
         raise RequestError(400, f"there are no {what}", "Give at least one")
-    if count > limits.texts:
-        raise RequestError(413, f"{count:,} {what}; {limits.texts:,} are allowed", "Send them in parts")
     longest, total = max(map(len, texts)), sum(map(len, texts))
     if longest > limits.characters:
         raise RequestError(

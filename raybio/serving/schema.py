@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Word = Annotated[str, StringConstraints(min_length=1, pattern=r"^\S+$")]
-Words = Annotated[list[Word], Field(min_length=1)]
+Words = Annotated[list[Word], Field(min_length=1, fail_fast=True)]
 
 
 class TagRequest(BaseModel):
@@ -19,11 +19,17 @@ class TagRequest(BaseModel):
         json_schema_extra={"examples": [{"text": "Naloxone reverses the effect of clonidine in rats."}]},
     )
 
-    model: str | None = Field(default=None, description="which model; needless where one is served")
+    model: str | None = Field(
+        default=None, max_length=200, description="which model; needless where one is served"
+    )
     text: str | None = Field(default=None, description="one raw text")
-    texts: list[str] | None = Field(default=None, description="raw texts, each a document of its own")
+    texts: Annotated[list[str], Field(fail_fast=True)] | None = Field(
+        default=None, description="raw texts, each a document of its own"
+    )
     words: Words | None = Field(default=None, description="the words of one sentence")
-    sentences: list[Words] | None = Field(default=None, description="sentences of words, one document")
+    sentences: Annotated[list[Words], Field(fail_fast=True)] | None = Field(
+        default=None, description="sentences of words, one document"
+    )
 
 
 class MentionOut(BaseModel):

@@ -11,7 +11,9 @@ def ids(monkeypatch):
     made = []
     monkeypatch.setattr(applications, "model_application", lambda section, run_id: made.append(run_id))
     monkeypatch.setattr(
-        applications, "interface_application", lambda ingress, names, limits, run_id: made.append(run_id)
+        applications,
+        "interface_application",
+        lambda ingress, names, limits, run_id, **options: made.append(run_id),
     )
     return made
 

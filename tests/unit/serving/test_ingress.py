@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from ray.exceptions import ActorDiedError
@@ -13,7 +16,7 @@ from told_metrics import ToldMetrics
 from raybio.errors import OverloadedError, ServingError
 from raybio.serving import client, metrics
 from raybio.serving.answers import Answer
-from raybio.serving.ingress import DeployedModel
+from raybio.serving.ingress import DeployedModel, _check_answer
 
 SENTENCES = [sentence_of_words("a", "b")]
 ANSWER = Answer((tags_of(SENTENCES[0]),), 0.1, 0.2, 1, 1, "r")
@@ -61,3 +64,61 @@ def test_who_waited_in_vain_is_counted_and_said(told, caplog):
     assert counts_of(told) == {"retries": 1, "failed": 1}
     (record,) = caplog.records
     assert (record.run_id, record.model) == ("r1", "m")
+
+
+@contextmanager
+def answering(status, body):
+    """A server that answers any GET so; yields its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"status": "UP"}',
+        b'"ok"',
+        b"[]",
+        b"null",
+        b"1",
+        b'{"status": ["ok"]}',
+        b'{"status": "ok", "models": [1]}',
+    ],
+)
+@pytest.mark.parametrize("status", [200, 503])
+def test_another_application_on_the_port_is_named_as_one(status, body):
+    with answering(status, body) as port, pytest.raises(ServingError) as raised:
+        _check_answer("127.0.0.1", port)
+    assert "another application answers at 127.0.0.1" in str(raised.value)
+    assert "set host and port to that" in str(raised.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000])
+def test_an_answer_that_is_no_json_is_not_the_interface(body):
+    with answering(200, body) as port, pytest.raises(ServingError, match=r"does not answer at 127\.0\.0\.1"):
+        _check_answer("127.0.0.1", port)
+
+
+def test_a_model_that_is_not_running_is_named():
+    body = b'{"status": "not ready", "models": {"m": "unhealthy"}}'
+    with answering(503, body) as port, pytest.raises(ServingError, match="'m': 'unhealthy'"):
+        _check_answer("127.0.0.1", port)
+    with answering(200, b'{"status": "ok", "models": {"m": "running"}}') as port:
+        _check_answer("127.0.0.1", port)
