@@ -79,7 +79,9 @@ def tag_corpus(
     folder = model_folder(config.model, allow_pickle=config.allow_pickle)
     files = find_inputs(config.input, config.format, config.output)
     recorded = data_without_secrets(resolved(config))
-    making = Making(recorded["model"], fingerprint(folder), config_hash(config, *_DECISIVE), recorded)
+    # Decisive only where it is given: outputs made before there was this option go on.
+    decisive = (*_DECISIVE, "model_labels") if config.model_labels else _DECISIVE
+    making = Making(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
     ledger = _claim(config, making)
     if replay is not None:
         shards = rejected_shards(replay)

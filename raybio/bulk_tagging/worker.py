@@ -33,6 +33,7 @@ class Worker:
             threads=config.taggers.threads,
             max_batch_tokens=config.max_batch_tokens,
             decoding=config.decoding.asked(),
+            labels=config.model_labels,
         )
         self._files = ShardFiles(output, config.formats, making.model, making.config_hash)
         self._ledger = Ledger(output)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json, whole_number
 from raybio.cli.terminal import say, show_figures
-from raybio.errors import UsageError
+from raybio.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from raybio.bulk_tagging import TaggedCorpus
@@ -35,6 +36,11 @@ def _add_tag(commands: Commands) -> None:
     tag = add_command(commands, "tag", _tag)
     tag.add_argument("input", nargs="*", metavar="INPUT", help="file, folder or glob; a path or URL")
     tag.add_argument("--model", metavar="FOLDER", help="trained model, such as RUN/model")
+    tag.add_argument(
+        "--model-labels",
+        metavar="FILE",
+        help="YAML or JSON: what a token classifier's outputs stand for, such as {LABEL_1: B-Disease}",
+    )
     tag.add_argument("--output", metavar="FOLDER", help="where the mentions go; a path or URL")
     tag.add_argument(
         "--replay",
@@ -82,6 +88,7 @@ def _tag(options: Namespace) -> None:
         raise UsageError("tag needs INPUT, --model and --output; or --replay REJECTED alone")
     chosen = {
         "model": options.model,
+        "model_labels": _model_labels(options.model_labels),
         "input": options.input or None,
         "output": options.output,
         "format": options.format,
@@ -105,6 +112,19 @@ def _recorded(options: Namespace) -> dict[str, Any]:
     from raybio.bulk_tagging.replay import recorded_job
 
     return recorded_job(options.output or options.replay.rpartition("/")[0] or ".")
+
+
+def _model_labels(file: str | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    from raybio.config.loading import read_yaml
+
+    parsed = read_yaml(Path(file))
+    if parsed.faults:
+        raise ConfigError(file, [str(fault) for fault in parsed.faults])
+    if not isinstance(parsed.data, dict):
+        raise ConfigError(file, ["not a mapping of names; write lines such as LABEL_1: B-Disease"])
+    return parsed.data
 
 
 def _decoding(options: Namespace) -> dict[str, str] | None:

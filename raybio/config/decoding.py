@@ -90,3 +90,11 @@ Decoding = Annotated[
     DecodingSection,
     Field(description="how an LLM writes its tags; encoders have no use for it"),
 ]
+
+ModelLabels = Annotated[
+    dict[str, Text | None],
+    Field(
+        description="what a token classifier's outputs, or its labels, stand for: a tag such as B-Disease, "
+        "another label, O, or null, which is outside too"
+    ),
+]

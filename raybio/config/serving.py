@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from raybio.config.decoding import Decoding, DecodingSection, TaggerPrecision
+from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.section import AllowPickle, FileName, Section, Text
 
 
@@ -31,6 +31,7 @@ class ServedModelSection(Section):
     name: FileName = Field(description="what clients call the model")
     model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
     allow_pickle: AllowPickle = False
+    model_labels: ModelLabels = Field(default={})
     precision: TaggerPrecision = "auto"
     decoding: Decoding = DecodingSection()
     replicas: int = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from raybio.config.corpus import ReadFormat
-from raybio.config.decoding import Decoding, DecodingSection, TaggerPrecision
+from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.section import AllowPickle, JobConfig, Section, Text
 
 WriteFormat: TypeAlias = Literal["parquet", "pubtator", "bioc-json", "bioc-xml", "jsonl", "brat"]
@@ -48,6 +48,7 @@ class TagCorpusConfig(JobConfig):
     job: Literal["tag-corpus"] = Field(description="which job this file configures")
     model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
     allow_pickle: AllowPickle = False
+    model_labels: ModelLabels = Field(default={})
     input: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         min_length=1, description="files, globs or folders to tag; paths or URLs"
     )

@@ -170,6 +170,7 @@ def load(section: ServedModelSection, **options: Any) -> tuple[str, Tagger]:
         precision=section.precision,
         threads=section.computing_threads,
         decoding=section.decoding.asked(),
+        labels=section.model_labels,
         **options,
     )
     return "cascade" if (folder / "cascade.json").is_file() else kind_of(folder), tagger

@@ -268,6 +268,21 @@ def test_tag_says_how_an_llm_is_decoded(raybio, room):
     assert (decoding.mode, decoding.draft, decoding.draft_model) == ("verified-text", "encoder", "e")
 
 
+def test_tag_says_what_a_models_outputs_stand_for(raybio, room, tmp_path):
+    configs = []
+    room("raybio.bulk_tagging", tag_corpus=lambda config, *_: configs.append(config) or Tagged())
+    words = ("tag", "a", "--model", "m", "--output", "o", "--model-labels", "labels.yaml")
+    (tmp_path / "labels.yaml").write_text("LABEL_0: O\n1: B-Disease\nGene: null\n")
+    assert raybio(*words).code == 0
+    assert configs[0].model_labels == {"LABEL_0": "O", "1": "B-Disease", "Gene": None}
+    for content, problem in (("[O]", "not a mapping of names"), ("a: [O]", "model_labels.a: found ['O']")):
+        (tmp_path / "labels.yaml").write_text(content)
+        outcome = raybio(*words)
+        assert outcome.code == 2 and problem in outcome.err
+    outcome = raybio(*words[:-1], "none.yaml")
+    assert outcome.code == 2 and "none.yaml: 1 fault\n  - no such file" in outcome.err
+
+
 def test_tag_needs_an_input_or_rejected_records(raybio):
     outcome = raybio("tag", "a", "--model", "m")
     assert outcome.code == 2 and "tag needs INPUT, --model and --output; or --replay" in outcome.err
