@@ -152,7 +152,11 @@ class ServingError(RaybioError):
 
 
 class OverloadedError(ServingError):
-    """A served model that has too many requests waiting: ask again later."""
+    """A served model that has too many requests waiting: ask again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retries: int = 0, retry_after: float = 1.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, retries=retries)
 
 
 class TaggingError(ServingError):

@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 
+from ray.exceptions import RayTaskError
+
 from raybio.entities import Sentence
 from raybio.errors import ServingError
 from raybio.serving.answers import Answer, Served
@@ -24,21 +26,47 @@ NEVER = object()
 """The outcome of a request that does not end."""
 
 
-def handle_that(*outcomes: object) -> SimpleNamespace:
-    """Return a handle whose requests end as `outcomes` say, in order."""
-    left = iter(outcomes)
-    asked = []
+class _Stream:
+    """The stream of one answer, as Ray Serve's handles return it."""
 
-    async def remote(sentences: Sequence[Sentence]) -> AsyncIterator[object]:
-        asked.append(sentences)
-        outcome = next(left)
-        if outcome is NEVER:
+    def __init__(self, outcome: object, cancelled: list[object]) -> None:
+        self._outcome = outcome
+        self._cancelled = cancelled
+
+    async def __aiter__(self) -> AsyncIterator[object]:
+        if self._outcome is NEVER:
             await asyncio.Event().wait()
-        if isinstance(outcome, Exception):
-            raise outcome
-        yield outcome
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        yield self._outcome
 
-    return SimpleNamespace(tag=SimpleNamespace(remote=remote), asked=asked)
+    def cancel(self) -> None:
+        self._cancelled.append(self._outcome)
+
+
+def handle_that(*outcomes: object) -> SimpleNamespace:
+    """Return a handle whose requests end as `outcomes` say, in order.
+
+    It keeps what was asked, with the seconds allowed, and the outcomes of the requests that were cancelled.
+    """
+    left = iter(outcomes)
+    asked: list[Sequence[Sentence]] = []
+    allowed: list[float | None] = []
+    cancelled: list[object] = []
+
+    def remote(sentences: Sequence[Sentence], seconds_allowed: float | None) -> _Stream:
+        asked.append(sentences)
+        allowed.append(seconds_allowed)
+        return _Stream(next(left), cancelled)
+
+    return SimpleNamespace(
+        tag=SimpleNamespace(remote=remote), asked=asked, allowed=allowed, cancelled=cancelled
+    )
+
+
+def failed_with(cause: Exception) -> RayTaskError:
+    """Return what a handle raises where the replica raised `cause`."""
+    return RayTaskError("tag", "the traceback", cause).as_instanceof_cause()
 
 
 class FakeModel:

@@ -56,11 +56,10 @@ class ServedModelSection(Section):
         description="milliseconds an idle model waits for company for a request; "
         "while it is busy, requests gather anyway",
     )
-    max_ongoing_requests: int = Field(default=64, ge=1, description="requests in hand at each replica")
-    max_queued_requests: int | None = Field(
-        default=256,
+    max_ongoing_requests: int = Field(
+        default=1024,
         ge=1,
-        description="requests that may wait for a replica, at each client; more are refused; null = no bound",
+        description="requests at each replica, waiting or with the model; more are refused at once",
     )
     stuck_after_seconds: float = Field(
         default=300.0, gt=0, description="a replica whose model takes longer over one batch is replaced"

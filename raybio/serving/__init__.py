@@ -1,7 +1,8 @@
 """Models behind Ray Serve: deployments, a client that retries, and an HTTP interface with a page.
 
 answers.py       what a replica says to a request, and what its client knows besides
-replica.py       holds a tagger; makes batches of what waits, by words; measures
+batcher.py       lets requests wait, and gives them to a model in batches, in turns
+replica.py       holds a tagger; measures
 deployment.py    deploy(), described(), handle_of(), undeploy(): a model as an application of Ray Serve
 client.py        asks again where asking again helps, and counts
 metrics.py       what Prometheus is told
@@ -11,6 +12,7 @@ refusal.py       a request that is refused: status, message, remedy
 guard.py         which hosts are answered; headers of every answer
 body_limit.py    bounds what reading bodies costs
 app.py           the HTTP interface over any models, without Ray
+http_server.py   an HTTP server for it in a replica's own event loop
 ingress.py       the same as a deployment, and `raybio serve`
 applications.py  models and interface for Ray Serve's own config files
 

@@ -14,13 +14,13 @@ class Answer:
     tags: tuple[Tags, ...]
     """One for each sentence of the request, in order."""
     model_seconds: float
-    """Of the model, on the whole batch that this request was in."""
+    """Of the model, on all batches that this request was in; more than one if it is longer than one."""
     replica_seconds: float
     """From the request's arrival at the replica to its answer."""
     batch_requests: int
-    """Requests in that batch."""
+    """Requests in the largest of them."""
     batch_sentences: int
-    """Sentences in that batch."""
+    """Sentences in the largest of them."""
     replica: str
     """Which replica answered."""
 

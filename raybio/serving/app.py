@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,7 +49,7 @@ logger = logging.getLogger("ray.serve")
 
 PAGE = Path(__file__).parent / "page"
 
-_RETRY_SOON, _RETRY_LATER = {"Retry-After": "1"}, {"Retry-After": "5"}
+_RETRY_LATER = {"Retry-After": "5"}
 _NOTHING = Served(Answer((), 0.0, 0.0, 0, 0, ""), 0.0, 0)
 
 
@@ -161,8 +162,8 @@ async def _ask(model: ServedModel, sentences: Sequence[Sentence], most_seconds: 
         message = f"no answer within {most_seconds:g} s"
         raise RequestError(503, message, "Send less at once, or come again later", _RETRY_LATER) from error
     except OverloadedError as error:
-        message = "too many requests wait for this model"
-        raise RequestError(503, message, "Come again later", _RETRY_SOON) from error
+        retry = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+        raise RequestError(503, str(error), "Send less at once, or come again later", retry) from error
     except TaggingError as error:
         raise RequestError(500, str(error), "Send other text; the log has the whole error") from error
     except ServingError as error:

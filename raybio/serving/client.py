@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError, WorkerCrashedError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
 
 from raybio.entities import Sentence
 from raybio.errors import OverloadedError, ServingError, TaggingError
@@ -31,7 +31,8 @@ class Client:
 
     It waits `backoff_seconds` before the first time, twice as long before each next, more or less by
     chance so that many clients do not come back at once. A client that is not `patient` does not ask
-    again where too many requests wait: it says so at once. `retried` is called each time before it asks
+    again where too many requests wait: it says so at once. With `seconds_allowed`, a request that could
+    not be answered in so many seconds counts as one too many. `retried` is called each time before it asks
     again, so that who counts knows of requests too that are never answered.
     """
 
@@ -42,35 +43,39 @@ class Client:
         retries: int = 3,
         backoff_seconds: float = 0.1,
         patient: bool = True,
+        seconds_allowed: float | None = None,
         retried: Callable[[], None] = lambda: None,
     ) -> None:
         self._handle = handle
         self._retries = retries
         self._backoff = backoff_seconds
         self._patient = patient
+        self._seconds_allowed = seconds_allowed
         self._retried = retried
 
     async def tag(self, sentences: Sequence[Sentence]) -> Served:
         """Return the answer to `sentences`, with the seconds and the retries that it took.
 
         Raises:
-            OverloadedError: too many requests wait.
+            OverloadedError: too many requests wait, or it would take too long.
             TaggingError: the model failed on these sentences.
             ServingError: the model is down, or its replicas died each time.
         """
         started = time.perf_counter()
         retries = 0
         while True:
+            stream = cast("Stream", self._handle.tag.remote(tuple(sentences), self._seconds_allowed))
             try:
-                asked = cast("Stream", self._handle.tag.remote(tuple(sentences)))
-                (answer,) = [answer async for answer in asked]
+                (answer,) = [answer async for answer in stream]
                 return Served(answer, time.perf_counter() - started, retries)
-            except BackPressureError as error:
-                if not self._patient or retries == self._retries:
-                    message = f"too many requests wait: {error}. Ask again later"
-                    raise OverloadedError(message, retries=retries) from error
+            except asyncio.CancelledError:
+                # Else it would keep its place before the model, for nobody.
+                stream.cancel()
+                raise
             except RayTaskError as error:
-                raise _what_it_said(error.cause, retries) from error
+                overloaded = isinstance(error.cause, OverloadedError)
+                if not overloaded or not self._patient or retries == self._retries:
+                    raise _reported(error.cause, retries) from error
             except DeploymentUnavailableError as error:
                 raise ServingError(f"the model is down: {error.message}", retries=retries) from error
             except _DIED as error:
@@ -85,7 +90,9 @@ class Client:
             self._retried()
 
 
-def _what_it_said(cause: BaseException, retries: int) -> ServingError:
+def _reported(cause: BaseException, retries: int) -> ServingError:
+    if isinstance(cause, OverloadedError):
+        return OverloadedError(str(cause), retries=retries, retry_after=cause.retry_after)
     if isinstance(cause, TaggingError):
         return TaggingError(str(cause), retries=retries)
     return ServingError(f"the model's replica failed: {type(cause).__name__}: {cause}", retries=retries)

@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import ValidationError
 from ray import serve
-from ray.serve import Application
+from ray.serve import Application, Deployment
 from ray.serve._private.logging_utils import get_serve_logs_dir
 
 from raybio import stopping
@@ -32,6 +33,8 @@ from raybio.serving.client import Client
 from raybio.serving.deployment import (
     DRAIN_POLL_SECONDS,
     LOGGING,
+    ONE_LOOP,
+    UNBOUNDED_REQUESTS,
     Handle,
     deploy,
     described,
@@ -40,6 +43,7 @@ from raybio.serving.deployment import (
     states,
     undeploy,
 )
+from raybio.serving.http_server import HttpServer
 from raybio.serving.metrics import ClientMetrics
 from raybio.serving.schema import HealthResponse
 
@@ -54,17 +58,29 @@ _ANSWER_SECONDS = 30
 _MAX_ANSWER_BYTES = 1 << 20
 # What it takes to stop Serve and its cluster once no request is in hand.
 _PUT_AWAY_SECONDS = 30
-_MOST_REQUESTS = 1000
+_MAX_CLOSED_SECONDS = 1.0
+"""After a refusal a model is asked again at the latest after so long: replicas come and go."""
 
 
 class DeployedModel:
-    """A model behind a handle, as the interface sees it; counts what does not go well."""
+    """A model behind a handle, as the interface sees it; counts requests that are not answered.
 
-    def __init__(self, info: Mapping[str, Any], handle: Handle, run_id: str) -> None:
+    A replica refuses what it cannot answer within `seconds_allowed`. Until there may be room again,
+    requests as long as that are refused here: a refusal that costs the replica nothing.
+    """
+
+    def __init__(
+        self, info: Mapping[str, Any], handle: Handle, run_id: str, seconds_allowed: float | None = None
+    ) -> None:
         self.info = info
         self._metrics = ClientMetrics(info["name"])
         # Waiting is the business of who asked: over HTTP that is 503 with Retry-After.
-        self._client = Client(handle, patient=False, retried=self._metrics.retried)
+        self._client = Client(
+            handle, patient=False, seconds_allowed=seconds_allowed, retried=self._metrics.retried
+        )
+        self._refusal: OverloadedError | None = None
+        self._refused_words = 0
+        self._refused_until = 0.0
         self._said = {"run_id": run_id, "model": info["name"]}
 
     async def tag(self, sentences: Sequence[Sentence]) -> Served:
@@ -73,10 +89,13 @@ class DeployedModel:
         Raises:
             ServingError: as `Client.tag` has it.
         """
+        words = sum(map(len, sentences))
         try:
+            self._refuse_again(words)
             served = await self._client.tag(sentences)
-        except OverloadedError:
+        except OverloadedError as error:
             self._metrics.overloaded()
+            self._remember(error, words)
             raise
         except ServingError as error:
             self._metrics.failed()
@@ -90,6 +109,16 @@ class DeployedModel:
         if served.retries:
             logger.warning(f"answered after {served.retries} retries", extra=self._said)
         return served
+
+    def _refuse_again(self, words: int) -> None:
+        left = self._refused_until - time.perf_counter()
+        if self._refusal and left > 0 and words >= self._refused_words:
+            raise OverloadedError(str(self._refusal), retry_after=self._refusal.retry_after)
+
+    def _remember(self, error: OverloadedError, words: int) -> None:
+        if self._refused_until < time.perf_counter() or words < self._refused_words:
+            self._refusal, self._refused_words = error, words
+            self._refused_until = time.perf_counter() + min(error.retry_after, _MAX_CLOSED_SECONDS)
 
 
 class Ingress:
@@ -107,7 +136,10 @@ class Ingress:
         self._allowed_hosts = allowed_hosts
         self._asking: asyncio.Future[dict[str, str]] | None = None
         self._asking_thread = ThreadPoolExecutor(1, thread_name_prefix="states")
-        self._models = {info["name"]: DeployedModel(info, handle_of(info["name"]), run_id) for info in infos}
+        self._models = {
+            info["name"]: DeployedModel(info, handle_of(info["name"]), run_id, limits.seconds)
+            for info in infos
+        }
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._models, self._limits, self._states, self._run_id, self._allowed_hosts)
@@ -119,6 +151,31 @@ class Ingress:
             loop = asyncio.get_running_loop()
             self._asking = loop.run_in_executor(self._asking_thread, states, list(self._models))
         return await asyncio.shield(self._asking)
+
+
+class ListeningIngress(Ingress):
+    """The interface with an HTTP server of its own, on the machine that it runs on."""
+
+    def __init__(
+        self,
+        infos: Sequence[Mapping[str, Any]],
+        limits: LimitsSection,
+        run_id: str,
+        allowed_hosts: Sequence[str],
+        host: str,
+        port: int,
+    ) -> None:
+        super().__init__(infos, limits, run_id, allowed_hosts)
+        self._server = HttpServer(self.__serve_build_asgi_app__(), host, port)
+
+    def check_health(self) -> None:
+        """Tell Ray Serve to replace this replica where its server has ended."""
+        if not self._server.running:
+            raise RuntimeError("the HTTP server has ended")
+
+    async def __del__(self) -> None:
+        """Finish the requests in flight; Ray Serve waits for it, since it knows of none of them."""
+        await self._server.stop()
 
 
 def new_run_id() -> str:
@@ -147,7 +204,8 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
             _check_port(config)
         up: list[str] = []
         try:
-            start({"host": config.host, "port": config.port})
+            # On a cluster each machine has a proxy of Ray Serve's, wherever the interface is.
+            start({"host": config.host, "port": config.port} if joins_a_cluster() else None)
             infos = []
             for section in config.models:
                 progress(f"starting {section.name}: {section.model}")
@@ -156,10 +214,14 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
                 infos.append(described(section.name))
             up.append(INGRESS)
             allowed_hosts = (config.host, *config.allowed_hosts)
-            interface = interface_application(
-                Ingress, infos, config.limits, run_id, config.ingress_replicas, allowed_hosts
-            )
-            serve.run(interface, name=INGRESS, route_prefix="/")
+            if joins_a_cluster():
+                interface = interface_application(
+                    Ingress, infos, config.limits, run_id, config.ingress_replicas, allowed_hosts
+                )
+                serve.run(interface, name=INGRESS, route_prefix="/")
+            else:
+                interface = _listening_application(infos, config, run_id, allowed_hosts)
+                serve.run(interface, name=INGRESS, route_prefix=None)
             _check_answer(host, config.port)
             progress(f"run {run_id}: logs in {get_serve_logs_dir()}")
             yield address
@@ -203,16 +265,26 @@ def interface_application(
 
     `ingress` is made of `models`, `limits`, `run_id` and `allowed_hosts`.
     """
-    deployment = serve.deployment(
+    return _deployment(serve.ingress()(ingress), replicas).bind(models, limits, run_id, allowed_hosts)
+
+
+def _listening_application(
+    infos: Sequence[Mapping[str, Any]], config: ServeConfig, run_id: str, allowed_hosts: Sequence[str]
+) -> Application:
+    deployment = _deployment(ListeningIngress, config.ingress_replicas, **ONE_LOOP)
+    return deployment.bind(infos, config.limits, run_id, allowed_hosts, config.host, config.port)
+
+
+def _deployment(interface: type[Any], replicas: int, **environment: Any) -> Deployment:
+    return serve.deployment(
         name=INGRESS,
         num_replicas=replicas,
         # It waits far more than it computes; on a small machine the models hold all the CPUs.
-        ray_actor_options={"num_cpus": 0},
-        max_ongoing_requests=_MOST_REQUESTS,
+        ray_actor_options={"num_cpus": 0, "runtime_env": environment},
+        max_ongoing_requests=UNBOUNDED_REQUESTS,
         graceful_shutdown_wait_loop_s=DRAIN_POLL_SECONDS,
         logging_config=LOGGING,
-    )(serve.ingress()(ingress))
-    return deployment.bind(models, limits, run_id, allowed_hosts)
+    )(interface)
 
 
 def _check_port(config: ServeConfig) -> None:

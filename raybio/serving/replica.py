@@ -1,8 +1,7 @@
-"""One replica: it holds a tagger, makes batches of what waits, by words, and measures.
+"""One replica: it holds a tagger, batches the requests that wait for it, and measures.
 
-Requests that arrive while the model works gather, and go to it together when it is free: up to
-`max_batch_words` words, in the order of arrival. So batches grow with the load by themselves, and an
-idle replica answers at once.
+Requests wait here, and not in Ray Serve's router, which looks for a free replica again only after
+pauses of up to a second: with more requests than a replica may hold, it has nothing to do meanwhile.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from itertools import chain
+from typing import Any
 
 from ray import serve
 
@@ -22,38 +21,22 @@ from raybio.entities import Sentence
 from raybio.errors import TaggingError
 from raybio.model_sources import model_folder
 from raybio.serving.answers import Answer
+from raybio.serving.batcher import Batcher, Tagged
 from raybio.serving.metrics import ReplicaMetrics
-from raybio.taggers import Tagger, Tags, load_tagger
+from raybio.taggers import Tagger, load_tagger
 from raybio.taggers.card import kind_of
 
 logger = logging.getLogger("ray.serve")
 
-Tagged: TypeAlias = "tuple[Tags, ...] | TaggingError"
+MAX_FAILED_BATCHES = 8
+"""Batches in a row in which every request failed, before the model is given a request that it tagged before.
 
-MOST_FAILED_BATCHES = 8
-"""Batches in a row in which every request failed, before a replica counts as broken.
-
-A text that a model fails on is rare: even where one in ten were, eight alone in their batches would
-follow each other once in a hundred million. A GPU that is gone fails on all. A guess on the side of
-patience, since a replica that is replaced answers nobody while its successor loads.
+If it fails on that too, the replica counts as broken and is replaced. A GPU that is gone fails on
+everything; a healthy model fails on a rare text only, which a client may send again and again.
 """
 
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    sentences: tuple[Sentence, ...]
-    words: int
-    """At most a whole batch: `serve.batch` refuses what is larger."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What became of one request of a batch, and the batch's own figures."""
-
-    tagged: Tagged
-    seconds: float
-    requests: int
-    sentences: int
+PROBE = Sentence("probe", ("Aspirin", "reduces", "fever", "."), (0, 8, 16, 21), "probe")
+"""What a model is given that has not answered anything yet, to see whether it is broken."""
 
 
 class Replica:
@@ -69,33 +52,43 @@ class Replica:
         self._kind, self._tagger = self._model_thread.submit(load, section).result()
         self._said_loaded(time.perf_counter() - started)
         self._metrics = ReplicaMetrics(section.name)
-        self._batched = serve.batch(
-            max_batch_size=section.max_batch_words,
-            batch_wait_timeout_s=section.batch_wait_ms / 1000,
-            batch_size_fn=_words,
-        )(self._tag_batch)
-        self._free = asyncio.Event()
-        self._free.set()
-        self._inside = 0
+        self._batcher = Batcher(
+            self._tag_batch,
+            max_words=section.max_batch_words,
+            max_requests=section.max_ongoing_requests,
+            wait_seconds=section.batch_wait_ms / 1000,
+        )
         self._busy_since: float | None = None
         self._failed_batches = 0
+        self._probe: Sequence[Sentence] = [PROBE]
 
-    async def tag(self, sentences: Sequence[Sentence]) -> AsyncIterator[Answer]:
+    async def tag(
+        self, sentences: Sequence[Sentence], seconds_allowed: float | None = None
+    ) -> AsyncIterator[Answer]:
         """Yield one answer: the tags of each sentence, in order.
 
         Raises:
+            OverloadedError: `max_ongoing_requests` are here already, or what waits here already takes so
+                long that there would be no answer within `seconds_allowed`.
             TaggingError: the model failed on this request; others of its batch have their answers.
         """
         arrived = time.perf_counter()
-        words = min(sum(map(len, sentences)), self._section.max_batch_words)
-        done = await self._in_a_batch(_Request(tuple(sentences), words))
-        if isinstance(done.tagged, TaggingError):
+        try:
+            batched = await self._batcher.tag(sentences, seconds_allowed)
+        except TaggingError as error:
             self._metrics.rejected(sentences)
-            logger.warning(str(done.tagged), extra=self._said)
-            raise done.tagged
+            logger.warning(str(error), extra=self._said)
+            raise
         seconds = time.perf_counter() - arrived
-        self._metrics.answered(sentences, done.tagged, seconds)
-        yield Answer(done.tagged, done.seconds, seconds, done.requests, done.sentences, self._name)
+        self._metrics.answered(sentences, batched.tags, seconds)
+        yield Answer(
+            batched.tags,
+            batched.model_seconds,
+            seconds,
+            batched.batch_requests,
+            batched.batch_sentences,
+            self._name,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return what the interface's `/models` says of the model."""
@@ -115,41 +108,41 @@ class Replica:
 
         Raises:
             RuntimeError: the model has been at one batch for too long, or has failed on all requests of
-                `MOST_FAILED_BATCHES` in a row.
+                `MAX_FAILED_BATCHES` in a row and on one that it can tag.
         """
         since, most = self._busy_since, self._section.stuck_after_seconds
         if since is not None and time.perf_counter() - since > most:
             raise RuntimeError(f"the model has been at one batch for more than {most:g} s")
-        if self._failed_batches >= MOST_FAILED_BATCHES:
-            raise RuntimeError(f"the model failed on all requests of {self._failed_batches} batches in a row")
+        if self._failed_batches >= MAX_FAILED_BATCHES:
+            raise RuntimeError(
+                f"the model failed on all requests of {self._failed_batches} batches in a row, and on one "
+                "that it should be able to tag"
+            )
 
-    async def _in_a_batch(self, request: _Request) -> _Done:
-        # `serve.batch` makes up its batches while the model is still at another, of whatever is there by
-        # then. What waits here meanwhile comes to it at once, when the model is free, and fills them.
-        await self._free.wait()
-        self._inside += 1
-        try:
-            return await self._batched(request)
-        finally:
-            self._inside -= 1
-            if not self._inside:
-                self._free.set()
-
-    async def _tag_batch(self, requests: list[_Request]) -> list[_Done]:
-        self._free.clear()
+    async def _tag_batch(self, requests: Sequence[Sequence[Sentence]]) -> Sequence[Tagged]:
         self._busy_since = started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        sentences = [request.sentences for request in requests]
         try:
-            tagged = await loop.run_in_executor(self._model_thread, tag_requests, self._tagger, sentences)
+            outcomes = await loop.run_in_executor(self._model_thread, self._tag_and_probe, requests)
         finally:
             self._busy_since = None
-        failed = all(isinstance(each, TaggingError) for each in tagged)
-        self._failed_batches = self._failed_batches + 1 if failed else 0
-        seconds = time.perf_counter() - started
-        self._metrics.batch(sum(len(s) for group in sentences for s in group), seconds)
-        count = sum(map(len, sentences))
-        return [_Done(each, seconds, len(requests), count) for each in tagged]
+        self._metrics.batch(sum(map(len, chain(*requests))), time.perf_counter() - started)
+        return outcomes
+
+    def _tag_and_probe(self, requests: Sequence[Sequence[Sentence]]) -> Sequence[Tagged]:
+        """Tag requests; where only failures have been seen for long, see whether the model is at fault."""
+        outcomes = tag_requests(self._tagger, requests)
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if not isinstance(outcome, TaggingError):
+                self._failed_batches = 0
+                self._probe = request
+                return outcomes
+        self._failed_batches += 1
+        if self._failed_batches >= MAX_FAILED_BATCHES:
+            (outcome,) = tag_requests(self._tagger, [self._probe])
+            if not isinstance(outcome, TaggingError):
+                self._failed_batches = 0
+        return outcomes
 
     def _said_loaded(self, seconds: float) -> None:
         figures = {"kind": self._kind, "seconds": round(seconds, 3), **self._said}
@@ -195,7 +188,3 @@ def _tag_together(tagger: Tagger, requests: Sequence[Sequence[Sentence]]) -> lis
         raise ValueError("the tagger did not answer to each sentence")
     left = iter(results)
     return [tuple(next(left) for _ in request) for request in requests]
-
-
-def _words(requests: list[_Request]) -> int:
-    return sum(request.words for request in requests)

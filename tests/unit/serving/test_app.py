@@ -324,7 +324,8 @@ def test_among_several_models_one_must_be_named():
 @pytest.mark.parametrize(
     ("raised", "status", "seconds"),
     [
-        (OverloadedError("full"), 503, "1"),
+        (OverloadedError("full", retry_after=0.2), 503, "1"),
+        (OverloadedError("full", retry_after=41.2), 503, "42"),
         (ServingError("the model is down"), 503, "5"),
         (TaggingError("the model failed on this text"), 500, None),
         (KeyError("a bug"), 500, None),

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.serve._private.common import DeploymentID
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError
 from samples import sentence_of_words
-from serving_fakes import handle_that, tags_of
+from serving_fakes import NEVER, failed_with, handle_that, tags_of
 
 from raybio.errors import OverloadedError, ServingError, TaggingError
 from raybio.serving.answers import Answer
@@ -15,7 +15,7 @@ from raybio.serving.client import Client
 
 SENTENCES = [sentence_of_words("a", "b")]
 ANSWER = Answer((tags_of(SENTENCES[0]),), 0.1, 0.2, 1, 1, "r")
-FULL = BackPressureError(num_queued_requests=3, max_queued_requests=3)
+FULL = failed_with(OverloadedError("3 requests wait", retry_after=7.5))
 DIED = ActorDiedError()
 AWAY = ActorUnavailableError("it is away", None)
 
@@ -43,9 +43,9 @@ def test_it_gives_up_on_replicas_that_die():
 
 
 def test_it_gives_up_where_too_many_wait():
-    with pytest.raises(OverloadedError, match="Ask again later") as caught:
+    with pytest.raises(OverloadedError, match="3 requests wait") as caught:
         ask(handle_that(FULL, FULL), retries=1)
-    assert caught.value.retries == 1
+    assert (caught.value.retries, caught.value.retry_after) == (1, 7.5)
 
 
 def test_an_impatient_client_does_not_wait_but_outlives_a_replica():
@@ -56,8 +56,24 @@ def test_an_impatient_client_does_not_wait_but_outlives_a_replica():
     assert ask(handle_that(DIED, ANSWER), patient=False).retries == 1
 
 
-def failed_with(cause):
-    return RayTaskError("tag", "the traceback", cause).as_instanceof_cause()
+def test_a_request_that_is_given_up_is_cancelled():
+    handle = handle_that(NEVER)
+
+    async def give_up():
+        await asyncio.wait_for(Client(handle).tag(SENTENCES), 0.02)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+    assert handle.cancelled == [NEVER]
+    answered = handle_that(DIED, ANSWER)
+    ask(answered)
+    assert answered.cancelled == []
+
+
+def test_the_replica_is_given_the_seconds_that_are_allowed():
+    handle = handle_that(ANSWER)
+    ask(handle, seconds_allowed=4.5)
+    assert handle.allowed == [4.5]
 
 
 def test_what_would_fail_again_is_not_asked_again():

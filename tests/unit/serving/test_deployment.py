@@ -3,7 +3,7 @@
 import pytest
 
 from raybio.config import AutoscalingSection, ServedModelSection
-from raybio.serving.deployment import _options
+from raybio.serving.deployment import UNBOUNDED_REQUESTS, _options
 
 
 def options_of(**fields):
@@ -37,7 +37,5 @@ def test_a_replica_has_the_part_of_a_gpu_that_was_asked_for(gpus):
     assert options_of(gpus=gpus)["ray_actor_options"]["num_gpus"] == gpus
 
 
-@pytest.mark.parametrize(("most", "told"), [(7, 7), (None, -1)])
-def test_requests_that_may_wait_are_bounded_or_not(most, told):
-    options = options_of(max_queued_requests=most, max_ongoing_requests=5)
-    assert (options["max_queued_requests"], options["max_ongoing_requests"]) == (told, 5)
+def test_no_request_waits_in_ray_serves_router():
+    assert options_of(max_ongoing_requests=5)["max_ongoing_requests"] == UNBOUNDED_REQUESTS

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from ray.exceptions import ActorDiedError
-from ray.serve.exceptions import BackPressureError
 from samples import sentence_of_words
-from serving_fakes import NEVER, handle_that, tags_of
+from serving_fakes import NEVER, failed_with, handle_that, tags_of
 from told_metrics import ToldMetrics
 
 from raybio.errors import OverloadedError, ServingError
@@ -54,7 +54,7 @@ def test_retries_of_a_request_that_fails_are_counted_too(told):
 
 def test_a_refusal_is_counted(told):
     with pytest.raises(OverloadedError):
-        ask(DIED, BackPressureError(num_queued_requests=3, max_queued_requests=3))
+        ask(DIED, failed_with(OverloadedError("3 requests wait")))
     assert counts_of(told) == {"retries": 1, "overloaded": 1}
 
 
@@ -122,3 +122,26 @@ def test_a_model_that_is_not_running_is_named():
         _check_answer("127.0.0.1", port)
     with answering(200, b'{"status": "ok", "models": {"m": "running"}}') as port:
         _check_answer("127.0.0.1", port)
+
+
+def test_after_a_refusal_requests_as_long_are_refused_without_asking_until_there_may_be_room(told):
+    full = failed_with(OverloadedError("too much waits", retry_after=0.1))
+    handle = handle_that(full, ANSWER, ANSWER)
+    model = DeployedModel({"name": "m"}, handle, run_id="r1")
+    short, long = [sentence_of_words("a")], SENTENCES * 3
+
+    async def check():
+        for _ in range(3):
+            with pytest.raises(OverloadedError, match="too much waits") as caught:
+                await model.tag(SENTENCES)
+            assert caught.value.retry_after == 0.1
+        with pytest.raises(OverloadedError):
+            await model.tag(long)
+        assert len(handle.asked) == 1
+        # One request too long to be answered in time says nothing of shorter ones.
+        assert (await model.tag(short)).answer == ANSWER
+
+    asyncio.run(check())
+    time.sleep(0.11)
+    assert asyncio.run(model.tag(SENTENCES)).answer == ANSWER
+    assert counts_of(told) == {"overloaded": 4}

@@ -12,9 +12,9 @@ from samples import sentence_of_words
 from serving_fakes import tags_of
 
 from raybio.config import ServedModelSection
-from raybio.errors import TaggingError
+from raybio.errors import OverloadedError, TaggingError
 from raybio.serving import replica
-from raybio.serving.replica import MOST_FAILED_BATCHES, Replica, tag_requests
+from raybio.serving.replica import MAX_FAILED_BATCHES, Replica, tag_requests
 
 
 class Choosy:
@@ -63,11 +63,7 @@ def test_a_tagger_that_does_not_answer_to_each_sentence_is_not_believed(answers)
 @pytest.fixture
 def replica_of(monkeypatch):
     """A replica outside Ray Serve, around a tagger of ours; its metrics go nowhere."""
-    # Ray Serve's own batches ask for the second.
-    context = SimpleNamespace(
-        replica_id=SimpleNamespace(unique_id="r"),
-        _deployment_config=SimpleNamespace(max_ongoing_requests=10_000),
-    )
+    context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="r"))
     nothing = SimpleNamespace(**dict.fromkeys(("answered", "rejected", "batch"), lambda *found: None))
     monkeypatch.setattr(replica.serve, "get_replica_context", lambda: context)
     monkeypatch.setattr(replica, "ReplicaMetrics", lambda model: nothing)
@@ -86,14 +82,76 @@ async def ask(served, *words):
             await anext(served.tag([sentence_of_words(word)]))
 
 
-def test_a_replica_that_fails_on_everything_is_not_healthy(replica_of):
+class Breaks(Choosy):
+    """Fails on everything once it has been asked for "poison"."""
+
+    def tag(self, sentences):
+        self.broken = getattr(self, "broken", False) or any("poison" in s.words for s in sentences)
+        if self.broken:
+            raise ValueError("CUDA error: device-side assert triggered")
+        return super().tag(sentences)
+
+
+@pytest.mark.parametrize("before", [[], ["fine"]])
+def test_a_replica_that_fails_on_everything_is_not_healthy(replica_of, before):
     async def check():
-        served = replica_of(Choosy())
-        await ask(served, *["poison"] * (MOST_FAILED_BATCHES - 1))
+        served = replica_of(Breaks())
+        await ask(served, *before, *["poison"] * (MAX_FAILED_BATCHES - 1))
         await served.check_health()
         await ask(served, "poison")
-        with pytest.raises(RuntimeError, match=f"all requests of {MOST_FAILED_BATCHES} batches in a row"):
+        with pytest.raises(RuntimeError, match=f"all requests of {MAX_FAILED_BATCHES} batches in a row"):
             await served.check_health()
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("before", [[], ["fine"]])
+@pytest.mark.parametrize("poisons", [["poison"], ["poison", "other poison"]])
+def test_texts_that_a_model_fails_on_do_not_make_a_healthy_replica_ill(replica_of, before, poisons):
+    async def check():
+        tagger = Choosy()
+        served = replica_of(tagger)
+        await ask(served, *before)
+        for _ in range(3 * MAX_FAILED_BATCHES):
+            await asyncio.gather(
+                *(ask(served, *poison.split()) for poison in poisons), return_exceptions=True
+            )
+            await served.check_health()
+
+    asyncio.run(check())
+
+
+def test_a_replica_that_broke_and_recovered_is_healthy_again(replica_of):
+    async def check():
+        tagger = Breaks()
+        served = replica_of(tagger)
+        await ask(served, *["poison"] * MAX_FAILED_BATCHES)
+        with pytest.raises(RuntimeError):
+            await served.check_health()
+        tagger.broken = False
+        await ask(served, "fine")
+        await served.check_health()
+
+    asyncio.run(check())
+
+
+def test_more_requests_than_a_replica_may_have_are_refused_at_once(replica_of):
+    over = threading.Event()
+
+    class Slow(Choosy):
+        def tag(self, sentences):
+            over.wait(30)
+            return super().tag(sentences)
+
+    async def check():
+        served = replica_of(Slow(), max_ongoing_requests=2)
+        held = [asyncio.ensure_future(anext(served.tag([sentence_of_words("a")]))) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match="2 requests wait"):
+            await anext(served.tag([sentence_of_words("a")]))
+        over.set()
+        await asyncio.gather(*held)
+        await anext(served.tag([sentence_of_words("a")]))
 
     asyncio.run(check())
 
@@ -102,7 +160,7 @@ def test_one_answer_shows_that_the_model_works(replica_of):
     async def check():
         served = replica_of(Choosy())
         for _ in range(3):
-            await ask(served, *["poison"] * (MOST_FAILED_BATCHES - 1), "fine")
+            await ask(served, *["poison"] * (MAX_FAILED_BATCHES - 1), "fine")
             await served.check_health()
 
     asyncio.run(check())
@@ -111,7 +169,7 @@ def test_one_answer_shows_that_the_model_works(replica_of):
 def test_one_answer_in_a_batch_shows_it_too(replica_of):
     async def check():
         served = replica_of(Choosy(), batch_wait_ms=50)
-        for _ in range(MOST_FAILED_BATCHES + 1):
+        for _ in range(MAX_FAILED_BATCHES + 1):
             await asyncio.gather(ask(served, "poison"), ask(served, "fine"))
         await served.check_health()
 
