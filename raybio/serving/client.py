@@ -72,10 +72,6 @@ class Client:
                 # Else it would keep its place before the model, for nobody.
                 stream.cancel()
                 raise
-            except RayTaskError as error:
-                overloaded = isinstance(error.cause, OverloadedError)
-                if not overloaded or not self._patient or retries == self._retries:
-                    raise _reported(error.cause, retries) from error
             except DeploymentUnavailableError as error:
                 raise ServingError(f"the model is down: {error.message}", retries=retries) from error
             except _DIED as error:
@@ -85,6 +81,12 @@ class Client:
                         f"{type(error).__name__}",
                         retries=retries,
                     ) from error
+            except Exception as error:
+                # What the replica raised: itself where values travel over gRPC, else within Ray's own.
+                cause = error.cause if isinstance(error, RayTaskError) else error
+                overloaded = isinstance(cause, OverloadedError)
+                if not overloaded or not self._patient or retries == self._retries:
+                    raise _reported(cause, retries) from error
             await asyncio.sleep(self._backoff * 2**retries * random.uniform(0.5, 1.5))  # noqa: S311
             retries += 1
             self._retried()

@@ -15,7 +15,8 @@ from raybio.serving.client import Client
 
 SENTENCES = [sentence_of_words("a", "b")]
 ANSWER = Answer((tags_of(SENTENCES[0]),), 0.1, 0.2, 1, 1, "r")
-FULL = failed_with(OverloadedError("3 requests wait", retry_after=7.5))
+FULL = OverloadedError("3 requests wait", retry_after=7.5)
+FULL_WITHIN = failed_with(FULL)
 DIED = ActorDiedError()
 AWAY = ActorUnavailableError("it is away", None)
 
@@ -24,7 +25,7 @@ def ask(handle, **options):
     return asyncio.run(Client(handle, backoff_seconds=0.001, **options).tag(SENTENCES))
 
 
-@pytest.mark.parametrize("before", [[], [DIED], [AWAY, DIED], [FULL, DIED, FULL]])
+@pytest.mark.parametrize("before", [[], [DIED], [AWAY, DIED], [FULL, DIED, FULL_WITHIN]])
 def test_it_asks_again_and_counts(before):
     handle = handle_that(*before, ANSWER)
     served = ask(handle)
@@ -76,14 +77,15 @@ def test_the_replica_is_given_the_seconds_that_are_allowed():
     assert handle.allowed == [4.5]
 
 
-def test_what_would_fail_again_is_not_asked_again():
-    handle = handle_that(failed_with(TaggingError("the model failed on this text")))
+@pytest.mark.parametrize("raised", [failed_with, lambda cause: cause])
+def test_what_would_fail_again_is_not_asked_again(raised):
+    handle = handle_that(raised(TaggingError("the model failed on this text")))
     with pytest.raises(TaggingError) as caught:
         ask(handle)
     assert str(caught.value) == "the model failed on this text"
     assert len(handle.asked) == 1
     with pytest.raises(ServingError, match=r"replica failed: ValueError: a bug") as caught:
-        ask(handle_that(DIED, failed_with(ValueError("a bug"))))
+        ask(handle_that(DIED, raised(ValueError("a bug"))))
     assert caught.value.retries == 1
 
 
