@@ -13,6 +13,7 @@ guard.py         which hosts are answered; headers of every answer
 body_limit.py    bounds what reading bodies costs
 app.py           the HTTP interface over any models, without Ray
 http_server.py   an HTTP server for it in a replica's own event loop
+deployed_model.py  a model behind a handle, as the interface sees it
 ingress.py       the same as a deployment, and `raybio serve`
 applications.py  models and interface for Ray Serve's own config files
 
