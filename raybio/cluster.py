@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import secrets
 import stat
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +20,7 @@ import ray.data
 from ray._common.utils import get_default_system_temp_dir
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raybio import stopping
 from raybio.errors import UsageError
@@ -28,6 +32,7 @@ _CLOSED = {
     ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0",
 }
 _UNSET = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ENABLE_K8S_TOKEN_AUTH")
+_RESTART_ALARM = b"has constructor arguments in the object store and max_restarts > 0"
 _PATIENCE = "RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S"
 
 
@@ -158,3 +163,46 @@ def settle_data() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     # Ray Data guesses from the number of files; ours yield many shards each.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"ray\.data\.")
+    _use_up_restart_alarm()
+
+
+@functools.cache
+def _use_up_restart_alarm() -> None:
+    """Have Ray print where nobody reads it what it prints once a process, at the first pool of actors.
+
+    It warns that actors may fail to restart if their constructor's arguments are lost. Ray Data holds
+    those of its pools for as long as they run, and creates each of them so that the warning comes.
+    An actor for a node that does not exist brings it too, and starts nothing.
+    """
+    nowhere = NodeAffinitySchedulingStrategy(ray.NodeID.from_random().hex(), soft=False)
+    actor = ray.remote(_Nowhere).options(max_restarts=1, num_cpus=0, scheduling_strategy=nowhere)
+    with _stderr_without(_RESTART_ALARM):
+        actor.remote(ray.put(None))
+
+
+class _Nowhere:
+    """An actor that never starts."""
+
+    def __init__(self, argument: None) -> None: ...
+
+
+@contextmanager
+def _stderr_without(fragment: bytes) -> Iterator[None]:
+    """Hold back what the process, its C++ included, writes to stderr in a `with` block; drop some lines.
+
+    Those with `fragment` in them are dropped; all others follow at its end.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            for line in held:
+                if fragment not in line:
+                    os.write(2, line)

@@ -9,8 +9,9 @@ from typing import Any
 
 import psutil
 import ray
+import ray.data
 
-from raybio.cluster import connected
+from raybio.cluster import connected, settle_data
 
 _STRANGERS = {
     "nothing set": {},
@@ -24,6 +25,13 @@ _DECISIVE = ("inside", "InvalidAuthToken", "AuthenticationError:")
 @ray.remote
 def _inside() -> dict[str, Any]:
     return {"token": os.environ["RAY_AUTH_TOKEN"], "mode": os.environ["RAY_AUTH_MODE"]}
+
+
+class _Same:
+    """What a pool of actors does with batches."""
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return batch
 
 
 def _intrude(address: str) -> None:
@@ -93,6 +101,9 @@ def main() -> None:
     """Print what is seen of each of two clusters, and what strangers print at the second."""
     with connected():
         first = _seen()
+        settle_data()
+        pool = ray.data.range(1).map_batches(_Same, compute=ray.data.ActorPoolStrategy(size=1), num_cpus=0)
+        assert pool.materialize().count() == 1
     with connected():
         second = _seen()
         answers = _answers(second["token"])

@@ -80,8 +80,12 @@ class JobServer:
         self.address = address
         # It would go before what was asked for.
         os.environ["RAY_API_SERVER_ADDRESS"] = address
-        logging.getLogger("ray.dashboard.modules.job").setLevel(logging.WARNING)
-        logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.WARNING)
+        for room in (
+            "dashboard.modules.job",
+            "dashboard.modules.dashboard_sdk",
+            "_private.runtime_env.packaging",
+        ):
+            logging.getLogger(f"ray.{room}").setLevel(logging.WARNING)
         with self._asking():
             self._client = JobSubmissionClient(address)
 

@@ -27,7 +27,7 @@ def seen() -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return {**json.loads(done.stdout), "stderr": done.stderr}
 
 
 def test_all_processes_listen_on_loopback_alone(seen: dict[str, Any]) -> None:
@@ -56,3 +56,9 @@ def test_each_cluster_has_a_token_of_its_own_that_stands_nowhere(seen: dict[str,
         assert cluster["command lines"] == cluster["files"] == []
         assert cluster["driver"] == JOINED  # so programs that it starts do not inherit the token
         assert 0o700 in cluster["modes"]
+
+
+def test_nothing_that_ray_logs_of_clusters_and_pools_of_actors_reaches_the_terminal(
+    seen: dict[str, Any],
+) -> None:
+    assert seen["stderr"] == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ray._private import ray_constants
 
-from raybio.cluster import _private_folder, closed_environment
+from raybio.cluster import _private_folder, _stderr_without, closed_environment
 from raybio.errors import UsageError
 
 
@@ -57,3 +57,12 @@ def test_sockets_and_logs_lie_where_no_other_user_comes(
     folder.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="you alone can enter"):
         _private_folder()
+
+
+def test_of_stderr_only_the_named_line_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError), _stderr_without(b"alarm 53727"):
+        os.write(2, b"before\nthe alarm 53727 comes\n")
+        os.write(2, b"alarm 5372 is another\n")
+        raise ZeroDivisionError
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "before\nalarm 5372 is another\nafter\n"
