@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
-    ["safe_text.py", "entities.py", "errors.py"],
+    ["safe_text.py", "entities.py", "errors.py", "progress.py"],
     ["iob2.py", "stopping.py", "storage.py", "config/"],
     [
         "corpora/",

@@ -13,6 +13,7 @@ from raybio.bulk_tagging.output_folder import ahead
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.config import TagCorpusConfig
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
+from raybio.progress import Progress
 
 REJECTED = "rejected.jsonl"
 """What an output has of all its rejected records: one file, that can be replayed."""
@@ -94,7 +95,7 @@ class Watch:
             self._open[result.key][1].add(result.number)
             self._count(result.entry)
         self._close(result.key)
-        if time.monotonic() - self._reported > _PROGRESS_SECONDS:
+        if not self._open or time.monotonic() - self._reported > _PROGRESS_SECONDS:
             self._reported = time.monotonic()
             self._progress(self._line())
 
@@ -153,12 +154,17 @@ class Watch:
             del self._open[key], self._ends[key]
 
     def _line(self) -> str:
+        """Return how far the run is: in shards once it is known how many there are, in files until then."""
         rate = self.documents / self.tagging_seconds if self.tagging_seconds else 0.0
-        return (
-            f"files {self._files - len(self._open)}/{self._files}, shards {self.shards}, "
+        note = (
             f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, "
             f"rejected {self.rejected:,}"
         )
+        if self._open.keys() <= self._ends.keys():
+            left = sum(end.shards - len(self._open[key][1]) for key, end in self._ends.items())
+            return str(Progress("tagging", "shard", self.shards, self.shards + left, note))
+        done = self._files - len(self._open)
+        return str(Progress("tagging", "file", done, self._files, f"shards {self.shards:,}, {note}"))
 
 
 def _named(keys: Collection[str]) -> str:

@@ -2,6 +2,7 @@
 
 command_line.py   how a command is declared, and options that several share
 terminal.py       results to stdout, progress to stderr, figures as table or JSON
+progress_bar.py   the bar that progress is on a terminal
 jobs.py           demo, check
 training.py       adapt-encoder, train-encoder, preflight, train-decoder, cascade, soup
 tagging.py        tag, tag-corpus, compact
@@ -39,7 +40,7 @@ from raybio.cli import (
     tagging,
     training,
 )
-from raybio.cli.terminal import ReaderGoneError, say
+from raybio.cli.terminal import ReaderGoneError, close_bar, say
 from raybio.errors import DONE, FAILURE, READER_GONE, STOPPED, RaybioError
 from raybio.safe_text import safe
 from raybio.stopping import leave, say_stopped, stoppable
@@ -54,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command_line_parser().parse_args(arguments)
     try:
         with stoppable():
-            return options.run(options) or DONE
+            try:
+                return options.run(options) or DONE
+            finally:
+                close_bar()
     except RaybioError as error:
         say(f"raybio: {error}")
         return error.exit_code

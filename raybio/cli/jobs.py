@@ -6,7 +6,7 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json
-from raybio.cli.terminal import say, show, show_figures
+from raybio.cli.terminal import report, show, show_figures
 
 
 def add_commands(commands: Commands) -> None:
@@ -23,7 +23,7 @@ def _demo(options: Namespace) -> None:
     """Train, score and tag a generated sample corpus: the whole road in some minutes."""
     from raybio.demo import run_demo
 
-    result = run_demo(options.output, say)
+    result = run_demo(options.output, report)
     show_figures(f"{result.table()}\n\nreport: {result.report}\n", asdict(result), options.json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json
-from raybio.cli.terminal import say, show_figures
+from raybio.cli.terminal import report, show_figures
 
 
 def add_commands(commands: Commands) -> None:
@@ -24,7 +24,7 @@ def _benchmark_serve(options: Namespace) -> None:
     from raybio.serving.benchmark import benchmark_serve
     from raybio.serving.benchmark_table import render_benchmark
 
-    done = benchmark_serve(config, say)
+    done = benchmark_serve(config, report)
     table = f"{render_benchmark(done.report)}run folder: {done.run.path}\n"
     show_figures(table, {"run": str(done.run.path), **done.report}, options.json)
     done.check()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_group, add_json, add_quotes
-from raybio.cli.terminal import say, show, show_figures
+from raybio.cli.terminal import report, say, show, show_figures
 
 if TYPE_CHECKING:
     from raybio.config import StudyConfig
@@ -49,7 +49,7 @@ def _run(options: Namespace) -> int:
     from raybio.study.engine import run_study
     from raybio.study.status import study_status
 
-    outcome = run_study(config, say)
+    outcome = run_study(config, report)
     status = study_status(config)
     show_figures(status.text(), status.to_dict(), options.json)
     if outcome.failed:

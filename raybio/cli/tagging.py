@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json, whole_number
-from raybio.cli.terminal import say, show_figures
+from raybio.cli.terminal import report, show_figures
 from raybio.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _compact(options: Namespace) -> None:
 def _tag_configured(config: TagCorpusConfig, json_file: str | None, replay: str | None = None) -> None:
     from raybio.bulk_tagging import tag_corpus
 
-    tagged = tag_corpus(config, say, replay)
+    tagged = tag_corpus(config, report, replay)
     figures = {**asdict(tagged), "documents_per_second": tagged.documents_per_second}
     show_figures("".join(f"{line}\n" for line in _tagged_lines(tagged)), figures, json_file)
 

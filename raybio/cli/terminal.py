@@ -1,4 +1,4 @@
-"""What a command says: results to stdout, everything else to stderr."""
+"""What a command says: results to stdout, everything else to stderr, with a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from raybio.progress import Progress
 from raybio.safe_text import data_without_secrets, safe
 
+if TYPE_CHECKING:
+    from raybio.cli.progress_bar import ProgressBar
+
 _DOWNLOAD_SECONDS = 2.0
+
+_bar: ProgressBar | None = None
 
 
 class ReaderGoneError(Exception):
@@ -20,8 +26,42 @@ class ReaderGoneError(Exception):
 
 
 def say(line: str) -> None:
-    """Print a line of progress, or a complaint, to stderr, without credentials and control codes."""
-    print(safe(line), file=sys.stderr, flush=True)
+    """Print a line to stderr, without credentials and control codes."""
+    if _bar is None:
+        print(safe(line), file=sys.stderr, flush=True)
+    else:
+        _bar.print(safe(line))
+
+
+def report(line: str) -> None:
+    """Print a line of progress to stderr; one that says how far work is becomes a bar on a terminal."""
+    progress = Progress.read(safe(line))
+    if progress is not None and _can_draw():
+        _draw(progress)
+    else:
+        say(line)
+
+
+def close_bar() -> None:
+    """Take away the bar, if there is one: nothing is under way any more."""
+    global _bar
+    if _bar is not None:
+        _bar.close()
+        _bar = None
+
+
+def _can_draw() -> bool:
+    """Say whether stderr is a terminal on which a line can be drawn again."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _draw(progress: Progress) -> None:
+    global _bar
+    if _bar is None:
+        from raybio.cli.progress_bar import ProgressBar
+
+        _bar = ProgressBar()
+    _bar.show(progress)
 
 
 def show(text: str) -> None:
@@ -30,6 +70,7 @@ def show(text: str) -> None:
     Raises:
         ReaderGoneError: stdout is a pipe that its reader has closed.
     """
+    close_bar()
     try:
         sys.stdout.write(safe(text))
         sys.stdout.flush()
@@ -57,13 +98,17 @@ def show_figures(table: str, figures: Mapping[str, Any], json_file: str | None) 
 
 
 class DownloadProgress:
-    """Says how far a download is, every few seconds and when it is complete."""
+    """Says how far a download is, every few seconds and when it is complete; a bar on a terminal."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()
 
     def __call__(self, name: str, have: int, size: int | None) -> None:
         """Take note of `have` of `size` bytes of file `name`; an unknown size is None."""
+        if size and have < size and _can_draw():
+            _draw(Progress(safe(name), "kB", have // 1000, size // 1000 or 1))
+            return
+        close_bar()
         now = time.monotonic()
         if have == size or now - self._said > _DOWNLOAD_SECONDS:
             self._said = now

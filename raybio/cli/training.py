@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json
-from raybio.cli.terminal import say, show_figures
+from raybio.cli.terminal import report, show_figures
 
 if TYPE_CHECKING:
     from raybio.training.fit import TrainedModel
@@ -67,7 +67,7 @@ def _adapt_encoder(options: Namespace) -> None:
 
     from raybio.training.adaptation import adapt_encoder
 
-    adapted = adapt_encoder(config, say)
+    adapted = adapt_encoder(config, report)
     show_figures(
         f"held out: loss {adapted.held_out_loss:.4f}, "
         f"{100 * adapted.held_out_found:.1f} % of hidden subwords told right\n"
@@ -86,7 +86,7 @@ def _train_encoder(options: Namespace) -> None:
     from raybio.training.encoder import train_encoder
     from raybio.training.sweep import train_sweep
 
-    trained = (train_sweep if config.sweep else train_encoder)(config, say)
+    trained = (train_sweep if config.sweep else train_encoder)(config, report)
     _show_trained(trained, options.json)
 
 
@@ -111,7 +111,7 @@ def _train_decoder(options: Namespace) -> None:
     from raybio.training.decoder import train_decoder
     from raybio.training.sweep import train_sweep
 
-    trained = (train_sweep if config.sweep else train_decoder)(config, say)
+    trained = (train_sweep if config.sweep else train_decoder)(config, report)
     _show_trained(trained, options.json)
 
 
@@ -141,7 +141,7 @@ def _cascade(options: Namespace) -> None:
         CorpusSection(name=options.corpus, data=options.data),
         options.budget,
         Path(options.output),
-        say,
+        report,
     )
     show_figures(
         f"threshold: {made.cascade.threshold:.4f}, so that {100 * made.reread:.1f} % is read again\n"
@@ -156,7 +156,7 @@ def _soup(options: Namespace) -> None:
     """Make one encoder of several: the mean of their weights, scored as they were."""
     from raybio.training.soup import make_soup
 
-    made = make_soup(options.runs, options.name, options.output, say)
+    made = make_soup(options.runs, options.name, options.output, report)
     figures = {"run": str(made.run.path), "scores": made.scores}
     show_figures(f"{_tables(made.scores)}run folder: {made.run.path}\n", figures, options.json)
 

@@ -11,6 +11,7 @@ import ray
 from raybio.cluster import connected, joins_a_cluster
 from raybio.config import StudyConfig
 from raybio.config.study_cells import Cell, cells
+from raybio.progress import Progress
 from raybio.stopping import way_on
 from raybio.study.demand import demand, nodes_now
 from raybio.study.folder import StudyFolder
@@ -72,7 +73,15 @@ class _Engine:
             self._watch.look(self._active.values())
             for task in ended:
                 self._end(task)
-            waiting = self._waiting() if ended else waiting
+            if ended:
+                self._report()
+                waiting = self._waiting()
+
+    def _report(self) -> None:
+        """Say how many of the runs that are known so far have ended."""
+        runs = known_runs(self._study, self._table)
+        ended = sum(run.done or run.name in self._failed for run in runs)
+        self._say(str(Progress("study", "run", ended, len(runs), f"{len(self._failed)} failed")))
 
     def _waiting(self) -> list[Run]:
         """Return what could be started now, in the order of the study."""

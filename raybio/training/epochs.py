@@ -23,6 +23,7 @@ from ray.train import Checkpoint
 from raybio.config import DEV_METRICS, AdaptEncoderConfig, TrainDecoderConfig, TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
+from raybio.progress import Progress
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags
 from raybio.training import steps
@@ -141,6 +142,9 @@ def train_epochs(
         if workers.rank == 0:
             run.say(f"epoch {progress.epoch}: loss {loss:.4f}{verdict.told}")
         _report(metrics, progress, workers, learner)
+    if workers.rank == 0:
+        done = progress.epoch * len(batches)
+        run.say(str(Progress("training", "batch", done, done, f"{progress.epoch} epochs")))
 
 
 def _epoch(
@@ -163,7 +167,8 @@ def _epoch(
         if workers.rank == 0 and time.perf_counter() - said > _SAY_EVERY_SECONDS:
             said = time.perf_counter()
             mean = total * workers.world / max(1, counted)
-            run.say(f"epoch {epoch}: batch {i} of {len(batches)}, loss about {mean:.4f}")
+            done, every = (epoch - 1) * len(batches) + i, config.training.epochs * len(batches)
+            run.say(str(Progress("training", "batch", done, every, f"epoch {epoch}, loss about {mean:.4f}")))
     return workers.sum(total) / max(1, counted)
 
 

@@ -7,6 +7,7 @@ from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.bulk_tagging.watch import Watch
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
+from raybio.progress import Progress
 
 FILE = InputFile("in/a.jsonl", "a", "jsonl", "f")
 
@@ -42,6 +43,28 @@ def test_more_rejected_records_than_allowed_stop_every_run(ledger):
     again = watch(ledger, max_rejected=5)
     again.check_rejected()
     again.see(commit(ledger, 1, rejected=2))
+
+
+def test_progress_is_in_files_until_all_shards_are_known(ledger, monkeypatch):
+    monkeypatch.setattr("raybio.bulk_tagging.watch._PROGRESS_SECONDS", -1.0)
+    other = InputFile("in/b.jsonl", "b", "jsonl", "f")
+    lines = []
+    config = tagging_config("model", "in", ledger.output)
+    run = Watch(config, ledger, [FILE, other], ledger.todo([FILE, other]), lines.append)
+    run.see(commit(ledger, 0, rejected=0))
+    run.see(EndOfFile("b", 0, broken=False))
+    run.see(EndOfFile("a", 3, broken=False))
+    run.see(commit(ledger, 1, rejected=1))
+    run.see(commit(ledger, 2, rejected=0))
+    reported = [Progress.read(line) for line in lines]
+    assert [(each.unit, each.done, each.total) for each in reported] == [
+        ("file", 0, 2),
+        ("file", 1, 2),
+        ("shard", 1, 3),
+        ("shard", 2, 3),
+        ("shard", 3, 3),
+    ]
+    assert reported[-1].note == "documents 3 (3/s), mentions 0, rejected 1"
 
 
 def test_a_run_whose_shards_another_took_back_does_not_end_well(ledger):
