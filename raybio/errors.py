@@ -103,7 +103,7 @@ class InputError(RaybioError):
 
     def __init__(self, source: str, place: str, problem: str, remedy: str) -> None:
         self.source, self.place, self.problem, self.remedy = (
-            for_terminal(without_secrets(part)) for part in (source, place, problem, remedy)
+            for_terminal(without_secrets(part, beside=source)) for part in (source, place, problem, remedy)
         )
         where = f"{self.source}, {self.place}" if place else self.source
         super().__init__(f"{where}: {self.problem}. {self.remedy}")

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 STARS = "***"
 
-# The user part of a URL, from behind "://" to "@": a name and, after a colon, a password with any character
-# but space, "/" and "@" included, since keys of S3 hold them.
-_USER = re.compile(r"(?<=://)(?P<name>[^/?#@:\s'\"<>\[\]]*)(?::(?P<password>(?:(?!://)\S)*))?@")
+# The user part of a URL, from behind "://" (a path made of it has ":/") to "@": a name and, after a colon, a
+# password with any character but space, "/" and "@" included, since keys of S3 hold them.
+_USER = re.compile(
+    r"(?<=[A-Za-z0-9+.-]{2})(?P<mark>:/{1,3})(?P<name>[^/?#@:\s'\"<>\[\]]*)(?::(?P<password>(?:(?!://)\S)*))?@"
+)
 _PORT = re.compile(r"\d{1,5}(?=[/?#])")
 _ENCODED_USER = re.compile(r"(?i)(?<=%3a%2f%2f)(?:(?!%2f|%3f|%23|&)\S)+(?=%40)")
 _BUCKETS = {"s3", "s3a", "s3n", "gs", "gcs", "oss", "oci"}
@@ -54,6 +56,7 @@ _SECRET_VARIABLE = re.compile(
     r"(?i)(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY|ACCOUNT_?KEY)$"
 )
 _SHORTEST_SECRET = 8
+_SHORTEST_PIECE = 5
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # C0 but tab and line feed, DEL, C1, what turns the direction of text, lone halves of surrogates.
@@ -67,12 +70,17 @@ def has_secret(value: str) -> bool:
     return "://" in value and _without_url_secrets(value) != value
 
 
-def without_secrets(text: str) -> str:
+def without_secrets(text: str, beside: str = "") -> str:
     """Return `text` with stars in the place of each credential; the same again where it has stars already.
 
-    Two places that differ in their credentials alone are the same afterwards.
+    Two places that differ in their credentials alone are the same afterwards. What is a credential in a
+    URL of `text`, or of `beside`, is one wherever it stands: libraries take a URL apart and show the parts.
     """
-    text = _without_url_secrets(text)
+    pieces: set[str] = set()
+    _without_url_secrets(beside, pieces)
+    text = _without_url_secrets(text, pieces)
+    for piece in sorted(pieces, key=len, reverse=True):
+        text = text.replace(piece, STARS)
     text = _BEARER.sub(rf"\1{STARS}", _HEADER.sub(rf"\1{STARS}", text))
     return _ASSIGNMENT.sub(rf"\1{STARS}", text)
 
@@ -105,30 +113,41 @@ def safe(text: str) -> str:
     return for_terminal(text)
 
 
-def _without_url_secrets(text: str) -> str:
-    if "://" in text:
-        text = _USER.sub(_user, text)
+def _without_url_secrets(text: str, pieces: set[str] | None = None) -> str:
+    """Return `text` without the credentials of its URLs, and add those, and parts of them, to `pieces`."""
+
+    def hide(secret: str) -> str:
+        if pieces is not None:
+            parts = {secret, *re.split(r"[/@]", secret)}
+            pieces.update(each for each in parts | {*map(unquote, parts)} if len(each) >= _SHORTEST_PIECE)
+        return STARS
+
+    if ":/" in text:
+        text = _USER.sub(lambda found: _user(found, hide), text)
     if "%" in text:
-        text = _ENCODED_USER.sub(STARS, text)
-    return _PARAMETER.sub(_parameter, text)
+        text = _ENCODED_USER.sub(lambda found: hide(found[0]), text)
+    return _PARAMETER.sub(lambda found: _parameter(found, hide), text)
 
 
-def _user(found: re.Match[str]) -> str:
-    before = found.string[max(0, found.start() - 23) : found.start() - 3]
+def _user(found: re.Match[str], hide: Callable[[str], str]) -> str:
+    before = found.string[max(0, found.start() - 20) : found.start()]
     scheme = before[len(before.rstrip(_IN_SCHEME)) :].lower()
-    name, password = found["name"], found["password"]
+    mark, name, password = found["mark"], found["name"], found["password"]
     if password is None:
         public = not name or name == "anonymous" or scheme in _NAMED_USERS
-        return found[0] if public else f"{STARS}@"
+        return found[0] if public else f"{mark}{hide(name)}@"
     if scheme not in _BUCKETS and _PORT.match(password):
         return found[0]  # host:port/..., and an "@" further on
-    return f"{name}:{STARS}@" if scheme in _NAMED_USERS else f"{STARS}@"
+    hide(password)
+    if scheme in _NAMED_USERS:
+        return f"{mark}{name}:{STARS}@"
+    return f"{mark}{STARS}@" if password else f"{mark}{hide(name)}@"
 
 
 _IN_SCHEME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 
 
-def _parameter(found: re.Match[str]) -> str:
+def _parameter(found: re.Match[str], hide: Callable[[str], str]) -> str:
     if not _CREDENTIAL.search(unquote(found["name"])):
         return found[0]
-    return f"{found['before']}{found['name']}{found['equals']}{STARS}"
+    return f"{found['before']}{found['name']}{found['equals']}{hide(found['value'])}"

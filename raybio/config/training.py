@@ -107,7 +107,9 @@ class LoggingSection(Section):
     """Who else is told the metrics; the run folder always has them."""
 
     tensorboard: bool = Field(default=True, description="write TensorBoard event files into the run folder")
-    mlflow: Text | None = Field(default=None, description="MLflow tracking URI; null = no MLflow")
+    mlflow: Text | None = Field(
+        default=None, description="MLflow tracking URI, such as sqlite:///FILE; null = no MLflow"
+    )
 
 
 class LearnConfig(JobConfig):

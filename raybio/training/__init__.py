@@ -16,6 +16,7 @@ trainer.py         what every run does there: run folder, Ray Train, why it ende
 rows_file.py       rows that a run learns from, kept in its folder
 scoring.py         a trained model's figures on a split
 metrics_log.py     where an epoch's metrics go
+mlflow_run.py      a run's twin in MLflow: options, metrics, how it ended
 epochs.py          what every run does in a worker: epochs, early stopping, checkpoints
 encoder_learner.py what an encoder learns by; adapter_learner.py what an adapted LLM does
 workers.py         the workers as one of them sees the others

@@ -68,7 +68,7 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     base = model_folder(config.model, allow_pickle=config.allow_pickle)
     check_text((*config.text.files, *config.text.apart_from))
     run = begin_run(config, "adapted")
-    with under_way(run, progress):
+    with under_way(run, config, progress):
         path, share = _text(config, run), config.text.held_out
         datasets = {
             "train": dataset_of(lambda: _some(path, share, held_out=False)),

@@ -52,7 +52,7 @@ def fine_tune(
     run = begin_run(config, config.corpus.name or Path(cast(str, config.corpus.train)).stem)
     run.write_json(SPLITS_FILE, split_labels(config.corpus))
     task = Task(config, base, labels, run)
-    with under_way(run, progress):
+    with under_way(run, config, progress):
         datasets = {
             "train": train_rows(task) if train_rows else sentence_dataset(config.corpus, "train"),
             "dev": sentence_dataset(config.corpus, "dev"),

@@ -25,6 +25,7 @@ from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import way_on
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.metrics_log import MetricsLog
+from raybio.training.mlflow_run import check_mlflow, tracked
 from raybio.training.scoring import uses_gpu
 
 _RAY = "ray"
@@ -58,7 +59,10 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
     Raises:
         UsageError: a run of that name exists and `resume` is false, or the reverse; or it is to go
             on with options that change what is learned, though its workers began, or rows were prepared.
+        TrainingError: `logging.mlflow` is set, and MLflow is not installed or does not answer.
     """
+    if config.logging.mlflow:
+        check_mlflow(config.logging.mlflow)
     derived = f"{short_name(config.model)}-{about}-{timestamp()}"
     path = Path(config.output) / (config.name or derived)
     begins = not (path / "config.yaml").is_file() if config.resume == "if-begun" else not config.resume
@@ -73,10 +77,10 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
 
 
 @contextmanager
-def under_way(run: RunFolder, progress: Callable[[str], None]) -> Iterator[None]:
-    """Be connected to Ray, and pass each line of the run's log to `progress`, for a `with` block."""
+def under_way(run: RunFolder, config: LearnConfig, progress: Callable[[str], None]) -> Iterator[None]:
+    """Be connected to Ray, pass the run's log to `progress`, and track the run, for a `with` block."""
     how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
-    with way_on(how), run.shown(progress), connected():
+    with way_on(how), run.shown(progress), tracked(run, config), connected():
         settle_data()
         run.say(f"run folder {run.path}")
         yield

@@ -171,3 +171,15 @@ def test_a_rejected_record_names_its_source_without_credentials_and_keeps_its_da
 )
 def test_long_texts_take_no_longer_than_they_are(piece):
     safe(piece * (400_000 // len(piece)))
+
+
+def test_a_url_that_a_library_took_apart():
+    source = f"s3://KEY:12/{SECRET}@bucket/a.xml"
+    error = FormatError(source, "", f"no key '{SECRET}@bucket/a.xml' in bucket 'KEY'", "Check it")
+    assert SECRET not in str(error) and "no key '***@bucket/a.xml'" in str(error)
+    assert SECRET not in str(FetchError(f"{source}: no key '{SECRET}@bucket/a.xml'"))
+
+
+@pytest.mark.parametrize("path", [f"http:/{SECRET}@host/x", f"s3:/KEY:1/{SECRET}@bucket/x"])
+def test_a_path_that_was_made_of_a_url(path):
+    assert SECRET not in without_secrets(f"{path} is no run folder")
