@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import ray._private.worker as ray_worker
 from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
@@ -33,6 +37,9 @@ What it holds back it offers again only after pauses that grow to a second, whil
 to do: throughput falls to a tenth (ray 2.60).
 """
 
+_ENDED_CONTROLLER = re.compile(
+    r"^Task ServeController\.\w+ failed\. .*The actor is dead because it was killed by `ray\.kill`", re.DOTALL
+)
 ONE_LOOP = {
     "env_vars": {
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
@@ -102,10 +109,31 @@ def undeploy(name: str, *, wait: bool = True) -> None:
         serve.delete(name, _blocking=wait)
 
 
+def settle_serve() -> None:
+    """Keep off the terminal what Serve logs of its own doings."""
+    # Each step, as INFO.
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    # Serve kills its controller at the end, and Ray prints of each call that still waits for it that it is
+    # tried again, for ever. No setting turns that off.
+    if not hasattr(ray_worker.print_to_stdstream, "__wrapped__"):
+        ray_worker.print_to_stdstream = _without_ended_controller(ray_worker.print_to_stdstream)
+
+
+def _without_ended_controller(printed: Callable[..., None]) -> Callable[..., None]:
+    """Return `printed`, which gets what Ray prints on the driver's terminal, without those lines."""
+
+    @functools.wraps(printed)
+    def print_others(data: dict[str, Any], *args: Any, **options: Any) -> None:
+        lines = [line for line in data["lines"] if not _ENDED_CONTROLLER.search(line)]
+        if lines:
+            printed({**data, "lines": lines}, *args, **options)
+
+    return print_others
+
+
 def start(http: dict[str, Any] | None = None) -> None:
     """Start Serve where it does not run yet, with HTTP where options for it are given."""
-    # It tells each step as INFO.
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    settle_serve()
     serve.start(proxy_location="EveryNode" if http else "Disabled", http_options=http, logging_config=LOGGING)
 
 

@@ -35,6 +35,7 @@ from raybio.serving.deployment import (
     deploy,
     described,
     handle_of,
+    settle_serve,
     start,
     states,
     undeploy,
@@ -132,6 +133,7 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
     host = _REACHED_AT.get(config.host, config.host)
     address = f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
     with connected():
+        settle_serve()
         if not serve.status().applications:
             # One that is left over keeps the address it was started with, or has none.
             serve.shutdown()
