@@ -75,7 +75,9 @@ class Waits:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    async def tag(self, sentences: Sequence[Sentence]) -> AsyncIterator[Answer]:
+    async def tag(
+        self, sentences: Sequence[Sentence], seconds_allowed: float | None = None
+    ) -> AsyncIterator[Answer]:
         """Answer without having read anything."""
         started = time.perf_counter()
         if self._seconds:
