@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
-    ["safe_text.py", "entities.py", "errors.py", "progress.py"],
+    ["safe_text.py", "entities.py", "errors.py", "progress.py", "special_files.py"],
     ["iob2.py", "stopping.py", "storage.py", "config/"],
     [
         "corpora/",
@@ -29,6 +29,7 @@ FLOORS = [
         "evaluation/",
         "cost.py",
         "run_folder.py",
+        "label_schemes.py",
         "prompts.py",
         "bio_output.py",
         "model_sources.py",

@@ -105,9 +105,9 @@ def flatten_spans(spans: Iterable[Span]) -> tuple[list[Span], list[Span]]:
     dropped: list[Span] = []
     taken: set[int] = set()
     for span in sorted(set(spans), key=lambda s: (-len(s), s.start, s.label)):
-        words = range(span.start, span.end)
-        if taken.isdisjoint(words):
-            taken.update(words)
+        # None that is kept is shorter, so one that overlaps it holds one of its ends.
+        if span.start not in taken and span.end - 1 not in taken:
+            taken.update(range(span.start, span.end))
             kept.append(span)
         else:
             dropped.append(span)

@@ -33,6 +33,7 @@ from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, settle_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
+from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.errors import ClusterError, CommitError, RaybioError
 from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
@@ -79,8 +80,14 @@ def tag_corpus(
     folder = model_folder(config.model, allow_pickle=config.allow_pickle)
     files = find_inputs(config.input, config.format, config.output)
     recorded = data_without_secrets(resolved(config))
-    # Decisive only where it is given: outputs made before there was this option go on.
-    decisive = (*_DECISIVE, "model_labels") if config.model_labels else _DECISIVE
+    # These are decisive only where they are given: outputs made before there were such options are resumed.
+    # The bound is, since a record that is rejected or not moves where shards end.
+    limited = config.max_record_bytes != MAX_RECORD_BYTES
+    decisive = (
+        *_DECISIVE,
+        *(["model_labels"] * bool(config.model_labels)),
+        *(["max_record_bytes"] * limited),
+    )
     making = Making(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
     ledger = _claim(config, making)
     if replay is not None:
@@ -164,7 +171,7 @@ def _results(
         warnings.simplefilter("ignore", RayDeprecationWarning)
         shards = sources.map_batches(
             _read,  # type: ignore[arg-type]  # Ray's types forget fn_kwargs
-            fn_kwargs={"size": config.shard_documents},
+            fn_kwargs={"size": config.shard_documents, "max_record_bytes": config.max_record_bytes},
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=0,
@@ -240,10 +247,10 @@ def unpack(packed: bytes) -> Any:
             gc.enable()
 
 
-def _read(batch: Any, size: int) -> Iterator[pa.Table]:
+def _read(batch: Any, size: int, max_record_bytes: int) -> Iterator[pa.Table]:
     """Turn rows of (file, done) into rows of shards and of how files ended."""
     for file, done in _items(batch):
-        for shard in read_shards(file, size, done):
+        for shard in read_shards(file, size, done, max_record_bytes):
             yield pa.Table.from_pylist(_rows([shard]))
 
 

@@ -8,6 +8,7 @@ input.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,14 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from raybio.corpora import FORMATS, format_named, format_of
-from raybio.corpora.opening import is_url, stem_of
+from raybio.corpora.limits import MAX_RECORD_BYTES
+from raybio.corpora.opening import is_url, refuse_special, stem_of
 from raybio.entities import Deletion, Document, Record, Rejected
-from raybio.errors import AccessError, InputError, UsageError
+from raybio.errors import AccessError, FormatError, InputError, UsageError
 from raybio.safe_text import without_secrets
+from raybio.special_files import special_kind
+
+logger = logging.getLogger(__name__)
 
 _FINGERPRINT_BYTES = 65_536
 _OPEN_FILES = 16
@@ -76,11 +81,16 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class EndOfFile:
-    """Says that a file was read to its end, how many shards it has, and whether it was broken."""
+    """Says that a file was read to its end, or to what ended it early, and how many shards it has."""
 
     key: str
     shards: int
-    broken: bool
+    error: InputError | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the file could not be read to its end; `error` says why."""
+        return self.error is not None
 
 
 Inside: TypeAlias = Callable[[fsspec.AbstractFileSystem, str], bool]
@@ -98,7 +108,7 @@ def find_inputs(
     Raises:
         UsageError: a pattern names nothing, only what lies in `output`, a hidden file (an output hides
             such names), or two files that would share a key.
-        AccessError: what it names cannot be reached.
+        AccessError: what it names cannot be reached, or is a FIFO, a socket or a device.
     """
     found: dict[str, InputFile] = {}
     inside = _inside(output)
@@ -134,7 +144,7 @@ def _keys(path: str) -> str:
 def _matches(pattern: str, format: str | None, inside: Inside) -> list[InputFile]:
     try:
         return _found(pattern, format, inside)
-    except UsageError:
+    except (UsageError, AccessError):
         raise
     except Exception as error:  # each kind of store has errors of its own: no credentials, no permission
         problem = f"cannot be reached ({type(error).__name__}: {error})"
@@ -156,6 +166,9 @@ def _found(pattern: str, format: str | None, inside: Inside) -> list[InputFile]:
         raise UsageError(f"all that {pattern} names lies in the output folder. Choose another output folder")
     if hidden := [each for each in paths if stem_of(each).startswith(".")]:
         raise UsageError(f"{hidden[0]}: an output has no place for a name that begins with a dot. Rename it")
+    if "://" not in pattern or pattern.startswith("file://"):
+        for each in paths:
+            refuse_special(each)
     names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
     with ThreadPoolExecutor(_OPEN_FILES) as pool:  # an object store answers late, but many at once
         fingerprints = pool.map(partial(_fingerprint, filesystem, inside), paths)
@@ -179,26 +192,43 @@ def _fingerprint(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: st
     """Return a hash of a file's size, beginning and end (where gzip keeps its checksum).
 
     That of a folder is made of its files' names and fingerprints, without what is `inside` the output.
+    What is no file there is not opened: its reader rejects it.
     """
     if filesystem.isdir(path):
         names = sorted(name for name in filesystem.find(path) if not inside(filesystem, name))
-        parts = [f"{name.removeprefix(path)}\0{_fingerprint(filesystem, inside, name)}\n" for name in names]
-        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+        kinds = ((name, _strange(filesystem, name)) for name in names)
+        parts = [
+            f"{name.removeprefix(path)}\0{kind or _fingerprint(filesystem, inside, name)}\n"
+            for name, kind in kinds
+        ]
+        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     size = filesystem.size(path)
     head = filesystem.read_block(path, 0, _FINGERPRINT_BYTES)
     tail = filesystem.read_block(path, max(0, size - _FINGERPRINT_BYTES), _FINGERPRINT_BYTES)
     return hashlib.sha256(b"%d\0" % size + head + tail).hexdigest()[:16]
 
 
-def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[Shard | EndOfFile | Unread]:
+def _strange(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
+    """Return what a local `path` is where it is no file that can be read, or ""."""
+    if not isinstance(filesystem, LocalFileSystem):
+        return ""
+    if not Path(path).is_file():  # a link to a folder, to nothing or to itself
+        return special_kind(path) or "no file"
+    return ""
+
+
+def read_shards(
+    file: InputFile, size: int, done: Collection[int], max_record_bytes: int = MAX_RECORD_BYTES
+) -> Iterator[Shard | EndOfFile | Unread]:
     """Yield the file's shards of at most `size` records that are not in `done`, then its EndOfFile.
 
-    A fault after which nothing can be read ends the file early: it is a rejected record of the
-    last shard, and the end says `broken`. A fault that lies outside the file says nothing of what it
+    A record larger than `max_record_bytes` is rejected. A fault after which nothing can be read ends the
+    file early: it is a rejected record of the last shard, and the end has it as its `error`. A fault that
+    lies outside the file says nothing of what it
     holds: then the last item is Unread. Deletion notices travel in the shard they stand in.
     """
-    number, held, broken = 0, _Held(), False
-    for record in _records(file):
+    number, held, ended = 0, _Held(), None
+    for record in _records(file, max_record_bytes):
         if isinstance(record, AccessError):
             yield Unread(file.key, record)
             return
@@ -207,7 +237,7 @@ def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[S
                 yield held.shard(file, number)
             number, held = number + 1, _Held()
         if isinstance(record, InputError):
-            broken = True
+            ended = record
             held.add(Rejected(file.path, record.place, record.problem, record.remedy))
         else:
             held.add(record)
@@ -218,7 +248,7 @@ def read_shards(file: InputFile, size: int, done: Collection[int]) -> Iterator[S
     if max(done, default=-1) >= number:
         yield Unread(file.key, _shorter(file))
     else:
-        yield EndOfFile(file.key, number, broken)
+        yield EndOfFile(file.key, number, ended)
 
 
 def _shorter(file: InputFile) -> AccessError:
@@ -226,14 +256,26 @@ def _shorter(file: InputFile) -> AccessError:
     return AccessError(file.path, "", problem, "Check that it arrives whole")
 
 
-def _records(file: InputFile) -> Iterator[Record | InputError]:
+def _records(file: InputFile, max_record_bytes: int) -> Iterator[Record | InputError]:
     """Yield a file's records, and last of all the error that ended the reading, if one did."""
+    count = 0
     try:
-        yield from format_named(file.format).read_path(file.path)
+        for record in format_named(file.format).read_path(file.path, max_record_bytes=max_record_bytes):
+            count += 1
+            yield record
     except InputError as error:
         yield error
     except OSError as error:
         yield AccessError(file.path, "", f"reading broke off ({error})", "Check the disk or the network")
+    except Exception as error:  # a fault of a reader's: raised on, it would take all of the file with it
+        logger.exception("the reader of %s failed after record %d", file.path, count)
+        problem = f"the reader failed ({type(error).__name__}: {error})"
+        yield FormatError(
+            file.shown_path if hasattr(file, "shown_path") else file.path,
+            f"after record {count}",
+            problem,
+            "Take that record out, and report it",
+        )
 
 
 class _Held:

@@ -91,6 +91,8 @@ class Watch:
             self._progress(f"{result.error}; the other files go on")
         elif isinstance(result, EndOfFile):
             self._ends[result.key] = result
+            if result.error is not None:
+                self._progress(f"{result.error}. It was read up to there; the other files are read on")
         else:
             self._open[result.key][1].add(result.number)
             self._count(result.entry)

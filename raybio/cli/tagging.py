@@ -73,6 +73,9 @@ def _add_tag(commands: Commands) -> None:
         "--max-rejected", type=whole_number, metavar="N", help="stop when more records are rejected"
     )
     tag.add_argument(
+        "--max-record-bytes", type=whole_number, metavar="N", help="reject larger records; default: 64 MiB"
+    )
+    tag.add_argument(
         "--new-generation",
         action="store_true",
         help="where the output was made with another model or options, start it anew beside the old",
@@ -98,6 +101,7 @@ def _tag(options: Namespace) -> None:
         "shard_documents": options.shard_documents,
         "taggers": None if options.taggers is None else {"count": options.taggers},
         "max_rejected": options.max_rejected,
+        "max_record_bytes": options.max_record_bytes,
         "on_change": "new-generation" if options.new_generation else None,
     }
     given = {key: value for key, value in chosen.items() if value is not None}

@@ -12,6 +12,7 @@ from raybio.config.section import JobConfig
 from raybio.config.validation import validate
 from raybio.config.yaml_text import Parsed, parse
 from raybio.errors import ConfigError
+from raybio.special_files import special_kind
 
 MOST_BYTES = 1 << 20
 _COMMANDS = {"run-study": "study run"}  # the others are called as their jobs
@@ -68,6 +69,8 @@ def check(data: Mapping[str, object], config_class: type[SomeJob], source: str) 
 def read_yaml(path: Path) -> Parsed:
     """Read the YAML file at `path`; what makes that impossible is a fault of the result."""
     try:
+        if kind := special_kind(path):
+            return _unread(f"is {kind}, not a file; save what it gives in a file")
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             return _unread(f"larger than {MOST_BYTES:,} bytes; give a config, not data")
         return parse(path.read_text(encoding="utf-8-sig"))

@@ -66,6 +66,12 @@ class TagCorpusConfig(JobConfig):
         description="kinds of passages that are not tagged; those of PubMed in other languages",
     )
     shard_documents: int = Field(default=1000, ge=1, description="documents per shard, the unit of commit")
+    max_record_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024,
+        description="size of the largest record read, in bytes, and 16 more for each of its parts (JSON "
+        "values, XML elements, lines); a larger one is rejected",
+    )
     taggers: TaggersSection = Field(
         default=TaggersSection(), description="the pool of processes that hold the model"
     )

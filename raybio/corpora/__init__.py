@@ -48,6 +48,9 @@ class Format:
     def read_path(self, path: str, **options: Any) -> Iterator[Record]:
         """Yield the records of the file, folder or URL `path`; `options` go to the reader.
 
+        Every reader takes `max_record_bytes`, the size (see `limits`) of the largest record read. A larger
+        one is Rejected, or ends the reading where nothing can be read behind it.
+
         Raises:
             InputError: the file cannot be opened, or not be read on.
         """
@@ -162,7 +165,7 @@ def read_corpus(
     `format` is a name in `FORMATS`; None asks `format_of`. A record that cannot be read is
     passed to `on_rejected` and reading goes on; without `on_rejected` it is raised. Deletion
     notices are passed to `on_deletion`, if given. `options` are the reader's own (iob2:
-    `repair`, `labels`; chemprot: `protocol`).
+    `repair`, `labels`; chemprot: `protocol`; all: `max_record_bytes`).
 
     Raises:
         UsageError: the format is unknown or cannot be read (at the call, before any reading).

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple
 
-from raybio.corpora.opening import no_records, read_lines, stem_of
+from raybio.corpora.limits import MAX_RECORD_BYTES, PART_BYTES, shown, too_large, too_large_error
+from raybio.corpora.lines import Line, scan_lines
+from raybio.corpora.opening import no_records, stem_of
 from raybio.corpora.word_layout import gold_mentions, lay_out
 from raybio.entities import Document, Passage, Record, Rejected, Sentence, Span
 from raybio.errors import FormatError, InputError
@@ -46,36 +48,53 @@ class TaggedSentence(NamedTuple):
 class _Block:
     """The lines of one sentence as they stand, and the number of the first one.
 
-    `document` counts the `-DOCSTART-` lines before it; the file's lines have `width` columns.
+    `document` counts the `-DOCSTART-` lines before it; the file's lines have `width` columns. `fault` is
+    that of a line that cannot be read. Of a sentence of a larger `size` than may be, not all lines are here.
     """
 
     first_line: int
     lines: list[str]
     document: int
     width: int
+    size: int = 0
+    fault: Rejected | None = None
 
 
 def read(
-    stream: BinaryIO, source: str, repair: bool = False, labels: Collection[str] | None = None
+    stream: BinaryIO,
+    source: str,
+    repair: bool = False,
+    labels: Collection[str] | None = None,
+    max_record_bytes: int = MAX_RECORD_BYTES,
 ) -> Iterator[Record]:
     """Yield a Document per `-DOCSTART-` (or per sentence), and a Rejected per sentence that is at fault.
 
     At fault is a sentence with a line that is not a word and a tag, with a tag outside IOB2 or
     (when given) outside `labels`, or with an `I-` that continues nothing. With `repair` the
-    last are mended to `B-`, and their number stands in the document's attribute
-    "repaired_tags".
+    last become `B-`, and their number stands in the document's attribute "repaired_tags".
+    A document that is too large is Rejected whole.
 
     Raises:
-        FormatError: the file is empty, is not UTF-8, or ends in the middle of its gzip data.
+        FormatError: the file is empty, or ends in the middle of its gzip data.
     """
-    draft = _Draft(source)
+    draft = _Draft(source, max_record_bytes)
     seen = False
     try:
-        for block in _blocks(stream, source):
+        for block in _blocks(scan_lines(stream, source, max_record_bytes), max_record_bytes):
             seen = True
             if block.document == 0 or block.document != draft.document:
                 yield from draft.finish()
-                draft = _Draft(source, block.document, block.first_line)
+                draft = _Draft(source, max_record_bytes, block.document, block.first_line)
+            if block.size > max_record_bytes:
+                place, what = f"line {block.first_line}", "the sentence that begins here"
+                yield too_large(source, place, what, max_record_bytes, block.lines[0], draft.id)
+                continue
+            if block.fault:
+                raw = "\n".join(block.lines)
+                yield replace(block.fault, document_id=draft.id, raw=raw)
+                continue
+            if not draft.has_room(block.size):
+                continue
             try:
                 words, tags = _columns(block, source)
                 mended, repairs = repair_tags(tags) if repair else (tags, 0)
@@ -100,7 +119,12 @@ def read_tagged_sentences(stream: BinaryIO, source: str) -> Iterator[TaggedSente
         FormatError: a line is not a word and a tag, or the file cannot be read on or is empty.
     """
     block = None
-    for block in _blocks(stream, source):
+    for block in _blocks(scan_lines(stream, source, MAX_RECORD_BYTES), MAX_RECORD_BYTES):
+        if block.size > MAX_RECORD_BYTES:
+            place = f"line {block.first_line}"
+            raise too_large_error(source, place, "the sentence that begins here", MAX_RECORD_BYTES)
+        if fault := block.fault:
+            raise FormatError(source, fault.place, fault.reason, fault.remedy)
         yield TaggedSentence(block.first_line, *_columns(block, source), block.document)
     if block is None:
         raise no_records(source, "sentence")
@@ -130,8 +154,12 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
 class _Draft:
     """A document in the making."""
 
-    def __init__(self, source: str, document: int = 0, first_line: int = 0) -> None:
+    def __init__(self, source: str, max_bytes: int, document: int = 0, first_line: int = 0) -> None:
+        self.source = source
+        self.max_bytes = max_bytes
+        self.size = 0
         self.document = document
+        self.first_line = first_line
         self.stem = stem_of(source)
         self.id = f"{self.stem}:{first_line}"
         self.sentences: list[tuple[str, list[str], list[Span]]] = []
@@ -141,8 +169,18 @@ class _Draft:
         self.sentences.append((f"{self.stem}:{first_line}", words, gold))
         self.repairs += repairs
 
-    def finish(self) -> Iterator[Document]:
+    def has_room(self, size: int) -> bool:
+        """Count a sentence of `size`; say whether the document may hold it, and forget one that may not."""
+        self.size += size
+        if self.size > self.max_bytes:
+            self.sentences.clear()
+        return self.size <= self.max_bytes
+
+    def finish(self) -> Iterator[Document | Rejected]:
         """Yield the document, if any sentence came."""
+        if self.size > self.max_bytes:
+            place, what = f"line {self.first_line}", "the document whose sentences begin here"
+            yield too_large(self.source, place, what, self.max_bytes, "", self.id)
         if not self.sentences:
             return
         text, starts = lay_out(words for _, words, _ in self.sentences)
@@ -160,16 +198,21 @@ class _Draft:
         )
 
 
-def _blocks(stream: BinaryIO, source: str) -> Iterator[_Block]:
+def _blocks(lines: Iterable[Line], max_record_bytes: int) -> Iterator[_Block]:
     document = width = 0
     block = _Block(0, [], document, width)
-    for number, line in read_lines(stream, source):
+    for number, line, size, fault in lines:
         opens = line.startswith(DOCUMENT_START)
         if not opens and line.strip(" \t"):
             # The first line that is one of columns says how many there are.
-            width = block.width = width or (len(columns) if len(columns := _split(line)) > 1 else 0)
+            if not width and not fault and len(columns := _split(line)) > 1:
+                width = len(columns)
+            block.width = width
             block.first_line = block.first_line or number
-            block.lines.append(line)
+            block.size += size + PART_BYTES
+            block.fault = block.fault or fault
+            if block.size <= max_record_bytes or not block.lines:
+                block.lines.append(line)
             continue
         if block.lines:
             yield block
@@ -181,18 +224,21 @@ def _blocks(stream: BinaryIO, source: str) -> Iterator[_Block]:
 
 def _columns(block: _Block, source: str) -> tuple[list[str], list[str]]:
     words, tags = [], []
+    one_of_each: dict[str, str] = {}  # tags are few, and a string for each word would be most of the memory
     for number, line in enumerate(block.lines, block.first_line):
         columns = _split(line)
         if len(columns) < 2 or not columns[0] or not columns[-1]:
-            problem = f"{line!r} is not a word and a tag"
+            problem = f"{shown(line)} is not a word and a tag"
             remedy = "Write the word, a tab and the tag, or leave the line blank"
             raise FormatError(source, f"line {number}", problem, remedy)
         if len(columns) != block.width:
-            problem = f"{line!r} has {len(columns)} columns, where this file's first line has {block.width}"
+            problem = (
+                f"{shown(line)} has {len(columns)} columns, where this file's first line has {block.width}"
+            )
             remedy = "Give all lines the same columns; a word holds no blank"
             raise FormatError(source, f"line {number}", problem, remedy)
         words.append(columns[0])
-        tags.append(columns[-1])
+        tags.append(one_of_each.setdefault(columns[-1], columns[-1]))
     return words, tags
 
 

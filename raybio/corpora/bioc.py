@@ -33,7 +33,15 @@ from typing import Any, TypeAlias
 
 from raybio.corpora.checks import LARGEST_VERSION
 from raybio.corpora.json_text import parsed
-from raybio.corpora.standoff import covered, disagreement, in_order, integer, probability
+from raybio.corpora.limits import MAX_RECORD_BYTES, shown, too_large_problem
+from raybio.corpora.standoff import (
+    check_inside,
+    disagreement,
+    in_order,
+    integer,
+    joined_as,
+    probability,
+)
 from raybio.entities import AttributeValue, Document, Mention, Passage, Record, Rejected, Relation
 
 Node: TypeAlias = dict[str, Any]
@@ -46,32 +54,54 @@ WIDEST_GAP = 65_536
 
 _PARTS = ("annotations", "relations", "sentences", "infons")
 _MUCH_ALIKE = 0.8
+_LONGEST_MISSPELT = 20
+"""Characters; a longer name is not much alike to any part's."""
+_MOST_OUT_OF_ORDER = 1_000
 _JOINTS = (" ", "", " ... ", "...", " … ", "…", " [...] ")
 REMEDY = "Mend the document: offsets count Unicode code points of the whole document"
 
 
-def read_document(node: object, source: str, place: str, raw: Callable[[], str]) -> Record:
-    """Return the Document that `node` describes, or else a Rejected with `place` and what `raw` returns."""
+def read_document(
+    node: object,
+    source: str,
+    place: str,
+    raw: Callable[[], str],
+    max_record_bytes: int = MAX_RECORD_BYTES,
+) -> Record:
+    """Return the Document that `node` describes, or else a Rejected with `place` and what `raw` returns.
+
+    Neither its text nor that of all its mentions may have more than `max_record_bytes` characters: offsets
+    and lengths of a few digits could name gigabytes.
+    """
     try:
-        return _document(_mapping(node, "a document"))
+        return _document(_mapping(node, "a document"), max_record_bytes)
     except (ValueError, RecursionError) as fault:
-        name = _text(node.get("id")) if isinstance(node, Mapping) else ""
-        return Rejected(source, place, str(fault), REMEDY, name, raw())
+        problem = "its values are nested too deeply" if isinstance(fault, RecursionError) else str(fault)
+        name = node.get("id") if isinstance(node, Mapping) else ""
+        name = str(name) if isinstance(name, str | int) else ""
+        return Rejected(source, place, problem, REMEDY, name, raw())
 
 
-def _document(node: Mapping[str, Any]) -> Document:
+def _document(node: Mapping[str, Any], max_record_bytes: int) -> Document:
     if "passages" not in node:  # misspelt, say: what it holds would be lost
         raise ValueError("the document has no 'passages'")
     passages = _list(node, "passages")
     units = [node, *passages, *(unit for passage in passages for unit in _list(passage, "sentences"))]
-    text = _whole_text(passages)
+    text = _whole_text(passages, max_record_bytes)
     for unit in units:
         _refuse_misspelt(unit)
     relations = tuple(_relation(item) for unit in units for item in _list(unit, "relations"))
     referred = references(relations)
-    found = [_mentions(item, text, referred) for unit in units for item in _list(unit, "annotations")]
+    found: list[Mention] = []
+    room = max_record_bytes
+    for item in (item for unit in units for item in _list(unit, "annotations")):
+        places = _places(item)
+        room -= sum(end - start for start, end in places)
+        if room < 0:
+            raise ValueError(too_large_problem("the text of all its mentions", max_record_bytes))
+        found += _mentions(item, places, text, referred)
     attributes, ours = _attributes(_infons(node))
-    mentions = in_order(mention for parts in found for mention in parts)
+    mentions = in_order(found)
     return Document(
         _text(node.get("id")),
         text,
@@ -89,7 +119,8 @@ def _refuse_misspelt(unit: Mapping[str, Any]) -> None:
     Other names are let be: PubTator 3 has a dozen of its own.
     """
     for name in unit:
-        near = [] if name in _PARTS else difflib.get_close_matches(str(name), _PARTS, 1, _MUCH_ALIKE)
+        known = name in _PARTS or len(name) > _LONGEST_MISSPELT
+        near = [] if known else difflib.get_close_matches(name, _PARTS, 1, _MUCH_ALIKE)
         if near and near[0] not in unit:
             raise ValueError(f"{name!r} is no part of BioC. Did you mean {near[0]!r}?")
 
@@ -101,7 +132,7 @@ def _version(ours: Mapping[str, Any]) -> int:
     return version
 
 
-def _whole_text(passages: Iterable[Mapping[str, Any]]) -> str:
+def _whole_text(passages: Iterable[Mapping[str, Any]], max_characters: int) -> str:
     """Lay the passages' texts at their offsets, with spaces in the gaps."""
     laid: list[str] = []
     end = 0
@@ -109,6 +140,8 @@ def _whole_text(passages: Iterable[Mapping[str, Any]]) -> str:
         for offset, text in _texts(passage):
             if not 0 <= offset - end <= WIDEST_GAP:
                 raise ValueError(f"a passage begins at {offset}, where the text before it ends at {end}")
+            if offset + len(text) > max_characters:
+                raise ValueError(too_large_problem("its text with the gaps between passages", max_characters))
             laid += " " * (offset - end), text
             end = offset + len(text)
     whole = "".join(laid)
@@ -119,9 +152,17 @@ def _whole_text(passages: Iterable[Mapping[str, Any]]) -> str:
 def _texts(passage: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Return (offset, text) of a passage, or of each of its sentences where it has no text itself."""
     whole, sentences = _text(passage.get("text")), _list(passage, "sentences")
+    position, out_of_order = 0, 0
     for said in (_text(sentence.get("text")) for sentence in sentences if whole):
-        if said not in whole:
-            raise ValueError(f"the passage's text has not the words of its sentence {said!r}")
+        # From where the last one was found: to look through all of the text for each would be quadratic.
+        found = whole.find(said, position)
+        if found < 0:
+            found, out_of_order = whole.find(said), out_of_order + 1
+        if found < 0:
+            raise ValueError(f"the passage's text has not the words of its sentence {shown(said)}")
+        if out_of_order > _MOST_OUT_OF_ORDER:
+            raise ValueError("the sentences of a passage are not in the order of its text")
+        position = found
     units = [passage] if whole or not sentences else sentences
     for unit in units:
         if "text" not in unit:
@@ -143,17 +184,24 @@ def _passage(node: Mapping[str, Any]) -> Passage:
     return Passage(start, last + len(text), kind, _infon(node, "label"), _infon(node, "language"))
 
 
-def _mentions(node: Mapping[str, Any], text: str, referred: set[str]) -> list[Mention]:
-    """Return the mention at each location of one annotation, checked against what the annotation says."""
+def _places(annotation: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return the `[start, end)` of each location of an annotation."""
+    places = []
+    for location in _list(annotation, "locations"):
+        start = integer(location.get("offset"), "offset")
+        places.append((start, start + integer(location.get("length"), "length")))
+    return places
+
+
+def _mentions(
+    node: Mapping[str, Any], parts: list[tuple[int, int]], text: str, referred: set[str]
+) -> list[Mention]:
+    """Return the mentions at the `parts` of one annotation, checked against what the annotation says."""
     label, name = _infon(node, "type"), _text(node.get("id"))
     if not label:
-        raise ValueError(f"annotation {name!r} has no infon 'type'")
-    parts = []
-    for location in _list(node, "locations"):
-        start = integer(location.get("offset"), "offset")
-        parts.append((start, start + integer(location.get("length"), "length")))
+        raise ValueError(f"annotation {shown(name)} has no infon 'type'")
     if not parts:
-        raise ValueError(f"annotation {name!r} has no location")
+        raise ValueError(f"annotation {shown(name)} has no location")
     _check_saying(_text(node.get("text")), parts, text)
     name = "" if name.startswith(MADE_UP) and name not in referred else name
     score = probability(said) if (said := _infon(node, "score")) else None
@@ -163,10 +211,13 @@ def _mentions(node: Mapping[str, Any], text: str, referred: set[str]) -> list[Me
 
 def _check_saying(said: str, parts: list[tuple[int, int]], text: str) -> None:
     """Check an annotation's words: its parts joined in one of the ways seen, or all from first to last."""
-    found = [covered(text, start, end) for start, end in parts]
+    for start, end in parts:
+        check_inside(text, start, end)
     first, last = min(start for start, _ in parts), max(end for _, end in parts)
-    if said != text[first:last] and said not in (joint.join(found) for joint in _JOINTS):
-        raise disagreement(first, last, said, " ".join(found))
+    if joined_as(said, text, [(first, last)], ""):
+        return
+    if not any(joined_as(said, text, parts, joint) for joint in _JOINTS):
+        raise disagreement(first, last, said, text[slice(*parts[0])])
 
 
 def _relation(node: Mapping[str, Any]) -> Relation:

@@ -16,6 +16,7 @@ from lxml import etree
 
 from raybio.corpora import bioc
 from raybio.corpora.bioc_tree import tree
+from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.standoff import cannot_hold
 from raybio.corpora.xml_records import REMEDY, Element, Grammar, read_records
 from raybio.entities import Document, Record, Rejected
@@ -36,20 +37,20 @@ _GRAMMAR = Grammar(
 )
 
 
-def read(stream: BinaryIO, source: str) -> Iterator[Record]:
+def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
     """Yield the documents of a BioC XML file; one that is not as BioC says is Rejected.
 
     Raises:
-        FormatError: the XML is broken (documents before the fault are yielded), declares
+        FormatError: the XML is broken or a document too large (those before it are yielded), it declares
             entities, or holds no document.
     """
     number = 0
-    for found in read_records(stream, source, _GRAMMAR, "BioC document", _called):
+    for found in read_records(stream, source, _GRAMMAR, "BioC document", _called, max_record_bytes):
         if isinstance(found, Rejected):
             yield found
         else:
             number += 1
-            yield _record(found, source, f"document {number}")
+            yield _record(found, source, f"document {number}", max_record_bytes)
 
 
 def write(documents: Iterable[Document], stream: BinaryIO) -> None:
@@ -81,7 +82,7 @@ def _called(element: Element) -> str:
     return f"document {_said(element, 'id')}"
 
 
-def _record(element: Element, source: str, place: str) -> Record:
+def _record(element: Element, source: str, place: str, max_record_bytes: int) -> Record:
     raw = partial(etree.tostring, element, encoding="unicode", with_tail=False)
     entity = next(element.iter(etree.Entity), None)
     if entity is not None:
@@ -89,7 +90,7 @@ def _record(element: Element, source: str, place: str) -> Record:
         return Rejected(source, place, reason, "Write the character itself", _said(element, "id"), raw())
     if fault := _GRAMMAR.fault_of(element):
         return Rejected(source, place, fault, REMEDY, _said(element, "id"), raw())
-    return bioc.read_document(_document_node(element), source, place, raw)
+    return bioc.read_document(_document_node(element), source, place, raw, max_record_bytes)
 
 
 def _document_node(element: Element) -> bioc.Node:

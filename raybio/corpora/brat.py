@@ -22,26 +22,33 @@ Format: https://brat.nlplab.org/standoff.html
 
 from __future__ import annotations
 
+import os
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from raybio.corpora.opening import is_url, no_records, read_lines
+from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, PART_BYTES, too_large
+from raybio.corpora.opening import is_url, no_records, read_lines, read_whole
 from raybio.corpora.standoff import (
     annotation_parts,
     cannot_hold,
+    check_inside,
     check_mentions,
-    covered,
     disagreement,
     in_order,
     integer,
+    joined_as,
     probability,
 )
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation
 from raybio.errors import AccessError, InputError, UsageError
+from raybio.special_files import special_kind
 
 LONGEST_NAME = 240
 """Characters of the longest file name without its suffix; file systems end at 255."""
@@ -62,13 +69,16 @@ class _Annotations:
     """What an `.ann` file says, by the name of each annotation ("T1")."""
 
     places: dict[str, tuple[str, Fragments]] = field(default_factory=dict)
-    concepts: dict[str, str] = field(default_factory=dict)
+    concepts: dict[str, list[str]] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
 
 
-def read_folder(path: str | Path) -> Iterator[Record]:
+def read_folder(path: str | Path, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
     """Yield the documents of a folder, by file name; one with a faulty file is Rejected.
+
+    So is one whose text and annotations are too large together, and one with a file that is none of this
+    folder's own: a link to a place outside it, a FIFO, a socket, a device.
 
     Raises:
         UsageError: `path` is a URL.
@@ -81,8 +91,10 @@ def read_folder(path: str | Path) -> Iterator[Record]:
     stems = sorted({file.stem for file in folder.iterdir() if file.suffix in (".txt", ".ann")})
     if not stems:
         raise no_records(str(path), "brat document (.txt and .ann files)")
+    home = folder.resolve()
     for stem in stems:
-        yield _read_pair(folder / f"{stem}.txt", folder / f"{stem}.ann")
+        pair = folder / f"{stem}.txt", folder / f"{stem}.ann"
+        yield _foreign(pair, home) or _read_pair(*pair, max_record_bytes)
 
 
 def write_folder(documents: Iterable[Document], path: str | Path) -> None:
@@ -124,30 +136,70 @@ def _local(path: str | Path) -> Path:
 # Reading ---------------------------------------------------------------------------------------
 
 
-def _read_pair(text_file: Path, ann_file: Path) -> Document | Rejected:
+def _foreign(pair: Iterable[Path], home: Path) -> Rejected | None:
+    """Return what rejects a document one of whose files is no file of the folder `home` itself."""
+    for file in pair:
+        try:
+            file.name.encode()
+        except UnicodeEncodeError:  # it would be the document's id, which no format could hold
+            name = os.fsencode(file.name).decode("utf-8", "backslashreplace")
+            return Rejected(str(home), "", f"the file name {name} is not UTF-8", "Rename the file")
+        document_id = unquote(file.stem)
+        if kind := special_kind(file):
+            return Rejected(str(file), "", f"is {kind}, not a file", "Take it out of the folder", document_id)
+        if file.is_dir():
+            return Rejected(str(file), "", "is a folder, not a file", "Rename it", document_id)
+        if file.is_symlink() and not _is_inside(file, home):
+            problem = "is a link to a place outside its folder, or to itself"
+            return Rejected(str(file), "", problem, "Copy the file into the folder", document_id)
+    return None
+
+
+def _is_inside(link: Path, home: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(home)
+    except (OSError, RuntimeError):  # it leads to nothing, or round in a circle (before Python 3.13)
+        return False
+
+
+def _read_pair(text_file: Path, ann_file: Path, max_record_bytes: int) -> Document | Rejected:
     document_id = unquote(text_file.stem)
     if not text_file.exists():
         reason = f"its text, {text_file.name}, is missing"
         return Rejected(str(ann_file), "", reason, "Put the .txt beside the .ann", document_id)
+    with text_file.open("rb") as stream:
+        raw_text = read_whole(stream, max_record_bytes)
+        stream.seek(0)
+        beginning = stream.read(KEPT)
+    annotations: bytes | None = b""
+    if raw_text is not None and ann_file.exists():
+        with ann_file.open("rb") as stream:
+            annotations = read_whole(stream, max_record_bytes - len(raw_text))
+    size = PART_BYTES * (annotations or b"").count(b"\n") + len(raw_text or b"") + len(annotations or b"")
+    if raw_text is None or annotations is None or size > max_record_bytes:
+        what = "the text with its annotations"
+        return too_large(str(text_file), "", what, max_record_bytes, beginning, document_id)
     try:
-        # Not by `read_text`: a byte order mark counts in brat's offsets.
-        text = text_file.read_bytes().decode("utf-8")
+        # Not by `decoded`: a byte order mark counts in brat's offsets.
+        text = raw_text.decode("utf-8")
     except UnicodeDecodeError as error:
-        return Rejected(str(text_file), f"byte {error.start}", str(error), "Convert it to UTF-8", document_id)
+        raw = raw_text.decode("utf-8", "backslashreplace")
+        remedy = "Convert it to UTF-8"
+        return Rejected(str(text_file), f"byte {error.start}", str(error), remedy, document_id, raw)
     passages = (Passage(0, len(text), "text"),) if text else ()
     if not ann_file.exists():
         return Document(document_id, text, passages)
     found = _Annotations()
     number = 0
     try:
-        with ann_file.open("rb") as stream:
-            for number, line in read_lines(stream, str(ann_file)):  # noqa: B007 (the line at fault, below)
-                _read_line(line, text, found)
+        for number, line in read_lines(BytesIO(annotations), str(ann_file)):  # noqa: B007 (at fault, below)
+            _read_line(line, text, found)
         mentions = tuple(_mentions(found, text))
     except InputError as error:
-        return Rejected(str(ann_file), error.place, error.problem, error.remedy, document_id)
+        raw = annotations.decode("utf-8", "backslashreplace")
+        return Rejected(str(ann_file), error.place, error.problem, error.remedy, document_id, raw)
     except ValueError as fault:
-        raw = ann_file.read_text("utf-8", "backslashreplace")
+        raw = annotations.decode("utf-8", "backslashreplace")
         return Rejected(str(ann_file), f"line {number}", str(fault), _REMEDY, document_id, raw)
     return Document(document_id, text, passages, in_order(mentions), relations=tuple(found.relations))
 
@@ -162,8 +214,7 @@ def _read_line(line: str, text: str, found: _Annotations) -> None:
             raise ValueError(f"there are two annotations {name}")
         found.places[name] = words[0], _fragments(" ".join(words[1:]), said, text)
     elif name[0] == "N" and len(words) == 3:
-        before = found.concepts.get(words[1])
-        found.concepts[words[1]] = f"{before}|{words[2]}" if before else words[2]
+        found.concepts.setdefault(words[1], []).append(words[2])
     elif name[0] == "R" and len(words) == 3:
         found.relations.append(Relation(words[0], (_argument(words[1]), _argument(words[2])), name))
     elif name[0] == "#" and len(words) == 2:
@@ -178,9 +229,10 @@ def _fragments(places: str, said: str, text: str) -> Fragments:
     for place in places.split(";"):
         start, _, end = place.partition(" ")
         fragments.append((integer(start, "start"), integer(end, "end")))
-    found = " ".join(covered(text, start, end) for start, end in fragments)
-    if found.translate(_BREAK_AS_SPACE) != said:
-        raise disagreement(fragments[0][0], fragments[-1][1], said, found)
+        check_inside(text, *fragments[-1])
+    if not joined_as(said, text, fragments, " ", _BREAK_AS_SPACE):
+        first, last = fragments[0][0], fragments[-1][1]
+        raise disagreement(first, last, said, " ".join(text[start:end] for start, end in fragments[:1]))
     return fragments
 
 
@@ -193,7 +245,7 @@ def _argument(word: str) -> tuple[str, str]:
 
 def _read_note(kind: str, name: str, said: str, found: _Annotations) -> None:
     if kind == "Concept":
-        found.concepts[name] = said
+        found.concepts[name] = [said]
     elif kind == "Score":
         found.scores[name] = probability(said)
 
@@ -202,17 +254,20 @@ def _mentions(found: _Annotations, text: str) -> Iterator[Mention]:
     for name in {**found.concepts, **found.scores}:
         if name not in found.places:
             raise ValueError(f"{name} has a concept or score but no annotation")
+    breaks = [match.span() for match in _LINE_BREAKS.finditer(text)]
     for name, (label, fragments) in found.places.items():
-        for start, end in _joined(fragments, text):
-            score, concept = found.scores.get(name), found.concepts.get(name, "")
+        score, concept = found.scores.get(name), "|".join(found.concepts.get(name, ()))
+        for start, end in _joined(fragments, breaks):
             yield Mention(start, end, label, text[start:end], score, concept, name)
 
 
-def _joined(fragments: Fragments, text: str) -> Fragments:
+def _joined(fragments: Fragments, breaks: Fragments) -> Fragments:
     """Join the fragments that only line breaks part: they are one mention over several lines."""
     joined = fragments[:1]
     for start, end in fragments[1:]:
-        if _LINE_BREAKS.fullmatch(text[joined[-1][1] : start]):
+        before = joined[-1][1]
+        run = bisect_right(breaks, before, key=itemgetter(0)) - 1
+        if before < start and run >= 0 and start <= breaks[run][1]:
             joined[-1] = joined[-1][0], end
         else:
             joined.append((start, end))
@@ -264,7 +319,8 @@ def _lines(document: Document) -> Iterator[str]:
 def _names(letter: str, ids: list[str]) -> list[str]:
     """Keep the ids that are names in brat ("T7"), each once, and number the others around them."""
     own = re.compile(rf"{letter}[0-9]+")
-    free = (name for i in count(1) if (name := f"{letter}{i}") not in ids)
+    taken = set(ids)
+    free = (name for i in count(1) if (name := f"{letter}{i}") not in taken)
     given: set[str] = set()
     names = []
     for name in ids:

@@ -22,13 +22,15 @@ bionlproc/end-to-end-ChemProt.) Two ways to read them:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any, BinaryIO
 
-from pydantic_core import from_json
-
-from raybio.corpora.json_text import parsed
-from raybio.corpora.opening import no_records, read_lines
+from raybio.corpora.json_text import json_size, parsed
+from raybio.corpora.limits import MAX_RECORD_BYTES, shown, too_large, too_large_problem
+from raybio.corpora.lines import scan_lines
+from raybio.corpora.opening import no_records
 from raybio.corpora.word_layout import gold_mentions, lay_out
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation, Sentence, Span
 from raybio.errors import UsageError
@@ -37,8 +39,10 @@ from raybio.iob2 import flatten_spans
 PROTOCOLS = ("corrected", "study")
 
 
-def read(stream: BinaryIO, source: str, protocol: str = "corrected") -> Iterator[Record]:
-    """Yield a Document for each line, or a Rejected where the line is not such an object.
+def read(
+    stream: BinaryIO, source: str, protocol: str = "corrected", max_record_bytes: int = MAX_RECORD_BYTES
+) -> Iterator[Record]:
+    """Yield a Document for each line, or a Rejected where the line is not such an object, or too large.
 
     Raises:
         UsageError: `protocol` is not one of `PROTOCOLS`.
@@ -48,19 +52,23 @@ def read(stream: BinaryIO, source: str, protocol: str = "corrected") -> Iterator
         raise UsageError(f"unknown protocol {protocol!r}. Protocols: {', '.join(PROTOCOLS)}")
     document_of = _corrected if protocol == "corrected" else _as_the_study
     seen = False
-    for number, line in read_lines(stream, source):
-        if not line.strip():
+    for number, line, _, fault in scan_lines(stream, source, max_record_bytes):
+        if not line or line.isspace():
             continue
         seen = True
-        try:
-            parsed(line)  # refuses a name that stands twice
-            fields = from_json(line)  # refuses half a surrogate pair
-            _check(fields)
-        except (ValueError, TypeError) as error:
-            remedy = "Compare the line with the corpus's public release"
-            yield Rejected(source, f"line {number}", f"not a ChemProt document ({error})", remedy, raw=line)
+        place = f"line {number}"
+        if fault is not None:
+            yield fault
+        elif json_size(line, max_record_bytes) > max_record_bytes:
+            yield too_large(source, place, "the line with its values", max_record_bytes, line)
         else:
-            yield document_of(fields)
+            try:
+                fields = parsed(line)
+                _check(fields, max_record_bytes)
+                yield document_of(fields)
+            except (ValueError, TypeError, KeyError) as error:
+                remedy = "Compare the line with the corpus's public release"
+                yield Rejected(source, place, f"not a ChemProt document ({error})", remedy, raw=line)
     if not seen:
         raise no_records(source, "document")
 
@@ -69,15 +77,14 @@ def _corrected(fields: dict[str, Any]) -> Document:
     text, starts = lay_out(fields["sentences"])
     first_words = _first_words(fields["sentences"])
     mentions = _mentions(fields, text, [start for line in starts for start in line])
-    entities = [entity for line in fields["ner"] for entity in line]
+    spans: list[list[Span]] = [[] for _ in first_words]
+    for start, end, label in (entity for line in fields["ner"] for entity in line):
+        number = bisect_right(first_words, start) - 1  # no entity reaches over the end of its sentence
+        first = first_words[number]
+        spans[number].append(Span(start - first, end + 1 - first, label))
     gold: list[tuple[Span, ...]] = []
     dropped = 0
-    for first, words in zip(first_words, fields["sentences"], strict=True):
-        inside = [
-            Span(start - first, end + 1 - first, label)
-            for start, end, label in entities
-            if first <= start and end < first + len(words)
-        ]
+    for inside in spans:
         kept, _ = flatten_spans(inside)
         dropped += len(inside) - len(kept)
         gold.append(tuple(kept))
@@ -107,14 +114,19 @@ def _overwritten(entities: Sequence[tuple[int, int, str]], length: int) -> tuple
     """Return the study's spans of one sentence of `length` words (see the module's "study")."""
     heads: dict[int, str] = {}
     inside: set[int] = set()
-    for start, end, label in entities:
-        covered = range(start, min(end + 1, length))
-        for word in covered:
-            heads.pop(word, None)
-            inside.add(word)
-        if covered:
-            heads[start] = label
-            inside.discard(start)
+    # Last entities first, each word taken once: `free[word]` leads to the first word from there on that
+    # no later entity has overwritten. Word by word in file order would be entities times words.
+    free = [*range(length + 1)]
+    for start, end, label in reversed(entities):
+        stop = min(end + 1, length)
+        word = _first_free(free, start) if start < stop else stop
+        while word < stop:
+            if word == start:
+                heads[word] = label
+            else:
+                inside.add(word)
+            free[word] = word + 1
+            word = _first_free(free, word)
     spans = []
     for start in sorted(heads):
         end = start + 1
@@ -122,6 +134,14 @@ def _overwritten(entities: Sequence[tuple[int, int, str]], length: int) -> tuple
             end += 1
         spans.append(Span(start, end, heads[start]))
     return tuple(spans)
+
+
+def _first_free(free: list[int], word: int) -> int:
+    """Follow `free` from `word` to a word that leads to itself, shortening the way for the next time."""
+    while free[word] != word:
+        free[word] = free[free[word]]
+        word = free[word]
+    return word
 
 
 def _mentions(fields: dict[str, Any], text: str, starts: list[int]) -> tuple[Mention, ...]:
@@ -162,8 +182,11 @@ def _first_words(sentences: Sequence[Sequence[str]]) -> list[int]:
     return firsts
 
 
-def _check(fields: Any) -> None:
-    """Raise ValueError unless `fields` is a ChemProt document with offsets inside its sentences."""
+def _check(fields: Any, max_record_bytes: int) -> None:
+    """Raise ValueError unless `fields` is a ChemProt document with offsets inside its sentences.
+
+    All mentions together may have `max_record_bytes` characters: a few bytes name a mention of any length.
+    """
     if not isinstance(fields, dict) or not isinstance(fields.get("doc_key"), str):
         raise ValueError('no object with a "doc_key"')
     sentences, ner = fields.get("sentences"), fields.get("ner")
@@ -175,15 +198,24 @@ def _check(fields: Any) -> None:
         raise ValueError("a sentence is not a list of words")
     lasts = [first + len(words) for first, words in zip(_first_words(sentences), sentences, strict=True)]
     sentence_of = [i for i, words in enumerate(sentences) for _ in words]
+    lengths = [*accumulate((len(word) + 1 for words in sentences for word in words), initial=0)]
+    covered = 0
     for entity in (entity for line in ner for entity in line):
         if not _is_entity(entity) or not 0 <= entity[0] <= entity[1] < lasts[-1]:
-            raise ValueError(f"{entity!r} is not a [start, end, TYPE] inside the document")
+            raise ValueError(f"{shown(entity)} is not a [start, end, TYPE] inside the document")
         if sentence_of[entity[0]] != sentence_of[entity[1]]:
-            raise ValueError(f"{entity!r} reaches over the end of a sentence")
+            raise ValueError(f"{shown(entity)} reaches over the end of a sentence")
+        covered += lengths[entity[1] + 1] - lengths[entity[0]]
+        if covered > max_record_bytes:
+            raise ValueError(too_large_problem("the text of all its mentions", max_record_bytes))
     known = {(entity[0], entity[1]) for line in ner for entity in line}
     for relation in (relation for line in fields.get("relations", ()) for relation in line):
-        if len(relation) != 5 or not {tuple(relation[:2]), tuple(relation[2:4])} <= known:
-            raise ValueError(f"relation {relation!r} does not join two entities")
+        if (
+            len(relation) != 5
+            or not {tuple(relation[:2]), tuple(relation[2:4])} <= known
+            or not isinstance(relation[4], str)
+        ):
+            raise ValueError(f"relation {shown(relation)} does not join two entities")
 
 
 def _is_word(word: Any) -> bool:

@@ -23,15 +23,18 @@ from dataclasses import fields
 from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, SchemaValidator
 
 from raybio.corpora.checks import fault_of
-from raybio.corpora.json_text import parsed
-from raybio.corpora.opening import no_records, read_lines
+from raybio.corpora.json_text import json_size, parsed
+from raybio.corpora.limits import MAX_RECORD_BYTES, too_large
+from raybio.corpora.lines import scan_lines
+from raybio.corpora.opening import no_records
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation, Sentence, Span
 from raybio.errors import FormatError
 
 _ADAPTER = TypeAdapter(Document)
+_REMEDY = "Compare the line with the fields of the jsonl format"
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 _PARTS: dict[str, type] = {
     "passages": Passage,
@@ -42,22 +45,26 @@ _PARTS: dict[str, type] = {
 }
 
 
-def read(stream: BinaryIO, source: str) -> Iterator[Record]:
-    """Yield a Document for each line, or a Rejected where the line is not one.
+def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+    """Yield a Document for each line, or a Rejected where the line is not one, or too large.
 
     Raises:
         FormatError: the file is empty, or cannot be read on.
     """
     seen = False
-    for number, line in read_lines(stream, source):
-        if not line.strip():
+    for number, line, _, fault in scan_lines(stream, source, max_record_bytes):
+        if not line or line.isspace():
             continue
         seen = True
-        try:
-            yield document_from_json(line)
-        except ValueError as error:
-            remedy = "Compare the line with the fields of the jsonl format"
-            yield Rejected(source, f"line {number}", str(error), remedy, raw=line)
+        if fault is not None:
+            yield fault
+        elif json_size(line, max_record_bytes) > max_record_bytes:
+            yield too_large(source, f"line {number}", "the line with its values", max_record_bytes, line)
+        else:
+            try:
+                yield document_from_json(line)
+            except ValueError as error:
+                yield Rejected(source, f"line {number}", str(error), _REMEDY, raw=line)
     if not seen:
         raise no_records(source, "document")
 
@@ -97,7 +104,7 @@ def document_from_json(line: str) -> Document:
             the document breaks its own promises; the message says which.
     """
     try:
-        document = _ADAPTER.validate_json(line, strict=True)
+        document: Document = _VALIDATOR.validate_json(line, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -107,6 +114,17 @@ def document_from_json(line: str) -> Document:
     if fault := fault_of(document):
         raise ValueError(fault)
     return document
+
+
+def _failing_fast(schema: Any) -> Any:
+    """Return a schema of pydantic's whose lists end at their first fault: a line may hold millions."""
+    if isinstance(schema, dict):
+        found = {name: _failing_fast(value) for name, value in schema.items()}
+        return found | {"fail_fast": True} if found.get("type") in ("tuple", "list", "dict") else found
+    return [*map(_failing_fast, schema)] if isinstance(schema, list) else schema
+
+
+_VALIDATOR = SchemaValidator(_failing_fast(_ADAPTER.core_schema))
 
 
 def _unknown_fields(record: Mapping[str, Any], kind: type) -> Iterator[str]:

@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
+from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.errors import AccessError, FormatError, UsageError
 from raybio.safe_text import without_secrets
+from raybio.special_files import special_kind
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-LONGEST_LINE = 16 * 1024 * 1024
+LONGEST_LINE = MAX_RECORD_BYTES
 """Bytes of the longest line read; a longer one is almost surely not a line of text."""
 
 _BOM = b"\xef\xbb\xbf"
@@ -63,9 +65,10 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
     """Open a local path or URL for reading; what ends in `.gz` is unpacked on the way.
 
     Raises:
-        AccessError: there is no such file, or it cannot be opened.
+        AccessError: there is no such file, it is a FIFO, socket or device, or it cannot be opened.
         FormatError: while reading, when gzip data are broken or end early.
     """
+    refuse_special(path)
     try:
         packed = _open_remote(path) if is_url(path) else Path(path).open("rb")  # noqa: SIM115
     except (OSError, ValueError) as error:
@@ -76,6 +79,18 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, io.BufferedReader(_Gunzip(packed, path)))
         else:
             yield packed
+
+
+def refuse_special(path: str) -> None:
+    """Refuse what is no regular file, before it is opened: one would wait for ever, or never end.
+
+    Raises:
+        AccessError: says what `path` is.
+    """
+    local = path.removeprefix("file://")
+    if not is_url(local) and (kind := special_kind(local)):
+        problem = f"is {kind}, not a file"
+        raise AccessError(path, "", problem, "Copy what it gives into a file, and name that one")
 
 
 @contextmanager
@@ -122,19 +137,24 @@ def read_lines(stream: BinaryIO, source: str) -> Iterator[tuple[int, str]]:
         offset += len(raw)
 
 
-def read_text(stream: BinaryIO, source: str) -> str:
-    """Return the whole of `stream` as strict UTF-8 text, line endings untouched, without a byte order mark.
+def read_whole(stream: BinaryIO, max_bytes: int) -> bytes | None:
+    """Return all that is left of `stream`, or None where that is more than `max_bytes`."""
+    raw = stream.read(max_bytes + 1)
+    return raw if len(raw) <= max_bytes else None
+
+
+def decoded(raw: bytes, source: str) -> str:
+    """Return strict UTF-8 as text, line endings untouched, without a byte order mark.
 
     Raises:
         FormatError: a byte is not UTF-8.
     """
-    raw = stream.read()
     try:
         return raw.removeprefix(_BOM).decode("utf-8")
     except UnicodeDecodeError as error:
         skipped = len(_BOM) if raw.startswith(_BOM) else 0
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise _not_utf8(source, line, error, skipped) from error
+        raise not_utf8(source, line, error, skipped) from error
 
 
 def stem_of(source: str) -> str:
@@ -153,13 +173,19 @@ def _decode(raw: bytes, source: str, number: int, offset: int) -> str:
     try:
         line = raw[skipped:].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _not_utf8(source, number, error, offset + skipped) from error
+        raise not_utf8(source, number, error, offset + skipped) from error
+    return without_ending(line)
+
+
+def without_ending(line: str) -> str:
+    r"""Return `line` without the "\n" or "\r\n" that ends it."""
     if line.endswith("\n"):
         return line[:-2] if line.endswith("\r\n") else line[:-1]
     return line
 
 
-def _not_utf8(source: str, line: int, error: UnicodeDecodeError, offset: int) -> FormatError:
+def not_utf8(source: str, line: int, error: UnicodeDecodeError, offset: int) -> FormatError:
+    """Return the error for bytes of `source` that are not UTF-8; they begin at byte `offset` of it."""
     byte = error.object[error.start]
     return FormatError(
         source,

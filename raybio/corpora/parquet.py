@@ -1,9 +1,11 @@
 """The "parquet" format: a table of documents, lossless; and the table of mentions that bulk tagging writes.
 
 A documents table (`DOCUMENT_SCHEMA`) has a row for each Document with all its parts nested,
-and says so in the schema's metadata: {"raybio.format": "documents"}. Any other Parquet file
+and says so in the schema's metadata: {"raybio.format": "documents"}. A column other than `id`
+and `text` may be missing: its field has the default then. Any other Parquet file
 reads too if it has an id (`id`, `document_id` or `pmid`) and `text`, or `title` and
-`abstract`, as columns of strings; its further string columns become attributes.
+`abstract`, as columns of strings; its further string columns become attributes, and columns of
+other types are not looked at.
 
 A mentions table (`MENTION_SCHEMA`) has a row for each mention. It is made for queries, not
 for reading back: the text around the mentions is not in it.
@@ -12,21 +14,31 @@ for reading back: the text around the mentions is not in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raybio.corpora.checks import fault_of
-from raybio.corpora.opening import filesystem_of, is_url, no_records, write_bytes
-from raybio.corpora.parquet_rows import document_of, row_of
+from raybio.corpora.limits import MAX_RECORD_BYTES, too_large, too_large_error
+from raybio.corpora.opening import filesystem_of, is_url, no_records, refuse_special, write_bytes
+from raybio.corpora.parquet_rows import as_far_as_it_reads, document_of, fits, row_of
 from raybio.entities import Document, Passage, Record, Rejected
 from raybio.errors import AccessError, FormatError
 
 ROW_GROUP = 1_000
-"""Documents of a row group: what is held in memory at once, when writing and when reading."""
+"""Documents of a row group that is written."""
+
+_BATCH = 16
+"""Rows held in memory at once when reading; more are no faster."""
+
+_DENSE = 100
+"""Times smaller than its data that a row group is only where most of them repeat: it is read row by row."""
+
+_MOST_UNPACKED = 1 << 30
+"""Bytes to which so dense a row group may unpack."""
 
 _FORMAT_KEY = b"raybio.format"
 _ID_COLUMNS = ("id", "document_id", "pmid")
@@ -138,62 +150,109 @@ def write_path(documents: Iterable[Document], path: str) -> None:
             writer.write_table(document_table(group))
 
 
-def read_path(path: str) -> Iterator[Record]:
-    """Yield the documents of a Parquet file at a local path or URL; a row at fault is Rejected.
+def read_path(path: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+    """Yield the documents of a Parquet file at a path or URL; a row at fault, or too large, is Rejected.
 
     Raises:
         AccessError: the file cannot be opened, or its place breaks off.
-        FormatError: it is not Parquet, has no rows, or lacks the columns named above.
+        FormatError: it is not Parquet, has no rows, lacks the columns named above or has them of other
+            types, or its data are broken (the rows before have been yielded).
     """
+    number = 0
     with _open_table(path) as table:
         schema = table.schema_arrow
         ours = (schema.metadata or {}).get(_FORMAT_KEY) == b"documents"
-        read_row = document_of if ours else _reader_of_others(schema, path)
-        number = 0
-        for batch in table.iter_batches(ROW_GROUP):
-            for row in batch.to_pylist():
-                number += 1
-                yield _record(read_row, row, path, number)
+        read_row, columns = _reader_of_ours(schema, path) if ours else _reader_of_others(schema, path)
+        try:
+            for batch in _batches(table, columns, path, max_record_bytes):
+                for row in _rows(batch, max_record_bytes):
+                    number += 1
+                    yield _record(read_row, row, path, number, max_record_bytes)
+        except (pa.ArrowException, OSError) as error:
+            # Arrow says OSError of damaged data too; only a fault of the place has a number, or a URL.
+            if isinstance(error, OSError) and (error.errno or is_url(path)):
+                raise
+            place = f"after row {number}" if number else "before the first row"
+            problem = f"the Parquet data are broken ({error})"
+            raise FormatError(path, place, problem, "Fetch or write the file again") from error
     if not number:
         raise no_records(path, "row")
 
 
+def _batches(
+    table: pq.ParquetFile, columns: list[str], path: str, max_record_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows a few at a time, or one, where each may be many times larger than it is in the file."""
+    for group in range(table.num_row_groups):
+        found = table.metadata.row_group(group)
+        packed = sum(found.column(i).total_compressed_size for i in range(found.num_columns))
+        dense = found.total_byte_size > max(_DENSE * packed, max_record_bytes // _BATCH)
+        if dense and found.total_byte_size > _MOST_UNPACKED:
+            what = f"row group {group + 1}, whose {packed:,} bytes unpack to {found.total_byte_size:,},"
+            raise too_large_error(path, "", what, max_record_bytes)
+        yield from table.iter_batches(1 if dense else _BATCH, row_groups=[group], columns=columns)
+
+
+def _rows(batch: pa.RecordBatch, max_record_bytes: int) -> Iterator[dict[str, Any] | pa.RecordBatch]:
+    """Yield the rows of `batch` as plain data, and as a batch of one row where that cannot be.
+
+    That is where a row is too large, or a value is none that Python can hold: a string that is not UTF-8, a
+    date of the year 20,000.
+    """
+    if batch.nbytes <= max_record_bytes:
+        with suppress(ValueError, ArithmeticError, pa.ArrowException):
+            yield from batch.to_pylist()
+            return
+    for number in range(batch.num_rows):
+        row = batch.slice(number, 1)
+        try:
+            yield row if row.nbytes > max_record_bytes else row.to_pylist()[0]
+        except (ValueError, ArithmeticError, pa.ArrowException):
+            yield row
+
+
 @contextmanager
 def _open_table(path: str) -> Iterator[pq.ParquetFile]:
+    refuse_special(path)
     try:
         if is_url(path):
             filesystem, inner = filesystem_of(path)
             table = pq.ParquetFile(filesystem.open_input_file(inner))
         else:
             table = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise FormatError(
-            path, "", f"not a Parquet file ({error})", "Check the path and the format"
-        ) from error
     except OSError as error:
-        raise AccessError(path, "", f"cannot be opened ({error})", "Check the path") from error
+        if not isinstance(error, pa.ArrowException) and (error.errno or is_url(path)):
+            raise AccessError(path, "", f"cannot be opened ({error})", "Check the path") from error
+        raise _not_parquet(path, error) from error
+    except (pa.ArrowException, ValueError) as error:  # names of columns that are not UTF-8, say
+        raise _not_parquet(path, error) from error
     with table:
-        try:
-            yield table
-        except (pa.ArrowException, OSError) as error:
-            # Arrow says OSError of damaged data too; only a fault of the place has a number, or a URL.
-            if isinstance(error, OSError) and (error.errno or is_url(path)):
-                raise
-            remedy = "Fetch or write the file again"
-            raise FormatError(path, "", f"the Parquet data are broken ({error})", remedy) from error
+        yield table
+
+
+def _not_parquet(path: str, error: Exception) -> FormatError:
+    return FormatError(path, "", f"not a Parquet file ({error})", "Check the path and the format")
 
 
 def _record(
-    read_row: Callable[[Mapping[str, Any]], Document], row: Mapping[str, Any], path: str, number: int
+    read_row: Callable[[Mapping[str, Any]], Document],
+    row: Mapping[str, Any] | pa.RecordBatch,
+    path: str,
+    number: int,
+    max_record_bytes: int,
 ) -> Record:
+    place, remedy = f"row {number}", "Correct the row and read it again"
+    if isinstance(row, pa.RecordBatch):
+        if row.nbytes > max_record_bytes:
+            return too_large(path, place, "the row", max_record_bytes, "")
+        values, faults = as_far_as_it_reads(row)
+        return Rejected(path, place, "; ".join(faults), remedy, raw=repr(values))
     try:
         document = read_row(row)
         fault = fault_of(document)
     except (ValueError, TypeError) as error:
         fault = str(error)
-    if fault:
-        return Rejected(path, f"row {number}", fault, "Mend the row and read it again", raw=repr(row))
-    return document
+    return Rejected(path, place, fault, remedy, raw=repr(row)) if fault else document
 
 
 def _checked_row(document: Document) -> dict[str, Any]:
@@ -202,8 +261,33 @@ def _checked_row(document: Document) -> dict[str, Any]:
     return row_of(document)
 
 
-def _reader_of_others(schema: pa.Schema, path: str) -> Callable[[Mapping[str, Any]], Document]:
-    """Return what makes a Document of a row of a table that is not ours."""
+_Reader: TypeAlias = "tuple[Callable[[Mapping[str, Any]], Document], list[str]]"
+
+
+def _reader_of_ours(schema: pa.Schema, path: str) -> _Reader:
+    """Return what makes a Document of a row of a documents table, and the columns of the row."""
+    _refuse_twins(schema, path)
+    missing = [name for name in ("id", "text") if name not in schema.names]
+    if missing:
+        remedy = "Write the table again with its columns id and text"
+        raise FormatError(path, "", f"this table of documents has no column {missing[0]}", remedy)
+    columns = [name for name in DOCUMENT_SCHEMA.names if name in schema.names]
+    for name in columns:
+        if not fits(schema.field(name).type, DOCUMENT_SCHEMA.field(name).type):
+            problem = f"the column {name} of this table of documents is {schema.field(name).type}"
+            raise FormatError(path, "", problem, f"It must be {DOCUMENT_SCHEMA.field(name).type}")
+    return document_of, columns
+
+
+def _refuse_twins(schema: pa.Schema, path: str) -> None:
+    for name in schema.names:
+        if schema.get_field_index(name) < 0:
+            raise FormatError(path, "", f"there are two columns called {name}", "Rename one of them")
+
+
+def _reader_of_others(schema: pa.Schema, path: str) -> _Reader:
+    """Return what makes a Document of a row of a table that is not ours, and the columns of the row."""
+    _refuse_twins(schema, path)
     strings = [field.name for field in schema if _is_string(field.type)]
     id_column = next((name for name in _ID_COLUMNS if name in strings), "")
     text_columns = ["text"] if "text" in strings else [n for n in ("title", "abstract") if n in strings]
@@ -220,7 +304,7 @@ def _reader_of_others(schema: pa.Schema, path: str) -> Callable[[Mapping[str, An
         attributes = {name: row[name] for name in others if row[name] is not None}
         return Document(row[id_column], text, passages, attributes=attributes)
 
-    return read_row
+    return read_row, strings
 
 
 def _joined(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, tuple[Passage, ...]]:

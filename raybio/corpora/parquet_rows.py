@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from raybio.entities import AttributeValue, Document, Mention, Passage, Relation, Sentence, Span
 
 
@@ -44,29 +46,74 @@ def _attribute(name: str, value: AttributeValue) -> dict[str, Any]:
     return {"name": name, "value": value if one else None, "values": None if one else list(value)}
 
 
+def fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Say whether the values of a column of the type `found` are those of one of the type `wanted`.
+
+    Widths may differ, and a struct may hold more.
+    """
+    if pa.types.is_struct(wanted):
+        return pa.types.is_struct(found) and all(
+            (at := found.get_field_index(field.name)) >= 0 and fits(found.field(at).type, field.type)
+            for field in wanted
+        )
+    if pa.types.is_list(wanted):
+        lists = pa.types.is_list(found) or pa.types.is_large_list(found) or pa.types.is_fixed_size_list(found)
+        return bool(lists) and fits(found.value_type, wanted.value_type)
+    if pa.types.is_string(wanted):
+        return bool(
+            pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
+        )
+    same = pa.types.is_integer if pa.types.is_integer(wanted) else pa.types.is_floating
+    return bool(same(found) or pa.types.is_null(found))
+
+
+def as_far_as_it_reads(row: pa.RecordBatch) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of the one row of `row`, and what is wrong with those that Python cannot hold.
+
+    Such a string is given as its bytes, any other value as what Arrow prints of it.
+    """
+    values: dict[str, Any] = {}
+    faults = []
+    for name, column in zip(row.schema.names, row.columns, strict=True):
+        try:
+            values[name] = column[0].as_py()
+        except (ValueError, ArithmeticError, pa.ArrowException) as error:
+            faults.append(f"the value of {name} cannot be read ({error})")
+            is_bytes = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+            values[name] = column[0].as_buffer().to_pybytes() if is_bytes else f"{column.type}"
+    return values, faults
+
+
 def document_of(row: Mapping[str, Any]) -> Document:
-    """Return the Document of a row that `row_of` made."""
-    mentions = row["mentions"]
+    """Return the Document of a row that `row_of` made; what is missing has its default.
+
+    Raises:
+        ValueError: there is a null where none may be.
+    """
+    mentions = row.get("mentions")
+    nulls = [name for name in row if row[name] is None and name != "mentions"]
+    if nulls:
+        raise ValueError(f"{' and '.join(nulls)} must not be null")
     return Document(
         row["id"],
         row["text"],
-        tuple(Passage(**passage) for passage in row["passages"]),
+        tuple(Passage(**passage) for passage in row.get("passages", ())),
         None if mentions is None else tuple(Mention(**mention) for mention in mentions),
-        tuple(_sentence(sentence) for sentence in row["sentences"]),
+        tuple(_sentence(sentence) for sentence in row.get("sentences", ())),
         tuple(
             Relation(
                 relation["label"],
                 tuple((argument["role"], argument["reference"]) for argument in relation["arguments"]),
                 relation["id"],
             )
-            for relation in row["relations"]
+            for relation in row.get("relations", ())
         ),
-        row["version"],
+        row.get("version", 1),
         {
             attribute["name"]: attribute["value"]
             if attribute["values"] is None
             else tuple(attribute["values"])
-            for attribute in row["attributes"]
+            for attribute in row.get("attributes", ())
         },
     )
 

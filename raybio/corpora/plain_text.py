@@ -9,30 +9,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import BinaryIO
 
-from raybio.corpora.opening import no_records, read_text, stem_of
+from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, PART_BYTES, too_large
+from raybio.corpora.opening import decoded, no_records, read_whole, stem_of
 from raybio.entities import Document, Passage, Record
 from raybio.errors import FormatError
 
 _MARK = "\ufeff"
 _COLUMNS = re.compile(r"-DOCSTART-|\S+(\s+\S+){0,2}\s+(O|[BI]-\S+)\s*$")
+_NOT_SPACE = re.compile(r"\S")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*(?:\n|\Z)")
 _FEWEST_LINES = 3
 _LOOKED_AT = 4_096
 """Characters that tell whether a file is columns of words and tags."""
 
 
-def read(stream: BinaryIO, source: str) -> Iterator[Record]:
-    """Yield the one Document of the file.
+def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+    """Yield the one Document of the file; one that is too large, with its paragraphs, is Rejected.
 
     Raises:
         FormatError: the file is empty, is not UTF-8, or has a word and a tag on each line.
     """
-    text = read_text(stream, source)
+    beginning = stream.read(KEPT)
+    rest = read_whole(stream, max(0, max_record_bytes - len(beginning)))
+    if rest is None:
+        yield too_large(source, "", "the text", max_record_bytes, beginning, stem_of(source))
+        return
+    text = decoded(beginning + rest, source)
     if not text:
         raise no_records(source, "text")
     _refuse_columns(text, source)
-    yield Document(stem_of(source), text, passages=paragraphs(text))
+    room = (max_record_bytes - len(beginning) - len(rest)) // PART_BYTES
+    passages = tuple(islice(_paragraphs(text), room + 2))
+    if len(passages) > room + 1:  # one is the text itself
+        what = "the text with its paragraphs"
+        yield too_large(source, "", what, max_record_bytes, beginning, stem_of(source))
+    else:
+        yield Document(stem_of(source), text, passages=passages)
 
 
 def write(documents: Iterable[Document], stream: BinaryIO) -> None:
@@ -69,22 +84,16 @@ def _refuse_columns(text: str, source: str) -> None:
 
 def paragraphs(text: str) -> tuple[Passage, ...]:
     """Return the runs of lines of `text` that are not blank, without the whitespace around each run."""
-    found = []
-    start = end = 0
-    for line in text.split("\n"):
-        if line.strip():
-            end += len(line) + 1
-        else:
-            found.append((start, end))
-            start = end = end + len(line) + 1
-    found.append((start, end))
-    return tuple(_trimmed(text, *piece) for piece in found if text[slice(*piece)].strip())
+    return tuple(_paragraphs(text))
 
 
-def _trimmed(text: str, start: int, end: int) -> Passage:
-    piece = text[start:end]
-    start += len(piece) - len(piece.lstrip())
-    return Passage(start, start + len(piece.strip()), "text")
+def _paragraphs(text: str) -> Iterator[Passage]:
+    """Yield the paragraphs one by one: a megabyte may hold half a million."""
+    position = 0
+    while first := _NOT_SPACE.search(text, position):
+        blank = _BLANK_LINE.search(text, first.start())
+        position = blank.start() if blank else len(text)
+        yield Passage(first.start(), first.start() + len(text[first.start() : position].rstrip()), "text")
 
 
 def _unwritable(document: Document, problem: str) -> FormatError:

@@ -25,6 +25,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
+from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.xml_records import CHUNK, REMEDY, Element, Grammar, read_records
 from raybio.entities import AttributeValue, Deletion, Document, Passage, Record, Rejected
 
@@ -69,7 +70,13 @@ _GRAMMAR = Grammar(
 )
 
 
-def read(stream: BinaryIO, source: str, first: int = 0, stop: int | None = None) -> Iterator[Record]:
+def read(
+    stream: BinaryIO,
+    source: str,
+    first: int = 0,
+    stop: int | None = None,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+) -> Iterator[Record]:
     """Yield citations and books `[first, stop)` of the file, then (without a `stop`) its deletions.
 
     A citation without abstract has a title passage only; one without title too has the text "".
@@ -77,13 +84,13 @@ def read(stream: BinaryIO, source: str, first: int = 0, stop: int | None = None)
     any, is yielded as Rejected with its whole XML.
 
     Raises:
-        FormatError: the XML is broken (the records before the fault have been yielded), declares
-            entities of its own, or holds no citation and no deletion at all.
+        FormatError: the XML is broken or a record too large (those before it have been yielded), it
+            declares entities of its own, or holds no citation and no deletion at all.
     """
     if stop is not None and stop <= first:
         return
     position = 0
-    for found in read_records(stream, source, _GRAMMAR, "PubMed citation", _called):
+    for found in read_records(stream, source, _GRAMMAR, "PubMed citation", _called, max_record_bytes):
         if isinstance(found, Rejected):
             if position >= first:
                 yield found

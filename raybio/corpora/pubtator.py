@@ -25,9 +25,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
-from raybio.corpora.opening import no_records, read_lines
+from raybio.corpora.limits import MAX_RECORD_BYTES, PART_BYTES, shown, too_large
+from raybio.corpora.lines import Line, scan_lines
+from raybio.corpora.opening import no_records
 from raybio.corpora.standoff import cannot_hold, check_mentions, covered, disagreement, integer
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation
 
@@ -37,19 +40,22 @@ _ONE_SPACE = str.maketrans("\t\r\n", "   ")
 _REMEDY = "Mend the line: offsets count the code points of title + ' ' + abstract"
 _ROLES = ("", "", "note")
 
-Line = tuple[int, str]
 
-
-def read(stream: BinaryIO, source: str) -> Iterator[Record]:
-    """Yield the documents of a PubTator file; one with a faulty line is Rejected whole.
+def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+    """Yield the documents of a PubTator file; one with a faulty line, or too large, is Rejected whole.
 
     Raises:
-        FormatError: the file is not UTF-8, or holds no document.
+        FormatError: the file holds no document, or cannot be read on.
     """
     empty = True
-    for lines in _records(read_lines(stream, source)):
+    for lines, size in _records(scan_lines(stream, source, max_record_bytes), max_record_bytes):
         empty = False
-        yield _read_record(lines, source)
+        if size > max_record_bytes:
+            document_id, place = _id_of(lines[0].text), f"line {lines[0].number}"
+            what = "the document that begins here"
+            yield too_large(source, place, what, max_record_bytes, lines[0].text, document_id)
+        else:
+            yield _read_record(lines, source)
     if empty:
         raise no_records(source, "PubTator document")
 
@@ -70,48 +76,61 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
             raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the text") from error
 
 
-def _records(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """Group lines into records; a title line starts one even where the blank line is missing."""
+def _records(lines: Iterable[Line], max_record_bytes: int) -> Iterator[tuple[list[Line], int]]:
+    """Group lines into records, with their sizes; of one that is too large not all lines are there.
+
+    A title line starts a record even where the blank line is missing.
+    """
     record: list[Line] = []
-    for number, line in lines:
-        blank = not line.strip()
-        if record and (blank or _TITLE.match(line)):
-            yield record
-            record = []
+    size = 0
+    for line in lines:
+        blank = not line.text or line.text.isspace()
+        if record and (blank or _TITLE.match(line.text)):
+            yield record, size
+            record, size = [], 0
         if not blank:
-            record.append((number, line))
+            size += line.size + PART_BYTES
+            if size <= max_record_bytes or not record:
+                record.append(line)
     if record:
-        yield record
+        yield record, size
+
+
+def _id_of(title_line: str) -> str:
+    return re.split(r"[|\t]", title_line, maxsplit=1)[0]
 
 
 def _read_record(lines: list[Line], source: str) -> Document | Rejected:
-    number, first = lines[0]
-    document_id = re.split(r"[|\t]", first, maxsplit=1)[0]
+    document_id = _id_of(lines[0].text)
     mentions: list[Mention] = []
     relations: list[Relation] = []
+    if fault := next((line.fault for line in lines if line.fault), None):
+        return replace(fault, document_id=document_id, raw="\n".join(line.text for line in lines))
+    at = lines[0].number
     try:
-        text, passages, rest = _read_text(lines)
-        for number, line in rest:  # noqa: B007 (the line at fault, below)
+        text, passages, rest = _read_text([line.text for line in lines])
+        before = len(lines) - len(rest)
+        for at, line in enumerate(rest, lines[0].number + before):  # noqa: B007 (the line at fault, below)
             columns = _columns(line, document_id)
             if _is_relation(columns):
                 relations.append(_read_relation(columns))
             else:
                 mentions.append(_read_mention(columns, text))
     except ValueError as fault:
-        raw = "\n".join(line for _, line in lines)
-        return Rejected(source, f"line {number}", str(fault), _REMEDY, document_id, raw)
+        raw = "\n".join(line.text for line in lines)
+        return Rejected(source, f"line {at}", str(fault), _REMEDY, document_id, raw)
     return Document(document_id, text, passages, tuple(mentions), relations=tuple(relations))
 
 
-def _read_text(lines: list[Line]) -> tuple[str, tuple[Passage, ...], list[Line]]:
+def _read_text(lines: list[str]) -> tuple[str, tuple[Passage, ...], list[str]]:
     """Return the text, its passages, and the lines after the title's and the abstract's."""
-    match = _TITLE.match(lines[0][1])
+    match = _TITLE.match(lines[0])
     if match is None:
-        raise ValueError(f"a document begins with ID|t|TITLE, not with {lines[0][1][:80]!r}")
-    title = lines[0][1][match.end() :]
+        raise ValueError(f"a document begins with ID|t|TITLE, not with {lines[0][:80]!r}")
+    title = lines[0][match.end() :]
     marker = f"{match[1]}|a|"
-    has_abstract = len(lines) > 1 and lines[1][1].startswith(marker)
-    abstract = lines[1][1].removeprefix(marker) if has_abstract else ""
+    has_abstract = len(lines) > 1 and lines[1].startswith(marker)
+    abstract = lines[1].removeprefix(marker) if has_abstract else ""
     text = f"{title} {abstract}" if abstract else title
     passages = Passage(0, len(title), "title"), Passage(len(title) + 1, len(text), "abstract")
     return text, tuple(p for p in passages if p.start < p.end), lines[1 + has_abstract :]
@@ -138,7 +157,7 @@ def _read_mention(columns: list[str], text: str) -> Mention:
     start, end = integer(columns[1], "start"), integer(columns[2], "end")
     said, label = columns[3:5]
     if not label:
-        raise ValueError(f"the mention {said!r} has no label")
+        raise ValueError(f"the mention {shown(said)} has no label")
     found = covered(text, start, end)
     if found != said:
         raise disagreement(start, end, said, found)

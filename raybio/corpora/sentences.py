@@ -193,16 +193,15 @@ def align_mentions(
     ]
     placed: list[dict[Mention, Span]] = [{} for _ in sentences]
     for mention in mentions:
-        touched = words[
-            bisect_right(words, mention.start, key=_end) : bisect_left(words, mention.end, key=_start)
-        ]
-        if not touched or mention.start >= mention.end:
+        first = bisect_right(words, mention.start, key=_end)
+        last = bisect_left(words, mention.end, key=_start) - 1
+        if first > last or mention.start >= mention.end:
             report(Misalignment(mention, "outside sentences", kept=False))
-        elif touched[0].sentence != touched[-1].sentence:
+        elif words[first].sentence != words[last].sentence:
             report(Misalignment(mention, "across sentences", kept=False))
         else:
-            span = Span(touched[0].position, touched[-1].position + 1, mention.label)
-            placed[touched[0].sentence][mention] = span
+            span = Span(words[first].position, words[last].position + 1, mention.label)
+            placed[words[first].sentence][mention] = span
     return tuple(_with_gold(*pair, report) for pair in zip(sentences, placed, strict=True))
 
 
@@ -219,7 +218,8 @@ _start, _end = attrgetter("start"), attrgetter("end")
 def _with_gold(
     sentence: Sentence, placed: Mapping[Mention, Span], report: Callable[[Misalignment], None]
 ) -> Sentence:
-    kept, dropped = flatten_spans(placed.values())
+    kept, overlapped = flatten_spans(placed.values())
+    dropped = set(overlapped)
     for mention, span in placed.items():
         if span in dropped:
             report(Misalignment(mention, "overlapped", kept=False))

@@ -8,8 +8,9 @@ offsets and words disagree is rejected when read and refused when written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from raybio.corpora.limits import shown
 from raybio.entities import Document, Mention
 from raybio.errors import FormatError, OffsetError
 
@@ -26,11 +27,49 @@ def integer(value: object, name: str) -> int:
         return value
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
-    raise ValueError(f"{name} {value!r} is not an integer")
+    raise ValueError(f"{name} {shown(value)} is not an integer")
 
 
 def covered(text: str, start: int, end: int) -> str:
     """Return `text[start:end]`.
+
+    Raises:
+        ValueError: as `check_inside` has it.
+    """
+    check_inside(text, start, end)
+    return text[start:end]
+
+
+def joined_as(
+    said: str,
+    text: str,
+    places: Sequence[tuple[int, int]],
+    joint: str,
+    changed: Mapping[int, int] | None = None,
+) -> bool:
+    """Say whether `said` is the pieces of `text` at `places`, joined by `joint`.
+
+    `changed` maps characters of the text to those that stand for them, as `str.translate` does.
+
+    In time and memory of `said`: a few bytes may name a piece of megabytes, again and again.
+    """
+    if len(said) != sum(end - start for start, end in places) + len(joint) * (len(places) - 1):
+        return False
+    position = 0
+    for start, end in places:
+        if position:
+            if not said.startswith(joint, position):
+                return False
+            position += len(joint)
+        piece = text[start:end]
+        if not said.startswith(piece.translate(changed) if changed else piece, position):
+            return False
+        position += end - start
+    return True
+
+
+def check_inside(text: str, start: int, end: int) -> None:
+    """Refuse a mention's place that is not inside `text`.
 
     Raises:
         ValueError: `[start, end)` is empty, negative or reaches past the end of `text`.
@@ -41,7 +80,6 @@ def covered(text: str, start: int, end: int) -> str:
         raise ValueError(f"a mention at {start}-{end} does not end after it starts")
     if end > len(text):
         raise ValueError(f"a mention at {start}-{end} reaches past the end of the text at {len(text)}")
-    return text[start:end]
 
 
 def probability(value: str) -> float:
@@ -52,13 +90,13 @@ def probability(value: str) -> float:
     """
     score = float(value)
     if not 0 <= score <= 1:
-        raise ValueError(f"the score {value!r} is not in [0, 1]")
+        raise ValueError(f"the score {shown(value)} is not in [0, 1]")
     return score
 
 
 def disagreement(start: int, end: int, said: str, found: str) -> ValueError:
     """Return the error for a mention that says one text where its offsets cover another."""
-    return ValueError(f"the mention at {start}-{end} says {said!r} but the text there is {found!r}")
+    return ValueError(f"the mention at {start}-{end} says {shown(said)} but the text there is {shown(found)}")
 
 
 def check_mentions(document: Document) -> None:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from lxml import etree
 
+from raybio.corpora.limits import MAX_RECORD_BYTES, PART_BYTES, too_large_error
 from raybio.corpora.opening import no_records
 from raybio.entities import Rejected
 from raybio.errors import FormatError
@@ -80,7 +81,12 @@ class Grammar:
 
 
 def read_records(
-    stream: BinaryIO, source: str, grammar: Grammar, expected: str, name_of: Callable[[Element], str]
+    stream: BinaryIO,
+    source: str,
+    grammar: Grammar,
+    expected: str,
+    name_of: Callable[[Element], str],
+    max_record_bytes: int = MAX_RECORD_BYTES,
 ) -> Iterator[Element | Rejected]:
     """Yield each record, emptied once the next one is asked for, and a Rejected for text beside them.
 
@@ -89,12 +95,14 @@ def read_records(
 
     Raises:
         FormatError: the XML is broken (the records before the fault have been yielded), declares
-            entities of its own, or holds no record, which the message calls `expected`.
+            entities of its own, holds no record, which the message calls `expected`, or a record, or what
+            stands between two, is too large: no parser can pass over that without building it.
     """
     parser = _parser(grammar)
     # read1 hands out what is there before a truncated gzip fails; read would lose it.
     read_some = getattr(stream, "read1", stream.read)
     offset, count, last = 0, 0, ""
+    size = 0  # of what the parser holds: all since the last record
     for chunk in chain(iter(partial(read_some, CHUNK), b""), [b""]):
         root, fault = _parse(parser, chunk)
         for _, record in parser.read_events():
@@ -105,9 +113,14 @@ def read_records(
             last = name_of(record) or last
             yield record
             _release(record, grammar)
+            size = 0
         if fault and offset + len(chunk):  # an empty file has no records, which says it better
             raise fault.error(source, f"bytes {offset} to {offset + len(chunk)}", last)
         offset += len(chunk)
+        size += len(chunk) + PART_BYTES * (chunk.count(b"<") + chunk.count(b"="))
+        if size > max_record_bytes:
+            what = f"what stands {_after(last)}"
+            raise too_large_error(source, f"byte {offset}", what, max_record_bytes)
     if root is not None:
         _refuse_entities(root, source)
     if not count:
@@ -136,10 +149,13 @@ class _Fault(NamedTuple):
     problem: str
 
     def error(self, source: str, where: str, last: str) -> FormatError:
-        after = f"after {last}" if last else "before the first record"
         place = f"line {self.line}, column {self.column}, {where}"
-        problem = f"the XML is broken {after} ({self.problem.strip()})"
+        problem = f"the XML is broken {_after(last)} ({self.problem.strip()})"
         return FormatError(source, place, problem, "Fetch or write the file again")
+
+
+def _after(last: str) -> str:
+    return f"after {last}" if last else "before the first record"
 
 
 def _parse(parser: Any, chunk: bytes) -> tuple[Element | None, _Fault | None]:

@@ -18,7 +18,7 @@ from raybio.errors import ModelError
 def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_it_is():
     document = Document("1", "Alpha.\nBeta gamma.", (Passage(0, 6, "title"), Passage(7, 18, "abstract")))
     shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 3, (document,), (), (Deletion("9"),))
-    end = EndOfFile("a", 4, broken=False)
+    end = EndOfFile("a", 4)
     done, same = _items(_cut(pa.Table.from_pylist(_rows([shard, end])), ("title",)))
     [[sentence]] = [each.sentences for each in done.documents]
     assert (sentence.words, sentence.starts) == (("Beta", "gamma", "."), (7, 12, 17))
@@ -53,7 +53,7 @@ def test_a_model_that_cannot_be_used_is_told_in_our_words(tiny_encoder, tmp_path
     config = tagging_config(tiny_encoder, tmp_path / "in", tmp_path / "out", precision="4bit")
     worker = _TagAndCommit(config, tiny_encoder, Making("m", "f", "c", {}), config.output, "run")
     shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 0, (), (), ())
-    end = EndOfFile("a", 1, broken=False)
+    end = EndOfFile("a", 1)
     error, same = _items(worker(pa.Table.from_pylist(_rows([shard, end]))))
     assert isinstance(error, ModelError) and "4bit is for LLMs" in str(error)
     assert same == end

@@ -126,7 +126,7 @@ def test_a_brat_folder_is_one_input_whose_fingerprint_changes_with_its_files(tmp
     write_corpus([Document("1", "Text."), Document("2", "More.")], f"{tmp_path}/brat", "brat")
     [before] = find_inputs([f"{tmp_path}/brat"], "brat")
     [shard, end] = read_shards(before, 5, ())
-    assert (before.key, ids(shard), end) == ("brat", ["1", "2"], EndOfFile("brat", 1, broken=False))
+    assert (before.key, ids(shard), end) == ("brat", ["1", "2"], EndOfFile("brat", 1))
     (tmp_path / "brat" / "2.txt").write_text("Less.")
     [after] = find_inputs([f"{tmp_path}/brat"], "brat")
     assert after.fingerprint != before.fingerprint
@@ -141,7 +141,7 @@ def test_shards_are_fixed_ranges_of_records_and_done_ones_are_left_out(jsonl, co
     total = -(-count // size)
     done = {number for number in done if number < total}
     shards, end = read(jsonl(lines(count)), size, done)
-    assert end == EndOfFile("a", total, broken=False)
+    assert end == EndOfFile("a", total)
     assert [shard.number for shard in shards] == [k for k in range(total) if k not in done]
     for shard in shards:
         assert ids(shard) == [
@@ -186,7 +186,7 @@ def test_deletions_travel_with_the_records_around_them(tmp_path):
     ]
     shards, end = read(path, 2)  # a full shard is closed before the notices come
     assert [(ids(s), len(s.deletions)) for s in shards] == [(["1", "2"], 0), ([], 2)]
-    assert end == EndOfFile("update", 2, broken=False)
+    assert end == EndOfFile("update", 2)
 
 
 def test_what_stands_before_broken_gzip_is_kept(jsonl):
@@ -199,7 +199,8 @@ def test_what_stands_before_broken_gzip_is_kept(jsonl):
     [rejected] = [r for shard in shards for r in shard.rejected]
     assert rejected.source == str(path)
     assert "broken or end early" in rejected.reason and "Fetch the file again" in rejected.remedy
-    assert end == EndOfFile("a", len(shards), broken=True)
+    assert end.broken and end == EndOfFile("a", len(shards), end.error)
+    assert (rejected.place, rejected.reason) == (end.error.place, end.error.problem)
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.xml", "a.parquet", "a.bioc.json", "a.xml.gz"])
@@ -222,7 +223,7 @@ def test_a_file_that_cannot_be_reached_is_unread_whatever_was_done_of_it(tmp_pat
 
 
 def test_reading_that_breaks_off_leaves_the_file_unread(jsonl, monkeypatch):
-    def breaks_off(path):
+    def breaks_off(path, max_record_bytes):
         yield from (Document(str(i), "Text.") for i in range(4))
         raise OSError("connection reset")
 

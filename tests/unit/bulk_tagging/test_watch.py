@@ -71,7 +71,7 @@ def test_a_run_whose_shards_another_took_back_does_not_end_well(ledger):
     run = watch(ledger)
     run.see(commit(ledger, 0, rejected=0))
     ledger.reopen(["a-00000"])
-    run.see(EndOfFile("a", 1, broken=False))
+    run.see(EndOfFile("a", 1))
     with pytest.raises(CommitError, match="taken back shards of a while this one worked"):
         run.check_finished()
 
@@ -94,7 +94,7 @@ def test_a_file_whose_shards_are_not_those_that_it_ended_with_is_not_finished(le
     for number in range(3):
         run.see(commit(ledger, number, rejected=0))
     if shards is not None:
-        run.see(EndOfFile("a", shards, broken=False))
+        run.see(EndOfFile("a", shards))
     with pytest.raises(ClusterError, match="a: processes that read, cut or tag it died"):
         run.check_finished()
     assert [done for _, done in ledger.todo([FILE])] == [{0, 1, 2}]
@@ -104,7 +104,7 @@ def test_a_store_that_fails_while_a_file_is_finished_is_told_at_the_end(ledger, 
     run = watch(ledger)
     monkeypatch.setattr(ledger, "remove", lambda name: (_ for _ in ()).throw(CommitError("no")))
     run.see(commit(ledger, 0, rejected=0))
-    run.see(EndOfFile("a", 1, broken=False))
+    run.see(EndOfFile("a", 1))
     with pytest.raises(CommitError, match="no"):
         run.check_finished()
 
@@ -112,6 +112,6 @@ def test_a_store_that_fails_while_a_file_is_finished_is_told_at_the_end(ledger, 
 def test_a_run_that_finished_its_files_ends_well(ledger):
     run = watch(ledger)
     run.see(commit(ledger, 0, rejected=0))
-    run.see(EndOfFile("a", 1, broken=False))
+    run.see(EndOfFile("a", 1))
     run.check_finished()
     assert ledger.todo([FILE]) == []

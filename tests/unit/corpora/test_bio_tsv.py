@@ -133,16 +133,27 @@ def test_tags_as_written():
         list(read_tagged_sentences(io.BytesIO(b"\n"), "a"))
 
 
-def test_wrong_encoding_ends_the_reading():
+def test_wrong_encoding_costs_its_sentence():
+    content = "a\tO\ncaf\xe9\tO\n\nb\tO\n".encode("latin-1")
+    rejected, document = read(io.BytesIO(content), "a")
+    assert (rejected.place, rejected.reason) == ("line 2, byte 7", "byte 0xE9 is not UTF-8")
+    assert rejected.raw == "a\tO\ncaf\\xe9\tO"
+    assert document.text == "b"
     with pytest.raises(FormatError, match="a, line 2, byte 7: byte 0xE9 is not UTF-8"):
-        list(read(io.BytesIO("a\tO\ncaf\xe9\tO\n".encode("latin-1")), "a"))
+        list(read_tagged_sentences(io.BytesIO(content), "a"))
 
 
 @pytest.mark.parametrize("opening", ["", "-DOCSTART-\tO\n\n"])
 def test_the_sentence_before_what_cannot_be_read_is_kept(opening):
-    records = read(io.BytesIO(f"{opening}a\tO\n\nb\tO\n\n".encode() + b"\xff\tO\n"), "a")
+    class Ends(io.BytesIO):
+        def readline(self, size=-1):
+            if line := super().readline(size):
+                return line
+            raise FormatError("a", "", "the place breaks off", "")
+
+    records = read(Ends(f"{opening}a\tO\n\nb\tO\n\n".encode()), "a")
     found = []
-    with pytest.raises(FormatError, match="is not UTF-8"):
+    with pytest.raises(FormatError, match="breaks off"):
         found += records  # what came before the error stays
     assert [sentence.words for each in found for sentence in each.sentences] == [("a",), ("b",)]
 

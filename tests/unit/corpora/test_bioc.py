@@ -220,7 +220,7 @@ def annotation(**changes):
         (lambda n: n["passages"][1].update(offset=10**12), "a passage begins at 1000000000000, where"),
         (lambda n: n["passages"][0].update(offset=-1), "a passage begins at -1, where the text"),
         (lambda n: n["passages"][0].pop("offset"), "offset None is not an integer"),
-        (lambda n: n["passages"][0].update(text="\ud83d"), "the text holds half a surrogate pair at 0"),
+        (lambda n: n["passages"][0].update(text="\ud83d"), "a string holds half a surrogate pair"),
         (lambda n: n.update(passages={"a": 1}), "'passages' is dict, where BioC has a list"),
         (lambda n: n.update(passages=[1]), "one of 'passages' is int, where BioC has an object"),
         (
@@ -228,7 +228,7 @@ def annotation(**changes):
             "infon 'raybio' names the lists with int, not a",
         ),
         (lambda n: n["infons"].update(raybio='{"version": "x"}'), "version 'x' is not an integer"),
-        (lambda n: n["infons"].update(raybio="[" * 100_000), "maximum recursion depth"),
+        (lambda n: n["infons"].update(raybio="[" * 100_000), "nested too deeply"),
     ],
 )
 def test_a_document_that_is_not_bioc_is_rejected(change, reason):

@@ -126,15 +126,18 @@ def test_a_bad_line_is_rejected_and_the_next_is_read():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"documents": [\n{"id": "1"},\n', "x.json, line 3, column 1: the JSON is broken"),
-        (b"\n\n[\n1,,]", "x.json, line 4, column 3: the JSON is broken"),
+        (b'{"documents": [\n{"id": "1"},\n', "x.json, line 2: the JSON is broken (it ends before the list"),
+        (
+            b'{"documents": [\n{"id": "1"},\n{"id',
+            "x.json, line 3: the JSON is broken (it ends inside",
+        ),
+        (b'{"documents":\n[{}], oops\n}', "x.json, line 3: the JSON is broken"),
         (b"not json", "x.json, line 1, column 1: the JSON is broken"),
-        (b'[{"id": "\xe9"}]', "x.json: this cannot be read as JSON in UTF-8"),
         (
             b'{"documents": [\n], "documents": []}',
-            "x.json: this cannot be read as JSON in UTF-8 (an object names",
+            "x.json, line 2: the JSON is broken (an object names 'documents' twice",
         ),
-        (b"[" * 200_000, "x.json: this cannot be read as JSON in UTF-8"),
+        (b"[" * 200_000, "x.json, line 1: the JSON is broken (it ends inside document 1"),
         (b"", "x.json: the file holds no BioC document"),
         (b"\n \n", "x.json: the file holds no BioC document"),
         (b"[]", "x.json: the file holds no BioC document"),

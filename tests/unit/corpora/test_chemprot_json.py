@@ -7,7 +7,7 @@ import pytest
 from raybio.corpora import read_corpus
 from raybio.corpora.chemprot_json import read
 from raybio.entities import Document, Mention, Rejected, Relation, Span
-from raybio.errors import FormatError, UsageError
+from raybio.errors import UsageError
 
 WORDS = [["Aspirin", "acts", "."], ["It", "blocks", "COX", "-", "2", "."]]
 NER = [[[0, 0, "CHEMICAL"]], [[5, 5, "GENE"], [5, 7, "GENE"]]]
@@ -87,9 +87,9 @@ def test_an_unknown_protocol_is_refused():
         records(FIELDS, protocol="studied")
 
 
-def test_wrong_encoding_ends_the_reading():
-    with pytest.raises(FormatError, match="line 1, byte 13: byte 0xE9 is not UTF-8"):
-        list(read(io.BytesIO('{"doc_key": "é"}'.encode("latin-1")), "a"))
+def test_wrong_encoding_costs_its_line():
+    (rejected,) = read(io.BytesIO('{"doc_key": "é"}'.encode("latin-1")), "a")
+    assert (rejected.place, rejected.reason) == ("line 1, byte 13", "byte 0xE9 is not UTF-8")
 
 
 def test_real_corrected(corpora):

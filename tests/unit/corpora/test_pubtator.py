@@ -109,9 +109,12 @@ def test_an_empty_file_is_an_error(empty):
         read(empty)
 
 
-def test_wrong_encoding_is_an_error_at_its_byte():
-    with pytest.raises(FormatError, match=r"line 2, byte 8: byte 0xE9 is not UTF-8"):
-        list(pubtator.read(io.BytesIO("1|t|x\n1|é".encode("latin-1")), "x.PubTator"))
+def test_wrong_encoding_costs_its_document():
+    content = "1|t|x\n1|é\n\n2|t|y\n".encode("latin-1")
+    rejected, document = pubtator.read(io.BytesIO(content), "x.PubTator")
+    assert (rejected.place, rejected.reason) == ("line 2, byte 8", "byte 0xE9 is not UTF-8")
+    assert (rejected.document_id, rejected.raw) == ("1", "1|t|x\n1|\\xe9")
+    assert document.id == "2"
 
 
 TITLE, REST = Passage(0, 5, "title"), Passage(6, 9, "abstract")
