@@ -31,6 +31,7 @@ FLOORS = [
         "run_folder.py",
         "label_schemes.py",
         "prompts.py",
+        "label_schemes.py",
         "bio_output.py",
         "model_sources.py",
     ],
