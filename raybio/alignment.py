@@ -9,11 +9,12 @@ owned parts of the windows tile the sentence.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from raybio.errors import ModelError
+from raybio.word_cache import WordCache
 
 Spacing = Literal["blank", "as-written", "glued"]
 """How a model reads the space between words: one blank before every word; as the document has it; or
@@ -75,8 +76,6 @@ class SubwordEncoder:
         ModelError: the tokenizer is not a fast one, or has no token for a word of nothing.
     """
 
-    _MOST_WORDS = 500_000
-
     def __init__(self, tokenizer: Any, spacing: Spacing = "blank") -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
@@ -86,7 +85,7 @@ class SubwordEncoder:
             raise ModelError("the tokenizer has neither an unknown nor a padding token. Set one and save it")
         self._tokenizer = tokenizer
         self._spacing = spacing
-        self._known: dict[str, tuple[tuple[int, ...], int]] = {}
+        self._known: WordCache[tuple[tuple[int, ...], int]] = WordCache()
         unknown = tokenizer.unk_token_id
         self._nothing = tokenizer.pad_token_id if unknown is None else unknown
         self.sees_blanks = self._sees_blanks()
@@ -103,8 +102,8 @@ class SubwordEncoder:
         """
         if self._spacing == "as-written":
             return self._encode_texts(sentences, starts or [()] * len(sentences))
-        self._learn(sentences)
-        return [self._join(words) for words in sentences]
+        known = self._known_of(sentences)
+        return [self._join(words, known) for words in sentences]
 
     def _ids(self, texts: Sequence[str]) -> Any:
         return self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
@@ -127,28 +126,27 @@ class SubwordEncoder:
         vocabulary = self._tokenizer.get_vocab() if prefix else {}
         return frozenset(i for token, i in vocabulary.items() if token.startswith(prefix))
 
-    def _learn(self, sentences: Sequence[Sequence[str]]) -> None:
-        new = {word for words in sentences for word in words if word not in self._known}
-        if not new:
-            return
-        if len(self._known) + len(new) > self._MOST_WORDS:
-            self._known.clear()
-            new = {word for words in sentences for word in words}
-        ordered = sorted(new)
+    def _known_of(self, sentences: Sequence[Sequence[str]]) -> dict[str, tuple[tuple[int, ...], int]]:
+        """Return the subwords of each word in `sentences`, and how many of them are blanks before it."""
+        words = dict.fromkeys(word for words in sentences for word in words)
+        known = {word: self._known[word] for word in words if word in self._known}
+        new = sorted(words.keys() - known.keys())
         # Many tokenizers put the blank there themselves, and some would then have two.
         blank = " " if self._spacing == "blank" and self.sees_blanks else ""
-        for word, ids in zip(ordered, self._ids([blank + word for word in ordered]), strict=True):
+        for word, ids in zip(new, self._ids([blank + word for word in new]) if new else [], strict=True):
             before = 0
             while before < len(ids) - 1 and ids[before] in self._blanks:
                 before += 1
-            self._known[word] = tuple(ids) or (self._nothing,), before
+            known[word] = tuple(ids) or (self._nothing,), before
+            self._known.add(word, known[word])
+        return known
 
-    def _join(self, words: Sequence[str]) -> Subwords:
+    def _join(self, words: Sequence[str], known: Mapping[str, tuple[tuple[int, ...], int]]) -> Subwords:
         ids: list[int] = []
         owners: list[int] = []
         firsts: list[int] = []
         for i, word in enumerate(words):
-            pieces, blanks = self._known[word]
+            pieces, blanks = known[word]
             firsts.append(len(ids) + blanks)
             ids.extend(pieces)
             owners.extend([max(0, i - 1)] * blanks)

@@ -23,6 +23,8 @@ from raybio.entities import Rejected
 from raybio.errors import FormatError
 
 CHUNK = 64 * 1024
+MAX_ATTRIBUTES = 100
+"""Of one element: PubMed and BioC know a handful."""
 REMEDY = "Mend the element named; if it is new in the format, its reader must learn it"
 
 Element: TypeAlias = Any  # lxml's stubs name no public type that all its functions take.
@@ -49,6 +51,10 @@ class Grammar:
         outer, inner = record.iterancestors(*self.records), record.iterdescendants(*self.records)
         if (other := next(chain(outer, inner), None)) is not None:
             return f"a <{record.tag}> and a <{other.tag}> stand one inside the other"
+        # lxml looks an attribute up among all of its element, so that reading them takes their number squared.
+        for element in record.iter(etree.Element):
+            if len(element.attrib) > MAX_ATTRIBUTES:
+                return f"<{element.tag}> has more than {MAX_ATTRIBUTES:,} attributes"
         return next(filter(None, map(self._fault_at, record.iter(*self._rules))), "")
 
     def strays(self, parent: Element, children: Iterable[Element]) -> Iterator[Element]:

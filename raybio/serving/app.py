@@ -31,7 +31,7 @@ from raybio.errors import OverloadedError, ServingError, TaggingError
 from raybio.serving.answers import Answer, Served
 from raybio.serving.body_limit import BodyLimit
 from raybio.serving.guard import HEADERS, Guard
-from raybio.serving.refusal import RequestError
+from raybio.serving.refusal import RequestError, without_folders
 from raybio.serving.requests import (
     JSON,
     MEDIA_TYPES,
@@ -111,7 +111,7 @@ def create_app(
 
     @app.get("/models", response_model=ModelsResponse, summary="What is served")
     async def list_models() -> Response:
-        return JSONResponse({"models": [dict(model.info) for model in models.values()]})
+        return JSONResponse({"models": [_public(model.info) for model in models.values()]})
 
     @app.post(
         "/tag",
@@ -153,6 +153,15 @@ _TAG_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _public(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `info` without the folder that a model is in; a run's model has the run's name."""
+    model = str(info["model"])
+    if Path(model).is_absolute():
+        path = Path(model)
+        model = path.parent.name if path.name == "model" else path.name
+    return {**info, "model": model}
+
+
 async def _ask(model: ServedModel, sentences: Sequence[Sentence], most_seconds: float) -> Served:
     if not sentences:
         return _NOTHING
@@ -165,9 +174,11 @@ async def _ask(model: ServedModel, sentences: Sequence[Sentence], most_seconds: 
         retry = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
         raise RequestError(503, str(error), "Send less at once, or come again later", retry) from error
     except TaggingError as error:
-        raise RequestError(500, str(error), "Send other text; the log has the whole error") from error
+        raise RequestError(
+            500, without_folders(str(error)), "Send other text; the log has the whole error"
+        ) from error
     except ServingError as error:
-        raise RequestError(503, str(error), "Come again later", _RETRY_LATER) from error
+        raise RequestError(503, without_folders(str(error)), "Come again later", _RETRY_LATER) from error
 
 
 def _response(media: str, name: str, work: Work, served: Served) -> Response:

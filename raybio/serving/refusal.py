@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from fastapi import Response
+
+# Not those of an address, nor what stands between two words.
+_FOLDERS = re.compile(r"(?<![\w:/.~-])/(?:[^\s/'\":,;()]+/)+|(?<![\w/])[A-Za-z]:\\(?:[^\s\\]+\\)+")
 
 _MAX_CHARACTERS = 500
 """Of a message: whatever a client sent may stand in it."""
@@ -29,6 +33,11 @@ class RequestError(Exception):
         # Escaped, since what a client sent may stand in the message and be no text that UTF-8 can hold.
         body = json.dumps({"error": error})
         return Response(body, self.status, self.headers, media_type="application/json")
+
+
+def without_folders(text: str) -> str:
+    """Return `text` with the folders left out of each absolute path, which are no client's business."""
+    return _FOLDERS.sub("", text)
 
 
 def shortened(text: str) -> str:

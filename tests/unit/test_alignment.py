@@ -8,9 +8,11 @@ from strategies import texts, words
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from raybio import alignment
 from raybio.alignment import SubwordEncoder, Subwords, windows
 from raybio.corpora.sentences import split_words
 from raybio.errors import ModelError
+from raybio.word_cache import WordCache
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ class CountingTokenizer:
 
 
 def test_a_word_is_encoded_once_while_there_is_room(monkeypatch):
-    monkeypatch.setattr(SubwordEncoder, "_MOST_WORDS", 3)
+    monkeypatch.setattr(alignment, "WordCache", lambda: WordCache(1000))
     counting = CountingTokenizer()
     encoder = SubwordEncoder(counting)
     assert not encoder.sees_blanks
@@ -154,12 +156,12 @@ def test_a_word_is_encoded_once_while_there_is_room(monkeypatch):
     encoder.encode([["a", "bb"], ["a"]])
     encoder.encode([["bb"]])
     assert sorted(counting.asked) == ["a", "bb"]
-    # No room for two more: all is forgotten, and the words at hand are encoded again.
-    assert encoder.encode([["a", "ccc", "dddd"]])[0].ids == (1, 3, 4)
-    assert sorted(counting.asked) == ["a", "a", "bb", "ccc", "dddd"]
-    for i in range(20):
-        encoder.encode([["x" * i, "y" * i]])
-        assert len(encoder._known) <= 3
+    # Where there is no room for more, all is forgotten; the words of one call are all encoded.
+    many = ["a", *("x" * length for length in range(2, 40))]
+    assert encoder.encode([many])[0].ids == (1, *range(2, 40))
+    assert len(encoder._known) < 4
+    encoder.encode([["a"]])
+    assert counting.asked.count("a") == 2
 
 
 def test_padding_stands_for_nothing_where_there_is_no_unknown_token():

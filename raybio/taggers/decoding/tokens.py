@@ -16,12 +16,12 @@ from tokenizers import AddedToken
 
 from raybio.errors import ModelError
 from raybio.prompts import SLOT, Prompts, shown
+from raybio.word_cache import WordCache
 
 # Text that each piece is tokenized after. SentencePiece puts a space before the first word of a
 # text; after a line break in the middle of a text there is none.
 _ANCHOR = "\n"
 _SAMPLE = "IL-2"
-_MAX_WORDS_KEPT = 200_000
 
 
 class Tokens:
@@ -40,7 +40,7 @@ class Tokens:
         self._tokenizer = tokenizer
         self._anchor: list[int] = tokenizer(_ANCHOR, add_special_tokens=False).input_ids
         self._anchor_text = self._text(self._anchor)
-        self._lines: dict[str, dict[str, tuple[int, ...]]] = {}
+        self._lines: WordCache[dict[str, tuple[int, ...]]] = WordCache()
         self._pieces: dict[int, str] = {}
         if tokenizer.eos_token_id is None:
             raise ModelError("the tokenizer has no end token. Set its eos_token to what ends a text")
@@ -73,15 +73,13 @@ class Tokens:
 
     def learn(self, words: Iterable[str]) -> None:
         """Tokenize the lines of those `words` that are new, in one call of the tokenizer."""
-        new = [word for word in dict.fromkeys(words) if word not in self._lines]
-        if len(self._lines) + len(new) > _MAX_WORDS_KEPT:
-            self._lines.clear()
+        new = self._lines.missing(words)
         tags = self.prompts.tags
         found = self.encode([self.prompts.line(word, tag) for word in new for tag in tags])
         for i, word in enumerate(new):
             lines = dict(zip(tags, map(tuple, found[i * len(tags) : (i + 1) * len(tags)]), strict=True))
             _check_prefix_free(word, lines)
-            self._lines[word] = lines
+            self._lines.add(word, lines)
 
     def completion_ids(self, words: Sequence[str], tags: Sequence[str]) -> list[int]:
         """Return the lines of a whole sentence and the end token."""

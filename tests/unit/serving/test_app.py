@@ -365,6 +365,33 @@ def test_what_is_served_and_described(client):
     assert set(description["paths"]) == {"/health", "/models", "/tag"}
 
 
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("/home/ada/runs/minilm-bc5cdr/model", "minilm-bc5cdr"),
+        ("/models/biomedbert", "biomedbert"),
+        ("bundled:minilm", "bundled:minilm"),
+        ("google-bert/bert-large-cased", "google-bert/bert-large-cased"),
+    ],
+)
+def test_no_client_learns_where_a_model_is(model, shown):
+    one = Model("one")
+    one.info["model"] = model
+    (info,) = client_of(one).get("/models").json()["models"]
+    assert info == {"name": "one", **INFO, "model": shown}
+
+
+@pytest.mark.parametrize("kind", [ServingError, TaggingError])
+def test_no_client_learns_a_path_from_an_error(kind):
+    raised = kind(
+        "OSError: [Errno 2] no file '/home/ada/runs/x/model/config.json' (and/or https://a.org/b/c)"
+    )
+    response = tag(client_of(Model("one", raises=raised)), text="a")
+    assert response.json()["error"]["message"] == (
+        "OSError: [Errno 2] no file 'config.json' (and/or https://a.org/b/c)"
+    )
+
+
 def test_no_page_loads_its_scripts_from_elsewhere(client):
     for path in ("/docs", "/redoc"):
         assert "See /openapi.json" in error(client.get(path), 404)

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 from raybio.errors import ModelError
 from raybio.prompts import Prompts, PromptStyle
 from raybio.taggers.decoding import Tokens, chat_template
+from raybio.word_cache import WordCache
 
 words = st.lists(texts(max_size=8), min_size=1, max_size=5)
 
@@ -59,7 +60,7 @@ def test_a_tag_token_is_one_token(llm):
 
 
 def test_many_words_do_not_fill_the_memory(llm, monkeypatch):
-    monkeypatch.setattr("raybio.taggers.decoding.tokens._MAX_WORDS_KEPT", 3)
+    monkeypatch.setattr("raybio.taggers.decoding.tokens.WordCache", lambda: WordCache(2500))
     tokens = Tokens(llm.tokenizer, llm.tokens.prompts)
     for i in range(20):
         tokens.line_ids(f"w{i}")
