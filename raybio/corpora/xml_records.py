@@ -51,7 +51,7 @@ class Grammar:
         outer, inner = record.iterancestors(*self.records), record.iterdescendants(*self.records)
         if (other := next(chain(outer, inner), None)) is not None:
             return f"a <{record.tag}> and a <{other.tag}> stand one inside the other"
-        # lxml looks an attribute up among all of its element, so that reading them takes their number squared.
+        # lxml looks each attribute up among all of its element: reading them takes their number squared.
         for element in record.iter(etree.Element):
             if len(element.attrib) > MAX_ATTRIBUTES:
                 return f"<{element.tag}> has more than {MAX_ATTRIBUTES:,} attributes"

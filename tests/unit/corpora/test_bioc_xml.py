@@ -192,3 +192,12 @@ def test_a_document_inside_another_one_rejects_both():
     assert "def" in first.raw
     assert "abc" in second.raw
     assert third == EXPECTED
+
+
+@pytest.mark.parametrize("where", ["location", "passage", "annotation"])
+def test_an_element_of_very_many_attributes_rejects_its_record(where):
+    many = " ".join(f'a{number}="1"' for number in range(5000))
+    record = ONE.format("abc").replace(f"<{where}", f"<{where} {many}", 1)
+    rejected, following = read(f"<collection>{record}{ONE.format('abc')}</collection>")
+    assert rejected.reason == f"<{where}> has more than 100 attributes"
+    assert following == EXPECTED
