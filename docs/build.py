@@ -31,7 +31,6 @@ FLOORS = [
         "run_folder.py",
         "label_schemes.py",
         "prompts.py",
-        "label_schemes.py",
         "bio_output.py",
         "model_sources.py",
     ],
