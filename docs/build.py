@@ -22,14 +22,13 @@ README = ROOT / "README.md"
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
     ["safe_text.py", "entities.py", "errors.py", "progress.py", "special_files.py"],
-    ["iob2.py", "stopping.py", "storage.py", "config/"],
+    ["iob2.py", "label_schemes.py", "stopping.py", "storage.py", "word_cache.py", "config/"],
     [
         "corpora/",
         "alignment.py",
         "evaluation/",
         "cost.py",
         "run_folder.py",
-        "label_schemes.py",
         "prompts.py",
         "bio_output.py",
         "model_sources.py",
@@ -47,6 +46,7 @@ PUBLIC = [
     "entities",
     "errors",
     "iob2",
+    "label_schemes",
     "corpora",
     "corpora.sentences",
     "corpora.names",
