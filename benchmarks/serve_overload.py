@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -84,6 +85,10 @@ end
 
 HELD = 0.85
 """Part of its best throughput that a server should keep."""
+
+
+TURNS = 4
+"""A point takes so long that each connection can be answered so many times: the first flood is a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +180,13 @@ def measure(
     address: str,
     processes: Sequence[psutil.Process],
     connections: int,
-    arguments: argparse.Namespace,
+    seconds: int,
     script: Path,
 ) -> Point:
-    """Keep so many connections busy."""
+    """Keep so many connections busy for `seconds`."""
     before = seconds_of(processes)
     command = [
-        "wrk", "-t1", f"-c{connections}", f"-d{arguments.seconds}s", "--timeout", "300s",
+        "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "300s",
         "-s", str(script), f"{address}/tag",
     ]  # fmt: skip
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -267,12 +272,14 @@ def main() -> None:
     parser.add_argument(
         "--connections", default="1,4,16,64,256,640,1000", help="numbers of connections, rising"
     )
-    parser.add_argument("--seconds", type=int, default=20, help="of each point")
+    parser.add_argument("--seconds", type=int, default=20, help="of each point, at least")
     parser.add_argument("--rounds", type=int, default=3, help="over all points; medians are shown")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("wrk is not installed: on Debian and Ubuntu, apt install wrk")
+    # Ray gives way to other programs; the bare server does not, and both are to be alike.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     before = os.getloadavg()
     print(f"load average before the start: {before[0]:.2f} on {os.cpu_count()} cores", flush=True)
     model = {"name": "model", "model": str(arguments.model.absolute()), "precision": arguments.precision}
@@ -291,12 +298,15 @@ def main() -> None:
             "bare": (bare_address, [bare_process]),
         }
         for server in servers.values():
-            measure(*server, 16, arguments, Path(script.name))
+            measure(*server, 16, arguments.seconds, Path(script.name))
         for number in range(arguments.rounds):
             for count in connections:
                 for name, server in servers.items():
-                    point = measure(*server, count, arguments, Path(script.name))
-                    found.setdefault(name, {}).setdefault(count, []).append(point)
+                    points = found.setdefault(name, {})
+                    best = max((p.answers_per_second for each in points.values() for p in each), default=1)
+                    seconds = max(arguments.seconds, math.ceil(TURNS * count / best) if points else 0)
+                    point = measure(*server, count, seconds, Path(script.name))
+                    points.setdefault(count, []).append(point)
                     print(f"round {number + 1}: {name}: {point}", flush=True)
     curves = {name: [median_point(each) for each in points.values()] for name, points in found.items()}
     print(table(curves))
