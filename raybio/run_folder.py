@@ -1,7 +1,7 @@
 """One job's folder: what it was told, where it ran, what came out.
 
     config.yaml        the resolved configuration, every default written out
-    environment.json   versions, platform, commit: what a reader needs to run it again
+    environment.json   versions (the schema's too), platform, commit: what it takes to run it again
     splits.json        what stood for the splits that a model was made with: "train", "rebuilt train", ...
     taught.parquet     what teachers answered, where there were any
     text.parquet       the text that an encoder reads on in; left_out.jsonl names what of it is not read
@@ -29,8 +29,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from raybio.errors import UsageError
+from raybio import storage
+from raybio.errors import FormatError, UsageError
 from raybio.safe_text import safe
+from raybio.versioned import check_version, versioned
 
 SPLITS_FILE = "splits.json"
 
@@ -62,7 +64,7 @@ class RunFolder:
             )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write_text("config.yaml", config_yaml)
-        folder.write_json("environment.json", environment())
+        folder.write_json("environment.json", versioned(environment()))
         return folder
 
     @classmethod
@@ -70,11 +72,16 @@ class RunFolder:
         """Open a run folder that is there.
 
         Raises:
-            UsageError: there is none at `path`.
+            UsageError: there is none at `path`, or one that only a later raybio reads.
+            FormatError: its environment.json is not JSON.
         """
         if not (path / "config.yaml").is_file():
             raise UsageError(f"{path} is not a run folder: it has no config.yaml")
-        return cls(path)
+        folder = cls(path)
+        if (folder.path / "environment.json").is_file():
+            place = folder.path / "environment.json"
+            check_version(folder.read_json(place.name), str(place), UsageError, "Restore or remove the file")
+        return folder
 
     @property
     def model(self) -> Path:
@@ -82,12 +89,13 @@ class RunFolder:
         return self.path / "model"
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a file of the folder whole, so that a reader never sees half of it."""
+        """Write a file of the folder whole, so that a reader never sees half of it.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".part")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        storage.write_text(path, text)
         return path
 
     def write_json(self, name: str, data: Any) -> Path:
@@ -95,8 +103,18 @@ class RunFolder:
         return self.write_text(name, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """Return what a JSON file of the folder holds."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        """Return what a JSON file of the folder holds.
+
+        Raises:
+            FormatError: it is not JSON.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_bytes())
+        except ValueError as error:
+            raise FormatError(
+                str(path), "", f"not JSON ({error})", "Restore or remove the file, then try again"
+            ) from error
 
     def say(self, line: str) -> None:
         """Append a line of progress to log.txt; any process of the job may."""
@@ -129,16 +147,20 @@ class RunFolder:
                 follower.join()
 
     def add_metrics(self, row: Mapping[str, Any]) -> None:
-        """Append one line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(row)) + "\n")
+        """Append one line to metrics.jsonl; it is on the disk when this returns.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        storage.append_json_line(self.path / "metrics.jsonl", dict(row))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of metrics.jsonl."""
-        path = self.path / "metrics.jsonl"
-        if not path.is_file():
-            return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        """Return the lines of metrics.jsonl; half a line at the end, of a killed writer, is left out.
+
+        Raises:
+            FormatError: another line is no JSON object.
+        """
+        return storage.read_json_lines(self.path / "metrics.jsonl")
 
     def write_predictions(self, split: str, rows: Iterable[tuple[list[str], list[str], list[str]]]) -> Path:
         """Write (words, gold tags, predicted tags) of each sentence in three columns."""

@@ -14,6 +14,7 @@ import ctypes
 import errno
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -26,10 +27,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from raybio.errors import StorageError, UsageError
+from raybio.errors import FormatError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+logger = logging.getLogger(__name__)
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _ANONYMOUS = re.compile(r"(gc?s://)anonymous@")
@@ -95,9 +98,15 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
         yield stream
         with _blaming(path):
             stream.flush()
-            os.fsync(stream.fileno())
-            Path(stream.name).replace(target)
-            _sync_folder(target.parent)
+            publish(Path(stream.name), target)
+
+
+def publish(draft: Path, target: Path) -> None:
+    """Give a file that is complete its name, so that both outlive a loss of power."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.replace(target)
+    _sync_folder(target.parent)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -204,6 +213,39 @@ def append_json_line(path: Path, row: Any) -> None:
             os.fsync(file.fileno())
 
 
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file of one JSON object a line; none where there is no file.
+
+    Half a line at the end is what a writer left that was killed: it is left out, and a warning says so.
+
+    Raises:
+        FormatError: another line is no JSON object.
+    """
+    try:
+        *lines, last = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    if last and _is_json(last):
+        lines.append(last)
+    elif last:
+        logger.warning("%s: its last line was cut off, and is left out (1 line)", path)
+    return [_json_object(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        problem = f"not JSON ({error})"
+    else:
+        if isinstance(row, dict):
+            return row
+        problem = "not a JSON object"
+    raise FormatError(
+        str(path), f"line {number}", problem, "Fix or remove the line, and run the command again"
+    )
+
+
 def _last_line(file: BinaryIO | io.FileIO) -> bytes:
     """Return what stands behind the last line end of a file; nothing, where its last line is whole."""
     if file.seek(0, os.SEEK_END):
@@ -269,8 +311,14 @@ def _blaming(path: str, *expected: type[Exception]) -> Iterator[None]:
         # Stores have errors of their own: no credentials, a lock on the bucket, too many requests.
         if not (isinstance(error, OSError) or is_url(path)):
             raise
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise StorageError(path, reason) from error
+        raise StorageError(path, reason_of(error)) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return what to write of an error of a file system: "No space left on device"."""
+    if isinstance(error, StorageError):
+        return error.reason
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _hidden(target: Path, unique: str = "") -> Path:
@@ -300,7 +348,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _sync_tree(folder: Path) -> None:
-    for each in folder.rglob("*"):
+    for each in (path for path in folder.rglob("*") if not path.is_symlink()):
         if each.is_dir():
             _sync_folder(each)
         else:

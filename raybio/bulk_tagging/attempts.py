@@ -13,15 +13,27 @@ import faulthandler
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from typing import TypeAlias
 
 from raybio.bulk_tagging.ledger import Ledger
 from raybio.bulk_tagging.shards import Shard
+from raybio.versioned import versioned
 
-Range: TypeAlias = "tuple[int, int]"
+Range: TypeAlias = tuple[int, int]
 """Documents `[first, last)` of a shard."""
 
 _PATIENCE = 2
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A shard that was begun: how often, by which run last, what is in flight, and where workers died."""
+
+    count: int
+    run: str
+    in_hand: Range | None = None
+    deaths: list[Range] = field(default_factory=list)
 
 
 class Attempt:
@@ -33,12 +45,11 @@ class Attempt:
         self._mark = ledger.mark_of(shard.file, shard.number)
         self._run = run
         self._seconds = seconds
-        before = ledger.read_json(self._mark) or {"count": 0, "run": run, "in_hand": None, "deaths": []}
-        self._deaths: list[Range] = [(first, last) for first, last in before["deaths"]]
-        if before["in_hand"] is not None and before["run"] == run:
-            first, last = before["in_hand"]
-            self._deaths.append((first, last))
-        self.count: int = before["count"] + 1
+        before = ledger.read_record(self._mark, _Mark) or _Mark(0, run)
+        self._deaths = list(before.deaths)
+        if before.in_hand is not None and before.run == run:
+            self._deaths.append(before.in_hand)
+        self.count = before.count + 1
         self.ranges, self.culprits = to_tag(len(shard.documents), self._deaths)
 
     @contextmanager
@@ -59,8 +70,8 @@ class Attempt:
             self._write(None)
 
     def _write(self, in_hand: Range | None) -> None:
-        mark = {"count": self.count, "run": self._run, "in_hand": in_hand, "deaths": self._deaths}
-        self._ledger.write_json(self._mark, mark)
+        mark = _Mark(self.count, self._run, in_hand, self._deaths)
+        self._ledger.write_json(self._mark, versioned(asdict(mark)))
 
 
 def to_tag(length: int, deaths: Sequence[Range]) -> tuple[list[Range], list[int]]:

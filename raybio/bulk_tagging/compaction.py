@@ -23,7 +23,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import pyarrow as pa
@@ -34,6 +34,7 @@ from raybio.bulk_tagging.decisive import Records, decisive, spilled, standing
 from raybio.bulk_tagging.ledger import MAKING, Ledger, Making, ShardEntry, key_of
 from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.errors import CommitError, UsageError
+from raybio.versioned import versioned
 
 _BUCKET_DOCUMENTS = 500_000
 _TABLES = ("documents", "mentions")
@@ -242,11 +243,10 @@ def _refuse_foreign(target: OutputFolder, before: _State, making: Making) -> Non
 def _latest(folder: OutputFolder) -> _State:
     """Return the state with the highest number."""
     while numbers := _states(folder):
-        held = folder.read_json(_path(max(numbers)))
+        held = folder.read_record(_path(max(numbers)), _State)
         # Unless others came after it and removed it.
         if held is not None:
-            held["parts"] = [Part(**part) for part in held["parts"]]
-            return _State(max(numbers), **held)
+            return replace(held, number=max(numbers))
     return _State()
 
 
@@ -261,7 +261,8 @@ def _path(number: int) -> str:
 def _succeed(target: OutputFolder, state: _State) -> None:
     """Make `state` the one that follows the state before it, unless another run has made that already."""
     parts = [asdict(part) for part in state.parts]
-    target.create_json(_path(state.number), {"making": state.making, "files": state.files, "parts": parts})
+    held = {"making": state.making, "files": state.files, "parts": parts}
+    target.create_json(_path(state.number), versioned(held))
     # What is there now decides. A slow run can create a number that others made, passed and removed; and
     # an upload that is tried again finds itself.
     latest = _latest(target)

@@ -22,6 +22,7 @@ from typing import Any
 from raybio.bulk_tagging.output_folder import OutputFolder, ahead
 from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import CommitError
+from raybio.versioned import versioned
 
 MAKING = "raybio.json"
 
@@ -84,7 +85,7 @@ class FinishedFile:
     path: str
     fingerprint: str
     broken: bool
-    shards: list[dict[str, Any]]
+    shards: list[ShardEntry]
 
 
 class Ledger(OutputFolder):
@@ -92,8 +93,7 @@ class Ledger(OutputFolder):
 
     def making(self) -> Making | None:
         """Return what made this output, or None where nothing did yet."""
-        held = self.read_json(MAKING)
-        return None if held is None else Making(**held)
+        return self.read_record(MAKING, Making)
 
     def made_by_another(self, making: Making) -> bool:
         """Say whether something else than `making` made this output."""
@@ -107,7 +107,7 @@ class Ledger(OutputFolder):
             CommitError: another model or config made what is there.
         """
         # Of two runs that claim an empty output in the same moment, one is the first.
-        if self.making() is None and self.create_json(MAKING, asdict(making)):
+        if self.making() is None and self.create_json(MAKING, versioned(asdict(making))):
             return
         before = self.making()
         if before is not None and before.identity != making.identity:
@@ -148,12 +148,11 @@ class Ledger(OutputFolder):
 
     def committed(self, file: InputFile, number: int) -> ShardEntry | None:
         """Return the entry of a shard of a file in hand, if it has one."""
-        held = self.read_json(f"ledger/{_place(file)}/{number:05d}.json")
-        return None if held is None else ShardEntry(**held)
+        return self._entry(f"ledger/{_place(file)}/{number:05d}.json")
 
     def commit(self, file: InputFile, number: int, entry: ShardEntry) -> None:
         """Write a shard's entry; its output files must be there already."""
-        self.write_json(f"ledger/{_place(file)}/{number:05d}.json", asdict(entry))
+        self.write_json(f"ledger/{_place(file)}/{number:05d}.json", versioned(asdict(entry)))
 
     def mark_of(self, file: InputFile, number: int) -> str:
         """Return the name of the file that says that a shard was begun."""
@@ -167,12 +166,14 @@ class Ledger(OutputFolder):
         does where a `broken` file's last shard, committed before, knows of no fault.
         """
         place = f"ledger/{_place(file)}"
-        held = [*ahead(self.read_json, (f"{place}/{number:05d}.json" for number in range(shards)))]
-        if None not in held:
-            if broken and held and not held[-1]["rejected"]:
+        held = [*ahead(self._entry, (f"{place}/{number:05d}.json" for number in range(shards)))]
+        entries = [entry for entry in held if entry is not None]
+        if len(entries) == shards:
+            if broken and entries and not entries[-1].rejected:
                 return False
             self.write_json(
-                f"{place}.json", asdict(FinishedFile(file.source, file.fingerprint, broken, held))
+                f"{place}.json",
+                versioned(asdict(FinishedFile(file.source, file.fingerprint, broken, entries))),
             )
         elif self._finished(f"{_place(file)}.json") is None:
             return False
@@ -193,7 +194,7 @@ class Ledger(OutputFolder):
         if finished is not None:
             # Unfolded first: whoever dies in between loses no entry.
             for shard in finished.shards:
-                self.write_json(f"ledger/{place}/{_number(shard):05d}.json", shard)
+                self.write_json(f"ledger/{place}/{_number(shard):05d}.json", versioned(asdict(shard)))
             self.remove_file(f"ledger/{place}.json")
         key = key_of(place)
         numbers = [number for number in self._committed(place) if f"{key}-{number:05d}" in wanted]
@@ -209,7 +210,14 @@ class Ledger(OutputFolder):
 
     def shards_of(self, name: str) -> Iterator[ShardEntry]:
         """Yield the entries of the committed shards of the file of that name, KEY@FINGERPRINT."""
-        yield from (ShardEntry(**shard) for shard in self._shards(name))
+        finished = self._finished(f"{name}.json")
+        held: list[ShardEntry | None] = []
+        if finished is None:
+            names = (f"ledger/{name}/{number:05d}.json" for number in self._committed(name))
+            held = [*ahead(self._entry, names)]
+            # Another run may have finished the file meanwhile, and removed entries before they were read.
+            finished = self._finished(f"{name}.json")
+        yield from finished.shards if finished else (entry for entry in held if entry is not None)
 
     def keys(self) -> list[str]:
         """Return the keys of all input files that are finished or in hand, sorted."""
@@ -226,19 +234,11 @@ class Ledger(OutputFolder):
         """Return the KEY@FINGERPRINT of all files that are finished or in hand."""
         return {name.removesuffix(".json") for name in self.names("ledger")}
 
-    def _shards(self, place: str) -> Iterator[dict[str, Any]]:
-        finished = self._finished(f"{place}.json")
-        held: list[dict[str, Any] | None] = []
-        if finished is None:
-            names = (f"ledger/{place}/{number:05d}.json" for number in self._committed(place))
-            held = [*ahead(self.read_json, names)]
-            # Another run may have finished the file meanwhile, and removed entries before they were read.
-            finished = self._finished(f"{place}.json")
-        yield from finished.shards if finished else (shard for shard in held if shard is not None)
-
     def _finished(self, name: str) -> FinishedFile | None:
-        held = self.read_json(f"ledger/{name}")
-        return None if held is None else FinishedFile(**held)
+        return self.read_record(f"ledger/{name}", FinishedFile)
+
+    def _entry(self, name: str) -> ShardEntry | None:
+        return self.read_record(name, ShardEntry)
 
     def _committed(self, place: str) -> list[int]:
         names = self.names(f"ledger/{place}")
@@ -283,5 +283,5 @@ def file_of(shard: str) -> str:
     return shard.rpartition("-")[0]
 
 
-def _number(shard: dict[str, Any]) -> int:
-    return int(shard["shard"].rpartition("-")[2])
+def _number(shard: ShardEntry) -> int:
+    return int(shard.shard.rpartition("-")[2])

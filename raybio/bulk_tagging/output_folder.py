@@ -5,28 +5,28 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import tempfile
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TypeVar, cast
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from raybio.corpora.opening import write_bytes
-from raybio.errors import CommitError, UsageError
+from raybio import storage
+from raybio.errors import CommitError, StorageError
+from raybio.versioned import read_record
 
 # What file systems call the time or tag of a file's content.
 _STAMPS = ("size", "mtime", "created", "ETag", "etag", "LastModified", "last_modified", "updated")
 _REMOVALS = 10
+_RESTORE = "Restore the file, or remove it to do its work again"
 ASKED_AHEAD = 16
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Record = TypeVar("Record")
 
 
 class OutputFolder:
@@ -38,14 +38,7 @@ class OutputFolder:
 
     def __init__(self, output: str) -> None:
         self.output = output.rstrip("/")
-        try:
-            # Other processes write too, so a listing that was remembered would be out of date.
-            self._filesystem, self._root = fsspec.core.url_to_fs(self.output, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise UsageError(
-                f"{output}: cannot be used as an output folder ({error}). Give a local folder, or a URL "
-                "whose package is installed: pip install 'raybio[s3]' for s3://, 'raybio[gs]' for gs://"
-            ) from error
+        self._filesystem, self._root = storage.filesystem_of(self.output)
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of a file of the output.
@@ -69,6 +62,21 @@ class OutputFolder:
             return json.loads(self.read_bytes(name))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise CommitError(f"{self.output}/{name}: not JSON ({error}). {_RESTORE}") from error
+
+    def read_record(self, name: str, record: type[Record]) -> Record | None:
+        """Return the `record`, a dataclass, in a JSON file of the output, or None where there is none.
+
+        Raises:
+            CommitError: it cannot be read, or only by a later raybio.
+        """
+        held = self.read_json(name)
+        return (
+            None
+            if held is None
+            else read_record(record, held, f"{self.output}/{name}", CommitError, _RESTORE)
+        )
 
     def write_json(self, name: str, data: Any) -> None:
         """Write a JSON file of the output, whole.
@@ -96,29 +104,12 @@ class OutputFolder:
             CommitError: it cannot be written.
         """
         try:
-            with self._asking(name, "written", FileExistsError):
-                if self._is_local:
-                    self._link(name, data)
-                else:
-                    self._filesystem.pipe_file(f"{self._root}/{name}", _encoded(data), mode="create")
-        except FileExistsError:
-            return False
-        return True
+            return storage.create_whole(self._path(name), _encoded(data))
+        except StorageError as error:
+            raise self._failed(name, "written", error) from error
 
-    def _link(self, name: str, data: Any) -> None:
-        """Give a whole file a name that nothing else has."""
-        own = PurePosixPath(name)
-        draft = str(own.with_name(f".{own.name}.{uuid.uuid4().hex[:8]}"))
-        self.write_json(draft, data)
-        written, target = Path(self._root, draft), Path(self._root, name)
-        try:
-            target.hardlink_to(written)
-        except FileExistsError:
-            raise
-        except OSError:
-            written.rename(target)  # a file system without links: the last one's stays
-        finally:
-            written.unlink(missing_ok=True)
+    def _path(self, name: str) -> str:
+        return f"{self._root if self._is_local else self.output}/{name}"
 
     def remove_file(self, name: str) -> None:
         """Remove a file of the output, if it is there; a store is asked once.
@@ -182,18 +173,10 @@ class OutputFolder:
             CommitError: it cannot be written: the disk is full, say, or read-only.
         """
         try:
-            with write_bytes(f"{self._root}/{name}") if self._is_local else self._upload(name) as stream:
+            with storage.write_whole(self._path(name)) as stream:
                 yield stream
-        except (OSError, UsageError) as error:
+        except (OSError, StorageError) as error:
             raise self._failed(name, "written", error) from error
-
-    @contextmanager
-    def _upload(self, name: str) -> Iterator[BinaryIO]:
-        with tempfile.NamedTemporaryFile(prefix="raybio-") as draft:
-            yield cast(BinaryIO, draft)
-            draft.flush()
-            with self._asking(name, "written"):  # one request, for all but very large files
-                self._filesystem.put_file(draft.name, f"{self._root}/{name}")
 
     @property
     def _is_local(self) -> bool:
@@ -213,10 +196,10 @@ class OutputFolder:
             raise self._failed(name, done, error) from error
 
     def _failed(self, name: str, done: str, error: Exception) -> CommitError:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        reason = storage.reason_of(error)
         return CommitError(
             f"{self.output}/{name}: cannot be {done} ({reason}). What is committed stays; make room or "
-            "mend the place, and run the same command again to go on"
+            "repair the place, and run the same command again to resume"
         )
 
 

@@ -39,6 +39,7 @@ from raybio.model_sources import fingerprint, model_folder
 from raybio.run_folder import environment
 from raybio.safe_text import data_without_secrets
 from raybio.stopping import way_on
+from raybio.versioned import versioned
 
 Row = dict[str, Any]
 
@@ -116,7 +117,9 @@ def tag_corpus(
             summarize(ledger, watch, time.perf_counter() - started)
         raise
     summary = summarize(ledger, watch, time.perf_counter() - started)
-    ledger.write_json("summary.json", {**asdict(summary), "pool": pool, "environment": environment()})
+    ledger.write_json(
+        "summary.json", versioned({**asdict(summary), "pool": pool, "environment": environment()})
+    )
     return summary
 
 

@@ -22,11 +22,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from raybio.corpora import FORMATS, format_named, format_of
 from raybio.corpora.limits import MAX_RECORD_BYTES
-from raybio.corpora.opening import is_url, refuse_special, stem_of
+from raybio.corpora.opening import refuse_special, stem_of
 from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import AccessError, FormatError, InputError, UsageError
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
+from raybio.storage import is_url
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.progress import Progress
 from raybio.safe_text import data_without_secrets, safe
+from raybio.storage import write_text
 
 if TYPE_CHECKING:
     from raybio.cli.progress_bar import ProgressBar
@@ -86,14 +86,14 @@ def show_figures(table: str, figures: Mapping[str, Any], json_file: str | None) 
     Credentials in URLs are left out of both.
 
     Raises:
-        OSError: `json_file` cannot be written.
+        StorageError: `json_file` cannot be written.
     """
     text = json.dumps(data_without_secrets(figures), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if json_file == "-":
         show(text)
         return
     if json_file is not None:
-        Path(json_file).write_text(text, encoding="utf-8")
+        write_text(json_file, text)
     show(table)
 
 

@@ -13,9 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from raybio.corpora.opening import is_url, open_bytes, write_bytes
+from raybio.corpora.opening import open_bytes, write_bytes
 from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import FormatError, UsageError
+from raybio.storage import is_url
 
 
 @dataclass(frozen=True, slots=True)

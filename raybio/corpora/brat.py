@@ -34,7 +34,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, PART_BYTES, too_large
-from raybio.corpora.opening import is_url, no_records, read_lines, read_whole
+from raybio.corpora.opening import no_records, read_lines, read_whole
 from raybio.corpora.standoff import (
     annotation_parts,
     cannot_hold,
@@ -49,6 +49,7 @@ from raybio.corpora.standoff import (
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation
 from raybio.errors import AccessError, InputError, UsageError
 from raybio.special_files import special_kind
+from raybio.storage import is_url
 
 LONGEST_NAME = 240
 """Characters of the longest file name without its suffix; file systems end at 255."""

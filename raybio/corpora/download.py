@@ -21,6 +21,7 @@ from raybio.corpora.http_request import (
 )
 from raybio.errors import FetchError
 from raybio.safe_text import without_secrets
+from raybio.storage import publish
 
 Progress: TypeAlias = Callable[[str, int, "int | None"], None]
 """Called with a file's name, its bytes so far, and its size where the server told it."""
@@ -71,7 +72,7 @@ def fetch_file(
         _try_often(url, lambda: _download(url, part, target.name, progress))
         _check(url, part, expected)
         size = part.stat().st_size
-        part.replace(target)
+        publish(part, target)
     except OSError as error:
         raise FetchError(f"{target}: cannot be written ({error.strerror or error})") from error
     return FetchedFile(target, without_secrets(url), size, fresh=True)

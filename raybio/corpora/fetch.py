@@ -20,6 +20,7 @@ from types import MappingProxyType
 from raybio.corpora.download import FetchedFile, Progress, fetch_file, fetch_text, is_right
 from raybio.errors import FetchError, UsageError
 from raybio.safe_text import without_secrets
+from raybio.storage import write_text
 
 GITHUB = "https://raw.githubusercontent.com"
 PUBMED = "https://ftp.ncbi.nlm.nih.gov/pubmed"
@@ -278,7 +279,7 @@ def _fetch_with_md5(
     if digits is None:
         raise FetchError(f"{md5}: expected a line 'MD5({name})= ' and 32 digits, got {text[:80]!r}")
     fetched = fetch_file(url, target, {"MD5": digits}, progress)
-    beside.write_text(text, encoding="utf-8")
+    write_text(beside, text)
     return fetched
 
 

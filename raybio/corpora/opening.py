@@ -1,4 +1,4 @@
-"""Bytes in and out: local paths and URLs, gzip, strict UTF-8 lines, writes that land whole or not at all."""
+"""Bytes in and out of local paths and URLs (see `storage`): gzip, strict UTF-8 lines."""
 
 from __future__ import annotations
 
@@ -6,58 +6,23 @@ import gzip
 import io
 import os
 import re
-import shutil
-import tempfile
-import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, cast
 
 from raybio.corpora.limits import MAX_RECORD_BYTES
-from raybio.errors import AccessError, FormatError, UsageError
+from raybio.errors import AccessError, FormatError
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+from raybio.storage import filesystem_of, is_url, reason_of, write_whole
 
 LONGEST_LINE = MAX_RECORD_BYTES
 """Bytes of the longest line read; a longer one is almost surely not a line of text."""
 
 _BOM = b"\xef\xbb\xbf"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_PYARROW_SCHEMES = {"s3", "gs", "gcs", "hdfs", "abfs", "abfss", "file"}
-_SPOOL = 64 * 1024 * 1024
-
-
-def is_url(path: str) -> bool:
-    """Say whether `path` names a file system of its own (`s3://...`) and not a local path."""
-    return _URL.match(path) is not None
-
-
-def filesystem_of(url: str) -> tuple[FileSystem, str]:
-    """Return the file system that `url` names and the path in it.
-
-    pyarrow brings S3, Google Cloud, Azure and HDFS; every other scheme is looked up in fsspec.
-
-    Raises:
-        AccessError: neither knows the scheme, or it cannot be reached.
-    """
-    # Imported here: reading a local text file should not load pyarrow.
-    import fsspec
-    from pyarrow import fs
-
-    scheme = url.partition("://")[0].lower()
-    try:
-        if scheme in _PYARROW_SCHEMES:
-            known: tuple[FileSystem, str] = fs.FileSystem.from_uri(url)
-            return known
-        remote, path = fsspec.core.url_to_fs(url)
-    except (OSError, ValueError, ImportError) as error:
-        raise AccessError(url, "", f"cannot open this location ({error})", "Check the URL") from error
-    return fs.PyFileSystem(fs.FSSpecHandler(remote)), path
+_BLOCK_BYTES = 8 * 1024 * 1024  # read ahead of a remote file
 
 
 @contextmanager
@@ -70,7 +35,7 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
     """
     refuse_special(path)
     try:
-        packed = _open_remote(path) if is_url(path) else Path(path).open("rb")  # noqa: SIM115
+        packed = open_remote(path) if is_url(path) else Path(path).open("rb")  # noqa: SIM115
     except (OSError, ValueError) as error:
         problem = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise AccessError(path, "", f"cannot be opened ({problem})", "Check the path") from error
@@ -94,30 +59,15 @@ def refuse_special(path: str) -> None:
 
 
 @contextmanager
-def read_twice(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Give what `stream` has as a stream that can go back to its start: a copy, if it cannot itself."""
-    if stream.seekable():
-        yield stream
-        return
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as copy:
-        shutil.copyfileobj(stream, copy)
-        copy.seek(0)
-        yield cast(BinaryIO, copy)
-
-
-@contextmanager
 def write_bytes(path: str) -> Iterator[BinaryIO]:
     """Open a local path or URL for writing; nothing is there until the block ends well.
 
-    Locally (`file://` is local too) the bytes go to a hidden name beside `path`, which is renamed at
-    the end; to a URL they go in one upload at the end. What ends in `.gz` is packed, with no time stamp,
-    so that the same documents give the same bytes.
+    What ends in `.gz` is packed, with no time stamp, so that the same documents give the same bytes.
 
     Raises:
-        UsageError: the file cannot be created, or not be uploaded.
+        StorageError: the file cannot be written.
     """
-    local = path.removeprefix("file://")
-    with _upload(path) if is_url(local) else _replace(Path(local)) as stream:
+    with write_whole(path) as stream:
         if path.lower().endswith(".gz"):
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
                 yield cast(BinaryIO, packed)
@@ -207,65 +157,57 @@ def not_utf8(source: str, line: int, error: UnicodeDecodeError, offset: int) -> 
     )
 
 
-def _open_remote(url: str) -> BinaryIO:
+def open_remote(url: str) -> BinaryIO:
+    """Open a URL for reading, from any place in it where its file system can.
+
+    Raises:
+        OSError: it cannot be opened; so does reading, where it breaks off.
+        UsageError: no file system of that name is known, or its package is not installed.
+    """
     filesystem, path = filesystem_of(url)
-    # compression=None: pyarrow would otherwise unpack ".gz" itself, with errors that name no offset.
-    return cast(BinaryIO, io.BufferedReader(filesystem.open_input_stream(path, compression=None)))
+    with _os_errors():
+        file = filesystem.open(path, "rb", block_size=_BLOCK_BYTES)
+    return cast(BinaryIO, io.BufferedReader(_Remote(file)))
 
 
 @contextmanager
-def _replace(target: Path) -> Iterator[BinaryIO]:
-    if target.exists() and not target.is_file():
-        # A pipe or terminal cannot be renamed over.
-        with _created(target, target, "wb") as stream:
-            yield stream
-        return
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
-    stream = _created(partial, target, "xb")
+def _os_errors() -> Iterator[None]:
+    """Make an OSError of what the package of a file system raises of its own (aiohttp, botocore)."""
     try:
-        with stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
-        _sync_folder(target.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(reason_of(error)) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the names in `folder` outlive a loss of power, too: what is written next may rely on them."""
-    if os.name != "posix":  # others cannot open a folder
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+class _Remote(io.RawIOBase):
+    """A file of another place."""
 
+    def __init__(self, file: Any) -> None:
+        self._file = file
 
-def _created(path: Path, target: Path, mode: Literal["wb", "xb"]) -> BinaryIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open(mode)
-    except OSError as error:
-        raise UsageError(f"{target}: cannot be written ({error.strerror}). Check the path") from error
+    def readable(self) -> bool:
+        return True
 
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
 
-@contextmanager
-def _upload(url: str) -> Iterator[BinaryIO]:
-    # Closing an object store's stream publishes what it holds, so it is opened only when all is ready.
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as spool:
-        yield cast(BinaryIO, spool)
-        spool.seek(0)
-        filesystem, path = filesystem_of(url)
-        try:
-            with filesystem.open_output_stream(path, compression=None) as target:
-                shutil.copyfileobj(spool, target)
-        except (OSError, ValueError, NotImplementedError) as error:
-            # Of a kind that takes no writes, as http, fsspec says just NotImplementedError.
-            reason = str(error) or "this kind of place takes no writes"
-            raise UsageError(f"{url}: cannot be written ({reason}). Check the URL") from error
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with _os_errors():
+            piece = self._file.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _Gunzip(io.RawIOBase):
@@ -273,17 +215,10 @@ class _Gunzip(io.RawIOBase):
 
     def __init__(self, packed: BinaryIO, source: str) -> None:
         self._unpacked = gzip.GzipFile(fileobj=packed, mode="rb")
-        self._packed = packed
         self._source = source
 
     def readable(self) -> bool:
         return True
-
-    def seekable(self) -> bool:
-        return self._packed.seekable()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._unpacked.seek(offset, whence)
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:

@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 
 from raybio.corpora.checks import fault_of
 from raybio.corpora.limits import MAX_RECORD_BYTES, too_large, too_large_error
-from raybio.corpora.opening import filesystem_of, is_url, no_records, refuse_special, write_bytes
+from raybio.corpora.opening import no_records, open_remote, refuse_special, write_bytes
 from raybio.corpora.parquet_rows import as_far_as_it_reads, document_of, fits, row_of
 from raybio.entities import Document, Passage, Record, Rejected
 from raybio.errors import AccessError, FormatError
+from raybio.storage import is_url
 
 ROW_GROUP = 1_000
 """Documents of a row group that is written."""
@@ -215,11 +216,7 @@ def _rows(batch: pa.RecordBatch, max_record_bytes: int) -> Iterator[dict[str, An
 def _open_table(path: str) -> Iterator[pq.ParquetFile]:
     refuse_special(path)
     try:
-        if is_url(path):
-            filesystem, inner = filesystem_of(path)
-            table = pq.ParquetFile(filesystem.open_input_file(inner))
-        else:
-            table = pq.ParquetFile(path)
+        table = pq.ParquetFile(open_remote(path) if is_url(path) else path)
     except OSError as error:
         if not isinstance(error, pa.ArrowException) and (error.errno or is_url(path)):
             raise AccessError(path, "", f"cannot be opened ({error})", "Check the path") from error

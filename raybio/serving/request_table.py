@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from raybio.serving.load_generator import Outcome
 from raybio.serving.scenarios import Measured
+from raybio.storage import write_whole
 
 _OF_A_REQUEST = [
     ("model", pa.string()),
@@ -47,9 +48,8 @@ SCHEMA = pa.schema(
 
 def write_requests(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write the rows of all `tables`, whole, so that a reader never sees half of them."""
-    draft = path.with_name(path.name + ".part")
-    pq.write_table(pa.concat_tables([SCHEMA.empty_table(), *tables]), draft, compression="zstd")
-    draft.replace(path)
+    with write_whole(path) as stream:
+        pq.write_table(pa.concat_tables([SCHEMA.empty_table(), *tables]), stream, compression="zstd")
 
 
 def table_of(model: str, corpus: str, scenarios: Sequence[Measured]) -> pa.Table:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from raybio.config import JOBS, JobConfig, LearnConfig, ServeConfig, StudyConfig, TagCorpusConfig, load_job
 from raybio.config.benchmark_serve import BenchmarkServeConfig
-from raybio.corpora.opening import is_url
 from raybio.errors import UsageError
 from raybio.stopping import way_on
+from raybio.storage import is_url
 from raybio.submission.demand import Demand, demands
 from raybio.submission.identity import first_id, next_id, work_name
 from raybio.submission.job_server import JobServer, SubmittedJob, running

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from raybio.entities import Sentence
 from raybio.errors import ModelError
+from raybio.storage import write_text
 
 _FILE = "calibration.json"
 _SENTENCES = TypeAdapter(Annotated[list[list[str]], Field(min_length=1)])
@@ -19,7 +20,7 @@ _SENTENCES = TypeAdapter(Annotated[list[list[str]], Field(min_length=1)])
 def write_calibration(folder: Path, sentences: Sequence[Sentence]) -> None:
     """Write the words of some training sentences into a model folder."""
     words = [list(sentence.words) for sentence in sentences]
-    (folder / _FILE).write_text(json.dumps(words, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / _FILE, json.dumps(words, ensure_ascii=False) + "\n")
 
 
 def read_calibration(folder: Path) -> list[list[str]]:

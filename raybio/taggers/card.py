@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from raybio.errors import ModelError
+from raybio.storage import write_json
+from raybio.versioned import check_version, read_record, versioned
 
 CARD = "raybio.json"
+
+_REMEDY = "Train the model again"
 
 SomeCard = TypeVar("SomeCard")
 
 
-def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+def write_card(folder: Path, card: Mapping[str, Any], name: str = CARD) -> None:
     """Write a card, which says its `kind` among other things, into a model folder."""
-    (folder / CARD).write_text(json.dumps(dict(card), indent=2) + "\n", encoding="utf-8")
+    write_json(folder / name, versioned(card))
 
 
-def read_card(folder: Path, make: Callable[..., SomeCard]) -> SomeCard | None:
-    """Return `make` of what a model folder's card says, or None where the model is not one of ours.
+def read_card(folder: Path, card: type[SomeCard], name: str = CARD) -> SomeCard | None:
+    """Return the `card`, a dataclass, of a model folder, or None where the model is not one of ours.
 
     Raises:
-        ModelError: the card cannot be read, or is not what `make` takes.
+        ModelError: the card cannot be read, or only by a later raybio, or it is another model's.
     """
-    path = folder / CARD
-    if not path.is_file():
-        return None
-    try:
-        return make(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"{path} is not such a model's card: {error}. Train the model again") from error
+    path = folder / name
+    return read_record(card, _held(path), str(path), ModelError, _REMEDY) if path.is_file() else None
 
 
 def kind_of(folder: Path) -> str:
     """Return the kind of model in a folder: as its card says, or "encoder" where it has none."""
-    return read_card(folder, lambda kind="encoder", **_: str(kind)) or "encoder"
+    path = folder / CARD
+    fields = check_version(_held(path), str(path), ModelError, _REMEDY) if path.is_file() else {}
+    return str(fields.get("kind", "encoder"))
+
+
+def _held(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON ({error}). {_REMEDY}") from error

@@ -9,7 +9,6 @@ asked.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.model_sources import fingerprint, model_folder
 from raybio.taggers.base import Tagger, Tags
+from raybio.taggers.card import read_card, write_card
 from raybio.taggers.decoder import DecoderTagger
 
 CASCADE = "cascade.json"
@@ -49,8 +49,7 @@ class Cascade:
 
     def write(self, folder: Path) -> None:
         """Make the cascade's folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CASCADE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_card(folder, asdict(self), CASCADE)
 
     @classmethod
     def read(cls, folder: Path) -> Cascade:
@@ -60,10 +59,9 @@ class Cascade:
             ModelError: it is none, or one of its models is not what it was.
         """
         path = folder / CASCADE
-        try:
-            cascade = cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{path} is not a cascade: {error}. Make one with `raybio cascade`") from error
+        cascade = read_card(folder, cls, CASCADE)
+        if cascade is None:
+            raise ModelError(f"{folder} is not a cascade: no {CASCADE}. Make one with `raybio cascade`")
         for name, known in (
             (cascade.encoder, cascade.encoder_fingerprint),
             (cascade.decoder, cascade.decoder_fingerprint),

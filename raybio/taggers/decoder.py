@@ -61,7 +61,7 @@ class DecoderCard:
         Raises:
             ModelError: it has none, or not a decoder's.
         """
-        card = read_card(folder, lambda style, **rest: cls(style=PromptStyle(**style), **rest))
+        card = read_card(folder, cls)
         if card is None:
             raise ModelError(
                 f"{folder} has no raybio.json: nothing says how this LLM is prompted. "

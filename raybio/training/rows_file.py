@@ -8,18 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raybio.storage import write_whole
+
 _BLOCK_ROWS = 512
 
 
 def write_rows(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> int:
     """Write rows into a file that appears only when it is complete; return how many there are."""
-    draft = path.with_name(path.name + ".part")
     count = 0
-    with pq.ParquetWriter(draft, schema) as writer:
+    with write_whole(path) as stream, pq.ParquetWriter(stream, schema) as writer:
         for table in tables:
             writer.write_table(table.cast(schema))
             count += len(table)
-    draft.replace(path)
     return count
 
 

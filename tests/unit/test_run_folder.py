@@ -1,6 +1,8 @@
+import errno
 import json
 import os
 import re
+import shutil
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +13,12 @@ from hypothesis import strategies as st
 from strategies import tagged_sentences
 
 from raybio import run_folder
-from raybio.errors import UsageError
+from raybio.errors import FormatError, StorageError, UsageError
 from raybio.iob2 import tags_from_spans
+from raybio.reports.sources import read_run
 from raybio.run_folder import RunFolder, environment, short_name, timestamp
+
+OLD = Path(__file__).parents[1] / "data" / "before_versions"
 
 
 @pytest.fixture
@@ -50,18 +55,17 @@ def test_a_relative_run_folder_stays_where_it_is(tmp_path, monkeypatch):
 def test_a_reader_sees_a_file_whole_or_as_it_was(run, monkeypatch):
     run.write_text("scores.json", "old")
 
-    def full_disk(self, text, encoding):
-        self.write_bytes(text[:3].encode())
-        raise OSError("no space left")
+    def full_disk(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full_disk)
-        with pytest.raises(OSError, match="no space"):
+        patch.setattr(os, "fsync", full_disk)
+        with pytest.raises(StorageError, match=r"scores.json: cannot be written \(No space left on device\)"):
             run.write_text("scores.json", "new and longer")
     assert (run.path / "scores.json").read_text() == "old"
     run.write_text("scores.json", "new")
     assert (run.path / "scores.json").read_text() == "new"
-    assert not list(run.path.glob("*.part"))
+    assert not list(run.path.glob(".*"))
 
 
 def test_json_survives(run):
@@ -76,6 +80,31 @@ def test_metrics_are_lines_in_order(run):
     for row in rows:
         run.add_metrics(row)
     assert run.metrics() == rows
+
+
+def test_half_a_line_of_metrics_at_the_end_is_left_out_and_counted(run, caplog):
+    """A writer that is killed leaves it; whoever resumes the run writes on in its place."""
+    run.add_metrics({"epoch": 1})
+    whole = '{"epoch": 2, "dev_strict_f1": 0.5}'
+    for length in range(1, len(whole)):
+        (run.path / "metrics.jsonl").write_text('{"epoch": 1}\n' + whole[:length])
+        caplog.clear()
+        assert run.metrics() == [{"epoch": 1}]
+        assert "its last line was cut off, and is left out (1 line)" in caplog.text
+    run.add_metrics({"epoch": 2})
+    assert run.metrics() == [{"epoch": 1}, {"epoch": 2}]
+    (run.path / "metrics.jsonl").write_text('{"epoch": 1}\n' + whole)
+    assert [row["epoch"] for row in run.metrics()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"), [('{"epoch": 1, "lo', "not JSON"), ("[1]", "not a JSON object")]
+)
+def test_a_damaged_line_of_metrics_is_reported_with_its_place(run, line, problem):
+    (run.path / "metrics.jsonl").write_text(f'{{"epoch": 1}}\n{line}\n{{"epoch": 2}}\n')
+    with pytest.raises(FormatError, match=rf"metrics.jsonl, line 2: {problem}") as caught:
+        run.metrics()
+    assert "\n" not in str(caught.value)
 
 
 def test_every_line_said_is_shown_once_in_order(run, monkeypatch):
@@ -162,3 +191,23 @@ def test_predictions_of_another_length_are_refused(run):
 )
 def test_a_model_has_a_short_name(model, name):
     assert short_name(model) == name
+
+
+def test_a_run_folder_of_before_versions_is_opened_and_resumed(tmp_path):
+    old = shutil.copytree(OLD / "run", tmp_path / "run")
+    run = RunFolder.existing(old)
+    run.add_metrics({"epoch": 3})
+    assert [row["epoch"] for row in run.metrics()] == [1, 2, 3]
+    read = read_run(old)
+    assert read.kept_epoch == 1 and read.split == "test" and len(read.predictions["test"]) > 0
+
+
+def test_a_run_folder_says_its_version_and_a_later_one_is_refused(run):
+    held = run.read_json("environment.json")
+    assert held["schema_version"] == 1
+    run.write_json("environment.json", {**held, "schema_version": 2})
+    with pytest.raises(UsageError, match=r"environment.json: of schema version 2; this raybio reads up to 1"):
+        RunFolder.existing(run.path)
+    run.write_text("environment.json", '{"py')
+    with pytest.raises(FormatError, match=r"environment.json: not JSON"):
+        RunFolder.existing(run.path)

@@ -283,5 +283,5 @@ def test_an_output_that_cannot_be_written_says_what_to_do(tmp_path):
 
 
 def test_an_output_on_an_unknown_file_system_is_refused():
-    with pytest.raises(UsageError, match=r"nosuch://b/x: cannot be used as an output folder .*raybio\[s3\]"):
+    with pytest.raises(UsageError, match=r"nosuch://b/x: this kind of place cannot be used .*raybio\[s3\]"):
         Ledger("nosuch://b/x")

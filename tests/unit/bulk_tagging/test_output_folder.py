@@ -113,13 +113,13 @@ def test_answers_come_in_order_and_few_are_asked_ahead():
 
 
 def test_an_entry_is_written_though_another_run_removes_its_folder(folder, monkeypatch, tmp_path):
-    write_bytes = output_folder.write_bytes
+    write_whole = output_folder.storage.write_whole
     removals = [tmp_path / "ledger" / "a"]
 
     def removed_meanwhile(path):
         class Writing:
             def __enter__(self):
-                self.writing = write_bytes(path)
+                self.writing = write_whole(path)
                 return self.writing.__enter__()
 
             def __exit__(self, *error):
@@ -129,7 +129,7 @@ def test_an_entry_is_written_though_another_run_removes_its_folder(folder, monke
 
         return Writing()
 
-    monkeypatch.setattr(output_folder, "write_bytes", removed_meanwhile)
+    monkeypatch.setattr(output_folder.storage, "write_whole", removed_meanwhile)
     folder.write_json("ledger/a/00001.json", {"b": 1})
     assert not removals
     assert [path.name for path in Path(tmp_path, "ledger", "a").iterdir()] == ["00001.json"]

@@ -1,8 +1,10 @@
 """The table of formats, and reading and writing through it."""
 
 import inspect
+import os
 
 import pytest
+import s3fs
 
 from raybio.corpora import FORMATS, format_of, read_corpus, write_corpus
 from raybio.entities import Deletion, Document, Rejected
@@ -100,6 +102,16 @@ def test_a_document_goes_round_in_object_stores(request, store, name):
     url = f"{request.getfixturevalue(store)}/round/{name}"
     write_corpus([DOCUMENT], url)
     assert list(read_corpus(url)) == [DOCUMENT]
+
+
+def test_the_endpoint_of_a_bucket_may_stand_in_the_config_file_of_aws(bucket, tmp_path, monkeypatch):
+    write_corpus([DOCUMENT], f"{bucket}/configured/a.jsonl")
+    (tmp_path / "config").write_text(f"[default]\nendpoint_url = {os.environ['AWS_ENDPOINT_URL']}\n")
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    s3fs.S3FileSystem.clear_instance_cache()
+    assert list(read_corpus(f"{bucket}/configured/a.jsonl")) == [DOCUMENT]
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_what_a_bucket_lacks_is_named(bucket):

@@ -5,7 +5,7 @@ import fsspec
 import pytest
 
 from raybio.corpora.opening import LONGEST_LINE, open_bytes, read_lines, stem_of, write_bytes
-from raybio.errors import FormatError, InputError, UsageError
+from raybio.errors import FormatError, InputError, StorageError, UsageError
 
 
 def lines(content: bytes) -> list[tuple[int, str]]:
@@ -100,29 +100,37 @@ def test_a_plain_file_called_gz_says_so(tmp_path):
         stream.read()
 
 
-@pytest.mark.parametrize("path", ["/no/such/file", "memory://no/such/file", "nosuchscheme://x/y"])
+@pytest.mark.parametrize("path", ["/no/such/file", "memory://no/such/file"])
 def test_what_cannot_be_opened_names_the_path(path):
     with pytest.raises(InputError, match=path), open_bytes(path):
+        raise AssertionError("opened")
+
+
+def test_a_place_of_an_unknown_kind_is_refused():
+    with (
+        pytest.raises(UsageError, match=r"nosuchscheme://x/y: .* cannot be used"),
+        open_bytes("nosuchscheme://x/y"),
+    ):
         raise AssertionError("opened")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "below"):
-        with pytest.raises(UsageError, match=f"{path}: cannot be written"), write_bytes(str(path)):
+        with pytest.raises(StorageError, match=f"{path}: cannot be written"), write_bytes(str(path)):
             raise AssertionError("opened")
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://127.0.0.1:9/x.tsv", "this kind of place takes no writes"),
+        ("http://127.0.0.1:9/x.tsv", "Connect call failed"),
         ("file:///proc/x.tsv", "No such file or directory"),
     ],
 )
 def test_a_url_that_cannot_be_written_is_named(url, reason):
     with (
-        pytest.raises(UsageError, match=rf"^{url.removeprefix('file://')}: cannot be written \(.*{reason}"),
+        pytest.raises(StorageError, match=rf"^{url.removeprefix('file://')}: cannot be written \(.*{reason}"),
         write_bytes(url) as stream,
     ):
         stream.write(b"text")

@@ -260,7 +260,7 @@ def test_a_folder_without_a_classifier_is_refused(tmp_path, minilm):
 
 
 def test_the_card_survives_the_folder(tmp_path):
-    card = EncoderCard(["a"], 512, 64, "all", "majority", False, "bundled:minilm", "BC5CDR", raybio="0.1.0")
+    card = EncoderCard(["a"], 512, 64, "all", "majority", base_model="bundled:minilm", raybio="0.1.0")
     card.write(tmp_path)
     assert EncoderCard.read(tmp_path) == card
     assert EncoderCard.read(tmp_path / "nowhere") is None
@@ -271,7 +271,7 @@ def test_the_card_survives_the_folder(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"flavour": 1}', "\ud800"])
 def test_a_broken_card_is_named(tmp_path, content):
     (tmp_path / "raybio.json").write_bytes(content.encode("utf-8", "surrogatepass"))
-    with pytest.raises(ModelError, match=r"raybio.json is not such a model's card: .*Train the model again"):
+    with pytest.raises(ModelError, match=r"raybio.json: .*Train the model again"):
         EncoderCard.read(tmp_path)
 
 
