@@ -13,6 +13,7 @@ from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.model_sources import fingerprint
 from raybio.taggers import load_tagger
+from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.encoder_int8 import _samples
 
 SENTENCES = [
@@ -65,7 +66,7 @@ def test_int8_is_made_once_by_whoever_comes_first_and_mostly_agrees(folder, monk
 
 
 def test_samples_are_windows_that_the_model_can_read(tiny_encoder):
-    samples = _samples(tiny_encoder)
+    samples = _samples(tiny_encoder, EncoderCard.read(tiny_encoder))
     lengths = [sample["input_ids"].shape[1] for sample in samples]
     assert max(lengths) == 64
     assert len(samples) > 11  # ten short sentences and a long one, which is not cut off
@@ -95,6 +96,7 @@ from contextlib import suppress
 from pathlib import Path
 from raybio.entities import Sentence
 from raybio.taggers import load_tagger
+from raybio.taggers.encoder import EncoderCard
 
 tagger = load_tagger(Path(sys.argv[1]), precision="int8", threads=1)
 sentences = [Sentence("1", ("Clonidine",) * 160, (0,) * 160)] * 8
