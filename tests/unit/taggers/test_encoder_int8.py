@@ -96,7 +96,6 @@ from contextlib import suppress
 from pathlib import Path
 from raybio.entities import Sentence
 from raybio.taggers import load_tagger
-from raybio.taggers.encoder import EncoderCard
 
 tagger = load_tagger(Path(sys.argv[1]), precision="int8", threads=1)
 sentences = [Sentence("1", ("Clonidine",) * 160, (0,) * 160)] * 8
