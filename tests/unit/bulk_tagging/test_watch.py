@@ -52,8 +52,8 @@ def test_progress_is_in_files_until_all_shards_are_known(ledger, monkeypatch):
     config = tagging_config("model", "in", ledger.output)
     run = Watch(config, ledger, [FILE, other], ledger.todo([FILE, other]), lines.append)
     run.see(commit(ledger, 0, rejected=0))
-    run.see(EndOfFile("b", 0, broken=False))
-    run.see(EndOfFile("a", 3, broken=False))
+    run.see(EndOfFile("b", 0))
+    run.see(EndOfFile("a", 3))
     run.see(commit(ledger, 1, rejected=1))
     run.see(commit(ledger, 2, rejected=0))
     reported = [Progress.read(line) for line in lines]
