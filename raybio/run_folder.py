@@ -160,7 +160,7 @@ class RunFolder:
         Raises:
             FormatError: another line is no JSON object.
         """
-        return storage.read_json_lines(self.path / "metrics.jsonl")
+        return list(storage.read_json_lines(self.path / "metrics.jsonl"))
 
     def write_predictions(self, split: str, rows: Iterable[tuple[list[str], list[str], list[str]]]) -> Path:
         """Write (words, gold tags, predicted tags) of each sentence in three columns."""

@@ -213,8 +213,8 @@ def append_json_line(path: Path, row: Any) -> None:
             os.fsync(file.fileno())
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a file of one JSON object a line; none where there is no file.
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file of one JSON object a line; none where there is no file.
 
     Half a line at the end is what a writer left that was killed: it is left out, and a warning says so.
 
@@ -222,14 +222,15 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         FormatError: another line is no JSON object.
     """
     try:
-        *lines, last = path.read_bytes().split(b"\n")
+        file = path.open("rb")
     except FileNotFoundError:
-        return []
-    if last and _is_json(last):
-        lines.append(last)
-    elif last:
-        logger.warning("%s: its last line was cut off, and is left out (1 line)", path)
-    return [_json_object(path, number, line) for number, line in enumerate(lines, start=1)]
+        return
+    with file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n") or _is_json(line):
+                yield _json_object(path, number, line)
+            else:
+                logger.warning("%s: its last line was cut off, and is left out (1 line)", path)
 
 
 def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -20,10 +20,11 @@ from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
 from raybio.run_folder import SPLITS_FILE, RunFolder, short_name
+from raybio.storage import read_json_lines
 
 SHOWN_DOCUMENTS = 3
 SHOWN_REJECTED = 5
-_REMEDY = "Mend or remove the file, then report again"
+_REMEDY = "Fix or remove the file, then run the report again"
 
 
 class TaggedSentence(NamedTuple):
@@ -173,13 +174,13 @@ def read_tagging(path: Path) -> Tagging:
     making = read_json(path / "raybio.json")
     if making is None:
         raise UsageError(f"{path} is not a tagged output: it has no raybio.json")
-    rejected = islice(_json_lines(path / "rejected.jsonl"), SHOWN_REJECTED)
+    rejected = islice(read_json_lines(path / "rejected.jsonl"), SHOWN_REJECTED)
     documents = tuple(islice(_documents(path), SHOWN_DOCUMENTS))
     return Tagging(path.absolute(), making, read_json(path / "summary.json"), documents, tuple(rejected))
 
 
 def _metrics(path: Path) -> tuple[Mapping[str, Any], ...]:
-    by_epoch = {row["epoch"]: row for row in _json_lines(path) if "epoch" in row}
+    by_epoch = {row["epoch"]: row for row in read_json_lines(path) if "epoch" in row}
     return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
 
 
@@ -234,14 +235,3 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FormatError(str(path), "", f"not JSON: {error}", _REMEDY) from error
-
-
-def _json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise FormatError(str(path), f"line {number}", f"not JSON: {error}", _REMEDY) from error

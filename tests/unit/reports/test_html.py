@@ -179,6 +179,14 @@ def test_the_learning_curve_marks_the_kept_epoch(make_run, tmp_path):
     assert "1 epoch:" in text and "nan" not in text
 
 
+def test_half_a_line_of_metrics_that_a_killed_run_left_is_left_out(make_run, tmp_path, caplog):
+    run = make_run()
+    whole = '{"epoch": 1, "train_loss": 0.5, "dev_strict_f1": 0.25}\n'
+    (run / "metrics.jsonl").write_text(whole + '{"epoch": 2, "train_')
+    assert "1 epoch:" in text_of(write_report([run], tmp_path / "report.html"))
+    assert "its last line was cut off" in caplog.text
+
+
 def test_the_kept_epoch_is_that_of_the_scorer_that_chose(make_run):
     path = make_run(metrics=False, training={"keep": "best", "choose_by": "paper"})
     rows = [{"epoch": 1, "dev_strict_f1": 0.1, "dev_paper_strict_f1": 0.9}]
@@ -223,7 +231,7 @@ def test_what_is_not_a_run_is_refused(make_run, tmp_path):
     ("name", "content", "place"),
     [
         ("scores.json", "{", "scores.json"),
-        ("metrics.jsonl", '{"epoch": 1}\n{"epo', "line 2"),
+        ("metrics.jsonl", '{"epoch": 1}\n{"epo\n{"epoch": 2}\n', "line 2"),
         ("predictions/test.tsv", "a\tO\n", "line 1: 2 columns"),
         ("config.yaml", "a: [", "not YAML"),
         ("config.yaml", "just words", "no options"),
