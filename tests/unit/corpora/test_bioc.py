@@ -220,7 +220,6 @@ def annotation(**changes):
         (lambda n: n["passages"][1].update(offset=10**12), "a passage begins at 1000000000000, where"),
         (lambda n: n["passages"][0].update(offset=-1), "a passage begins at -1, where the text"),
         (lambda n: n["passages"][0].pop("offset"), "offset None is not an integer"),
-        (lambda n: n["passages"][0].update(text="\ud83d"), "a string holds half a surrogate pair"),
         (lambda n: n.update(passages={"a": 1}), "'passages' is dict, where BioC has a list"),
         (lambda n: n.update(passages=[1]), "one of 'passages' is int, where BioC has an object"),
         (
@@ -235,6 +234,12 @@ def test_a_document_that_is_not_bioc_is_rejected(change, reason):
     bad = reject(change)
     assert reason in bad.reason
     assert bad.document_id == "1"
+
+
+def test_half_a_surrogate_pair_is_no_json():
+    bad = reject(lambda node: node["passages"][0].update(text="\ud83d"))
+    assert "a string holds half a surrogate pair" in bad.reason
+    assert '"id": "1"' in bad.raw
 
 
 def test_offsets_in_bytes_are_rejected():
