@@ -34,6 +34,7 @@ class _Stop:
     asked: bool = False
     seconds: float = SECONDS
     ways_on: list[str] = field(default_factory=list)
+    before_line: Callable[[], None] = lambda: None
 
     def line(self) -> str:
         """Return what is said: the outermost way to go on is that of the command which was given."""
@@ -44,13 +45,17 @@ _stop = _Stop()
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Stop on Ctrl-C and SIGTERM for the length of a `with` block; the main thread's business alone."""
+def stoppable(before_line: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Stop on Ctrl-C and SIGTERM for the length of a `with` block; the main thread's business alone.
+
+    `before_line` is called, in a signal's handler, before a line says that the process was stopped: it
+    sees to it that this line begins where one begins.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    _stop.listening = True
+    _stop.listening, _stop.before_line = True, before_line
     listen()
     try:
         with _watched():
@@ -151,4 +156,5 @@ def _end() -> None:
 
 
 def _write_line() -> None:
+    _stop.before_line()
     os.write(2, f"{_stop.line()}\n".encode())

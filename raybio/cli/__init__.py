@@ -40,7 +40,7 @@ from raybio.cli import (
     tagging,
     training,
 )
-from raybio.cli.terminal import ReaderGoneError, close_bar, say
+from raybio.cli.terminal import ReaderGoneError, abandon_bar, close_bar, say
 from raybio.errors import DONE, FAILURE, READER_GONE, STOPPED, RaybioError
 from raybio.safe_text import safe
 from raybio.stopping import leave, say_stopped, stoppable
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = command_line_parser().parse_args(arguments)
     try:
-        with stoppable():
+        with stoppable(abandon_bar):
             try:
                 return options.run(options) or DONE
             finally:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Display
 from rich.table import Column
 from rich.text import Text
 
 from raybio.progress import Progress
-
-_SPEED_SECONDS = 120.0
-"""How far back the rate looks: rooms report every few seconds."""
 
 
 class _Console(Console):
@@ -25,11 +26,68 @@ class _Console(Console):
         return False
 
 
+class _Display(Display):
+    """Draws nothing more once it is abandoned."""
+
+    abandoned = False
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is drawn: the bar."""
+        return () if self.abandoned else super().get_renderables()
+
+
+class Pace:
+    """The mean rate of a task since it was first reported, and the time that what is left takes at it.
+
+    What was done before that says nothing of the rate. Rich's own estimate needs three reports, and
+    rooms report every few seconds; a mean since the beginning needs two.
+    """
+
+    def __init__(self, done: int, now: float) -> None:
+        self._first = self._last = done, now
+
+    def report(self, done: int, now: float) -> None:
+        """Take note that `done` units are done at the time `now`, in seconds."""
+        self._last = done, now
+
+    @property
+    def rate(self) -> float | None:
+        """Units a second; None as long as nobody can tell."""
+        (before, began), (done, now) = self._first, self._last
+        return (done - before) / (now - began) if done > before and now > began else None
+
+    def seconds_left(self, total: int, now: float) -> float | None:
+        """Return how long it takes, from `now`, until `total` units are done; None: nobody can tell."""
+        if self.rate is None:
+            return None
+        done, reported = self._last
+        return max(0.0, (total - done) / self.rate - (now - reported))
+
+
 class _Rate(ProgressColumn):
     """Units a second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.3g}/s" if task.speed else "")
+        rate = task.fields["pace"].rate
+        return Text("" if rate is None else f"{rate:.3g}/s")
+
+
+class _TimeLeft(ProgressColumn):
+    """Hours, minutes and seconds."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text("")
+        left = task.fields["pace"].seconds_left(int(task.total), time.monotonic())
+        return Text("-:--:--" if left is None else str(timedelta(seconds=round(left))))
+
+
+class _Count(ProgressColumn):
+    """How many are done, of how many where that is known."""
+
+    def render(self, task: Task) -> Text:
+        total = "" if task.total is None else f" of {task.total:,}"
+        return Text(f"{task.fields['unit']} {task.completed:,}{total}")
 
 
 class ProgressBar:
@@ -37,33 +95,34 @@ class ProgressBar:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._display: Display | None = None
-        self._shown: tuple[Progress, TaskID] | None = None
+        self._display: _Display | None = None
+        self._shown: tuple[Progress, TaskID, Pace] | None = None
 
     def show(self, progress: Progress) -> None:
-        """Draw how far a task is; the bar goes when it is done."""
+        """Draw how far a task is; the bar goes when it is complete."""
         with self._lock:
-            if progress.done >= progress.total:
+            if progress.complete:
                 self.close()
                 return
-            display = self._display or self._start()
+            display, now = self._display or self._start(), time.monotonic()
             fields: dict[str, Any] = {"unit": progress.unit, "note": progress.note}
             if self._shown and (self._shown[0].task, self._shown[0].unit) == (progress.task, progress.unit):
-                task = self._shown[1]
+                _, task, pace = self._shown
+                pace.report(progress.done, now)
                 display.update(task, completed=progress.done, total=progress.total, **fields)
             else:
                 if self._shown:
                     display.remove_task(self._shown[1])
-                # What was done before it was first reported says nothing of the rate.
+                pace = Pace(progress.done, now)
                 task = display.add_task(
-                    progress.task, completed=progress.done, total=progress.total, **fields
+                    progress.task, completed=progress.done, total=progress.total, pace=pace, **fields
                 )
-            self._shown = progress, task
+            self._shown = progress, task, pace
 
     def print(self, line: str) -> None:
         """Print a line above the bar."""
         with self._lock:
-            if self._display is None:
+            if self._display is None or self._display.abandoned:
                 print(line, file=sys.stderr, flush=True)
             else:
                 self._display.console.out(line, highlight=False)
@@ -75,21 +134,31 @@ class ProgressBar:
                 self._display.stop()
             self._display = self._shown = None
 
-    def _start(self) -> Display:
-        self._display = Display(
+    def abandon(self) -> None:
+        """Leave the bar on the terminal as it is, and end its line; a signal's handler may call this.
+
+        It waits for no lock: the code that the signal interrupted may hold it.
+        """
+        display = self._display
+        if display is not None and not display.abandoned:
+            display.abandoned = True
+            sys.stderr = display.console.file  # what is printed there needs to be above no bar any more
+            os.write(2, b"\n")
+
+    def _start(self) -> _Display:
+        self._display = _Display(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[unit]} {task.completed:,} of {task.total:,}"),
+            _Count(),
             _Rate(),
-            TimeRemainingColumn(),
+            _TimeLeft(),
             TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
             console=_Console(file=sys.stderr, force_terminal=True),
             transient=True,
             expand=True,
-            speed_estimate_period=_SPEED_SECONDS,
-            # Results are printed to stdout as they are.
+            # Results are printed to stdout as they are; what else is printed to stderr goes above the bar.
             redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stderr=True,
         )
         self._display.start()
         return self._display

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _DOWNLOAD_SECONDS = 2.0
 
 _bar: ProgressBar | None = None
+_stopping = False
 
 
 class ReaderGoneError(Exception):
@@ -50,9 +51,17 @@ def close_bar() -> None:
         _bar = None
 
 
+def abandon_bar() -> None:
+    """End the line of the bar, where there is one, and draw no more; a signal's handler may call this."""
+    global _stopping
+    _stopping = True
+    if _bar is not None:
+        _bar.abandon()
+
+
 def _can_draw() -> bool:
-    """Say whether stderr is a terminal on which a line can be drawn again."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    """Say whether stderr is a terminal on which a line can be drawn again, and work is not being stopped."""
+    return not _stopping and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _draw(progress: Progress) -> None:
@@ -105,8 +114,8 @@ class DownloadProgress:
 
     def __call__(self, name: str, have: int, size: int | None) -> None:
         """Take note of `have` of `size` bytes of file `name`; an unknown size is None."""
-        if size and have < size and _can_draw():
-            _draw(Progress(safe(name), "kB", have // 1000, size // 1000 or 1))
+        if _can_draw() and (size is None or have < size):
+            _draw(Progress(safe(name), "kB", have // 1000, size and (size // 1000 or 1)))
             return
         close_bar()
         now = time.monotonic()

@@ -8,7 +8,6 @@ probability that an answer leaves, each other tag gets an equal part.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
@@ -23,6 +22,7 @@ from raybio.config import DistillationSection, TrainEncoderConfig
 from raybio.errors import TrainingError
 from raybio.iob2 import tag_set
 from raybio.model_sources import model_folder
+from raybio.progress import Progress, ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import (
     SENTENCES,
@@ -39,8 +39,8 @@ from raybio.training.scoring import uses_gpu
 from raybio.training.trainer import cause_of
 
 _BATCH_SENTENCES = 512
-_SAY_EVERY_SECONDS = 30.0
 _ANSWERS = "taught.parquet"
+_TASK, _UNIT = "teachers", "sentence"
 _TAUGHT = SENTENCES.append(pa.field("shares", pa.list_(pa.list_(pa.float32()))))
 
 
@@ -74,6 +74,8 @@ def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFo
             count = write_rows(cast("Iterator[pa.Table]", answers), path, _TAUGHT)
         except RayError as error:
             raise TrainingError(f"the teachers could not answer: {cause_of(error)}") from error
+        if config.distillation.text:  # only now is it known how many there are
+            run.say(str(Progress(_TASK, _UNIT, count, count)))
         run.say(f"learning from {count:,} sentences that they tagged: {path.name}")
     return dataset_of(lambda: read_rows(path))
 
@@ -85,9 +87,12 @@ def _answers(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) 
         yield from sentence_tables(read_sentences(corpus, "train"))
         yield from sentence_tables(read_text(distillation.text, distillation.text_limit))
 
+    # How many sentences files of text have, nobody knows before they are read.
+    total = None if distillation.text else sum(1 for _ in read_sentences(corpus, "train"))
+    reports = ProgressReports(run.say, _TASK, _UNIT, total)
     return dataset_of(tables).map_batches(
         _Teachers,
-        fn_constructor_args=(distillation, tuple(labels), config.allow_pickle, run.say),
+        fn_constructor_args=(distillation, tuple(labels), config.allow_pickle, reports),
         batch_size=_BATCH_SENTENCES,
         batch_format="pyarrow",
         num_cpus=config.workers.cpus_per_worker,
@@ -97,16 +102,16 @@ def _answers(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) 
 
 
 class _Teachers:
-    """The teachers in one process; now and then they tell how far they are."""
+    """The teachers in one process; they report how many sentences they have answered."""
 
     def __init__(
         self,
         distillation: DistillationSection,
         labels: Sequence[str],
         allow_pickle: bool,
-        say: Callable[[str], None],
+        report: Callable[[int], None],
     ) -> None:
-        self._say, self._said, self._answered = say, time.perf_counter(), 0
+        self._report, self._answered = report, 0
         self._tags = tag_set(labels)
         self._distillation = distillation
         self._labels = labels
@@ -131,14 +136,9 @@ class _Teachers:
                 gold = [self._tags.index(tag) for tag in row["tags"]]
                 shares[np.arange(len(gold)), gold] += 1 - shares.sum(axis=1)
             row["shares"] = shares.tolist()
-        self._tell(len(rows))
+        self._answered += len(rows)
+        self._report(self._answered)
         return pa.Table.from_pylist(rows, schema=_TAUGHT)
-
-    def _tell(self, more: int) -> None:
-        self._answered += more
-        if time.perf_counter() - self._said > _SAY_EVERY_SECONDS:
-            self._said = time.perf_counter()
-            self._say(f"teachers: {self._answered:,} sentences answered")
 
 
 def mean_shares(answers: Sequence[Tags], tags: Sequence[str]) -> NDArray[np.float32]:

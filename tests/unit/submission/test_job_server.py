@@ -1,8 +1,10 @@
 """What a job server's answers come to; the server itself is real in tests/cluster."""
 
+import logging
 from types import SimpleNamespace
 
 import pytest
+from ray._private.runtime_env import packaging
 from ray.job_submission import JobStatus
 
 from raybio.errors import STOPPED, ClusterError
@@ -48,6 +50,33 @@ def server(monkeypatch):
         return JobServer("http://here")
 
     return make
+
+
+def test_what_ray_logs_of_packing_a_folder_stays_off_the_terminal(server, tmp_path, monkeypatch):
+    """Ray says, as INFO, that it packs the folder; its warnings and errors still show."""
+    logged = []
+    monkeypatch.setattr(packaging.default_logger, "level", logging.INFO)
+    monkeypatch.setattr(packaging.default_logger, "handlers", [Kept(logged)])
+    packaging.default_logger.manager._clear_cache()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    packaging.create_package(str(folder), tmp_path / "first.zip", include_gitignore=False)
+    assert logged == [f"Creating a file package for local module '{folder}'."], "unless it is told otherwise"
+    server()
+    packaging.create_package(str(folder), tmp_path / "second.zip", include_gitignore=False)
+    packaging.default_logger.warning("no space left")
+    assert logged[1:] == ["no space left"]
+
+
+class Kept(logging.Handler):
+    """Keeps messages in a list."""
+
+    def __init__(self, messages):
+        super().__init__()
+        self._messages = messages
+
+    def emit(self, record):
+        self._messages.append(record.getMessage())
 
 
 def test_only_submitted_jobs_are_listed_the_oldest_first(server):
