@@ -6,17 +6,18 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import IO, Any, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Display
 from rich.table import Column
 from rich.text import Text
 
 from raybio.progress import Progress
+
+_DRAWING_SECONDS = 0.5
 
 
 class _Console(Console):
@@ -26,14 +27,38 @@ class _Console(Console):
         return False
 
 
-class _Display(Display):
-    """Draws nothing more once it is abandoned."""
+class _Screen:
+    """The stderr that the bar is drawn on, until it is abandoned."""
 
-    abandoned = False
+    def __init__(self) -> None:
+        self.stderr = sys.stderr
+        self.abandoned = False
+        self._writing = threading.RLock()
 
-    def get_renderables(self) -> Iterable[RenderableType]:
-        """Return what is drawn: the bar."""
-        return () if self.abandoned else super().get_renderables()
+    @property
+    def encoding(self) -> str:
+        return self.stderr.encoding
+
+    def write(self, text: str) -> None:
+        with self._writing:
+            if not self.abandoned:
+                self.stderr.write(text)
+                self.stderr.flush()
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def abandon(self) -> None:
+        """Have nothing more drawn here, and end the line; a signal's handler may call this.
+
+        Another thread may be drawing: that takes a moment, unless nobody reads the terminal.
+        """
+        held = self._writing.acquire(timeout=_DRAWING_SECONDS)
+        self.abandoned = True
+        sys.stderr = self.stderr  # what is printed there has no bar below it any more
+        os.write(2, b"\n")
+        if held:
+            self._writing.release()
 
 
 class Pace:
@@ -95,8 +120,9 @@ class ProgressBar:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._display: _Display | None = None
+        self._display: Display | None = None
         self._shown: tuple[Progress, TaskID, Pace] | None = None
+        self._screen = _Screen()
 
     def show(self, progress: Progress) -> None:
         """Draw how far a task is; the bar goes when it is complete."""
@@ -122,7 +148,7 @@ class ProgressBar:
     def print(self, line: str) -> None:
         """Print a line above the bar."""
         with self._lock:
-            if self._display is None or self._display.abandoned:
+            if self._display is None or self._screen.abandoned:
                 print(line, file=sys.stderr, flush=True)
             else:
                 self._display.console.out(line, highlight=False)
@@ -135,25 +161,19 @@ class ProgressBar:
             self._display = self._shown = None
 
     def abandon(self) -> None:
-        """Leave the bar on the terminal as it is, and end its line; a signal's handler may call this.
+        """Leave the bar on the terminal as it is, and end its line; a signal's handler may call this."""
+        if self._display is not None and not self._screen.abandoned:
+            self._screen.abandon()
 
-        It waits for no lock: the code that the signal interrupted may hold it.
-        """
-        display = self._display
-        if display is not None and not display.abandoned:
-            display.abandoned = True
-            sys.stderr = display.console.file  # what is printed there needs to be above no bar any more
-            os.write(2, b"\n")
-
-    def _start(self) -> _Display:
-        self._display = _Display(
+    def _start(self) -> Display:
+        self._display = Display(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             _Count(),
             _Rate(),
             _TimeLeft(),
             TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
-            console=_Console(file=sys.stderr, force_terminal=True),
+            console=_Console(file=cast("IO[str]", self._screen), force_terminal=True),
             transient=True,
             expand=True,
             # Results are printed to stdout as they are; what else is printed to stderr goes above the bar.

@@ -19,12 +19,16 @@ from raybio.config import (
 )
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
+from raybio.progress import ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers import Tags, load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.training.encoder_steps import cut_sentences
 from raybio.training.splits import Scored, scored_sentences
+
+_PIECE_SENTENCES = 256
+"""What a worker tags before it hands over what it has: the driver says how far they are."""
 
 
 def uses_gpu(workers: WorkersSection) -> bool:
@@ -48,7 +52,7 @@ def score_splits(config: Scored, run: RunFolder, splits: Sequence[str]) -> dict[
     from the run folder, so that the figures are those of what was saved.
     """
     chosen = {split: _chosen(config, run, split) for split in splits}
-    predicted = iter(_tag(config, run.model, [one for sentences in chosen.values() for one in sentences]))
+    predicted = iter(_tag(config, run, [one for sentences in chosen.values() for one in sentences]))
     return {
         split: _score(config, run, split, sentences, [next(predicted) for _ in sentences])
         for split, sentences in chosen.items()
@@ -104,20 +108,41 @@ def _malformed(sentence: Sentence, tags: Tags) -> Iterator[dict[str, Any]]:
         yield {"sentence": sentence.id, "reason": fault.reason, "written": fault.written, "words": words}
 
 
-def _tag(config: Scored, model: Path, sentences: Sequence[Sentence]) -> list[Tags]:
+def _tag(config: Scored, run: RunFolder, sentences: Sequence[Sentence]) -> list[Tags]:
     """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
     workers = config.workers
     gpus = 1.0 if uses_gpu(workers) else 0.0
-    remote = ray.remote(
+    remote: Any = ray.remote(  # type: ignore[call-overload]
         num_cpus=workers.cpus_per_worker,
         num_gpus=gpus,
+        num_returns="streaming",
         # Where there is room: a trial of Tune holds next to nothing, and would keep its tasks in that.
         scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=None),  # type: ignore[arg-type]
     )(_tag_share)
     options = _options(config)
     shares = [sentences[i :: workers.count] for i in range(workers.count)]
-    parts = ray.get([remote.remote(model, share, options) for share in shares])
+    parts = _collect(
+        [remote.remote(run.model, share, options) for share in shares],
+        ProgressReports(run.say, "scoring", "sentence", len(sentences)),
+    )
     return [parts[i % workers.count][i // workers.count] for i in range(len(sentences))]
+
+
+def _collect(streams: Sequence[Any], report: ProgressReports) -> list[list[Tags]]:
+    """Return what each of several remote generators yields, piece by piece, as one list."""
+    parts: list[list[Tags]] = [[] for _ in streams]
+    unfinished = dict(zip(streams, parts, strict=True))
+    report(0)
+    while unfinished:
+        ready: Any = ray.wait(list(unfinished), num_returns=1)[0][0]
+        try:
+            piece = next(ready)
+        except StopIteration:
+            del unfinished[ready]
+        else:
+            unfinished[ready] += ray.get(piece)
+            report(sum(map(len, parts)))
+    return parts
 
 
 def _options(config: Scored) -> dict[str, Any]:
@@ -131,5 +156,7 @@ def _options(config: Scored) -> dict[str, Any]:
     return options
 
 
-def _tag_share(model: Path, share: Sequence[Sentence], options: dict[str, Any]) -> list[Tags]:
-    return load_tagger(model, **options).tag(share)
+def _tag_share(model: Path, share: Sequence[Sentence], options: dict[str, Any]) -> Iterator[list[Tags]]:
+    tagger = load_tagger(model, **options)
+    for start in range(0, len(share), _PIECE_SENTENCES):
+        yield tagger.tag(share[start : start + _PIECE_SENTENCES])
