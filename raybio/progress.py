@@ -39,7 +39,7 @@ class Progress:
         found = _LINE.fullmatch(line)
         if found is None:
             return None
-        total = found["total"] and _number(found["total"])
+        total = None if found["total"] is None else _number(found["total"])
         return cls(found["task"], found["unit"], _number(found["done"]), total, found["note"] or "")
 
     @property
