@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
     ["safe_text.py", "entities.py", "errors.py", "progress.py", "special_files.py"],
-    ["iob2.py", "stopping.py", "storage.py", "versioned.py", "word_cache.py", "config/"],
+    ["iob2.py", "label_schemes.py", "stopping.py", "storage.py", "versioned.py", "word_cache.py", "config/"],
     [
         "corpora/",
         "alignment.py",
@@ -30,7 +30,6 @@ FLOORS = [
         "cost.py",
         "run_folder.py",
         "prompts.py",
-        "label_schemes.py",
         "bio_output.py",
         "model_sources.py",
     ],

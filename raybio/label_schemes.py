@@ -30,7 +30,7 @@ _BARE = re.compile(rf"(?P<part>[{_LETTERS}])(?P<label>)", re.IGNORECASE)
 _OUTSIDE = re.compile(r"o|0|out|outside|none|null|no[ _-](?:entity|label|ner)", re.IGNORECASE)
 _NO_LABEL = re.compile(r"no[ _-](.+)", re.IGNORECASE)
 _SPECIAL = re.compile(r"\[(?:PAD|CLS|SEP|UNK|MASK)\]|<.+>|PAD", re.IGNORECASE)
-_NUMBERED = re.compile(r"LABEL_\d+")
+_NUMBERED = re.compile(r"(?:LABEL_)?\d+", re.IGNORECASE)
 
 _BILOU = re.compile(r"[LU](?:[-_:|. ].+)?|.+[-_:|. ][LU]", re.IGNORECASE)
 
@@ -184,18 +184,15 @@ def _tag(name: str, parted: Mapping[str, tuple[str, str]], given: Mapping[str, s
     return OUTSIDE if label == OUTSIDE else f"{part}-{label}"
 
 
-def told_apart(sentences: Iterable[Sequence[str]]) -> SchemeName:
-    """Return which of IOB2 and IOB1 tags with both B- and I- are.
+def told_apart(pairs: Iterable[tuple[str, str]]) -> SchemeName:
+    """Return which of IOB2 and IOB1 tags with both B- and I- are, by the pairs (before, tag) that occur.
 
-    In IOB2 no I- begins an entity, in IOB1 no B- does but right after one of its label. What breaks both
-    rules is IOB2 with faults; what breaks neither has no entity of two words, and is IOB2 as well.
+    Before the first of a sentence is `O`. In IOB2 no I- begins an entity, in IOB1 no B- does but right after
+    one of its label. What breaks both rules is IOB2 with faults; what breaks neither is IOB2 as well.
     """
     orphans = needless = False
-    for tags in sentences:
-        before = OUTSIDE
-        for tag in tags:
-            follows = label_of(tag) == label_of(before)
-            orphans |= tag.startswith(INSIDE) and not follows
-            needless |= tag.startswith(BEGIN) and not follows
-            before = tag
+    for before, tag in pairs:
+        follows = label_of(tag) == label_of(before)
+        orphans |= tag.startswith(INSIDE) and not follows
+        needless |= tag.startswith(BEGIN) and not follows
     return "IOB1" if orphans and not needless else "IOB2"

@@ -215,6 +215,7 @@ def _convert(options: Namespace) -> None:
     if options.repair and source != "iob2":
         raise UsageError(f"--repair mends IOB2 tags, and {options.input} is read as {source}. Leave it out")
     counts: Counter[str] = Counter()
+    schemes: set[str] = set()
     with _kept(options.rejected, counts) as on_rejected:
         documents = read_corpus(
             options.input,
@@ -225,7 +226,9 @@ def _convert(options: Namespace) -> None:
         )
         if target == "iob2":
             documents = _with_sentences(documents, counts)
-        write_corpus(_counted(documents, counts), options.output, target)
+        write_corpus(_counted(documents, counts, schemes), options.output, target)
+    if source == "iob2":
+        say(f"label scheme of {options.input}: {', '.join(sorted(schemes))}")
     say(f"documents written to {options.output} as {target}: {counts.pop('documents', 0):,}")
     for fate, count in counts.items():
         say(f"{fate}: {count:,}")
@@ -263,9 +266,10 @@ def _with_sentences(documents: Iterable[Document], counts: Counter[str]) -> Iter
         yield replace(document, sentences=sentences)
 
 
-def _counted(documents: Iterable[Document], counts: Counter[str]) -> Iterator[Document]:
+def _counted(documents: Iterable[Document], counts: Counter[str], schemes: set[str]) -> Iterator[Document]:
     for document in documents:
         counts["documents"] += 1
+        schemes.add(str(document.attributes.get("tag_scheme", "IOB2")))
         if repaired := int(str(document.attributes.get("repaired_tags", "0"))):
             counts[_REPAIRED] += repaired
         yield document

@@ -1,12 +1,14 @@
 """The "iob2" format: one word a line with its tag, a blank line between sentences.
 
-Columns are separated by tabs where a line has one, else by spaces; the first is the word
-and the last its tag, so that two columns (`word tag`) and four (`word pos chunk tag`, as
-CoNLL-2003 has it) both read, and all lines of a file have as many. Columns between are not
-kept. A line that starts with
-`-DOCSTART-` begins a document of several sentences; without one nothing in the file says
-where a document ends, so each sentence is a Document of its own. Lines end in "\\n" or
-"\\r\\n" and nothing else: a word may hold U+2028 or U+0085.
+Columns are separated by tabs where a line has one, else by spaces; the first is the word and the last its
+tag, so that two columns (`word tag`) and four (`word pos chunk tag`, as CoNLL-2003 has it) both read, and
+all lines of a file have as many. Columns between are not kept. A line that starts with `-DOCSTART-` begins
+a document of several sentences; without one nothing in the file says where a document ends, so each
+sentence is a Document of its own. Lines end in "\\n" or "\\r\\n" and nothing else: a word may hold U+2028
+or U+0085.
+Tags of other label schemes (IOB1, IO, BIOES, BILOU, other spellings) are read too, as IOB2: a file's tags
+say which (see `label_schemes`), and so does the documents' attribute "tag_scheme", where it is not IOB2.
+IOB1 is what has an `I-` that begins an entity, and no `B-` but right after an entity of its label.
 
 The text is the words joined by one space and the sentences by one newline. Ids are
 `{file stem}:{line of the first word}`, for sentences and for documents.
@@ -16,12 +18,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple
 
 from raybio.corpora.limits import MAX_RECORD_BYTES, PART_BYTES, shown, too_large, too_large_error
 from raybio.corpora.lines import Line, scan_lines
-from raybio.corpora.opening import no_records, stem_of
+from raybio.corpora.opening import no_records, read_twice, stem_of
+from raybio.corpora.tag_scheme import FileScheme, scheme_of_file
 from raybio.corpora.word_layout import gold_mentions, lay_out
 from raybio.entities import Document, Passage, Record, Rejected, Sentence, Span
 from raybio.errors import FormatError, InputError
@@ -69,7 +73,7 @@ def read(
 ) -> Iterator[Record]:
     """Yield a Document per `-DOCSTART-` (or per sentence), and a Rejected per sentence that is at fault.
 
-    At fault is a sentence with a line that is not a word and a tag, with a tag outside IOB2 or
+    At fault is a sentence with a line that is not a word and a tag, with a tag outside the file's scheme or
     (when given) outside `labels`, or with an `I-` that continues nothing. With `repair` the
     last become `B-`, and their number stands in the document's attribute "repaired_tags".
     A document that is too large is Rejected whole.
@@ -77,14 +81,28 @@ def read(
     Raises:
         FormatError: the file is empty, or ends in the middle of its gzip data.
     """
-    draft = _Draft(source, max_record_bytes)
+    with read_twice(stream) as stream:
+        scheme = scheme_of_file(_tags_seen(stream, source, max_record_bytes), source, repair)
+        stream.seek(0)
+        yield from _documents(stream, source, scheme, repair, labels, max_record_bytes)
+
+
+def _documents(
+    stream: BinaryIO,
+    source: str,
+    scheme: FileScheme,
+    repair: bool,
+    labels: Collection[str] | None,
+    max_record_bytes: int,
+) -> Iterator[Record]:
+    draft = _Draft(source, scheme, max_record_bytes)
     seen = False
     try:
         for block in _blocks(scan_lines(stream, source, max_record_bytes), max_record_bytes):
             seen = True
             if block.document == 0 or block.document != draft.document:
                 yield from draft.finish()
-                draft = _Draft(source, max_record_bytes, block.document, block.first_line)
+                draft = _Draft(source, scheme, max_record_bytes, block.document, block.first_line)
             if block.size > max_record_bytes:
                 place, what = f"line {block.first_line}", "the sentence that begins here"
                 yield too_large(source, place, what, max_record_bytes, block.lines[0], draft.id)
@@ -97,6 +115,7 @@ def read(
                 continue
             try:
                 words, tags = _columns(block, source)
+                tags = scheme.as_iob2(tags)
                 mended, repairs = repair_tags(tags) if repair else (tags, 0)
                 check_tags(mended, source, block.first_line, labels)
             except InputError as error:
@@ -151,11 +170,23 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
             stream.write("".join(f"{word}\t{tag}\n" for word, tag in rows).encode() + b"\n")
 
 
+def _tags_seen(stream: BinaryIO, source: str, max_record_bytes: int) -> Iterator[list[str]]:
+    """Yield the tags of each sentence that can be read; what cannot is reported when it is read again."""
+    with suppress(InputError):
+        for block in _blocks(scan_lines(stream, source, max_record_bytes), max_record_bytes):
+            with suppress(InputError):
+                if not block.fault and block.size <= max_record_bytes:
+                    yield _columns(block, source)[1]
+
+
 class _Draft:
     """A document in the making."""
 
-    def __init__(self, source: str, max_bytes: int, document: int = 0, first_line: int = 0) -> None:
+    def __init__(
+        self, source: str, scheme: FileScheme, max_bytes: int, document: int = 0, first_line: int = 0
+    ) -> None:
         self.source = source
+        self.scheme = scheme.name
         self.max_bytes = max_bytes
         self.size = 0
         self.document = document
@@ -183,6 +214,7 @@ class _Draft:
             yield too_large(self.source, place, what, self.max_bytes, "", self.id)
         if not self.sentences:
             return
+        told = {"repaired_tags": self.repairs or "", "tag_scheme": self.scheme.replace("IOB2", "")}
         text, starts = lay_out(words for _, words, _ in self.sentences)
         sentences = tuple(
             Sentence(name, tuple(words), where, self.id, tuple(gold))
@@ -194,7 +226,7 @@ class _Draft:
             passages=(Passage(0, len(text), "text"),),
             mentions=gold_mentions(text, sentences),
             sentences=sentences,
-            attributes={"repaired_tags": str(self.repairs)} if self.repairs else {},
+            attributes={name: str(value) for name, value in told.items() if value},
         )
 
 

@@ -59,6 +59,18 @@ def refuse_special(path: str) -> None:
 
 
 @contextmanager
+def read_twice(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Give what `stream` has as a stream that can go back to its start: a copy, if it cannot itself."""
+    if stream.seekable():
+        yield stream
+        return
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        yield cast(BinaryIO, copy)
+
+
+@contextmanager
 def write_bytes(path: str) -> Iterator[BinaryIO]:
     """Open a local path or URL for writing; nothing is there until the block ends well.
 
@@ -215,10 +227,17 @@ class _Gunzip(io.RawIOBase):
 
     def __init__(self, packed: BinaryIO, source: str) -> None:
         self._unpacked = gzip.GzipFile(fileobj=packed, mode="rb")
+        self._packed = packed
         self._source = source
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return self._packed.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._unpacked.seek(offset, whence)
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:

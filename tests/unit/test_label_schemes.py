@@ -148,6 +148,7 @@ def test_a_label_without_its_inside_as_of_107_outputs_of_a_clinical_model():
     ("names", "given", "problem", "misfits"),
     [
         ("LABEL_0 LABEL_1", {}, "nothing of what they stand for", "LABEL_0 LABEL_1"),
+        ("0 1 2", {}, "nothing of what they stand for", "1 2"),
         ("LABEL_0 LABEL_1 O", {"LABEL_0": "B-x"}, "nothing of what they stand for", "LABEL_1"),
         ("O B-x I-x y T-cell", {}, "these do not", "y T-cell"),
         ("NOUN VERB", {}, "none of them is outside", "NOUN VERB"),
@@ -183,4 +184,4 @@ def test_what_names_or_labels_stand_for_may_be_given():
     ],
 )
 def test_iob2_and_iob1_are_told_apart_by_rule(tags, scheme):
-    assert told_apart([tags.split()]) == scheme
+    assert told_apart(pairwise(["O", *tags.split()])) == scheme

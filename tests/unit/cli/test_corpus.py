@@ -148,14 +148,27 @@ def test_convert_keeps_rejected_records_in_a_file(raybio, tmp_path):
 
 
 def test_convert_mends_orphan_tags_and_counts_them(raybio, refused, tmp_path):
-    (tmp_path / "orphans.tsv").write_text("a\tI-X\nb\tI-X\nc\tI-Y\n")
+    (tmp_path / "orphans.tsv").write_text("d\tB-X\n\na\tI-X\nb\tI-X\nc\tI-Y\n")
     words = ("corpus", "convert", "orphans.tsv", "mended.tsv")
     assert "'I-X' continues no entity" in refused(*words)
     outcome = raybio(*words, "--repair")
-    assert (tmp_path / "mended.tsv").read_text() == "a\tB-X\nb\tI-X\nc\tB-Y\n\n"
+    assert (tmp_path / "mended.tsv").read_text() == "d\tB-X\n\na\tB-X\nb\tI-X\nc\tB-Y\n\n"
     assert "orphan I- tags made B-: 2\n" in outcome.err
     (tmp_path / "in.pubtator").write_text(PUBTATOR)
     assert "--repair mends IOB2 tags" in refused("corpus", "convert", "in.pubtator", "o.tsv", "--repair")
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"), [("BIO", "IOB2"), ("BIEOS", "BIOES"), ("OIB", "IOB1"), ("XXO", "IO")]
+)
+def test_convert_says_which_label_scheme_it_saw(raybio, tmp_path, tags, scheme):
+    names = [tag if tag in "OX" else f"{tag}-X" for tag in tags]
+    (tmp_path / "in.tsv").write_text("".join(f"w\t{name}\n" for name in names))
+    outcome = raybio("corpus", "convert", "in.tsv", "out.tsv")
+    assert f"label scheme of in.tsv: {scheme}\n" in outcome.err
+    again = raybio("corpus", "convert", "out.tsv", "again.tsv")
+    assert "label scheme of out.tsv: IOB2\n" in again.err
+    assert (tmp_path / "again.tsv").read_text() == (tmp_path / "out.tsv").read_text()
 
 
 def test_convert_tells_of_deletion_notices(raybio, tmp_path):

@@ -89,14 +89,14 @@ def test_a_word_keeps_its_odd_characters(word):
         ("\tO", r"'\tO' is not a word and a tag", "Write the word, a tab and the tag"),
         ("word\t", r"'word\t' is not a word and a tag", "Write the word, a tab and the tag"),
         ("wo\trd\tO", r"'wo\trd\tO' has 3 columns, where this file's first line has 2", "Give all lines"),
-        ("word\tB_Disease", "'B_Disease' is not an IOB2 tag", "Write O, B-LABEL or I-LABEL"),
+        ("word\tX_Disease", "'X_Disease' is not an IOB2 tag", "Write O, B-LABEL or I-LABEL"),
         ("word\tI-Disease", "'I-Disease' continues no entity", "Write B-Disease there"),
     ],
 )
 @pytest.mark.parametrize("start", ["", "-DOCSTART-\tO\n"])
 def test_a_sentence_at_fault_is_rejected_alone(line, reason, remedy, start):
     shift = start.count("\n")
-    found = records(f"{start}good\tO\n\nso\tO\n{line}\nfar\tO\n\nfine\tO\n")
+    found = records(f"{start}good\tB-Disease\n\nso\tO\n{line}\nfar\tO\n\nfine\tO\n")
     (rejected,) = [record for record in found if isinstance(record, Rejected)]
     assert (rejected.source, rejected.place) == ("x/a.tsv", f"line {4 + shift}")
     assert rejected.reason == reason
@@ -108,8 +108,8 @@ def test_a_sentence_at_fault_is_rejected_alone(line, reason, remedy, start):
 
 def test_the_error_without_a_taker_names_file_line_and_remedy(tmp_path):
     path = tmp_path / "b.tsv"
-    path.write_text("a\tO\nb\tI-X\n")
-    with pytest.raises(FormatError, match=r"b\.tsv, line 2: 'I-X' continues no entity\. Write B-X there"):
+    path.write_text("c\tB-X\na\tO\nb\tI-X\n")
+    with pytest.raises(FormatError, match=r"b\.tsv, line 3: 'I-X' continues no entity\. Write B-X there"):
         list(read_corpus(str(path)))
 
 
@@ -239,3 +239,79 @@ def test_four_columns_hold_what_two_hold(corpora):
     two = read_corpus(str(corpora / "JNLPBA/test.tsv"))
     four = read_corpus(str(corpora / "JNLPBA/test.4col.txt"), "iob2")
     assert [content_of(d) for d in two] == [content_of(d) for d in four]
+
+
+# Other label schemes ----------------------------------------------------------------------------
+
+SPANS = (Span(0, 1, "Disease"), Span(1, 3, "Disease"), Span(4, 5, "Gene"))
+WRITTEN = {
+    "IOB1": "I-Disease B-Disease I-Disease O I-Gene",
+    "BIOES": "S-Disease B-Disease E-Disease O S-Gene",
+    "BILOU": "U-Disease B-Disease L-Disease O U-Gene",
+    "IOB2": "Disease_b Disease_b Disease_i o Gene_b",
+}
+
+
+def columns(tags):
+    return "".join(f"w{i}\t{tag}\n" for i, tag in enumerate(tags.split()))
+
+
+@pytest.mark.parametrize("scheme", WRITTEN)
+def test_files_of_other_schemes_are_read_and_say_so(scheme):
+    (found,) = records(columns(WRITTEN[scheme]))
+    assert found.sentences[0].gold == SPANS
+    assert found.attributes == ({} if scheme == "IOB2" else {"tag_scheme": scheme})
+
+
+@pytest.mark.parametrize("tags", ["Disease Disease O Gene", "Disease Disease 0 Gene"])
+def test_labels_alone_are_io(tags):
+    (found,) = records(columns(tags))
+    assert found.sentences[0].gold == (Span(0, 2, "Disease"), Span(3, 4, "Gene"))
+    assert found.attributes == {"tag_scheme": "IO"}
+
+
+def test_bare_parts_have_a_label_of_their_own():
+    (found,) = records(columns("B I O B"))
+    assert found.sentences[0].gold == (Span(0, 2, "Entity"), Span(3, 4, "Entity"))
+
+
+def test_iob1_is_said_and_repair_reads_it_as_iob2(caplog):
+    (found,) = records(columns("O I-X B-X"))
+    assert found.sentences[0].gold == (Span(1, 2, "X"), Span(2, 3, "X"))
+    assert "x/a.tsv: the tags are read as IOB1" in caplog.text
+    caplog.clear()
+    (found,) = records(columns("O I-X B-X"), repair=True)
+    assert found.attributes == {"repaired_tags": "1"} and not caplog.text
+
+
+def test_what_is_of_no_scheme_is_rejected_where_it_stands():
+    found = records("a\tNN\n\nb\tVB\n")
+    assert [(one.place, one.reason) for one in found] == [
+        ("line 1", "'NN' is not an IOB2 tag"),
+        ("line 3", "'VB' is not an IOB2 tag"),
+    ]
+    (rejected, good) = records("a\t1\n\nb\tO\n")
+    assert rejected.reason == "'1' is not an IOB2 tag" and good.text == "b"
+
+
+def test_a_label_that_is_not_known_is_named_in_any_scheme():
+    (rejected,) = records(columns("S-Desease O B-Disease E-Disease"), labels=["Disease"])
+    assert (rejected.place, rejected.reason) == ("line 1", "unknown label 'Desease'")
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz"])
+def test_a_stream_that_cannot_go_back_is_read_too(tmp_path, name):
+    class OneWay(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise OSError("one way")
+
+    content = columns(WRITTEN["BIOES"]).encode()
+    (found,) = read(OneWay(content), "x/a.tsv")
+    assert found.sentences[0].gold == SPANS
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    (found,) = read_corpus(str(path))
+    assert found.sentences[0].gold == SPANS
