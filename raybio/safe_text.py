@@ -116,9 +116,9 @@ def safe(text: str) -> str:
 def _without_url_secrets(text: str, pieces: set[str] | None = None) -> str:
     """Return `text` without the credentials of its URLs, and add those, and parts of them, to `pieces`."""
 
-    def hide(secret: str) -> str:
+    def hide(secret: str, parted: str = "") -> str:
         if pieces is not None:
-            parts = {secret, *re.split(r"[/@]", secret)}
+            parts = {secret, *re.split(r"[/@]", parted)}
             pieces.update(each for each in parts | {*map(unquote, parts)} if len(each) >= _SHORTEST_PIECE)
         return STARS
 
@@ -129,7 +129,7 @@ def _without_url_secrets(text: str, pieces: set[str] | None = None) -> str:
     return _PARAMETER.sub(lambda found: _parameter(found, hide), text)
 
 
-def _user(found: re.Match[str], hide: Callable[[str], str]) -> str:
+def _user(found: re.Match[str], hide: Callable[..., str]) -> str:
     before = found.string[max(0, found.start() - 20) : found.start()]
     scheme = before[len(before.rstrip(_IN_SCHEME)) :].lower()
     mark, name, password = found["mark"], found["name"], found["password"]
@@ -138,7 +138,7 @@ def _user(found: re.Match[str], hide: Callable[[str], str]) -> str:
         return found[0] if public else f"{mark}{hide(name)}@"
     if scheme not in _BUCKETS and _PORT.match(password):
         return found[0]  # host:port/..., and an "@" further on
-    hide(password)
+    hide(password, parted=password)  # who reads it as a path shows a part of it
     if scheme in _NAMED_USERS:
         return f"{mark}{name}:{STARS}@"
     return f"{mark}{STARS}@" if password else f"{mark}{hide(name)}@"

@@ -183,3 +183,11 @@ def test_a_url_that_a_library_took_apart():
 @pytest.mark.parametrize("path", [f"http:/{SECRET}@host/x", f"s3:/KEY:1/{SECRET}@bucket/x"])
 def test_a_path_that_was_made_of_a_url(path):
     assert SECRET not in without_secrets(f"{path} is no run folder")
+
+
+def test_words_of_a_path_behind_a_credential_stay():
+    url = f"http://host/?token={SECRET}/api/mlflow/experiments"
+    assert (
+        safe(f"logging.mlflow: {url} of experiments")
+        == "logging.mlflow: http://host/?token=*** of experiments"
+    )
