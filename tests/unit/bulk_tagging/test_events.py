@@ -3,22 +3,11 @@
 import json
 import logging
 
-import pytest
-
 from raybio.bulk_tagging.events import log_as_json
 
 
-@pytest.fixture
-def logger():
-    """The logger of all of raybio, as it was before when the test ends."""
-    whole = logging.getLogger("raybio")
-    before = whole.handlers, whole.level, whole.propagate
-    yield logging.getLogger("raybio.somewhere")
-    whole.handlers, whole.propagate = before[0], before[2]
-    whole.setLevel(before[1])
-
-
-def test_every_event_is_a_line_of_json_with_the_run(logger, capsys):
+def test_every_event_is_a_line_of_json_with_the_run(capsys):
+    logger = logging.getLogger("raybio.somewhere")
     log_as_json("r1")
     log_as_json("r2")
     logger.info("shard %s\nis done", "β", extra={"shard": "in-00000", "documents": 9})

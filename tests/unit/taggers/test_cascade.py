@@ -100,7 +100,7 @@ def test_an_encoder_in_int8_has_the_threads_that_its_cascade_may_have(cascade, i
     threads = torch.get_num_threads()
     load_tagger(cascade(0.5), precision="int8", threads=1, max_batch_tokens=99)
     torch.set_num_threads(threads)
-    assert int8_loads == [{"threads": 1, "max_batch_tokens": 99}]
+    assert int8_loads == [{"threads": 1, "max_batch_tokens": 99, "labels": None}]
 
 
 def test_bounds_hold_for_both_models_of_a_cascade(cascade, monkeypatch):
