@@ -6,6 +6,8 @@ import gzip
 import io
 import os
 import re
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ LONGEST_LINE = MAX_RECORD_BYTES
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 8 * 1024 * 1024  # read ahead of a remote file
+_SPOOL = 64 * 1024 * 1024  # of a copy in memory; a larger one lies on the disk
 
 
 @contextmanager
