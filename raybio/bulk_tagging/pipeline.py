@@ -35,10 +35,12 @@ from raybio.cluster import connected, settle_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.errors import ClusterError, CommitError, RaybioError
-from raybio.model_sources import fingerprint, model_folder
+from raybio.model_identity import earlier_fingerprint, fingerprint
+from raybio.model_sources import model_folder
 from raybio.run_folder import environment
 from raybio.safe_text import data_without_secrets
 from raybio.stopping import way_on
+from raybio.taggers import check_tagger
 from raybio.versioned import versioned
 
 Row = dict[str, Any]
@@ -79,6 +81,12 @@ def tag_corpus(
     """
     started = time.perf_counter()
     folder = model_folder(config.model, allow_pickle=config.allow_pickle)
+    check_tagger(
+        folder,
+        precision=config.precision,
+        decoding=config.decoding.asked(),
+        labels=config.model_labels,
+    )
     files = find_inputs(config.input, config.format, config.output)
     recorded = data_without_secrets(resolved(config))
     # These are decisive only where they are given: outputs made before there were such options are resumed.
@@ -90,7 +98,7 @@ def tag_corpus(
         *(["max_record_bytes"] * limited),
     )
     making = Making(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
-    ledger = _claim(config, making)
+    ledger, making = _claim(config, making, folder)
     if replay is not None:
         shards = rejected_shards(replay)
         check_inputs(shards, files)
@@ -123,12 +131,21 @@ def tag_corpus(
     return summary
 
 
-def _claim(config: TagCorpusConfig, making: Making) -> Ledger:
+def _claim(config: TagCorpusConfig, making: Making, folder: Path) -> tuple[Ledger, Making]:
+    """Return the ledger of the output, and what makes it.
+
+    An output that has the fingerprint of before for this very model is resumed, and keeps it.
+    """
+    earlier = replace(making, model_fingerprint=earlier_fingerprint(folder))
     ledger = Ledger(config.output)
-    if config.on_change == "new-generation" and ledger.made_by_another(making):
-        ledger = Ledger(f"{ledger.output}/generation-{making.identity}")
+    others = ledger.made_by_another(making) and ledger.made_by_another(earlier)
+    if config.on_change == "new-generation" and others:
+        begun = Ledger(f"{ledger.output}/generation-{earlier.identity}")
+        ledger = begun if begun.making() else Ledger(f"{ledger.output}/generation-{making.identity}")
+    if ledger.making() and not ledger.made_by_another(earlier):
+        making = earlier
     ledger.claim(making)
-    return ledger
+    return ledger, making
 
 
 def _run(

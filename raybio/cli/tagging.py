@@ -41,6 +41,11 @@ def _add_tag(commands: Commands) -> None:
         metavar="FILE",
         help="YAML or JSON: what a token classifier's outputs stand for, such as {LABEL_1: B-Disease}",
     )
+    tag.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="load weights that are pickles, which can run code: only where you trust their source",
+    )
     tag.add_argument("--output", metavar="FOLDER", help="where the mentions go; a path or URL")
     tag.add_argument(
         "--replay",
@@ -91,6 +96,7 @@ def _tag(options: Namespace) -> None:
         raise UsageError("tag needs INPUT, --model and --output; or --replay REJECTED alone")
     chosen = {
         "model": options.model,
+        "allow_pickle": options.allow_pickle or None,
         "model_labels": _model_labels(options.model_labels),
         "input": options.input or None,
         "output": options.output,

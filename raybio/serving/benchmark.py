@@ -36,6 +36,7 @@ from raybio.serving.deployment import deploy, undeploy
 from raybio.serving.request_table import table_of, write_requests
 from raybio.serving.scenarios import Measured, offline, paper, scaling, server, single_stream
 from raybio.stopping import way_on
+from raybio.taggers import check_tagger
 
 VERSION = 1
 """Of benchmark.json's form."""
@@ -197,8 +198,13 @@ def _check_models(config: BenchmarkServeConfig) -> None:
     for corpus in config.corpora:
         for model in config.models:
             found = served_on(model, corpus)
-            for name in filter(None, [found.model, found.decoding.draft_model]):
-                model_folder(name, allow_pickle=model.allow_pickle)
+            folder = model_folder(found.model, allow_pickle=model.allow_pickle)
+            check_tagger(
+                folder,
+                precision=found.precision,
+                decoding=found.decoding.asked(),
+                labels=found.model_labels,
+            )
 
 
 def _annotated(corpus: CorpusSection) -> list[Sentence]:

@@ -19,6 +19,7 @@ from raybio.config import ServedModelSection
 from raybio.errors import ServingError
 from raybio.model_sources import model_folder
 from raybio.serving.replica import Replica
+from raybio.taggers import check_tagger
 
 Handle: TypeAlias = "DeploymentHandle[Any]"
 
@@ -61,7 +62,7 @@ def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
     Where Serve does not run yet it is started without HTTP. `run_id` is in every line of the log.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: there is no such model, or not one that tags as `section` says.
         ServingError: its replicas do not start; the message has the last one's complaint.
     """
     start()
@@ -93,7 +94,7 @@ def model_application(section: ServedModelSection, run_id: str) -> Application:
     """Return the model as an application that Serve can run.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: there is no such model, or not one that tags as `section` says.
     """
     section = found_from_anywhere(section)
     return serve.deployment(**_options(section))(Replica).bind(section, run_id)
@@ -149,9 +150,15 @@ def found_from_anywhere(section: ServedModelSection) -> ServedModelSection:
     """Return `section` with its folders absolute: replicas do not run in this process's folder.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: there is no such model, or not one that tags as `section` says.
     """
-    model_folder(section.model, allow_pickle=section.allow_pickle)
+    folder = model_folder(section.model, allow_pickle=section.allow_pickle)
+    check_tagger(
+        folder,
+        precision=section.precision,
+        decoding=section.decoding.asked(),
+        labels=section.model_labels,
+    )
     drafter = section.decoding.draft_model
     decoding = section.decoding.model_copy(update={"draft_model": drafter and _absolute(drafter)})
     return section.model_copy(update={"model": _absolute(section.model), "decoding": decoding})

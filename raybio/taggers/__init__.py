@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from raybio.errors import ModelError
 from raybio.taggers.base import Effort, Tagger, Tags, place_mentions
+from raybio.taggers.checking import check_tagger, kind_for
 
 if TYPE_CHECKING:
     from raybio.taggers.decoder import DecoderTagger
 
-__all__ = ["Effort", "Tagger", "Tags", "load_tagger", "place_mentions"]
+__all__ = ["Effort", "Tagger", "Tags", "check_tagger", "load_tagger", "place_mentions"]
 
 
 def load_tagger(
@@ -37,29 +37,21 @@ def load_tagger(
     """
     import torch
 
-    from raybio.taggers.card import kind_of
-
     if threads:
         torch.set_num_threads(threads)
     bounds = {"threads": threads, "max_batch_tokens": max_batch_tokens}
-    if labels and ((folder / "cascade.json").is_file() or kind_of(folder) == "decoder"):
-        raise ModelError(
-            f"{folder} is no token classifier: its labels are in its card. Leave `model_labels` out"
-        )
-    if (folder / "cascade.json").is_file():
+    kind = kind_for(folder, precision, decoding or {}, labels)
+    if kind == "cascade":
         return _load_cascade(folder, precision, decoding or {}, bounds, options)
-    if kind_of(folder) == "decoder":
+    if kind == "decoder":
         return _load_decoder(folder, precision, decoding or {}, bounds, options)
-    if decoding:
-        raise ModelError(f"{folder} is no LLM that writes tags: it has no decode mode. Leave `decoding` out")
-    if precision == "4bit":
-        raise ModelError("4bit is for LLMs that write tags. Hold an encoder in bf16, or in int8 on a CPU")
     if precision == "int8":
         from raybio.taggers.encoder_int8 import load_int8
 
         return load_int8(folder, **bounds, labels=labels, **options)
     from raybio.taggers.encoder import EncoderTagger
 
+    assert precision != "4bit", "refused above"
     return EncoderTagger.load(
         folder, precision=precision, max_batch_tokens=max_batch_tokens, labels=labels, **options
     )
@@ -75,11 +67,6 @@ def _load_cascade(
     from raybio.model_sources import model_folder
     from raybio.taggers.cascade import Cascade, CascadeTagger
 
-    if decoding.get("draft", "outside") != "outside" or decoding.get("draft_model"):
-        raise ModelError(
-            f"{folder} is a cascade: its LLM verifies the tags of its own encoder. "
-            "Leave `draft` and `draft_model` out"
-        )
     cascade = Cascade.read(folder)
     # Each at what it can do: the encoder has the int8 path, the LLM that of 4 bits.
     first = load_tagger(
@@ -100,8 +87,6 @@ def _load_decoder(
     from raybio.model_sources import model_folder
     from raybio.taggers.decoder import DecoderTagger
 
-    if precision == "int8":
-        raise ModelError("int8 is for encoders. Hold an LLM in 4 bits with `precision: 4bit`")
     rest = dict(decoding)
     draft_model = rest.pop("draft_model", None)
     drafter = load_tagger(model_folder(draft_model), **bounds) if draft_model else None

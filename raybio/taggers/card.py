@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from raybio.errors import ModelError
+from raybio.model_files import is_adapter, read_object
 from raybio.storage import write_json
 from raybio.versioned import check_version, read_record, versioned
 
 CARD = "raybio.json"
+WRITERS = ("CausalLM", "LMHead")
+"""What transformers calls the architectures that write: LlamaForCausalLM, GPT2LMHeadModel."""
 
 _REMEDY = "Train the model again"
 
@@ -34,14 +37,42 @@ def read_card(folder: Path, card: type[SomeCard], name: str = CARD) -> SomeCard 
 
 
 def kind_of(folder: Path) -> str:
-    """Return the kind of model in a folder: as its card says, or "encoder" where it has none."""
+    """Return the kind of model in a folder: as its card says, or "encoder" where it has none.
+
+    Raises:
+        ModelError: its card cannot be read, or is of a kind that this raybio does not know; or it has none
+            and is an LLM or an adapter, of which nothing else says how they tag.
+    """
     path = folder / CARD
-    fields = check_version(_held(path), str(path), ModelError, _REMEDY) if path.is_file() else {}
-    return str(fields.get("kind", "encoder"))
+    if not path.is_file():
+        _refuse_without_card(folder)
+        return "encoder"
+    kind = check_version(_held(path), str(path), ModelError, _REMEDY).get("kind", "encoder")
+    if kind not in ("encoder", "decoder"):
+        raise ModelError(
+            f"{path} is of a model of kind {kind!r}, which this raybio does not know. Use a later raybio"
+        )
+    return str(kind)
 
 
 def _held(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not JSON ({error}). {_REMEDY}") from error
+
+
+def _refuse_without_card(folder: Path) -> None:
+    if is_adapter(folder):
+        raise ModelError(
+            f"{folder} holds an adapter, and no {CARD} says how its model tags. Train one with `raybio "
+            "train-decoder`; or merge the adapter into its base model, if that is a token classifier, "
+            "and name that"
+        )
+    config = folder / "config.json"
+    named = read_object(config).get("architectures") if config.is_file() else None
+    if isinstance(named, list) and any(sign in str(one) for one in named for sign in WRITERS):
+        raise ModelError(
+            f"{folder} is a {named[0]}, an LLM that writes text, and no {CARD} says how it is prompted. "
+            "Train one with `raybio train-decoder`, and name the model of its run"
+        )

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from raybio.entities import Sentence
 from raybio.errors import ModelError
-from raybio.model_sources import fingerprint, model_folder
+from raybio.model_files import CASCADE
+from raybio.model_identity import fingerprint, is_fingerprint_of
+from raybio.model_sources import model_folder
 from raybio.taggers.base import Tagger, Tags
 from raybio.taggers.card import read_card, write_card
 from raybio.taggers.decoder import DecoderTagger
-
-CASCADE = "cascade.json"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Cascade:
             (cascade.encoder, cascade.encoder_fingerprint),
             (cascade.decoder, cascade.decoder_fingerprint),
         ):
-            if fingerprint(model_folder(name)) != known:
+            if not is_fingerprint_of(known, model_folder(name)):
                 raise ModelError(
                     f"{name} is not the model that {path} was made for: its threshold says nothing any more. "
                     "Make the cascade again with `raybio cascade`"

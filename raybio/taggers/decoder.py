@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
 
 from raybio.alignment import Subwords, Window, windows
 from raybio.bio_output import Malformed
@@ -27,6 +26,7 @@ from raybio.taggers.card import read_card, write_card
 from raybio.taggers.decoding import MODES, TAG_MODES, Answer, Reader, Tokens, chat_template
 from raybio.taggers.decoding.drafts import Previous, outside
 from raybio.taggers.devices import pick_device, pick_dtype
+from raybio.taggers.hugging_face import read_tokenizer
 from raybio.taggers.language_model import end_tokens, load_language_model
 from raybio.taggers.out_of_memory import tell_out_of_memory
 
@@ -134,7 +134,7 @@ class DecoderTagger:
         card = DecoderCard.read(folder)
         where = torch.device(pick_device(device))
         packed = precision == "4bit"
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = read_tokenizer(folder)
         model = load_language_model(
             folder,
             lambda: model_folder(base_model or card.base_model),

@@ -12,22 +12,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForTokenClassification, AutoTokenizer
+from pydantic import Field
+from transformers import AutoModelForTokenClassification
 
 from raybio.alignment import Spacing, SubwordEncoder, Subwords, Window, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
-from raybio.label_schemes import LabelScheme, UnknownSchemeError, recognise
+from raybio.label_schemes import LabelScheme
 from raybio.taggers.base import Tags
 from raybio.taggers.batching import cheapest_batches, token_budget_batches
 from raybio.taggers.card import read_card, write_card
 from raybio.taggers.devices import pick_device, pick_dtype
+from raybio.taggers.encoder_outputs import scheme_of
+from raybio.taggers.hugging_face import check_vocabulary, read_config, read_model, read_tokenizer
 from raybio.taggers.out_of_memory import tell_out_of_memory
+from raybio.taggers.positions import positions_of
 from raybio.taggers.prepacked import prepack
 from raybio.taggers.word_decision import WordDecision, legal_tags, passed_on, per_word, softmax, word_votes
 
@@ -43,6 +47,7 @@ Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 _CPU_BATCH_TOKENS = 1024
 _CPU_PASS_TOKENS = 40
 _GPU_BATCH_TOKENS = 32768
+_DEFAULT_TOKENS = 512  # of a model without a card
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class EncoderCard:
     """What raybio must know of a model besides its Hugging Face files; kept in `raybio.json`."""
 
     labels: list[str]
-    max_tokens: int
-    window_overlap: int
+    max_tokens: Annotated[int, Field(ge=8)]
+    window_overlap: Annotated[int, Field(ge=0)]
     subword_labels: str
     word_decision: WordDecision
     legal: bool = False
@@ -94,7 +99,8 @@ class EncoderTagger:
         self._card = card
         self._forward = forward
         self._budget = max_batch_tokens
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+        tokenizer = read_tokenizer(folder)
+        self._tokenizer = tokenizer
         self._encoder = SubwordEncoder(tokenizer, card.spacing)
         if card.spacing == "glued" and self._encoder.sees_blanks:
             logger.warning(
@@ -129,15 +135,17 @@ class EncoderTagger:
             ModelError: the folder holds no token classifier, or one of tags that are of no scheme.
         """
         where = torch.device(pick_device(device))
+        scheme, card = description_of(folder, labels)
         model = load_classifier(folder, pick_dtype(precision, where))
-        scheme = scheme_of(model.config, folder, labels)
-        card = card_of(folder, model.config, scheme).but(
+        card = card.but(
             max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision, legal=legal
         )
         budget = max_batch_tokens or default_budget(where)
         model = model.to(where)
         prepack(model, torch.float32, torch.bfloat16)
-        return cls(folder, scheme, card, torch_forward(model), budget)
+        tagger = cls(folder, scheme, card, torch_forward(model), budget)
+        check_vocabulary(tagger._tokenizer, model, folder)
+        return tagger
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -238,13 +246,9 @@ def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     """Return the Hugging Face token classifier in a model folder, ready for inference.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is none, or its weights are missing or damaged.
     """
-    try:
-        return AutoModelForTokenClassification.from_pretrained(folder, dtype=dtype).eval()
-    except (OSError, ValueError) as error:
-        problem = str(error).partition("\n")[0].rstrip(".")
-        raise ModelError(f"{folder} holds no token classifier: {problem}. Name a trained model") from error
+    return read_model(AutoModelForTokenClassification, folder, dtype=dtype).eval()
 
 
 def torch_forward(model: Any) -> Forward:
@@ -275,28 +279,23 @@ def default_budget(device: torch.device) -> int:
     return _CPU_BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
 
 
-def scheme_of(config: Any, folder: Path, labels: Mapping[str, str | None] | None = None) -> LabelScheme:
-    """Return the label scheme of a classifier's outputs, by `id2label` and what `labels` says of them.
+def description_of(
+    folder: Path, labels: Mapping[str, str | None] | None = None
+) -> tuple[LabelScheme, EncoderCard]:
+    """Return the label scheme of the classifier in a folder, and how it is to be read.
+
+    A classifier that was trained elsewhere has no card: it is read plainly.
 
     Raises:
-        ModelError: they are of no scheme; it names those that do not fit.
+        ModelError: it is no classifier, or of tags of no scheme, or its card or config cannot be used.
     """
-    names = [config.id2label[i] for i in range(config.num_labels)]
-    try:
-        return recognise(names, labels)
-    except UnknownSchemeError as error:
-        raise ModelError(
-            f"{folder} gives tags that cannot be read, {', '.join(error.misfits)}: {error.problem}. Say what "
-            "they stand for in `model_labels`, such as {LABEL_1: B-Disease, OTHER: O}"
-        ) from error
-
-
-def card_of(folder: Path, config: Any, scheme: LabelScheme) -> EncoderCard:
-    """Return the model's card, or a plain one for a classifier that was trained elsewhere."""
+    config = read_config(folder)
+    scheme = scheme_of(config, folder, labels)
     card = EncoderCard.read(folder)
-    if card is not None:
-        return card
-    longest = min(getattr(config, "max_position_embeddings", 512) or 512, 512)
-    return EncoderCard(
-        list(scheme.labels), longest, min(64, longest // 8), "first", "first", spacing="as-written"
-    )
+    longest = positions_of(config, folder)
+    if card is None:
+        size = min(longest or _DEFAULT_TOKENS, _DEFAULT_TOKENS)
+        known = list(scheme.labels)
+        return scheme, EncoderCard(known, size, min(64, size // 8), "first", "first", spacing="as-written")
+    size = min(card.max_tokens, longest or card.max_tokens)
+    return scheme, card.but(max_tokens=size, window_overlap=min(card.window_overlap, size // 2))

@@ -1,14 +1,15 @@
 """The encoder tagger's int8 path on CPUs: OpenVINO, quantized after training with nncf.
 
-The model is quantized once, on the sentences that came with it, and kept in its folder under
-`int8/`. Measured against fp32 on the same sentences it is more than twice as fast at equal F1
-(see benchmarks/encoder_throughput.py). It is used where a config says `precision: int8`, and
-nowhere else.
+The model is quantized once, on the sentences that came with it, and kept in its folder as
+`int8/FINGERPRINT`: where the folder holds another model since, it is quantized anew. Measured against
+fp32 on the same sentences it is more than twice as fast at equal F1 (see
+benchmarks/encoder_throughput.py). It is used where a config says `precision: int8`, and nowhere else.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,20 +19,21 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoTokenizer
 
 from raybio.alignment import SubwordEncoder, windows
 from raybio.errors import ModelError
+from raybio.model_identity import cache_folder, fingerprint
+from raybio.storage import replace_folder
 from raybio.taggers.calibration import read_calibration
 from raybio.taggers.encoder import (
     EncoderCard,
     EncoderTagger,
     Forward,
-    card_of,
+    description_of,
     load_classifier,
-    scheme_of,
     special_tokens,
 )
+from raybio.taggers.hugging_face import read_tokenizer
 
 _BATCH_TOKENS = 1024
 _LENGTH_STEP = 8
@@ -53,9 +55,7 @@ def load_int8(
         ModelError: OpenVINO or nncf is not installed, or the folder cannot be quantized.
     """
     openvino = _openvino()
-    config = AutoConfig.from_pretrained(folder)
-    scheme = scheme_of(config, folder, labels)
-    card = card_of(folder, config, scheme)
+    scheme, card = description_of(folder, labels)
     quantized = _quantize_once(folder, card)
     core = openvino.Core()
     settings: dict[str, Any] = {
@@ -103,14 +103,17 @@ def _forward(compiled: Any) -> Forward:
 
 
 def _quantize_once(folder: Path, card: EncoderCard) -> Path:
-    target = folder / _QUANTIZED
-    with FileLock(str(folder / f"{_QUANTIZED}.lock")):
+    """Return the folder of a model's int8 form: beside its weights, or in the cache where it cannot be."""
+    place = folder if os.access(folder, os.W_OK) else cache_folder()
+    target = place / _QUANTIZED / fingerprint(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / f"{_QUANTIZED}.lock"):
         if not target.is_dir():
             logger.warning("quantizing %s to int8 (once)", folder)
-            draft = folder / f"{_QUANTIZED}.part"
-            shutil.rmtree(draft, ignore_errors=True)  # of a process that died here
-            _quantize(folder, draft / "model.xml", card)
-            draft.rename(target)
+            if place == folder:
+                shutil.rmtree(target.parent, ignore_errors=True)  # of what the folder held before
+            with replace_folder(target) as draft:
+                _quantize(folder, draft / "model.xml", card)
     return target
 
 
@@ -136,7 +139,7 @@ def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
 def _samples(folder: Path, card: EncoderCard) -> list[dict[str, NDArray[np.int64]]]:
     """Return the calibration sentences as the model will read them: one window each."""
     sentences = read_calibration(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    tokenizer = read_tokenizer(folder)
     prefix, suffix = special_tokens(tokenizer)
     size = card.max_tokens - len(prefix) - len(suffix)
     samples = []

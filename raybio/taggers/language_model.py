@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from raybio.errors import ModelError
-from raybio.model_sources import weights_fingerprint
+from raybio.model_files import ADAPTER, inspect_model, is_adapter, read_object
+from raybio.model_identity import are_weights_of, weights_fingerprint
 from raybio.taggers.decoding.readable import check_readable
+from raybio.taggers.hugging_face import (
+    architecture_of,
+    check_model,
+    check_vocabulary,
+    read_config,
+    read_model,
+    writes_text,
+)
 from raybio.taggers.prepacked import prepack
 
-ADAPTER = "adapter_config.json"
 _BASE = "adapter_base.json"
 _FINGERPRINT = "fingerprint"
-# What transformers calls the architectures that write: LlamaForCausalLM, GPT2LMHeadModel.
-_WRITERS = ("CausalLM", "LMHead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +71,14 @@ def check_base(adapter: Path, base: Path) -> None:
     Raises:
         ModelError: names both bases and what to change.
     """
-    known, found = _described(adapter).get(_FINGERPRINT), weights_fingerprint(base)
-    if known and found and known != found:
-        settings = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
+    known = str(_described(adapter).get(_FINGERPRINT, ""))
+    if not are_weights_of(known, base):
+        settings = read_object(adapter / ADAPTER)
         raise ModelError(
             f"the adapter in {adapter} was trained on {settings.get('base_model_name_or_path')} (weights "
-            f"{known}), and {base} has other weights ({found}). Give the model that it was trained on as "
-            f"`base_model` in its raybio.json, or train it on this one"
+            f"{known}), and {base} has other weights ({weights_fingerprint(base)}). Give the model that "
+            "it was "
+            f"trained on as `base_model` in its raybio.json, or train it on this one"
         )
 
 
@@ -105,7 +112,7 @@ def load_language_model(
     Raises:
         ModelError: it is no causal language model, or the adapter is not of this base.
     """
-    adapted = (folder / ADAPTER).is_file()
+    adapted = is_adapter(folder)
     source = find_base() if adapted else folder
     check_causal(source)
     if adapted:
@@ -114,6 +121,7 @@ def load_language_model(
     model = load_base(
         AutoModelForCausalLM, source, dtype=dtype, device=device, rounded=rounded, packed=packed
     )
+    check_vocabulary(tokenizer, model, folder)
     ready = _prepacked if prepacked else type(model).eval
     if not adapted:
         return ready(model)
@@ -121,6 +129,23 @@ def load_language_model(
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     wrapped = attach_adapter(model, folder, str(source))
     return wrapped.eval() if packed else ready(wrapped.merge_and_unload())
+
+
+def check_language_model(folder: Path, source: Path, tokenizer: Any) -> None:
+    """Refuse what `load_language_model` would refuse of `folder` and its base `source`, or `folder` again.
+
+    Raises:
+        ModelError: as there.
+    """
+    check_causal(source)
+    model = check_model(AutoModelForCausalLM, source)
+    check_vocabulary(tokenizer, model, folder)
+    if is_adapter(folder):
+        check_base(folder, source)
+        FourBit.read(folder)
+        if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        attach_adapter(model, folder, str(source))
 
 
 def _prepacked(model: Any) -> Any:
@@ -146,10 +171,10 @@ def load_base(
     """
     options["device_map"] = {"": device}
     if rounded is None:
-        return make.from_pretrained(source, dtype=dtype, **options)
+        return read_model(make, source, dtype=dtype, **options)
     computed = dtype if packed else getattr(torch, rounded.weights)
     options["quantization_config"] = quantization(computed, rounded.kind, rounded.double)
-    model = make.from_pretrained(source, dtype=computed, **options)
+    model = read_model(make, source, dtype=computed, **options)
     if packed:
         return model
     # It would say that the model is not the original any more, which is what is wanted.
@@ -169,7 +194,7 @@ def check_causal(folder: Path) -> None:
     Raises:
         ModelError: names the architecture and what to take instead.
     """
-    architecture = AutoConfig.from_pretrained(folder)
+    architecture = read_config(folder)
     check_writer(architecture, str(folder))
     check_readable(architecture, str(folder))
 
@@ -180,10 +205,10 @@ def check_writer(config: Any, name: str) -> None:
     Raises:
         ModelError: names the architecture and what to take instead.
     """
-    named = " ".join(config.architectures or [config.model_type])
-    if not any(sign in named for sign in _WRITERS):
+    if not writes_text(config):
         raise ModelError(
-            f"{name} is a {named}, which does not write text from left to right. Name a causal language "
+            f"{name} is a {architecture_of(config)}, which does not write text from left to right. Name "
+            "a causal language "
             "model (such as Llama or Mistral), or train an encoder with `raybio train-encoder`"
         )
 
@@ -216,6 +241,7 @@ def attach_adapter(model: Any, adapter: Path, base: str) -> Any:
     """
     from peft import LoraConfig, PeftModel
 
+    inspect_model(adapter)
     settings = LoraConfig.from_pretrained(str(adapter))
     if model.config.tie_word_embeddings and "lm_head" in settings.target_modules:
         head = model.get_output_embeddings()

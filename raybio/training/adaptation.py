@@ -15,16 +15,17 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForMaskedLM
 
 from raybio.config import AdaptEncoderConfig
 from raybio.corpora import read_corpus
 from raybio.corpora.shared_passages import Passages
 from raybio.entities import Sentence
-from raybio.errors import ModelError, TrainingError
-from raybio.model_sources import model_folder
+from raybio.errors import TrainingError
+from raybio.model_sources import base_folder
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import SENTENCES, check_text, dataset_of, sentence_tables, text_sentences
+from raybio.taggers.hugging_face import check_base, read_model, read_tokenizer
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner
 from raybio.training.encoder_steps import window_of
@@ -65,7 +66,8 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
         TrainingError: there is too little text, or the workers failed more often than
             `workers.max_failures`.
     """
-    base = model_folder(config.model, allow_pickle=config.allow_pickle)
+    base = base_folder(config.model, allow_pickle=config.allow_pickle)
+    check_base(AutoModelForMaskedLM, base)
     check_text((*config.text.files, *config.text.apart_from))
     run = begin_run(config, "adapted")
     with under_way(run, config, progress):
@@ -125,7 +127,7 @@ def _work(task: Task) -> None:
     config: AdaptEncoderConfig = task.config
     training = config.training
     workers = begin(config.seed, config.workers)
-    tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
+    tokenizer = read_tokenizer(task.base)
     maker = MaskedExampleMaker(tokenizer, training.masked, *window_of(task.base, training))
 
     def examples_of(row: dict[str, Any], epoch: int) -> list[steps.Example]:
@@ -146,7 +148,11 @@ class _FillingLearner(EncoderLearner):
         training = task.config.training
         self._budget = training.max_batch_tokens
         super().__init__(
-            training, _HiddenPlaces(_masked_language_model(task.base)), tokenizer, workers, total
+            training,
+            _HiddenPlaces(read_model(AutoModelForMaskedLM, task.base, new_head=True)),
+            tokenizer,
+            workers,
+            total,
         )
 
     def _loss(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -182,7 +188,7 @@ class _FillingLearner(EncoderLearner):
         self._finished.model.save_pretrained(folder)
 
     def _read(self, folder: Path) -> dict[str, torch.Tensor]:
-        return _HiddenPlaces(_masked_language_model(folder)).state_dict()
+        return _HiddenPlaces(read_model(AutoModelForMaskedLM, folder)).state_dict()
 
 
 class _HiddenPlaces(torch.nn.Module):
@@ -212,11 +218,3 @@ class _HiddenPlaces(torch.nn.Module):
 
 def _hidden(tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return tensors["labels"][tensors["labels"] != IGNORED]
-
-
-def _masked_language_model(folder: Path) -> Any:
-    try:
-        return AutoModelForMaskedLM.from_pretrained(folder)
-    except ValueError as error:
-        problem = str(error).partition("\n")[0].rstrip(".")
-        raise ModelError(f"{folder} cannot fill in words: {problem}. Name an encoder such as BERT") from error

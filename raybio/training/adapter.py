@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, load_peft_weights, set_p
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from raybio.config import TrainDecoderConfig
-from raybio.iob2 import tag_set
+from raybio.taggers.hugging_face import read_config, read_model, tag_options
 from raybio.taggers.language_model import FourBit, attach_adapter, describe_base, quantization
 
 CLASSIFIER = "score"
@@ -44,9 +44,10 @@ def adapted_model(
     else:
         options["dtype"] = {16: torch.bfloat16, 32: torch.float32}[held.bits]
     if config.head == "text":
-        model: Any = AutoModelForCausalLM.from_pretrained(base, **options)
+        model: Any = read_model(AutoModelForCausalLM, base, **options)
     else:
-        model = AutoModelForTokenClassification.from_pretrained(base, **tag_options(labels), **options)
+        headed = read_config(base, **tag_options(labels))
+        model = read_model(AutoModelForTokenClassification, base, config=headed, new_head=True, **options)
     _keep_gradients(model)
     grow_vocabulary(model, new_tokens)
     if config.training.gradient_checkpointing:
@@ -80,16 +81,6 @@ def add_adapter(model: Any, config: TrainDecoderConfig, new_tokens: Sequence[int
     # What the adapter's own file names: a hub id means something elsewhere, a cache folder does not.
     adapted.peft_config[_ADAPTER].base_model_name_or_path = config.model
     return adapted
-
-
-def tag_options(labels: Sequence[str]) -> dict[str, Any]:
-    """Return what a token classifier is told of its tags."""
-    tags = tag_set(labels)
-    return {
-        "num_labels": len(tags),
-        "id2label": dict(enumerate(tags)),
-        "label2id": {tag: i for i, tag in enumerate(tags)},
-    }
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 from transformers.utils import logging as transformers_logging
 
 import raybio
@@ -18,14 +18,16 @@ from raybio.cluster import connected
 from raybio.config import DevSection, TrainDecoderConfig
 from raybio.entities import Rejected
 from raybio.errors import TrainingError
-from raybio.model_sources import model_folder
+from raybio.model_sources import base_folder, model_folder
 from raybio.run_folder import RunFolder
-from raybio.taggers import Tagger, load_tagger
+from raybio.storage import replace_folder
+from raybio.taggers import Tagger, check_tagger, load_tagger
 from raybio.taggers.decoder import DecoderCard, DecoderTagger, default_budget
 from raybio.taggers.decoding import Reader, Tokens
+from raybio.taggers.hugging_face import check_base, read_config, read_tokenizer, tag_options
 from raybio.taggers.language_model import FourBit, load_base
 from raybio.training import steps
-from raybio.training.adapter import grow_vocabulary, merge_adapter, tag_options
+from raybio.training.adapter import grow_vocabulary, merge_adapter
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.epochs import judged_on_dev, train_epochs
@@ -56,12 +58,16 @@ def train_decoder(config: TrainDecoderConfig, progress: Callable[[str], None] = 
     with connected():
         for line in preflight(config).lines():
             progress(line)
-        base = model_folder(config.model, allow_pickle=config.allow_pickle)
+        base = base_folder(config.model, allow_pickle=config.allow_pickle)
+        kind = AutoModelForCausalLM if config.head == "text" else AutoModelForTokenClassification
+        check_base(kind, base)
+        if config.dev.draft_model:
+            check_tagger(model_folder(config.dev.draft_model))
         return fine_tune(config, base, work, _merge, progress)
 
 
-def _merge(task: Task) -> None:
-    """Make the run's model a plain one where that is asked for; the adapter moves to `adapter/`.
+def _merge(task: Task, model: Path) -> None:
+    """Make the trained `model` a plain one where that is asked for; the adapter moves to `adapter/`.
 
     A token classifier always becomes one: whatever reads encoders can then read it.
     """
@@ -70,24 +76,25 @@ def _merge(task: Task) -> None:
         return
     transformers_logging.disable_progress_bar()
     adapter = task.run.path / "adapter"
-    adapter.mkdir(exist_ok=True)
-    for path in task.run.model.glob("adapter_*"):
-        shutil.move(path, adapter / path.name)
-    merge_adapter(_whole_base(task, adapter), adapter).save_pretrained(task.run.model)
+    with replace_folder(adapter) as draft:
+        for path in model.glob("adapter_*"):
+            shutil.move(path, draft / path.name)
+    merge_adapter(_whole_base(task, adapter), adapter).save_pretrained(model)
 
 
 def _whole_base(task: Task, adapter: Path) -> Any:
     """Return the base model in its own precision, in the shape and roundings that the adapter knew."""
     config: TrainDecoderConfig = task.config
     options: dict[str, Any] = {
-        "dtype": AutoConfig.from_pretrained(task.base).dtype or torch.float32,
+        "dtype": read_config(task.base).dtype or torch.float32,
         "device": torch.device("cpu"),
         "rounded": FourBit.read(adapter),
     }
     if config.head == "tags":
-        return load_base(AutoModelForTokenClassification, task.base, **options, **tag_options(task.labels))
+        headed = read_config(task.base, **tag_options(task.labels))
+        return load_base(AutoModelForTokenClassification, task.base, config=headed, new_head=True, **options)
     model = load_base(AutoModelForCausalLM, task.base, **options)
-    tokenizer = AutoTokenizer.from_pretrained(task.base)
+    tokenizer = read_tokenizer(task.base)
     grow_vocabulary(model, add_tag_tokens(tokenizer, wording(config, task.labels, tokenizer)))
     return model
 
@@ -98,7 +105,7 @@ def _whole_base(task: Task, adapter: Path) -> Any:
 def _work(task: Task) -> None:
     config: TrainDecoderConfig = task.config
     workers = begin(config.seed, config.workers)
-    tokenizer = AutoTokenizer.from_pretrained(task.base)
+    tokenizer = read_tokenizer(task.base)
     prompts = wording(config, task.labels, tokenizer)
     new_tokens = add_tag_tokens(tokenizer, prompts)
     tokens = Tokens(tokenizer, prompts)

@@ -9,17 +9,17 @@ from typing import Any
 
 import ray.data
 import torch
-from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoModelForTokenClassification
 
 import raybio
 from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
-from raybio.iob2 import tag_set
 from raybio.label_schemes import LabelScheme
-from raybio.model_sources import model_folder
+from raybio.model_sources import base_folder
 from raybio.sentence_stream import read_sentences
 from raybio.taggers.calibration import write_calibration
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
+from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer, tag_options
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
@@ -46,7 +46,8 @@ def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = 
         TrainingError: the workers failed more often than `workers.max_failures`, or a teacher knows other
             labels.
     """
-    base = model_folder(config.model, allow_pickle=config.allow_pickle)
+    base = base_folder(config.model, allow_pickle=config.allow_pickle)
+    check_base(AutoModelForTokenClassification, base)
     check_teachers(config)
     rows = _taught_rows if config.distillation.teachers else None
     return fine_tune(config, base, _work, _calibrate, progress, rows)
@@ -56,10 +57,10 @@ def _taught_rows(task: Task) -> ray.data.Dataset:
     return taught_dataset(task.config, task.labels, task.run)
 
 
-def _calibrate(task: Task) -> None:
+def _calibrate(task: Task, model: Path) -> None:
     """Leave with the model what its int8 form needs."""
     stream = steps.shuffled(read_sentences(task.config.corpus, "train"), SHUFFLE_BUFFER, task.config.seed)
-    write_calibration(task.run.model, list(islice(stream, _CALIBRATION_SENTENCES)))
+    write_calibration(model, list(islice(stream, _CALIBRATION_SENTENCES)))
 
 
 # What follows runs in the workers.
@@ -68,7 +69,7 @@ def _calibrate(task: Task) -> None:
 def _work(task: Task) -> None:
     config: TrainEncoderConfig = task.config
     workers = begin(config.seed, config.workers)
-    tokenizer = AutoTokenizer.from_pretrained(task.base, use_fast=True)
+    tokenizer = read_tokenizer(task.base)
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer, cut=config.training.long_inputs == "cut")
     batches = TrainingBatches(
@@ -107,15 +108,12 @@ class _ClassifierLearner(EncoderLearner):
     def __init__(self, task: Task, card: EncoderCard, tokenizer: Any, workers: Workers, total: int) -> None:
         training = task.config.training
         self._base, self._card = task.base, card
-        tags = tag_set(card.labels)
-        model = AutoModelForTokenClassification.from_pretrained(
+        config = read_config(
             task.base,
-            num_labels=len(tags),
-            id2label=dict(enumerate(tags)),
-            label2id={tag: i for i, tag in enumerate(tags)},
-            ignore_mismatched_sizes=True,
-            **_dropouts(task.base, training.dropout),
+            **tag_options(card.labels),
+            **_dropouts(read_config(task.base), training.dropout),
         )
+        model = read_model(AutoModelForTokenClassification, task.base, config=config, new_head=True)
         super().__init__(
             training,
             model,
@@ -148,18 +146,17 @@ class _ClassifierLearner(EncoderLearner):
         self._card.write(folder)
 
     def _read(self, folder: Path) -> dict[str, torch.Tensor]:
-        weights: dict[str, torch.Tensor] = AutoModelForTokenClassification.from_pretrained(
-            folder
-        ).state_dict()
+        weights: dict[str, torch.Tensor] = read_model(AutoModelForTokenClassification, folder).state_dict()
         return weights
 
 
-def _dropouts(base: Path, dropout: float | None) -> dict[str, float]:
+def _dropouts(config: Any, dropout: float | None) -> dict[str, float]:
     """Return the options that set every dropout of a model, whatever its architecture calls them."""
     if dropout is None:
         return {}
-    options = AutoConfig.from_pretrained(base).to_dict()
-    return {name: dropout for name, value in options.items() if "dropout" in name and _is_rate(value)}
+    return {
+        name: dropout for name, value in config.to_dict().items() if "dropout" in name and _is_rate(value)
+    }
 
 
 def _is_rate(value: object) -> bool:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig
 
 from raybio.alignment import SubwordEncoder, Subwords, Window, windows
 from raybio.config import MaskingSection, TrainingSection
@@ -17,9 +16,12 @@ from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.iob2 import tag_set
 from raybio.taggers.encoder import EncoderCard, special_tokens
+from raybio.taggers.hugging_face import read_config
+from raybio.taggers.positions import positions_of
 from raybio.training import steps
 from raybio.training.steps import IGNORED, Example
 
+_POSITIONS = 512  # of a model that names no bound
 _LAYER = re.compile(r"\.(?:layers?|block|h)\.(\d+)\.")
 
 
@@ -46,8 +48,7 @@ def _first_words(sentence: Sentence, count: int) -> Sentence:
 
 def window_of(base: Path, training: TrainingSection | MaskingSection) -> tuple[int, int]:
     """Return the subwords of a window and of its overlap: as configured, as far as the base model goes."""
-    longest = getattr(AutoConfig.from_pretrained(base), "max_position_embeddings", None) or 512
-    size = min(training.max_tokens, longest)
+    size = min(training.max_tokens, positions_of(read_config(base), base) or _POSITIONS)
     return size, min(training.window_overlap, size // 2)
 
 

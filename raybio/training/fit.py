@@ -31,14 +31,14 @@ def fine_tune(
     config: TrainConfig,
     base: Path,
     work: Callable[[Task], None],
-    finish: Callable[[Task], None],
+    finish: Callable[[Task, Path], None],
     progress: Callable[[str], None],
     train_rows: Callable[[Task], ray.data.Dataset] | None = None,
 ) -> TrainedModel:
     """Run `work` in every worker, keep the best epoch by strict F1 on dev, score it.
 
-    The best checkpoint's `model/` becomes the run's model; `finish` adds to it, on the driver. Workers
-    learn from the rows of the train split, or of `train_rows`.
+    The best checkpoint's `model/` becomes the run's model; `finish` adds to that folder, on the driver.
+    Workers learn from the rows of the train split, or of `train_rows`.
 
     Raises:
         InputError: the corpus cannot be read.
@@ -58,8 +58,7 @@ def fine_tune(
             "dev": sentence_dataset(config.corpus, "dev"),
         }
         best_by = config.training.dev_metric if config.training.keep == "best" else None
-        epoch = fit(task, work, datasets, best_by)
-        finish(task)
+        epoch = fit(task, work, datasets, best_by, finish)
         run.say(f"kept epoch {epoch}")
         scores = score_splits(config, run, scored)
     run.write_json("scores.json", scores)

@@ -24,9 +24,10 @@ from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers.decoding import Tokens
 from raybio.taggers.decoding.readable import check_readable
+from raybio.taggers.hugging_face import read_tokenizer, tag_options
 from raybio.taggers.language_model import check_writer
 from raybio.taggers.twin import twin
-from raybio.training.adapter import add_adapter, tag_options
+from raybio.training.adapter import add_adapter
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.deepspeed import takes_paged
 from raybio.training.memory import Memory, Sizes, memory
@@ -285,14 +286,18 @@ def _tokenizer(config: TrainDecoderConfig) -> tuple[Any, str, list[str]]:
     if config.head == "tags":
         return None, "", []
     source = source_of(config.model, config.allow_pickle)
-    hub = not source.is_dir()
     try:
-        return AutoTokenizer.from_pretrained(source, local_files_only=hub and not hub_answers()), "", []
-    except (OSError, ValueError) as error:
+        if source.is_dir():
+            return read_tokenizer(source), "", []
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, local_files_only=not hub_answers(), trust_remote_code=False
+        )
+    except OSError as error:
         # The hub may be out of reach here, or keep the model for others: the workers may see more.
-        if hub and isinstance(error, OSError):
-            return None, _out_of_reach(config, error), []
+        return None, _out_of_reach(config, error), []
+    except (ModelError, ValueError) as error:
         return None, "", [str(error)]
+    return tokenizer, "", []
 
 
 def _out_of_reach(config: TrainDecoderConfig, error: OSError) -> str:

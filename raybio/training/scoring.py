@@ -8,7 +8,6 @@ from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-from transformers import AutoTokenizer
 
 from raybio.config import (
     CorpusSection,
@@ -24,6 +23,7 @@ from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers import Tags, load_tagger
 from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training.encoder_steps import cut_sentences
 from raybio.training.splits import Scored, scored_sentences
 
@@ -73,7 +73,7 @@ def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sent
     """Return what the run's model, an encoder, reads of the sentences; say how many lost their end."""
     card = EncoderCard.read(run.model)
     assert card is not None, "training writes a card"
-    tokenizer = AutoTokenizer.from_pretrained(run.model, use_fast=True)
+    tokenizer = read_tokenizer(run.model)
     kept = list(cut_sentences(sentences, tokenizer, card))
     shorter = sum(len(a) < len(b) for a, b in zip(kept, sentences, strict=True))
     run.say(f"cut {shorter} sentences of {split} at {card.max_tokens} subwords, gold included")

@@ -23,7 +23,8 @@ from transformers import (
 )
 
 from raybio.errors import ModelError
-from raybio.model_sources import model_folder
+from raybio.model_sources import base_folder
+from raybio.taggers.hugging_face import read_config
 
 _LARGE: dict[str, Any] = {
     "hidden_size": 1024,
@@ -74,7 +75,7 @@ KNOWN: Mapping[str, Any] = {
 def source_of(model: str, allow_pickle: bool = False) -> Path:
     """Return where small files are read from: a folder here, or a hub id, whose weights stay there."""
     hub = not model.startswith("bundled:") and not Path(model).expanduser().is_dir()
-    return Path(model) if hub else model_folder(model, allow_pickle=allow_pickle)
+    return Path(model) if hub else base_folder(model, allow_pickle=allow_pickle)
 
 
 def read_architecture(source: Path) -> Any:
@@ -83,8 +84,10 @@ def read_architecture(source: Path) -> Any:
     Raises:
         ModelError: there is none that can be read.
     """
+    if source.is_dir():
+        return read_config(source)
     try:
-        return AutoConfig.from_pretrained(source)
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
         problem = str(error).partition("\n")[0].rstrip(".")
         raise ModelError(

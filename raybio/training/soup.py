@@ -15,8 +15,10 @@ from typing import Any
 from raybio.cluster import connected, settle_data
 from raybio.config import SoupConfig, TrainEncoderConfig, load_config, to_yaml
 from raybio.errors import ModelError, UsageError
+from raybio.model_files import READ, WEIGHTS
 from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.sentence_stream import split_labels
+from raybio.storage import replace_folder
 from raybio.taggers.encoder import EncoderCard, load_classifier
 from raybio.training.scoring import score_splits, scored_splits
 
@@ -47,11 +49,21 @@ def make_soup(
     with run.shown(progress), connected():
         settle_data()
         run.say(f"the mean of {len(runs)} models: {', '.join(runs)}")
-        shutil.copytree(models[0], run.model)
-        mean.save_pretrained(run.model)
+        with replace_folder(run.model) as model:
+            _copy_around_weights(models[0], model)
+            mean.save_pretrained(model)
         scores = score_splits(config, run, scored_splits(config.corpus))
     run.write_json("scores.json", scores)
     return Soup(run, scores)
+
+
+def _copy_around_weights(source: Path, target: Path) -> None:
+    """Copy what goes with a model's weights: tokenizer, card, calibration sentences; no form of the "
+    "weights."""
+    for pattern in READ:
+        for path in source.glob(pattern):
+            if not path.name.startswith(WEIGHTS.partition(".")[0]):
+                shutil.copyfile(path, target / path.name)
 
 
 def mean_model(models: Sequence[Path]) -> Any:

@@ -12,12 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer
-
 import raybio
 from raybio.config import TrainDecoderConfig
 from raybio.label_schemes import LabelScheme
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
+from raybio.taggers.hugging_face import read_config, read_tokenizer
+from raybio.taggers.positions import positions_of
 from raybio.training import steps
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.encoder_steps import ExampleMaker
@@ -33,7 +33,7 @@ def train_tag_head(task: Task) -> None:
     """Do one worker's part of the run."""
     config: TrainDecoderConfig = task.config
     workers = begin(config.seed, config.workers)
-    tokenizer = AutoTokenizer.from_pretrained(task.base)
+    tokenizer = read_tokenizer(task.base)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     card = _card(task)
@@ -46,7 +46,7 @@ def train_tag_head(task: Task) -> None:
 
 def _card(task: Task) -> EncoderCard:
     config: TrainDecoderConfig = task.config
-    longest = getattr(AutoConfig.from_pretrained(task.base), "max_position_embeddings", None)
+    longest = positions_of(read_config(task.base), task.base)
     size = min(config.training.max_tokens, longest or config.training.max_tokens)
     return EncoderCard(
         labels=list(task.labels),

@@ -33,7 +33,7 @@ from raybio.sentence_stream import (
     sentence_of,
     sentence_tables,
 )
-from raybio.taggers import Tagger, Tags, load_tagger
+from raybio.taggers import Tagger, Tags, check_tagger, load_tagger
 from raybio.training.rows_file import read_rows, write_rows
 from raybio.training.scoring import uses_gpu
 from raybio.training.trainer import cause_of
@@ -48,11 +48,12 @@ def check_teachers(config: TrainEncoderConfig) -> None:
     """See that there are all teachers and files of text, before a run begins.
 
     Raises:
-        ModelError: a teacher is not there, or holds no model.
+        ModelError: a teacher is not there, or cannot tag.
         UsageError, InputError: the first document of a file of text cannot be read.
     """
     for teacher in config.distillation.teachers:
-        model_folder(teacher, allow_pickle=config.allow_pickle)
+        folder = model_folder(teacher, allow_pickle=config.allow_pickle)
+        check_tagger(folder, precision=config.distillation.precision)
     check_text(config.distillation.text)
 
 

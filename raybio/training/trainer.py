@@ -23,6 +23,7 @@ from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, chang
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import way_on
+from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.metrics_log import MetricsLog
 from raybio.training.mlflow_run import check_mlflow, tracked
@@ -106,11 +107,12 @@ def fit(
     work: Callable[[Task], None],
     datasets: Mapping[str, ray.data.Dataset],
     best_by: str | None,
+    finish: Callable[[Task, Path], None] | None = None,
 ) -> int:
     """Run `work` in every worker over `datasets`; return the number (from 1) of the epoch that is kept.
 
-    It is that with the highest `best_by` among its metrics, or the last: its checkpoint's `model/`
-    becomes the run's model.
+    It is that with the highest `best_by` among its metrics, or the last: its checkpoint's `model/`, with
+    what `finish` adds to that folder, takes the place of the run's model, whole.
 
     Raises:
         TrainingError: the workers failed more often than `workers.max_failures`, or said why they cannot
@@ -152,8 +154,10 @@ def fit(
     kept, metrics = result.checkpoint, result.metrics
     if best_by is not None:
         kept, metrics = max(result.best_checkpoints, key=lambda pair: pair[1][best_by])
-    with kept.as_directory() as folder:
-        shutil.copytree(Path(folder) / "model", run.model, dirs_exist_ok=True)
+    with kept.as_directory() as folder, replace_folder(run.model) as model:
+        shutil.copytree(Path(folder) / "model", model, dirs_exist_ok=True)
+        if finish is not None:
+            finish(task, model)
     return int(metrics["epoch"])
 
 

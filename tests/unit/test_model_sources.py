@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from raybio import model_sources
+from raybio import model_conversion
 from raybio.errors import ModelError
-from raybio.model_sources import fingerprint, install_bundled, model_folder, weights_fingerprint
+from raybio.model_sources import base_folder, install_bundled, model_folder
 from raybio.taggers.encoder import load_classifier
 
 
@@ -22,7 +22,7 @@ from raybio.taggers.encoder import load_classifier
 def folder(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
-    (tmp_path / "model" / "model.safetensors").write_bytes(bytes(3 << 20))
+    save_file({"a": torch.zeros(3)}, tmp_path / "model" / "model.safetensors")
     return tmp_path / "model"
 
 
@@ -52,40 +52,6 @@ def test_a_bundled_model_that_is_not_installed_says_how_to_install_it(monkeypatc
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     with pytest.raises(ModelError, match=r"bundled:minilm is not installed. Run `raybio models install`"):
         model_folder("bundled:minilm")
-
-
-def test_pickled_weights_need_permission(folder):
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match=r"has no safetensors weights. Pickled weights can run code"):
-        model_folder(str(folder))
-    assert model_folder(str(folder), allow_pickle=True) == folder
-
-
-def test_only_the_weights_that_are_loaded_count(folder):
-    """Next to pickled weights any safetensors of another name are loaded never."""
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    for other in ("optimizer.safetensors", "adapter_model.safetensors", "model-00001-of-00002.safetensors"):
-        (folder / other).write_bytes(b"")
-    with pytest.raises(ModelError, match="has no safetensors weights"):
-        model_folder(str(folder))
-    (folder / "adapter_config.json").write_text("{}")
-    assert model_folder(str(folder)) == folder
-    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
-    with pytest.raises(ModelError, match="has no safetensors weights"):
-        model_folder(str(folder))
-
-
-def test_weights_in_several_files_must_all_be_safetensors(folder):
-    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
-    index = folder / "model.safetensors.index.json"
-    index.write_text('{"weight_map": {"a": "model-00001-of-00001.safetensors"}}')
-    assert model_folder(str(folder)) == folder
-    index.write_text('{"weight_map": {"a": "model-00001-of-00001.safetensors", "b": "pytorch_model.bin"}}')
-    with pytest.raises(ModelError, match="has no safetensors weights"):
-        model_folder(str(folder))
-    index.write_text("{}")
-    with pytest.raises(ModelError, match=r"index\.json is no index of weights"):
-        model_folder(str(folder))
 
 
 def test_pickles_beside_safetensors_are_not_loaded(tiny_encoder, tmp_path):
@@ -148,44 +114,6 @@ def test_a_name_the_hub_does_not_know_is_one_clear_line(monkeypatch, error):
     assert "\n" not in str(caught.value)
 
 
-def test_the_fingerprint_changes_with_what_the_model_computes_and_nothing_else(folder):
-    before = fingerprint(folder)
-    assert len(before) == 16 and int(before, 16)
-    (folder / "int8").mkdir()
-    (folder / "int8" / "model.xml").write_text("derived")
-    (folder / "int8.lock").touch()
-    assert fingerprint(folder) == before
-
-    weights = folder / "model.safetensors"
-    for position in (0, weights.stat().st_size - 1):
-        with weights.open("r+b") as file:
-            file.seek(position)
-            file.write(b"\1")
-        assert fingerprint(folder) != before
-        before = fingerprint(folder)
-    (folder / "config.json").write_text('{"a": 1}')
-    assert fingerprint(folder) != before
-    before = fingerprint(folder)
-    (folder / "config.json").rename(folder / "config2.json")
-    assert fingerprint(folder) != before
-
-
-def test_weights_are_known_again_in_other_files_and_precisions(tmp_path):
-    def written(name, *files):
-        (tmp_path / name).mkdir()
-        for i, tensors in enumerate(files):
-            save_file(tensors, tmp_path / name / f"model-{i}.safetensors")
-        return weights_fingerprint(tmp_path / name)
-
-    a, b = torch.rand(3, 100), torch.rand(())
-    known = written("whole", {"a": a, "b": b})
-    assert len(known) == 16 and int(known, 16)
-    assert written("cut", {"b": b}, {"a": a.bfloat16()}) == known
-    assert written("other", {"a": torch.rand(3, 100), "b": b}) != known
-    assert written("longer", {"a": torch.cat([a, a]), "b": b}) != known
-    assert written("none") == ""
-
-
 def test_installing_bundled_models_leaves_out_what_they_depend_on(monkeypatch):
     commands = []
 
@@ -212,27 +140,27 @@ def test_a_gguf_file_is_converted_once_however_many_ask(tmp_path, monkeypatch):
     def convert(gguf, folder):
         converted.append(gguf.name)
         time.sleep(0.05)
-        folder.mkdir()
         (folder / "config.json").write_text("{}")
-        (folder / "model.safetensors").write_bytes(b"")
+        save_file({"a": torch.zeros(3)}, folder / "model.safetensors")
 
     monkeypatch.setenv("RAYBIO_CACHE", str(tmp_path))
-    monkeypatch.setattr(model_sources, "_convert", convert)
-    # What a process left that was killed half-way.
-    (tmp_path / "models" / "smollm2-SmolLM2-135M-Instruct.Q4_1.part").mkdir(parents=True)
+    monkeypatch.setattr(model_conversion, "_convert_gguf", convert)
     with ThreadPoolExecutor(4) as pool:
         folders = set(pool.map(model_folder, ["bundled:smollm2"] * 4))
     assert converted == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
     assert folders == {tmp_path / "models" / "smollm2-SmolLM2-135M-Instruct.Q4_1"}
 
 
-def test_the_cache_is_where_the_user_keeps_caches(monkeypatch, tmp_path):
-    monkeypatch.delenv("RAYBIO_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert model_sources.cache_folder() == tmp_path / "raybio"
-
-
-def test_an_adapter_folder_is_a_model_folder(tmp_path):
-    (tmp_path / "adapter_config.json").write_text("{}")
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+def test_an_adapter_or_a_cascade_is_a_model_folder_and_no_base(tmp_path):
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "a/b"}')
+    save_file({"a": torch.zeros(3)}, tmp_path / "adapter_model.safetensors")
     assert model_folder(str(tmp_path)) == tmp_path
+    with pytest.raises(
+        ModelError, match=r"holds an adapter on a/b, and no training starts from one. Name that"
+    ):
+        base_folder(str(tmp_path))
+    (tmp_path / "cascade").mkdir()
+    (tmp_path / "cascade" / "cascade.json").write_text("{}")
+    assert model_folder(str(tmp_path / "cascade")) == tmp_path / "cascade"
+    with pytest.raises(ModelError, match=r"is a cascade of two models, and no training starts from one"):
+        base_folder(str(tmp_path / "cascade"))

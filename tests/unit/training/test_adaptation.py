@@ -13,9 +13,9 @@ from transformers import (
 
 from raybio.config import AdaptEncoderConfig, load_config
 from raybio.entities import Sentence
-from raybio.errors import ConfigError, ModelError
+from raybio.errors import ConfigError
 from raybio.sentence_stream import SENTENCES, sentence_tables
-from raybio.training.adaptation import _HiddenPlaces, _masked_language_model, _sentences, _some
+from raybio.training.adaptation import _HiddenPlaces, _sentences, _some
 from raybio.training.rows_file import write_rows
 from raybio.training.steps import IGNORED
 
@@ -58,12 +58,6 @@ def test_a_batch_that_teaches_nothing_has_a_gradient_of_nothing():
     torch.nn.functional.cross_entropy(logits, torch.empty(0, dtype=torch.long), reduction="sum").backward()
     # None at all would leave the other workers of DDP waiting.
     assert all(weight.grad is not None and not weight.grad.any() for weight in model.parameters())
-
-
-def test_a_model_that_fills_in_nothing_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(ModelError, match="cannot fill in words"):
-        _masked_language_model(tmp_path)
 
 
 @pytest.mark.parametrize(("share", "first"), [(0.02, [49, 99]), (0.3, [3, 6, 9]), (0.9, [1, 2, 3])])

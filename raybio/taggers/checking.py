@@ -1,0 +1,101 @@
+"""What a driver refuses before it starts workers: whatever `load_tagger` would refuse in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raybio.errors import ModelError
+from raybio.model_files import is_adapter, is_cascade, read_object
+from raybio.model_identity import checked_once
+from raybio.model_sources import model_folder
+from raybio.taggers.calibration import read_calibration
+from raybio.taggers.card import CARD, kind_of
+
+Labels = Mapping[str, str | None]
+
+
+def check_tagger(
+    folder: Path,
+    *,
+    precision: str = "auto",
+    decoding: Mapping[str, Any] | None = None,
+    labels: Labels | None = None,
+) -> None:
+    """Refuse what `load_tagger` would refuse of a folder and these options, without its weights in memory.
+
+    A folder that was found good is remembered until a file of it changes, so that neither transformers nor
+    torch is imported for it again. Packages that are not installed here are left to the workers.
+
+    Raises:
+        ModelError: as `load_tagger` does.
+    """
+    kind = kind_for(folder, precision, decoding or {}, labels)
+    folders = [folder]
+    if kind == "cascade":
+        from raybio.taggers.cascade import Cascade
+
+        cascade = Cascade.read(folder)
+        folders = [model_folder(cascade.encoder), model_folder(cascade.decoder)]
+    if draft_model := (decoding or {}).get("draft_model"):
+        folders.append(model_folder(draft_model))
+    for each in folders:
+        _check_one(each, labels if each == folder else None)
+    if kind == "encoder" and precision == "int8" and not (folder / "int8").is_dir():
+        read_calibration(folder)
+
+
+def kind_for(folder: Path, precision: str, decoding: Mapping[str, Any], labels: Labels | None) -> str:
+    """Return "cascade", "decoder" or "encoder"; refuse the options that such a model does not have.
+
+    Raises:
+        ModelError: names the option to leave out.
+    """
+    kind = "cascade" if is_cascade(folder) else kind_of(folder)
+    if labels and kind != "encoder":
+        raise ModelError(
+            f"{folder} is no token classifier: its labels are in its card. Leave `model_labels` out"
+        )
+    if kind == "cascade" and (decoding.get("draft", "outside") != "outside" or decoding.get("draft_model")):
+        raise ModelError(
+            f"{folder} is a cascade: its LLM verifies the tags of its own encoder. "
+            "Leave `draft` and `draft_model` out"
+        )
+    if kind == "decoder" and precision == "int8":
+        raise ModelError("int8 is for encoders. Hold an LLM in 4 bits with `precision: 4bit`")
+    if kind == "encoder" and decoding:
+        raise ModelError(f"{folder} is no LLM that writes tags: it has no decode mode. Leave `decoding` out")
+    if kind == "encoder" and precision == "4bit":
+        raise ModelError("4bit is for LLMs that write tags. Hold an encoder in bf16, or in int8 on a CPU")
+    return kind
+
+
+def _check_one(folder: Path, labels: Labels | None) -> None:
+    parts = [folder]
+    if is_adapter(folder):
+        parts.append(model_folder(str(read_object(folder / CARD).get("base_model"))))
+    if kind_of(folder) == "decoder":
+        checked_once(parts, lambda: _check_decoder(*parts))
+    else:
+        checked_once(parts, lambda: _check_encoder(folder, labels), labels)
+
+
+def _check_encoder(folder: Path, labels: Labels | None) -> None:
+    from transformers import AutoModelForTokenClassification
+
+    from raybio.taggers.encoder import description_of
+    from raybio.taggers.hugging_face import check_model, check_vocabulary, read_tokenizer
+
+    description_of(folder, labels)
+    model = check_model(AutoModelForTokenClassification, folder)
+    check_vocabulary(read_tokenizer(folder), model, folder)
+
+
+def _check_decoder(folder: Path, base: Path | None = None) -> None:
+    from raybio.taggers.decoder import DecoderCard
+    from raybio.taggers.hugging_face import read_tokenizer
+    from raybio.taggers.language_model import check_language_model
+
+    DecoderCard.read(folder)
+    check_language_model(folder, base or folder, read_tokenizer(folder))
