@@ -1,4 +1,4 @@
-"""A training run's twin in MLflow: its options, the metrics of each epoch, and how it ended.
+"""A training run's twin in MLflow: its options, the metrics of each epoch, its scores and how it ended.
 
 `mlflow.json` in the run folder keeps the tracking URI and the id, so that a resumed run continues the
 same MLflow run. MLflow that is not installed or does not answer ends a run before its first epoch; later
@@ -102,6 +102,8 @@ class MlflowRun:
         with self._said(f"MLflow did not take the end of the run ({status})"):
             if status != "KILLED":  # there are seconds left then, and the resumed run sends them
                 self._send_missed()
+            if status == "FINISHED" and (self._run.path / "scores.json").is_file():
+                self._log(_final_scores(self._run.read_json("scores.json")))
             self._client.set_terminated(self._id, status)
 
     def _send_missed(self) -> None:
@@ -142,6 +144,18 @@ class MlflowRun:
             yield
         except Exception as error:  # of MLflow, its database, the network: none is worth a training
             self._run.say(f"{problem} ({_first_line(error)})")
+
+
+def _final_scores(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Return precision, recall and F1 (strict, 0 to 1) of each split by both scorers, of the kept model."""
+    return {
+        f"final_{split}_{'' if scorer == 'corrected' else 'paper_'}strict_{figure}": (
+            by_scorer[scorer]["overall"]["strict"][figure]
+        )
+        for split, by_scorer in scores.items()
+        for scorer in ("corrected", "paper")
+        for figure in ("precision", "recall", "f1")
+    }
 
 
 def has_twin(run: RunFolder) -> bool:

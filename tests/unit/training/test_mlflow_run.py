@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from raybio.config import CorpusSection, LoggingSection, TrainEncoderConfig
 from raybio.errors import TrainingError
+from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
 from raybio.training import mlflow_run, trainer
 from raybio.training.metrics_log import MetricsLog
@@ -60,6 +61,16 @@ def test_options_metrics_and_the_end_of_a_run(run, uri):
     assert one.data.params["model"] == config.model and one.data.params["resume"] == "false"
     assert history(uri, "train_loss") == [(row["epoch"], row["train_loss"]) for row in ROWS]
     assert set(one.data.metrics) == {"train_loss", "dev_strict_f1"}
+
+
+def test_the_scores_of_the_kept_model_are_logged_at_the_end(run, uri):
+    scores = evaluate([["B-X", "O", "B-X"]], [["B-X", "O", "O"]]).to_dict()
+    with tracked(run, config_of(uri)):
+        run.write_json("scores.json", {"test": scores})
+    logged = found(uri)[1][0].data.metrics
+    assert logged["final_test_strict_recall"] == 0.5 and logged["final_test_strict_precision"] == 1.0
+    assert logged["final_test_strict_f1"] == pytest.approx(2 / 3)
+    assert logged["final_test_paper_strict_f1"] == scores["paper"]["overall"]["strict"]["f1"]
 
 
 @pytest.mark.parametrize(
