@@ -8,6 +8,7 @@ tokenizer without words) or end with an error of its own is a ModelError of one 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -205,9 +206,16 @@ def _first_line(error: Exception) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the library's report on missing and left-over weights: those that matter are errors here."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.CRITICAL)
+    handled = transformers_logging.get_logger("transformers").handlers
+    here = threading.get_ident()
+
+    def elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here  # other threads load models too
+
+    for handler in handled:
+        handler.addFilter(elsewhere)
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(before)
+        for handler in handled:
+            handler.removeFilter(elsewhere)

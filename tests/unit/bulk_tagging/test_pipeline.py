@@ -1,5 +1,7 @@
 import gc
 import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,12 +9,13 @@ import pytest
 from samples import tagging_config
 
 from raybio.bulk_tagging import pipeline
-from raybio.bulk_tagging.ledger import Making
+from raybio.bulk_tagging.ledger import Ledger, Making
 from raybio.bulk_tagging.pipeline import _cut, _items, _rows, _TagAndCommit, unpack
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
 from raybio.config import TaggersSection
 from raybio.entities import Deletion, Document, Passage
-from raybio.errors import ModelError
+from raybio.errors import CommitError, ModelError
+from raybio.model_identity import earlier_fingerprint, fingerprint
 
 
 def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_it_is():
@@ -57,3 +60,32 @@ def test_a_model_that_cannot_be_used_is_told_in_our_words(tiny_encoder, tmp_path
     error, same = _items(worker(pa.Table.from_pylist(_rows([shard, end]))))
     assert isinstance(error, ModelError) and "4bit is for LLMs" in str(error)
     assert same == end
+
+
+def test_an_output_with_the_fingerprint_of_before_is_resumed(tiny_encoder, tmp_path):
+    model = Path(shutil.copytree(tiny_encoder, tmp_path / "model"))
+    making = Making("m", fingerprint(model), "c" * 8, {})
+    before = replace(making, model_fingerprint=earlier_fingerprint(model))
+    other = replace(making, config_hash="d" * 8)
+
+    def claimed(config, given=making):
+        ledger, kept = pipeline._claim(config, given, model)
+        return Path(ledger.output).name, kept
+
+    config = tagging_config(model, tmp_path / "in", tmp_path / "out")
+    anew = config.model_copy(update={"on_change": "new-generation"})
+    Ledger(str(tmp_path / "out")).claim(before)
+    assert claimed(config) == claimed(anew) == ("out", before)
+    with pytest.raises(CommitError, match="was made with another config"):
+        claimed(config, other)
+    assert claimed(anew, other) == (f"generation-{other.identity}", other)
+    # A generation that was begun by the fingerprint of before is resumed too.
+    earlier = replace(before, config_hash="e" * 8)
+    Ledger(str(tmp_path / "out" / f"generation-{earlier.identity}")).claim(earlier)
+    assert claimed(anew, replace(making, config_hash="e" * 8)) == (f"generation-{earlier.identity}", earlier)
+
+    (model / "config.json").write_text((model / "config.json").read_text() + " ")
+    changed = replace(making, model_fingerprint=fingerprint(model))
+    with pytest.raises(CommitError, match="was made with another model"):
+        claimed(config, changed)
+    assert claimed(anew, changed) == (f"generation-{changed.identity}", changed)

@@ -268,6 +268,14 @@ def test_tag_says_how_an_llm_is_decoded(raybio, room):
     assert (decoding.mode, decoding.draft, decoding.draft_model) == ("verified-text", "encoder", "e")
 
 
+def test_tag_loads_pickles_only_where_it_is_allowed(raybio, room):
+    configs = []
+    room("raybio.bulk_tagging", tag_corpus=lambda config, *_: configs.append(config) or Tagged())
+    words = ("tag", "a", "--model", "m", "--output", "o")
+    assert raybio(*words).code == 0 and raybio(*words, "--allow-pickle").code == 0
+    assert [config.allow_pickle for config in configs] == [False, True]
+
+
 def test_tag_says_what_a_models_outputs_stand_for(raybio, room, tmp_path):
     configs = []
     room("raybio.bulk_tagging", tag_corpus=lambda config, *_: configs.append(config) or Tagged())

@@ -63,6 +63,35 @@ def test_int8_is_made_once_by_whoever_comes_first_and_mostly_agrees(folder, monk
     assert all(0 <= score <= 1 for one in tagged for score in one.scores)
 
 
+@needs_openvino
+def test_int8_weights_of_another_model_are_not_used(tiny_encoder, tmp_path, monkeypatch):
+    """A folder that was copied over, edited, or copied from: the int8 form in it is of other weights."""
+    from raybio.taggers import encoder_int8
+
+    made = []
+
+    def quantize(folder, path, card):
+        made.append(folder)
+        path.write_text("quantized")
+
+    monkeypatch.setattr(encoder_int8, "_quantize", quantize)
+    model = Path(shutil.copytree(tiny_encoder, tmp_path / "model"))
+    (model / "int8").mkdir()
+    (model / "int8" / "model.xml").write_text("of a raybio that did not say of what")
+    card = EncoderCard.read(model)
+    first = encoder_int8._quantize_once(model, card)
+    assert encoder_int8._quantize_once(model, card) == first and len(made) == 1
+    assert [*(model / "int8").iterdir()] == [first]
+
+    weights = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    second = encoder_int8._quantize_once(model, card)
+    assert second != first and len(made) == 2
+    assert [*(model / "int8").iterdir()] == [second]
+    copied = Path(shutil.copytree(model, tmp_path / "copied"))
+    assert encoder_int8._quantize_once(copied, card).name == second.name and len(made) == 2
+
+
 def test_samples_are_windows_that_the_model_can_read(tiny_encoder):
     samples = _samples(tiny_encoder, EncoderCard.read(tiny_encoder))
     lengths = [sample["input_ids"].shape[1] for sample in samples]

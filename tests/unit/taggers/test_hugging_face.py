@@ -16,8 +16,10 @@ from transformers import (
     BertForMaskedLM,
     BertForTokenClassification,
     BertModel,
+    DebertaV2Config,
 )
 
+from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.model_sources import base_folder
 from raybio.taggers import check_tagger, load_tagger
@@ -320,3 +322,36 @@ def test_a_plain_body_is_a_base(tmp_path, minilm):
     assert isinstance(
         read_model(AutoModelForTokenClassification, tmp_path, new_head=True), BertForTokenClassification
     )
+
+
+def test_a_vocabulary_that_is_a_sentencepiece_model_alone_is_read(tmp_path):
+    """DeBERTa-v3 as it is published: spm.model, and no tokenizer.json."""
+    import sentencepiece
+
+    words = ["naloxone", "reverses", "the", "antihypertensive", "effect", "of", "clonidine", "in", "rats"]
+    text = [" ".join(words[i % 9 :] + words[: i % 9]) for i in range(200)]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text),
+        model_prefix=str(tmp_path / "spm"),
+        vocab_size=60,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        pad_piece="[PAD]",
+        bos_piece="[CLS]",
+        eos_piece="[SEP]",
+        unk_piece="[UNK]",
+    )
+    (tmp_path / "spm.vocab").unlink()
+    config = DebertaV2Config(vocab_size=100, id2label={0: "O", 1: "B-Drug", 2: "I-Drug"}, **SMALL)
+    AutoModelForTokenClassification.from_config(config).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
+    theirs = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spm.model"))
+    sentence = "naloxone reverses hypertension"
+    assert read_tokenizer(tmp_path).tokenize(sentence) == theirs.encode(sentence, out_type=str)
+    check_tagger(tmp_path)
+    [tagged] = load_tagger(tmp_path, device="cpu").tag([Sentence("1", tuple(sentence.split()), (0, 9, 18))])
+    assert len(tagged.tags) == 3

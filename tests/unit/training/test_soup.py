@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from raybio.config import CorpusSection, TrainDecoderConfig, TrainEncoderConfig, to_yaml
 from raybio.errors import ModelError, UsageError
 from raybio.run_folder import RunFolder
-from raybio.training.soup import make_soup, mean_model
+from raybio.training.soup import _copy_around_weights, make_soup, mean_model
 
 
 @pytest.fixture
@@ -50,6 +50,18 @@ def test_models_of_other_shapes_have_none(tiny_encoder, other):
     (other / "config.json").write_text(json.dumps({**config, "vocab_size": config["vocab_size"] - 1}))
     with pytest.raises(ModelError, match=r"other has weights of other shapes than"):
         mean_model([tiny_encoder, other])
+
+
+def test_what_goes_with_the_weights_is_copied_and_no_form_of_them(tiny_encoder, tmp_path):
+    model = shutil.copytree(tiny_encoder, tmp_path / "model")
+    (model / "int8").mkdir()
+    (model / "int8" / "model.xml").write_text("of the first model")
+    (model / "pytorch_model.bin").write_text("of the first model")
+    (tmp_path / "soup").mkdir()
+    _copy_around_weights(model, tmp_path / "soup")
+    copied = {path.name for path in (tmp_path / "soup").iterdir()}
+    assert {"raybio.json", "calibration.json", "config.json", "tokenizer.json"} <= copied
+    assert not copied & {"int8", "pytorch_model.bin", "model.safetensors"}
 
 
 def encoder_run(path, model="bundled:minilm", corpus="sample"):
