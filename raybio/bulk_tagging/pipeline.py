@@ -142,7 +142,8 @@ def _claim(config: TagCorpusConfig, making: Making, folder: Path) -> tuple[Ledge
     if config.on_change == "new-generation" and others:
         begun = Ledger(f"{ledger.output}/generation-{earlier.identity}")
         ledger = begun if begun.making() else Ledger(f"{ledger.output}/generation-{making.identity}")
-    if ledger.making() and not ledger.made_by_another(earlier):
+    held = ledger.making()
+    if held is not None and held.model_fingerprint == earlier.model_fingerprint:
         making = earlier
     ledger.claim(making)
     return ledger, making
