@@ -82,7 +82,8 @@ def _openvino() -> Any:
         import openvino
     except ImportError as error:
         raise ModelError(f"precision int8 needs {error.name}. Run `pip install 'raybio[int8]'`") from None
-    nncf.set_log_level(logging.ERROR)
+    # Its own set_log_level would change whatever handlers others have put on its logger.
+    logging.getLogger(nncf.__name__).setLevel(logging.ERROR)
     return openvino
 
 

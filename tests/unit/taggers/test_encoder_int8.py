@@ -1,3 +1,4 @@
+import logging
 import os
 import shutil
 import subprocess
@@ -104,8 +105,10 @@ def test_without_calibration_sentences_int8_says_what_to_do(tiny_encoder, tmp_pa
     pytest.importorskip("nncf")
     bare = Path(shutil.copytree(tiny_encoder, tmp_path / "bare"))
     (bare / "calibration.json").unlink()
+    before = [handler.level for handler in logging.getLogger("nncf").handlers]
     with pytest.raises(ModelError, match=r"has no calibration.json, which int8 needs"):
         load_tagger(bare, precision="int8")
+    assert [handler.level for handler in logging.getLogger("nncf").handlers] == before
     assert not [*(bare / "int8").iterdir()]
 
 
