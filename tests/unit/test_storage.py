@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from storage_writers import CONTENTS, replace_often, write_often
 
 from raybio import storage
 from raybio.errors import StorageError, UsageError
 
-CONTENTS = [bytes([65 + writer]) * (50_000 + 20_000 * writer) for writer in range(2)]
 PLACES = ["tmp_path", "bucket", "google_bucket"]
 
 
@@ -63,18 +63,12 @@ def test_a_file_is_created_once(request, fixture):
     assert read(path) == b"first"
 
 
-def _write_often(path, writer, times):
-    for _ in range(times):
-        with storage.write_whole(path) as stream:
-            stream.write(CONTENTS[writer])
-
-
 @pytest.mark.parametrize(("fixture", "times"), [("tmp_path", 300), ("bucket", 8), ("google_bucket", 8)])
 def test_two_processes_write_one_file_again_and_again(request, fixture, times):
     path = f"{request.getfixturevalue(fixture)}/contended.txt"
-    _write_often(path, 0, 1)
+    write_often(path, 0, 1)
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write_often, args=(path, writer, times)) for writer in range(2)]
+    writers = [context.Process(target=write_often, args=(path, writer, times)) for writer in range(2)]
     for writer in writers:
         writer.start()
     seen = set()
@@ -184,20 +178,11 @@ def test_a_folder_is_replaced_whole(tmp_path, monkeypatch, in_one_step):
     assert names(folder.parent) == ["model"]
 
 
-def _replace_often(folder, writer):
-    if writer == 0:
-        storage._exchange = lambda one, other: False
-    for number in range(50):
-        with storage.replace_folder(folder) as draft:
-            for name in ("a", "b"):
-                (draft / name).write_text(f"{writer} {number}")
-
-
 def test_two_processes_replace_one_folder_again_and_again(tmp_path):
     """One of them as on a system that cannot let two folders change names in one step."""
     folder = tmp_path / "model"
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_replace_often, args=(folder, writer)) for writer in range(2)]
+    writers = [context.Process(target=replace_often, args=(folder, writer)) for writer in range(2)]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -39,6 +39,7 @@ class Ray:
         monkeypatch.setattr(benchmark, "Client", lambda handle: handle)
         monkeypatch.setattr(benchmark, "connected", nullcontext)
         monkeypatch.setattr(benchmark, "model_folder", lambda name, allow_pickle: Path(name))
+        monkeypatch.setattr(benchmark, "check_tagger", lambda folder, **_: None)
         monkeypatch.setattr(benchmark.ray, "cluster_resources", lambda: {"CPU": 4.0})
 
     def deploy(self, section, *, run_id=""):
@@ -227,6 +228,7 @@ def test_a_missing_model_is_found_before_anything_is_measured(monkeypatch, confi
     def model_folder(name, allow_pickle):
         if name == "runs/a-other":
             raise ModelError(f"there is no model folder {name}")
+        return Path(name)
 
     monkeypatch.setattr(benchmark, "model_folder", model_folder)
     with pytest.raises(ModelError, match="runs/a-other"):
