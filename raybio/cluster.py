@@ -33,6 +33,8 @@ _CLOSED = {
 }
 _UNSET = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ENABLE_K8S_TOKEN_AUTH")
 _RESTART_ALARM = b"has constructor arguments in the object store and max_restarts > 0"
+_token: str | None = None
+"""What this process's own clusters ask for, while there is one."""
 _PATIENCE = "RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S"
 
 
@@ -69,44 +71,63 @@ def private_cluster(**options: Any) -> Iterator[None]:
     dashboard. What workers print stays in Ray's log files: jobs report progress themselves.
     """
     private_environment()
+    with own_token():
+        try:
+            with closed_environment():
+                _start(address="local", include_dashboard=False, **options)
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def own_token() -> Iterator[str]:
+    """Give the token of this process's own clusters, a random one, for the length of a `with` block.
+
+    Within another such block it is the same token: Ray keeps one for a process, and the cluster of the
+    outer block still asks for it.
+    """
+    global _token
+    if _token is not None:
+        yield _token
+        return
+    _token = secrets.token_hex(32)
     try:
-        with closed_environment():
-            _start(address="local", include_dashboard=False, **options)
-        yield
+        yield _token
     finally:
-        ray.shutdown()
-        reload_authentication()
+        _token = None
+        _reload_authentication()
 
 
 @contextmanager
 def closed_environment() -> Iterator[None]:
     """Have the Ray processes that start in a `with` block accept nobody but each other.
 
-    They get a random token of their own through their environment, which only their user can read: it
-    stands in no file and on no command line. What the user has set for clusters that they join, a token
-    or RAY_AUTH_MODE=disabled, does not apply here, and is there again after the block. This process
-    keeps the token until `reload_authentication`.
+    They get `own_token` through their environment, which only their user can read: it stands in no file and
+    on no command line. What the user has set for clusters that they join, a token or
+    RAY_AUTH_MODE=disabled, does not apply here, and is there again after the block.
     """
-    before = {name: os.environ.get(name) for name in (*_CLOSED, *_UNSET)}
-    may_listen_everywhere = ray_constants.ENABLE_RAY_CLUSTER
-    for name in _UNSET:
-        os.environ.pop(name, None)
-    os.environ.update(_CLOSED, RAY_AUTH_TOKEN=secrets.token_hex(32))
-    # Ray read it when it was imported.
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    reload_authentication()
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = may_listen_everywhere
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    with own_token() as token:
+        before = {name: os.environ.get(name) for name in (*_CLOSED, *_UNSET)}
+        may_listen_everywhere = ray_constants.ENABLE_RAY_CLUSTER
+        for name in _UNSET:
+            os.environ.pop(name, None)
+        os.environ.update(_CLOSED, RAY_AUTH_TOKEN=token)
+        # Ray read it when it was imported.
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        _reload_authentication()
+        try:
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = may_listen_everywhere
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
-def reload_authentication() -> None:
+def _reload_authentication() -> None:
     """Have Ray read again from the environment how this process authenticates; Ray itself reads it once."""
     # In this order: in token mode, a thread that looks for a token and finds none ends the process.
     Config.initialize("")

@@ -16,10 +16,13 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 from samples import tagging_config
+from tiny_bert import write_tiny_bert
+from transformers import AutoTokenizer
 
 from raybio.bulk_tagging.ledger import Ledger, ShardEntry
-from raybio.cluster import closed_environment, private_environment, reload_authentication
+from raybio.cluster import closed_environment, private_environment
 from raybio.config import to_yaml
+from raybio.model_sources import model_folder
 
 SHARDS = 24
 DOCUMENTS = 8
@@ -45,7 +48,6 @@ def small_cluster(cpus: int) -> Iterator[Any]:
             yield cluster
         finally:
             cluster.shutdown()
-    reload_authentication()
 
 
 class Faults:
@@ -55,10 +57,9 @@ class Faults:
         self.folder = folder
         self._address = address
         self._started: list[subprocess.Popen[str]] = []
-        self._model = folder / "model"
-        self._model.mkdir()
-        (self._model / "config.json").write_text("{}")
-        (self._model / "model.safetensors").write_bytes(b"")
+        # It is inspected, and never tags.
+        tokenizer = AutoTokenizer.from_pretrained(model_folder("bundled:minilm"))
+        self._model = write_tiny_bert(folder / "model", tokenizer, ["Name"], max_tokens=64, overlap=16)
         self.dump = folder / "dump"
         self.dump.mkdir()
         documents = [f"Text of Document{i} helps Patients." for i in range(SHARDS * DOCUMENTS)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ray._private import ray_constants
 
-from raybio.cluster import _private_folder, _stderr_without, closed_environment
+from raybio.cluster import _private_folder, _stderr_without, closed_environment, own_token
 from raybio.errors import UsageError
 
 
@@ -37,6 +37,16 @@ def test_own_token_whatever_the_user_has_set(users: dict[str, str], monkeypatch:
         assert dict(os.environ) == before
         assert constant == ray_constants.ENABLE_RAY_CLUSTER
     assert len(tokens - {users.get("RAY_AUTH_TOKEN")}) == 2
+
+
+def test_clusters_of_one_process_at_a_time_have_one_token() -> None:
+    with own_token() as outer, closed_environment():
+        assert os.environ["RAY_AUTH_TOKEN"] == outer
+        with closed_environment():
+            assert os.environ["RAY_AUTH_TOKEN"] == outer
+        assert os.environ["RAY_AUTH_TOKEN"] == outer
+    with own_token() as other:
+        assert other != outer
 
 
 def test_sockets_and_logs_lie_where_no_other_user_comes(
