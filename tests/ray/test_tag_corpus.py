@@ -167,7 +167,11 @@ def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_go_on(
         if next(_items(batch))[0].key == "huge":
             # Not before the other file is committed: how fast a tagger starts is not what this is about.
             until = time.monotonic() + 60
-            while time.monotonic() < until and not [*(tmp_path / "out" / "ledger").glob("good@*.json")]:
+            ledger = tmp_path / "out" / "ledger"
+            while time.monotonic() < until and not [
+                *ledger.glob("good@*.json"),
+                *ledger.glob("good@*/*.json"),
+            ]:
                 time.sleep(0.2)
             os._exit(1)
         yield from _read(batch, size)
