@@ -161,7 +161,7 @@ def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_go_on(
         (tmp_path / f"{name}.jsonl").write_text('{"id": "1", "text": "Aspirin helps."}\n')
     config = tagging_config(trained.run.model, f"{tmp_path}/*.jsonl", tmp_path / "out")
 
-    def read(batch: pa.Table, size: int) -> Iterator[pa.Table]:
+    def read(batch: pa.Table, **bounds: int) -> Iterator[pa.Table]:
         from raybio.bulk_tagging.pipeline import _items, _read
 
         if next(_items(batch))[0].key == "huge":
@@ -174,7 +174,7 @@ def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_go_on(
             ]:
                 time.sleep(0.2)
             os._exit(1)
-        yield from _read(batch, size)
+        yield from _read(batch, **bounds)
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "_read", read)
