@@ -41,6 +41,12 @@ STOPPED = 4
 READER_GONE = 141
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, without its last dot; its type where there is no text."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__).rstrip(".:")
+
+
 class RaybioError(Exception):
     """Base of the tree above.
 

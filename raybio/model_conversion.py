@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from raybio.errors import ModelError
+from raybio.errors import ModelError, first_line
 from raybio.model_files import ADAPTER_WEIGHTS, INDEX, READ, WEIGHTS, is_adapter, pickled_weights
 from raybio.model_identity import cache_folder, content_of
 from raybio.storage import replace_folder
@@ -107,7 +107,7 @@ def _unpickled(path: Path) -> dict[str, torch.Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a file that claims to be a pickle can lead to
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        reason = first_line(error)
         raise ModelError(
             f"{path} cannot be read: {reason}. Take a copy of the model that has safetensors"
         ) from error

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from raybio.errors import ModelError
+from raybio.errors import ModelError, first_line
 from raybio.model_conversion import converted_gguf, converted_pickles
 from raybio.model_files import (
     ADAPTER,
@@ -138,7 +138,7 @@ def _from_hub(name: str, allow_pickle: bool) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=not answers))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".") if answers else "it does not answer"
+        reason = first_line(error) if answers else "it does not answer"
         raise ModelError(
             f"{name} is neither a folder here nor a model that the Hugging Face hub gave: {reason}. "
             "Check the name, the network and your access to it"

@@ -155,12 +155,16 @@ class RunFolder:
         storage.append_json_line(self.path / "metrics.jsonl", dict(row))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of metrics.jsonl; half a line at the end, of a killed writer, is left out.
+        """Return the last line of each epoch in metrics.jsonl, in order.
+
+        Half a line at the end, of a killed writer, is left out; an epoch that was scored twice, since the
+        run was killed in between, has two lines.
 
         Raises:
             FormatError: another line is no JSON object.
         """
-        return list(storage.read_json_lines(self.path / "metrics.jsonl"))
+        rows = storage.read_json_lines(self.path / "metrics.jsonl")
+        return list({row.get("epoch"): row for row in rows}.values())
 
     def write_predictions(self, split: str, rows: Iterable[tuple[list[str], list[str], list[str]]]) -> Path:
         """Write (words, gold tags, predicted tags) of each sentence in three columns."""

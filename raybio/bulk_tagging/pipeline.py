@@ -34,7 +34,7 @@ from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, settle_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
 from raybio.corpora.limits import MAX_RECORD_BYTES
-from raybio.errors import ClusterError, CommitError, RaybioError
+from raybio.errors import ClusterError, CommitError, RaybioError, first_line
 from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import model_folder
 from raybio.run_folder import environment
@@ -166,7 +166,7 @@ def _run(
         for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield from _items(batch)
     except _DEATHS as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        reason = first_line(error)
         raise ClusterError(
             f"processes that read, cut or tag the input died again and again: {reason}. What is committed "
             "stays; run the same command again where they live, with more memory for each, say"

@@ -68,10 +68,12 @@ def _adapt_encoder(options: Namespace) -> None:
     from raybio.training.adaptation import adapt_encoder
 
     adapted = adapt_encoder(config, report)
+    loss, share = adapted.held_out_loss, adapted.held_out_found
+    found = "not scored, see log.txt"
+    if loss is not None and share is not None:
+        found = f"loss {loss:.4f}, {100 * share:.1f} % of hidden subwords found"
     show_figures(
-        f"held out: loss {adapted.held_out_loss:.4f}, "
-        f"{100 * adapted.held_out_found:.1f} % of hidden subwords told right\n"
-        f"model: {adapted.run.model}\n",
+        f"held out: {found}\nmodel: {adapted.run.model}\n",
         {**asdict(adapted), "run": str(adapted.run.path)},
         options.json,
     )

@@ -169,7 +169,7 @@ def _learning(run: Run) -> Iterator[Block]:
     curves = (
         _curve(run, "train_loss", "Loss in training", 1.0, None),
         _curve(run, "held_out_loss", "Loss on what was held out", 1.0, None),
-        _curve(run, "held_out_found", "Hidden subwords told right, percent", 100.0, None),
+        _curve(run, "held_out_found", "Hidden subwords found, percent", 100.0, None),
         _curve(run, "dev_strict_f1", "Strict F1 on dev, percent", 100.0, kept),
     )
     drawn = tuple(curve for curve in curves if curve.values)

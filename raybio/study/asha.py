@@ -68,7 +68,7 @@ def _outcome(points: Sequence[TrainConfig]) -> dict[str, Any]:
             {
                 "name": point.name,
                 "epochs": len({row["epoch"] for row in metrics}),
-                f"best_epoch_{metric}": max((row[metric] for row in metrics), default=None),
+                f"best_epoch_{metric}": max((row[metric] for row in metrics if metric in row), default=None),
                 "finished": dev_f1(path) is not None,
             }
         )
@@ -97,7 +97,8 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
         metrics = [
             row
             for row in RunFolder(run_path(point)).metrics()
-            if ended or row["epoch"] < point.training.epochs
+            # An epoch that could not be scored is nothing to compare by.
+            if point.training.dev_metric in row and (ended or row["epoch"] < point.training.epochs)
         ]
         for row in metrics[told:]:
             tune.report({name: row[name] for name in ("epoch", point.training.dev_metric)})

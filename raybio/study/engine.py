@@ -11,6 +11,7 @@ import ray
 from raybio.cluster import connected, joins_a_cluster
 from raybio.config import StudyConfig
 from raybio.config.study_cells import Cell, cells
+from raybio.errors import first_line
 from raybio.progress import Progress
 from raybio.stopping import way_on
 from raybio.study.demand import demand, nodes_now
@@ -129,7 +130,7 @@ class _Engine:
         try:
             problem = ray.get(task)
         except ray.exceptions.RayError as error:
-            problem = f"its process died: {str(error).strip().splitlines()[0]}"
+            problem = f"its process died: {first_line(error)}"
         if problem is None and not run.done:
             problem = "it ended without a result"
         if problem:

@@ -86,7 +86,7 @@ def _state(run: Run, folder: StudyFolder, in_hand: bool) -> RunState:
     state = "done" if run.done else "running" if in_hand else "failed" if error else "waiting"
     scores = read(run.path / "scores.json")
     metrics = RunFolder(run.path).metrics() if run.kind == "train" else []
-    best = max((row["dev_strict_f1"] for row in metrics), default=None)
+    best = max((row["dev_strict_f1"] for row in metrics if "dev_strict_f1" in row), default=None)
     dev = f1(scores, "dev")
     return RunState(
         name=run.name,

@@ -21,7 +21,7 @@ class Watch:
             if run.kind == "train":
                 metrics = RunFolder(run.path).metrics()
                 for row in metrics[self._told.get(run.name, 0) :]:
-                    self._say(
-                        f"{run.name}: epoch {row['epoch']}, dev strict F1 {100 * row['dev_strict_f1']:.2f}"
-                    )
+                    score = row.get("dev_strict_f1")
+                    found = "not scored" if score is None else f"dev strict F1 {100 * score:.2f}"
+                    self._say(f"{run.name}: epoch {row['epoch']}, {found}")
                 self._told[run.name] = len(metrics)

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from raybio.errors import ModelError, RaybioError
+from raybio.errors import ModelError, RaybioError, first_line
 from raybio.iob2 import tag_set
 from raybio.model_files import inspect_model, is_adapter
 from raybio.taggers.card import WRITERS
@@ -176,7 +176,7 @@ def one_line(folder: object, problem: str) -> Iterator[None]:
     except (RaybioError, MemoryError, torch.OutOfMemoryError):
         raise
     except ImportError as error:
-        raise ModelError(f"{folder}: {problem}: {_first_line(error)}. Install what it names") from error
+        raise ModelError(f"{folder}: {problem}: {first_line(error)}. Install what it names") from error
     except Exception as error:
         if "Unrecognized configuration class" in str(error):
             raise ModelError(f"{folder} is of an architecture that {_other_kind(str(error))}") from error
@@ -187,7 +187,7 @@ def one_line(folder: object, problem: str) -> Iterator[None]:
                 "transformers itself has"
             ) from error
         raise ModelError(
-            f"{folder}: {problem}: {_first_line(error)}. Fetch or save the model again"
+            f"{folder}: {problem}: {first_line(error)}. Fetch or save the model again"
         ) from error
 
 
@@ -196,11 +196,6 @@ def _other_kind(message: str) -> str:
     wanted = next((kind for kind in _KINDS if kind in message), None)
     does, instead = _KINDS.get(wanted or "", ("be used so", "another model"))
     return f"cannot {does}. Name {instead}"
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".:")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from raybio.errors import ModelError
+from raybio.errors import ModelError, first_line
 
 _VOCABULARY = 64
 _LAYERS = 2
@@ -105,7 +105,7 @@ def twin(make: Any, architecture: Any) -> Any:
     try:
         model = make.from_config(config, dtype=torch.float32).eval()
     except Exception as error:  # architectures check their sizes each in its own way
-        problem = str(error).strip().partition("\n")[0]
+        problem = first_line(error)
         if "Unrecognized configuration class" in problem:
             kind = make.__name__.removeprefix("AutoModelFor")
             problem = f"transformers has no {kind} model of this architecture"

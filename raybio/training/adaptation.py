@@ -45,13 +45,13 @@ _LEFT_OUT = "left_out.jsonl"
 class AdaptedEncoder:
     """An encoder that read on, in its run folder.
 
-    Of the sentences that were held out: the loss per hidden subword (in nats), and the share of hidden
-    subwords that were told right.
+    Of the sentences that were held out, after the last epoch: the loss per hidden subword (in nats), and
+    the share of hidden subwords that were found; None where the scoring failed.
     """
 
     run: RunFolder
-    held_out_loss: float
-    held_out_found: float
+    held_out_loss: float | None
+    held_out_found: float | None
 
 
 def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = print) -> AdaptedEncoder:
@@ -76,9 +76,9 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
             "train": dataset_of(lambda: _some(path, share, held_out=False)),
             "dev": dataset_of(lambda: _some(path, share, held_out=True)),
         }
-        fit(Task(config, base, (), run), _work, datasets, best_by=None)
+        fit(Task(config, base, (), run), _work, datasets, keep_best=False)
     last = run.metrics()[-1]
-    return AdaptedEncoder(run, last["held_out_loss"], last["held_out_found"])
+    return AdaptedEncoder(run, last.get("held_out_loss"), last.get("held_out_found"))
 
 
 def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
@@ -165,24 +165,33 @@ class _FillingLearner(EncoderLearner):
         def judge() -> Verdict:
             loss, right, count = self._fill_in(held_out)
             figures = {"held_out_loss": loss / count, "held_out_found": right / count}
-            told = f", held out {loss / count:.4f}, {100 * right / count:.1f} % of hidden subwords told right"
+            told = f", held out {loss / count:.4f}, {100 * right / count:.1f} % of hidden subwords found"
             return Verdict(figures, -loss, told)
 
         return judge
 
     @torch.no_grad()
     def _fill_in(self, examples: Sequence[steps.Example]) -> tuple[float, float, float]:
-        """Return the summed loss, how many hidden subwords were told right, and how many there are."""
-        loss = right = 0.0
+        """Return the summed loss, how many hidden subwords were found, and how many there are."""
         model = self._finished.eval()
-        for part in steps.micro_batches(self._workers.share(examples), self._budget):
-            tensors = steps.collate(part, self.padding, self._workers.device)
-            with self._autocast():
-                logits = model(**tensors).float()
-            loss += torch.nn.functional.cross_entropy(logits, _hidden(tensors), reduction="sum").item()
-            right += (logits.argmax(dim=-1) == _hidden(tensors)).sum().item()
-        model.train()
-        return self._workers.sum(loss), self._workers.sum(right), max(1, steps.labelled(examples))
+
+        def fill_in() -> list[tuple[float, float]]:
+            summed = right = 0.0
+            for part in steps.micro_batches(self._workers.share(examples), self._budget):
+                tensors = steps.collate(part, self.padding, self._workers.device)
+                with self._autocast():
+                    logits = model(**tensors).float()
+                hidden = _hidden(tensors)
+                summed += torch.nn.functional.cross_entropy(logits, hidden, reduction="sum").item()
+                right += (logits.argmax(dim=-1) == hidden).sum().item()
+            return [(summed, right)]
+
+        try:
+            found = self._workers.gather(fill_in)
+        finally:
+            model.train()
+        count = max(1, steps.labelled(examples))
+        return sum(loss for loss, _ in found), sum(right for _, right in found), count
 
     def _write(self, folder: Path) -> None:
         self._finished.model.save_pretrained(folder)

@@ -64,8 +64,11 @@ class AdapterLearner(ABC):
 
     def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
         """Tag sentences, sharing the work where that is possible."""
-        with self._engine.evaluated(sentences) as (model, share, gather):
-            return gather([list(tags.tags) for tags in self.tagger(model).tag(share)])
+
+        def tag(model: Any, share: Sequence[Sentence]) -> list[list[str]]:
+            return [list(tags.tags) for tags in self.tagger(model).tag(share)]
+
+        return self._engine.tagged(sentences, tag)
 
     def metrics(self) -> dict[str, float]:
         """Return the learning rate."""

@@ -119,7 +119,16 @@ def _work(task: Task) -> None:
         task, tokens, tokenizer, new_tokens, workers, len(batches) * config.training.epochs
     )
     judge = judged_on_dev(config, learner, dev_sentences(config))
-    train_epochs(config, task.run, workers, batches, learner, judge, config.training.patience)
+    train_epochs(
+        config,
+        task.run,
+        workers,
+        batches,
+        learner,
+        judge,
+        patience=config.training.patience,
+        keep_best=config.training.keep == "best",
+    )
 
 
 def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -> None:

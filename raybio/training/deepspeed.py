@@ -27,7 +27,7 @@ _TAG = "last"
 _BUCKET = 20_000_000  # numbers sent at once, for which a buffer is held
 
 Loss = Callable[[Any, Mapping[str, torch.Tensor]], torch.Tensor]
-Gather = Callable[[Sequence[list[str]]], list[list[str]]]
+Tag = Callable[[Any, Sequence[Sentence]], list[list[str]]]
 
 
 class AdapterEngine:
@@ -79,20 +79,20 @@ class AdapterEngine:
         self._engine.step()
         return total
 
-    @contextmanager
-    def evaluated(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Any, Sequence[Sentence], Gather]]:
-        """Give, for a `with` block, the model in evaluation, this worker's share, and what joins the tags.
+    def tagged(self, sentences: Sequence[Sentence], tag: Tag) -> list[list[str]]:
+        """Return the tags of all sentences by the model in evaluation, each worker tagging its share.
 
         With ZeRO-3 no worker has a whole model: all tag everything, pass by pass together.
         """
         workers, device = self._workers, self._workers.device
         self._model.eval()
-        with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
-            if self._spread:
-                yield self._model, sentences, list
-            else:
-                yield self._model, workers.share(sentences), workers.gather
-        self._model.train()
+        try:
+            with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
+                if self._spread:
+                    return tag(self._model, sentences)
+                return workers.gather(lambda: tag(self._model, workers.share(sentences)))
+        finally:
+            self._model.train()
 
     def save(self, folder: Path) -> None:
         """Write the adapter into `model/` (rank 0), and this worker's share of the states."""

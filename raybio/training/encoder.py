@@ -81,7 +81,16 @@ def _work(task: Task) -> None:
     if config.training.long_inputs == "cut":
         dev = list(cut_sentences(dev, tokenizer, card))
     judge = judged_on_dev(config, learner, dev)
-    train_epochs(config, task.run, workers, batches, learner, judge, config.training.patience)
+    train_epochs(
+        config,
+        task.run,
+        workers,
+        batches,
+        learner,
+        judge,
+        patience=config.training.patience,
+        keep_best=config.training.keep == "best",
+    )
 
 
 def _card(task: Task) -> EncoderCard:
@@ -136,10 +145,15 @@ class _ClassifierLearner(EncoderLearner):
             torch_forward(self._finished.eval()),
             default_budget(self._workers.device),
         )
-        with self._autocast():
-            tagged = [list(tags.tags) for tags in tagger.tag(self._workers.share(sentences))]
-        self._finished.train()
-        return self._workers.gather(tagged)
+
+        def tag() -> list[list[str]]:
+            return [list(tags.tags) for tags in tagger.tag(self._workers.share(sentences))]
+
+        try:
+            with self._autocast():
+                return self._workers.gather(tag)
+        finally:
+            self._finished.train()
 
     def _write(self, folder: Path) -> None:
         self._finished.save_pretrained(folder)

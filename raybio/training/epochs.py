@@ -1,6 +1,8 @@
 """The epochs of a training run, inside each worker: learn, judge, report, checkpoint.
 
 What is learned, and how, is the `Learner`'s; how well, a `Judge` says: for taggers strict F1 on dev.
+An epoch's checkpoint is reported before the epoch is judged, so that a judge that fails costs a score and
+not an epoch. The best epoch's model is kept in the run folder, beside what was found of it.
 Workers see the same batches and share each one, so that their number changes the time a run takes and
 not what it learns.
 """
@@ -8,11 +10,12 @@ not what it learns.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -22,15 +25,19 @@ from ray.train import Checkpoint
 
 from raybio.config import DEV_METRICS, AdaptEncoderConfig, TrainDecoderConfig, TrainEncoderConfig
 from raybio.entities import Sentence
+from raybio.errors import RaybioError, first_line
 from raybio.evaluation import evaluate
 from raybio.progress import Progress
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags
 from raybio.training import steps
+from raybio.training.kept import Kept, keep_model
 from raybio.training.splits import TrainingBatches
 from raybio.training.workers import Workers
 
 _PROGRESS = "progress.json"
+_EARLIER = ("best", "worse")  # what else it held in earlier versions, which scored before they saved
+_KEPT = "kept.json"
 _SAY_EVERY_SECONDS = 10.0
 
 Learning: TypeAlias = TrainEncoderConfig | TrainDecoderConfig | AdaptEncoderConfig
@@ -74,10 +81,13 @@ class TaggingLearner(Learner, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of the model as it is: `figures` for the log, the one that should rise, and words."""
+    """What was found of the model as it is: `figures` for the log, the one that should rise, and words.
+
+    `rising` is None where there is nothing to compare epochs by.
+    """
 
     figures: Mapping[str, float]
-    rising: float
+    rising: float | None
     told: str
 
 
@@ -92,22 +102,13 @@ def judged_on_dev(
 
     def judge() -> Verdict:
         if config.corpus.train_with_dev:
-            return Verdict({}, 0.0, "")
+            return Verdict({}, None, "")
         scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
         figures = {DEV_METRICS["corrected"]: scores.strict_f1, DEV_METRICS["paper"]: scores.paper.strict.f1}
         told = f", dev strict F1 {100 * scores.strict_f1:.2f}"
         return Verdict(figures, figures[config.training.dev_metric], told)
 
     return judge
-
-
-@dataclass
-class _Progress:
-    """Where a run stands between epochs; in each checkpoint."""
-
-    epoch: int = 0
-    best: float = -math.inf
-    worse: int = 0
 
 
 def train_epochs(
@@ -117,34 +118,32 @@ def train_epochs(
     batches: TrainingBatches,
     learner: Learner,
     judge: Judge,
+    *,
     patience: int = 0,
+    keep_best: bool = False,
 ) -> None:
-    """Train until the epochs are over, or none of the last `patience` (0 = any number) was better."""
-    progress = _resumed(learner, run, workers)
-    while progress.epoch < config.training.epochs and not (patience and progress.worse >= patience):
-        progress.epoch += 1
+    """Train until the epochs are over, or none of the last `patience` (0 = any number) was better.
+
+    With `keep_best`, the best epoch's model stays in the run folder (`raybio.training.kept`).
+    """
+    epoch, metrics = _resumed(learner, run, workers)
+    kept = workers.gather(lambda: [Kept.read(run)])[0] if epoch else Kept()
+    while True:
+        if epoch > kept.epoch:
+            kept = _judge(judge, run, workers, metrics, kept, keep_best)
+        if epoch >= config.training.epochs or (patience and kept.worse >= patience):
+            break
+        epoch += 1
         # Drop-out differs between workers and epochs, and is the same when a run is resumed.
-        torch.manual_seed((config.seed * 1_000 + progress.epoch) * 1_000 + workers.rank)
+        torch.manual_seed((config.seed * 1_000 + epoch) * 1_000 + workers.rank)
         started = time.perf_counter()
-        loss = _epoch(config, run, workers, batches, learner, progress.epoch)
-        trained = time.perf_counter()
-        verdict = judge()
-        progress.worse = 0 if verdict.rising > progress.best else progress.worse + 1
-        progress.best = max(progress.best, verdict.rising)
-        metrics = {
-            "epoch": progress.epoch,
-            "train_loss": loss,
-            **verdict.figures,
-            **learner.metrics(),
-            "train_seconds": trained - started,
-            "dev_seconds": time.perf_counter() - trained,
-        }
-        if workers.rank == 0:
-            run.say(f"epoch {progress.epoch}: loss {loss:.4f}{verdict.told}")
-        _report(metrics, progress, workers, learner)
+        loss = _epoch(config, run, workers, batches, learner, epoch)
+        seconds = time.perf_counter() - started
+        metrics = {"epoch": epoch, "train_loss": loss, **learner.metrics(), "train_seconds": seconds}
+        _report_checkpoint(metrics, workers, learner)
     if workers.rank == 0:
-        done = progress.epoch * len(batches)
-        run.say(str(Progress("training", "batch", done, done, f"{progress.epoch} epochs")))
+        done = epoch * len(batches)
+        run.say(str(Progress("training", "batch", done, done, f"{epoch} epochs")))
 
 
 def _epoch(
@@ -172,25 +171,59 @@ def _epoch(
     return workers.sum(total) / max(1, counted)
 
 
-def _report(metrics: dict[str, float], progress: _Progress, workers: Workers, learner: Learner) -> None:
-    """Hand Ray Train the epoch's metrics and this worker's part of the checkpoint."""
+def _report_checkpoint(metrics: Mapping[str, float], workers: Workers, learner: Learner) -> None:
+    """Give Ray Train this worker's part of an epoch's checkpoint, and of the epoch its number alone."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         learner.save(folder)
         if workers.rank == 0:
-            (folder / _PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            (folder / _PROGRESS).write_text(json.dumps(metrics), encoding="utf-8")
         written = Checkpoint.from_directory(name) if any(folder.iterdir()) else None
-        ray.train.report(metrics, checkpoint=written)
+        ray.train.report({"epoch": metrics["epoch"]}, checkpoint=written)
 
 
-def _resumed(learner: Learner, run: RunFolder, workers: Workers) -> _Progress:
-    """Go on from the last checkpoint where there is one; return where that is."""
+def _judge(
+    judge: Judge, run: RunFolder, workers: Workers, metrics: Mapping[str, float], kept: Kept, keep_best: bool
+) -> Kept:
+    """Judge the epoch of the last checkpoint and report its metrics; return what is known after it.
+
+    A judge that fails costs the score: the epoch is no candidate for the best, and training continues.
+    """
+    epoch = int(metrics["epoch"])
+    trained = f"epoch {epoch}: loss {metrics.get('train_loss', math.nan):.4f}"
+    started = time.perf_counter()
+    try:
+        verdict = judge()
+        line = f"{trained}{verdict.told}"
+    except Exception as error:  # whatever it is, the epoch was learned
+        if not isinstance(error, RaybioError):
+            logging.getLogger(__name__).warning("scoring epoch %s failed", epoch, exc_info=error)
+        verdict = Verdict({}, None, "")
+        line = f"{trained}, no score: scoring failed ({first_line(error)})"
+    after = kept.after(epoch, verdict.rising)
+    if workers.rank == 0:
+        run.say(line)
+        checkpoint = ray.train.get_checkpoint()
+        if keep_best and after.best_epoch == epoch and checkpoint is not None:
+            with checkpoint.as_directory() as folder:
+                keep_model(run, Path(folder) / "model")
+    seconds = time.perf_counter() - started
+    ray.train.report({**metrics, **verdict.figures, "dev_seconds": seconds})
+    if workers.rank == 0:
+        after.write(run)  # last: a run that is killed before scores the epoch again, from its checkpoint
+    return after
+
+
+def _resumed(learner: Learner, run: RunFolder, workers: Workers) -> tuple[int, Mapping[str, float]]:
+    """Load the last checkpoint where there is one; return its epoch (0 without) and that epoch's metrics."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
-        return _Progress()
+        return 0, {}
     with checkpoint.as_directory() as name:
         learner.load(Path(name))
-        progress = _Progress(**json.loads((Path(name) / _PROGRESS).read_text(encoding="utf-8")))
+        progress = json.loads((Path(name) / _PROGRESS).read_text(encoding="utf-8"))
     if workers.rank == 0:
-        run.say(f"resumed after epoch {progress.epoch}")
-    return progress
+        run.say(f"resumed after epoch {progress['epoch']}")
+        if "best" in progress:
+            run.say("its checkpoint is of an earlier version: no epoch before it can be kept as the best")
+    return progress["epoch"], {name: progress[name] for name in progress if name not in _EARLIER}

@@ -57,8 +57,7 @@ def fine_tune(
             "train": train_rows(task) if train_rows else sentence_dataset(config.corpus, "train"),
             "dev": sentence_dataset(config.corpus, "dev"),
         }
-        best_by = config.training.dev_metric if config.training.keep == "best" else None
-        epoch = fit(task, work, datasets, best_by, finish)
+        epoch = fit(task, work, datasets, config.training.keep == "best", finish)
         run.say(f"kept epoch {epoch}")
         scores = score_splits(config, run, scored)
     run.write_json("scores.json", scores)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from raybio.config import LearnConfig, resolved
-from raybio.errors import TrainingError
+from raybio.errors import TrainingError, first_line
 from raybio.run_folder import RunFolder
 
 _FILE = "mlflow.json"
@@ -143,7 +143,7 @@ class MlflowRun:
         try:
             yield
         except Exception as error:  # of MLflow, its database, the network: none is worth a training
-            self._run.say(f"{problem} ({_first_line(error)})")
+            self._run.say(f"{problem} ({first_line(error)})")
 
 
 def _final_scores(scores: Mapping[str, Any]) -> dict[str, float]:
@@ -219,10 +219,6 @@ def _reported(uri: str) -> Iterator[None]:
         ) from None
     except Exception as error:  # of MLflow, its database, the network
         raise TrainingError(
-            f"logging.mlflow: {uri} cannot be used ({_first_line(error)}). Start its server, or set "
+            f"logging.mlflow: {uri} cannot be used ({first_line(error)}). Start its server, or set "
             "logging.mlflow=null"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, 
 from transformers.pytorch_utils import Conv1D
 
 from raybio.config import TrainDecoderConfig
-from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError
+from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError, first_line
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers.decoding import Tokens
@@ -201,7 +201,7 @@ def _step_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]
         yield str(error)
         return
     except Exception as error:  # each architecture fails in its own way
-        problem = str(error).strip().partition("\n")[0]
+        problem = first_line(error)
         yield (
             f"a small {architecture.model_type} model cannot be trained so ({type(error).__name__}: "
             f"{problem}). Name a model of another architecture (such as Llama, Mistral or Qwen)"
@@ -301,7 +301,7 @@ def _tokenizer(config: TrainDecoderConfig) -> tuple[Any, str, list[str]]:
 
 
 def _out_of_reach(config: TrainDecoderConfig, error: OSError) -> str:
-    reason = str(error).partition("\n")[0].rstrip(".")
+    reason = first_line(error)
     left_out = ". The rows that prompt.tag_tokens trains are not counted" if config.prompt.tag_tokens else ""
     return f"{reason}{left_out}"
 

@@ -22,7 +22,7 @@ from transformers import (
     MistralConfig,
 )
 
-from raybio.errors import ModelError
+from raybio.errors import ModelError, first_line
 from raybio.model_sources import base_folder
 from raybio.taggers.hugging_face import read_config
 
@@ -89,7 +89,7 @@ def read_architecture(source: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        problem = str(error).partition("\n")[0].rstrip(".")
+        problem = first_line(error)
         raise ModelError(
             f"{source} is no model that can be read: {problem}. Name a folder or a hub id"
         ) from error

@@ -41,7 +41,16 @@ def train_tag_head(task: Task) -> None:
     batches = TrainingBatches(config, lambda row, _: maker.examples(row["words"], row["tags"]))
     learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * config.training.epochs)
     judge = judged_on_dev(config, learner, dev_sentences(config))
-    train_epochs(config, task.run, workers, batches, learner, judge, config.training.patience)
+    train_epochs(
+        config,
+        task.run,
+        workers,
+        batches,
+        learner,
+        judge,
+        patience=config.training.patience,
+        keep_best=config.training.keep == "best",
+    )
 
 
 def _card(task: Task) -> EncoderCard:

@@ -25,6 +25,7 @@ from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import way_on
 from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
+from raybio.training.kept import Kept, best_model
 from raybio.training.metrics_log import MetricsLog
 from raybio.training.mlflow_run import check_mlflow, tracked
 from raybio.training.scoring import uses_gpu
@@ -106,12 +107,12 @@ def fit(
     task: Task,
     work: Callable[[Task], None],
     datasets: Mapping[str, ray.data.Dataset],
-    best_by: str | None,
+    keep_best: bool,
     finish: Callable[[Task, Path], None] | None = None,
 ) -> int:
     """Run `work` in every worker over `datasets`; return the number (from 1) of the epoch that is kept.
 
-    It is that with the highest `best_by` among its metrics, or the last: its checkpoint's `model/`, with
+    With `keep_best` it is the best of those that were scored, if any was; else the last. Its model, with
     what `finish` adds to that folder, takes the place of the run's model, whole.
 
     Raises:
@@ -140,7 +141,7 @@ def fit(
             name=_RAY,
             storage_path=str(run.path),
             failure_config=FailureConfig(max_failures=config.workers.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=best_by),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
             # ray.train hands RunConfig out under the type of the version before.
             callbacks=[_LogEpochs(run, config.logging), _StopWhereNothingWouldChange()],  # type: ignore[list-item]
         ),
@@ -151,14 +152,13 @@ def fit(
         raise TrainingError(
             f"training stopped: {cause_of(error)}. The logs are in {run.path / _RAY}"
         ) from error
-    kept, metrics = result.checkpoint, result.metrics
-    if best_by is not None:
-        kept, metrics = max(result.best_checkpoints, key=lambda pair: pair[1][best_by])
-    with kept.as_directory() as folder, replace_folder(run.model) as model:
-        shutil.copytree(Path(folder) / "model", model, dirs_exist_ok=True)
+    best = Kept.read(run).best_epoch if keep_best else 0
+    with result.checkpoint.as_directory() as last, replace_folder(run.model) as model:
+        source = best_model(run) if best else Path(last) / "model"
+        shutil.copytree(source, model, dirs_exist_ok=True)
         if finish is not None:
             finish(task, model)
-    return int(metrics["epoch"])
+    return best or int(result.metrics["epoch"])
 
 
 class _Trainer(TorchTrainer):
@@ -190,8 +190,9 @@ class _LogEpochs(ray.train.UserCallback):
     def after_report(
         self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
     ) -> None:
-        self._log = self._log or MetricsLog(self._run, self._logging)
-        self._log.add(metrics[0])
+        if checkpoint is None:  # an epoch's checkpoint comes first, its metrics once it is scored
+            self._log = self._log or MetricsLog(self._run, self._logging)
+            self._log.add(metrics[0])
 
 
 class _StopWhereNothingWouldChange(ray.train.UserCallback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import ray.train
@@ -11,6 +11,7 @@ import torch
 import torch.distributed
 
 from raybio.config import WorkersSection
+from raybio.errors import TrainingError, first_line
 
 T = TypeVar("T")
 
@@ -38,13 +39,26 @@ class Workers:
         """Return the largest of every worker's `value`."""
         return int(self._reduce(value, torch.distributed.ReduceOp.MAX))
 
-    def gather(self, results: Sequence[T]) -> list[T]:
-        """Return the results for all items, in order, from each worker's for its `share`."""
-        parts: list[Any] = [results]
-        if self.world > 1:
-            parts = [None] * self.world
-            torch.distributed.all_gather_object(parts, results)
-        return [parts[i % self.world][i // self.world] for i in range(sum(map(len, parts)))]
+    def gather(self, work: Callable[[], Sequence[T]]) -> list[T]:
+        """Return the results for all items, in order: each worker's `work` yields those of its `share`.
+
+        Raises:
+            TrainingError: in every worker, where it failed in any, so that none waits for another.
+        """
+        if self.world == 1:
+            return list(work())
+        problem = ""
+        results: Sequence[T] = ()
+        try:
+            results = work()
+        except Exception as error:  # whatever it is, the others wait for this worker
+            problem = f"{type(error).__name__}: {first_line(error)}"
+        parts: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(parts, (results, problem))
+        if failed := [problem for _, problem in parts if problem]:
+            raise TrainingError(failed[0])
+        shares = [share for share, _ in parts]
+        return [shares[i % self.world][i // self.world] for i in range(sum(map(len, shares)))]
 
     def _reduce(self, value: float, operation: Any) -> float:
         if self.world == 1:

@@ -45,7 +45,7 @@ def test_it_learns_to_fill_in_words_and_the_run_folder_tells_all(adapted: Adapte
     assert adapted.held_out_loss == last["held_out_loss"] < first["held_out_loss"] < 10
     assert 0 < adapted.held_out_found == last["held_out_found"] <= 1
     assert isinstance(load_config(adapted.run.path / "config.yaml"), AdaptEncoderConfig)
-    assert "of hidden subwords told right" in (adapted.run.path / "log.txt").read_text()
+    assert "of hidden subwords found" in (adapted.run.path / "log.txt").read_text()
     report = write_report([adapted.run.path], adapted.run.path / "report.md").read_text()
     assert "tags nothing yet" in report and "text of 2 files" in report
     assert AutoModelForMaskedLM.from_pretrained(adapted.run.model).config.num_hidden_layers == 6

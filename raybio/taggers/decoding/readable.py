@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from raybio.errors import ModelError
+from raybio.errors import ModelError, first_line
 from raybio.taggers.decoding.cache import Rows
 from raybio.taggers.decoding.reader import Prefix, Reader
 from raybio.taggers.twin import twin
@@ -44,7 +44,7 @@ def _problem(architecture: Any) -> str:
     except ModelError as error:
         return str(error).partition(". ")[0]
     except Exception as error:  # each architecture fails in its own way
-        problem = str(error).strip().partition("\n")[0]
+        problem = first_line(error)
         return f"it cannot be read in parts ({type(error).__name__}: {problem})"
     return "" if same else "read in parts it computes something else than read at once"
 

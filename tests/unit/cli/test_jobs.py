@@ -99,7 +99,7 @@ def test_adapt_encoder_prints_how_well_words_are_filled_in(raybio, room, tmp_pat
     config, figures = ROOT / "configs" / "adapt_encoder" / "minilm_bc5cdr.yaml", tmp_path / "figures.json"
     outcome = raybio("adapt-encoder", config, "seed=3", "--json", figures)
     assert (outcome.code, outcome.err) == (0, "seed 3\n")
-    assert "held out: loss 2.5000, 41.0 % of hidden subwords told right" in outcome.out
+    assert "held out: loss 2.5000, 41.0 % of hidden subwords found" in outcome.out
     assert "model: runs/a/model" in outcome.out
     assert json.loads(figures.read_text()) == {"run": "runs/a", "held_out_loss": 2.5, "held_out_found": 0.41}
 

@@ -1,43 +1,181 @@
-"""When epochs end: by which scorer, and after how many that were no better."""
+"""When epochs end: by which scorer, after how many that were no better, and what a judge that fails costs."""
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray.train
 
 from raybio.config import CorpusSection, TrainEncoderConfig
+from raybio.errors import ModelError
+from raybio.run_folder import RunFolder
 from raybio.training import epochs
+from raybio.training.epochs import Verdict
+from raybio.training.kept import Kept, best_model
 
 CORRECTED, PAPER = (0.5, 0.6, 0.7, 0.8), (0.5, 0.4, 0.3, 0.2)
 
 
+class FakeRay:
+    """Ray Train of one worker: what was reported, in order, and the last checkpoint, kept in a folder."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reports: list[tuple[str, dict[str, Any]]] = []
+        self._folder, self._last = folder, folder / "none"
+        monkeypatch.setattr(ray.train, "report", self._report)
+        monkeypatch.setattr(ray.train, "get_checkpoint", self._checkpoint)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        return [metrics for kind, metrics in self.reports if kind == "metrics"]
+
+    def _report(self, metrics: dict[str, Any], checkpoint: Any = None) -> None:
+        self.reports.append(("metrics" if checkpoint is None else "checkpoint", metrics))
+        if checkpoint is not None:
+            self._last = self._folder / str(len(self.reports))
+            checkpoint.to_directory(str(self._last))
+
+    def _checkpoint(self) -> Any:
+        return ray.train.Checkpoint.from_directory(str(self._last)) if self._last.exists() else None
+
+
+class FakeLearner:
+    """A model that is the number of epochs it learned."""
+
+    padding = 0
+
+    def __init__(self) -> None:
+        self.learned = 0
+
+    def save(self, folder: Path) -> None:
+        (folder / "model").mkdir()
+        (folder / "model" / "learned").write_text(str(self.learned))
+
+    def load(self, folder: Path) -> None:
+        self.learned = int((folder / "model" / "learned").read_text())
+
+    def tags(self, _: object) -> list[list[str]]:
+        return []
+
+    def metrics(self) -> dict[str, float]:
+        return {}
+
+
+ALONE: Any = SimpleNamespace(rank=0, world=1, gather=lambda work: list(work()))
+
+
+@pytest.fixture
+def fake_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+    def learn(config: Any, run: Any, workers: Any, batches: Any, learner: FakeLearner, epoch: int) -> float:
+        learner.learned += 1
+        assert learner.learned == epoch
+        return 1.0
+
+    monkeypatch.setattr(epochs, "_epoch", learn)
+    return FakeRay(tmp_path / "ray", monkeypatch)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    (tmp_path / "run").mkdir()
+    return RunFolder(tmp_path / "run")
+
+
+def config_of(**training: Any) -> TrainEncoderConfig:
+    return TrainEncoderConfig(
+        job="train-encoder", model="bundled:minilm", corpus=CorpusSection(name="sample"), training=training
+    )
+
+
+def train(run: RunFolder, judge: epochs.Judge, **training: Any) -> None:
+    learner: Any = FakeLearner()
+    config = config_of(**training)
+    patience = config.training.patience
+    epochs.train_epochs(config, run, ALONE, [], learner, judge, patience=patience, keep_best=True)
+
+
+def judge_of(*scores: float | Exception) -> epochs.Judge:
+    """Return a judge that finds these, one after the other."""
+    found = iter(scores)
+
+    def judge() -> Verdict:
+        score = next(found)
+        if isinstance(score, Exception):
+            raise score
+        return Verdict({"dev_strict_f1": score}, score, f", dev {score}")
+
+    return judge
+
+
 @pytest.mark.parametrize(("choose_by", "learned"), [("corrected", 4), ("paper", 3)])
 def test_the_scorer_that_chooses_also_stops(
-    choose_by: str, learned: int, monkeypatch: pytest.MonkeyPatch
+    choose_by: str, learned: int, fake_ray: FakeRay, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the corrected scorer every epoch is better than the one before, by the paper's none."""
-    rows: list[dict[str, Any]] = []
+    scored = iter(zip(CORRECTED, PAPER, strict=True))
 
-    def scored(*_: object) -> SimpleNamespace:
-        epoch = len(rows)
-        strict = SimpleNamespace(strict=SimpleNamespace(f1=PAPER[epoch]))
-        return SimpleNamespace(strict_f1=CORRECTED[epoch], paper=strict)
+    def evaluate(*_: object) -> SimpleNamespace:
+        corrected, paper = next(scored)
+        strict = SimpleNamespace(strict=SimpleNamespace(f1=paper))
+        return SimpleNamespace(strict_f1=corrected, paper=strict)
 
-    monkeypatch.setattr(epochs, "evaluate", scored)
-    monkeypatch.setattr(epochs, "_resumed", lambda *_: epochs._Progress())
-    monkeypatch.setattr(epochs, "_epoch", lambda *_: 1.0)
-    monkeypatch.setattr(epochs, "_report", lambda metrics, *_: rows.append(metrics))
-    config = TrainEncoderConfig(
-        job="train-encoder",
-        model="bundled:minilm",
-        corpus=CorpusSection(name="sample"),
-        training={"epochs": 4, "patience": 2, "choose_by": choose_by},
-    )
-    workers: Any = SimpleNamespace(rank=1)
-    learner: Any = SimpleNamespace(tags=lambda _: [], metrics=dict)
-    nothing: Any = None
-    judge = epochs.judged_on_dev(config, learner, [])
-    epochs.train_epochs(config, nothing, workers, nothing, learner, judge, config.training.patience)
-    assert len(rows) == learned
-    assert [row["dev_strict_f1"] for row in rows] == list(CORRECTED[:learned])
-    assert [row["dev_paper_strict_f1"] for row in rows] == list(PAPER[:learned])
+    monkeypatch.setattr(epochs, "evaluate", evaluate)
+    recipe = {"epochs": 4, "patience": 2, "choose_by": choose_by}
+    learner: Any = FakeLearner()
+    train(run, epochs.judged_on_dev(config_of(**recipe), learner, []), **recipe)
+    assert [row["dev_strict_f1"] for row in fake_ray.metrics] == list(CORRECTED[:learned])
+    assert [row["dev_paper_strict_f1"] for row in fake_ray.metrics] == list(PAPER[:learned])
+
+
+def test_a_checkpoint_is_reported_before_the_epoch_is_judged(fake_ray: FakeRay, run: RunFolder) -> None:
+    train(run, judge_of(0.5, 0.6), epochs=2)
+    assert [(kind, row["epoch"]) for kind, row in fake_ray.reports] == [
+        *(("checkpoint", 1), ("metrics", 1)),
+        *(("checkpoint", 2), ("metrics", 2)),
+    ]
+
+
+@pytest.mark.parametrize("error", [ModelError("it cannot be read"), RuntimeError("out of memory\nand more")])
+def test_a_judge_that_fails_costs_the_score_and_not_the_epoch(
+    error: Exception, fake_ray: FakeRay, run: RunFolder
+) -> None:
+    train(run, judge_of(0.5, error, 0.4), epochs=3)
+    assert [row.get("dev_strict_f1") for row in fake_ray.metrics] == [0.5, None, 0.4]
+    assert Kept.read(run) == Kept(epoch=3, best_epoch=1, best=0.5, worse=1)
+    assert (best_model(run) / "learned").read_text() == "1"
+    log = (run.path / "log.txt").read_text()
+    assert f"no score: scoring failed ({str(error).splitlines()[0]})" in log
+
+
+def test_an_epoch_that_was_saved_and_not_judged_is_judged_when_the_run_is_resumed(
+    fake_ray: FakeRay, run: RunFolder
+) -> None:
+    class KilledError(BaseException):
+        """Ends a process, as a signal would."""
+
+    def killed() -> Verdict:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(run, killed, epochs=2)
+    train(run, judge_of(0.7, 0.6), epochs=2)
+    assert [(row["epoch"], row["dev_strict_f1"]) for row in fake_ray.metrics] == [(1, 0.7), (2, 0.6)]
+    assert (best_model(run) / "learned").read_text() == "1"
+
+
+def test_a_judged_epoch_is_not_judged_again(fake_ray: FakeRay, run: RunFolder) -> None:
+    train(run, judge_of(0.5), epochs=1)
+    train(run, judge_of(0.6), epochs=2)
+    assert [(row["epoch"], row["dev_strict_f1"]) for row in fake_ray.metrics] == [(1, 0.5), (2, 0.6)]
+    assert (best_model(run) / "learned").read_text() == "2"
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed(fake_ray: FakeRay, run: RunFolder) -> None:
+    train(run, judge_of(0.5), epochs=1)
+    (run.path / "kept.json").unlink()
+    (fake_ray._last / "progress.json").write_text(json.dumps({"epoch": 1, "best": 0.5, "worse": 0}))
+    train(run, judge_of(0.5, 0.4), epochs=2)
+    assert Kept.read(run) == Kept(epoch=2, best_epoch=1, best=0.5, worse=1)
+    assert "earlier version" in (run.path / "log.txt").read_text()
