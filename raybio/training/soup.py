@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from raybio.sentence_stream import split_labels
 from raybio.storage import replace_folder
 from raybio.taggers.encoder import EncoderCard, load_classifier
 from raybio.training.scoring import score_splits, scored_splits
+
+# What a card says of how a model is read, and not of what it learned.
+_OF_READING = ("max_tokens", "window_overlap", "word_decision", "legal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def make_soup(
     with run.shown(progress), connected():
         settle_data()
         run.say(f"the mean of {len(runs)} models: {', '.join(runs)}")
+        if others := sorted({name for model in models[1:] for name in _differences(models[0], model)}):
+            run.say(f"it is read as {runs[0]} is: the others have another {', '.join(others)}")
         with replace_folder(run.model) as model:
             _copy_around_weights(models[0], model)
             mean.save_pretrained(model)
@@ -70,14 +75,19 @@ def mean_model(models: Sequence[Path]) -> Any:
     """Return a Hugging Face token classifier whose weights are the mean of several encoders'.
 
     Raises:
-        ModelError: one of them is no encoder of raybio, or has other labels or another shape than the first.
+        ModelError: one of them is no encoder of raybio, or has another shape or learned otherwise than the
+            first.
     """
-    card = _card(models[0])
+    for path in models[1:]:
+        if wrong := next((name for name in _differences(models[0], path) if name not in _OF_READING), ""):
+            here, there = (getattr(_card(model), wrong) for model in (path, models[0]))
+            raise ModelError(
+                f"{path} has {wrong} {here} where {models[0]} has {there}: weights that learned otherwise "
+                f"have no mean. Take models of the same {wrong}"
+            )
     mean = load_classifier(models[0])
     total = {name: weight.clone() for name, weight in mean.state_dict().items()}
     for path in models[1:]:
-        if _card(path) != card:
-            raise ModelError(f"{path} tags in another way than {models[0]}: compare their raybio.json")
         weights = load_classifier(path).state_dict()
         if {k: w.shape for k, w in weights.items()} != {k: w.shape for k, w in total.items()}:
             raise ModelError(f"{path} has weights of other shapes than {models[0]}")
@@ -125,8 +135,14 @@ def _said(config: TrainEncoderConfig, key: str) -> object:
     return config.model if key == "model" else config.corpus.model_copy(update={"data": None})
 
 
+def _differences(first: Path, other: Path) -> list[str]:
+    """Return in what the cards of two encoders differ; which version wrote them does not count."""
+    cards = [asdict(_card(model)) for model in (first, other)]
+    return [name for name, value in cards[0].items() if name != "raybio" and cards[1][name] != value]
+
+
 def _card(model: Path) -> EncoderCard:
     card = EncoderCard.read(model) if model.is_dir() else None
     if card is None:
         raise ModelError(f"{model} holds no encoder that raybio trained")
-    return replace(card, raybio="")  # which version wrote it does not count
+    return card

@@ -29,16 +29,35 @@ def test_each_weight_is_the_mean(tiny_encoder, other):
         torch.testing.assert_close(found[name], weight + 2 / 3)
 
 
-def test_models_that_tag_in_another_way_have_none(tiny_encoder, other):
+def test_models_that_learned_otherwise_have_none(tiny_encoder, other):
     card = json.loads((other / "raybio.json").read_text())
     (other / "raybio.json").write_text(json.dumps({**card, "raybio": "another version"}))
     mean_model([tiny_encoder, other])
-    (other / "raybio.json").write_text(json.dumps({**card, "max_tokens": card["max_tokens"] // 2}))
-    with pytest.raises(ModelError, match=r"other tags in another way than .*: compare their raybio.json"):
-        mean_model([tiny_encoder, other])
+    for name, value in (
+        ("spacing", "blank"),
+        ("labels", ["Chemical", "Gene"]),
+        ("subword_labels", "first"),
+        ("base_model", "another"),
+    ):
+        (other / "raybio.json").write_text(json.dumps({**card, name: value}))
+        with pytest.raises(ModelError) as error:
+            mean_model([tiny_encoder, other])
+        assert str(error.value) == (
+            f"{other} has {name} {value} where {tiny_encoder} has {card.get(name)}: weights that learned "
+            f"otherwise have no mean. Take models of the same {name}"
+        )
     (other / "raybio.json").unlink()
     with pytest.raises(ModelError, match="other holds no encoder that raybio trained"):
         mean_model([tiny_encoder, other])
+
+
+def test_models_that_are_read_in_another_way_have_one(tiny_encoder, other):
+    card = json.loads((other / "raybio.json").read_text())
+    changes = {"max_tokens": 32, "window_overlap": 8, "word_decision": "first", "legal": not card["legal"]}
+    (other / "raybio.json").write_text(json.dumps({**card, **changes}))
+    found = mean_model([tiny_encoder, other]).state_dict()
+    for name, weight in load_file(tiny_encoder / "model.safetensors").items():
+        torch.testing.assert_close(found[name], weight + 1 / 2)
 
 
 def test_models_of_other_shapes_have_none(tiny_encoder, other):
