@@ -13,13 +13,14 @@ from raybio.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from raybio.corpora.bio_tsv import TaggedSentence
+    from raybio.label_schemes import SchemeName
 
 
 def add_commands(commands: Commands) -> None:
     """Declare the commands of this file."""
     evaluate = add_command(commands, "evaluate", _evaluate)
-    evaluate.add_argument("gold", metavar="GOLD", help="IOB2 file: a word and its tag on each line")
-    evaluate.add_argument("predicted", metavar="PRED", help="IOB2 file of the same words")
+    evaluate.add_argument("gold", metavar="GOLD", help="a word and its tag on each line, in any label scheme")
+    evaluate.add_argument("predicted", metavar="PRED", help="the same words, in the same scheme or another")
     evaluate.add_argument(
         "--bootstrap",
         type=whole_number,
@@ -49,7 +50,9 @@ def _evaluate(options: Namespace) -> None:
         raise UsageError(
             "--disagreements prints text, which --json - leaves out: name a file for one of them"
         )
-    gold, predicted = _read(options.gold), _read(options.predicted)
+    gold, gold_scheme = _read(options.gold)
+    # Beside IOB2, tags that may be IOB1 are an IOB2 prediction with faults.
+    predicted, predicted_scheme = _read(options.predicted, repair=gold_scheme == "IOB2")
     _check_same_words(options.gold, gold, options.predicted, predicted)
 
     from raybio.evaluation import evaluate
@@ -61,6 +64,11 @@ def _evaluate(options: Namespace) -> None:
     documents = [str(sentence.document or "") for sentence in gold]
     figures = evaluate(gold_tags, predicted_tags, documents, options.bootstrap).to_dict()
     table = render_evaluation(figures)
+    figures["tag_schemes"] = {"gold": gold_scheme, "predicted": predicted_scheme}
+    if {gold_scheme, predicted_scheme} != {"IOB2"}:
+        table += (
+            f"tags read as {gold_scheme} in {options.gold}, as {predicted_scheme} in {options.predicted}\n"
+        )
     if options.disagreements:
         spans = ([spans_from_tags(tags) for tags in side] for side in (gold_tags, predicted_tags))
         table += "\n" + render_disagreements(find_disagreements(*spans))
@@ -80,18 +88,25 @@ def _report(options: Namespace) -> None:
     show(f"{write_report(runs, output, tagged, quotes=options.quotes)}\n")
 
 
-def _read(path: str) -> list[TaggedSentence]:
+def _read(path: str, repair: bool = False) -> tuple[list[TaggedSentence], SchemeName]:
+    """Return a file's sentences, their tags as IOB2, and the scheme that they are in.
+
+    With `repair` an I- that begins an entity is a fault of IOB2, and never a sign of IOB1.
+    """
     from raybio.corpora.bio_tsv import read_tagged_sentences
     from raybio.corpora.opening import open_bytes
+    from raybio.corpora.tag_scheme import scheme_of_file
 
     with open_bytes(path) as stream:
         sentences = list(read_tagged_sentences(stream, path))
+    scheme = scheme_of_file((sentence.tags for sentence in sentences), path, repair)
+    sentences = [sentence._replace(tags=scheme.as_iob2(sentence.tags)) for sentence in sentences]
     _check_tags(path, sentences)
-    return sentences
+    return sentences, scheme.name
 
 
 def _check_tags(path: str, sentences: list[TaggedSentence]) -> None:
-    """Refuse tags outside IOB2 while their lines are known; a stray `I-` is scored as the scorers do.
+    """Refuse tags of no scheme while their lines are known; a stray `I-` is scored as the scorers do.
 
     Raises:
         TagError: names the line of the first one.

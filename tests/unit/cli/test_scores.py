@@ -62,6 +62,38 @@ def test_evaluate_lists_disagreements(raybio, files):
     )
 
 
+BIOES = "Aspirin\tS-Chemical\nhelps\tO\n\nType\tB-Disease\n2\tE-Disease\n"
+BILOU = "Aspirin\tU-Chemical\nhelps\tO\n\nType\tB-Disease\n2\tL-Disease\n"
+IO = "Aspirin Chemical\nhelps O\n\nType Disease\n2 Disease\n"
+IOB1 = "Aspirin I-Chemical\nhelps O\n\nType I-Disease\n2 I-Disease\n"
+ODD = "Aspirin b_chemical\nhelps 0\n\nType b_disease\n2 i_disease\n"
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "schemes"),
+    [
+        (GOLD, BIOES, ("IOB2", "BIOES")),
+        (GOLD, BILOU, ("IOB2", "BILOU")),
+        (GOLD, IO, ("IOB2", "IO")),
+        (BIOES, GOLD, ("BIOES", "IOB2")),
+        (IOB1, BILOU, ("IOB1", "BILOU")),
+        (IOB1, IOB1, ("IOB1", "IOB1")),
+        (ODD, ODD, ("IOB2", "IOB2")),
+        # What could be IOB1 is IOB2 with faults, beside IOB2.
+        (GOLD, IOB1, ("IOB2", "IOB2")),
+    ],
+)
+def test_evaluate_reads_any_scheme_and_says_which(raybio, files, tmp_path, gold, predicted, schemes):
+    (tmp_path / "gold.tsv").write_text(gold)
+    (tmp_path / "pred.tsv").write_text(predicted)
+    outcome = raybio("evaluate", *files)
+    line = f"tags read as {schemes[0]} in gold.tsv, as {schemes[1]} in pred.tsv\n"
+    assert outcome.out.endswith(line) == (set(schemes) != {"IOB2"})
+    found = json.loads(raybio("evaluate", *files, "--json", "-").out)
+    assert found["corrected"]["overall"]["strict"]["f1"] == 1
+    assert found["tag_schemes"] == dict(zip(("gold", "predicted"), schemes, strict=True))
+
+
 @pytest.mark.parametrize(
     ("predicted", "message"),
     [
