@@ -34,6 +34,7 @@ FLOORS = [
         "model_files.py",
         "model_identity.py",
         "model_conversion.py",
+        "classifier_adapters.py",
         "model_sources.py",
     ],
     ["taggers/"],

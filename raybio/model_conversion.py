@@ -32,7 +32,7 @@ def converted_gguf(name: str, gguf: Path) -> Path:
     Raises:
         ModelError: the package `gguf`, which reads the format, is missing.
     """
-    return _once(f"{name}-{gguf.stem}", lambda folder: _convert_gguf(gguf, folder))
+    return made_once(f"{name}-{gguf.stem}", lambda folder: _convert_gguf(gguf, folder))
 
 
 def converted_pickles(folder: Path) -> Path:
@@ -44,10 +44,10 @@ def converted_pickles(folder: Path) -> Path:
     files = [*pickled_weights(folder), *sorted({path for pattern in READ for path in folder.glob(pattern)})]
     lines = "".join(f"{path.name} {content_of(path)}\n" for path in files)
     key = hashlib.sha256(lines.encode()).hexdigest()[:16]
-    return _once(f"{folder.name}-{key}", lambda draft: _convert_pickles(folder, draft))
+    return made_once(f"{folder.name}-{key}", lambda draft: _convert_pickles(folder, draft))
 
 
-def _once(name: str, make: Callable[[Path], None]) -> Path:
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
     """Return a folder of the cache; the first process that wants it fills it."""
     folder = cache_folder() / "models" / name
     if folder.is_dir():

@@ -17,6 +17,7 @@ from raybio.errors import ModelError
 
 READ = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
 """The files of a model folder that count: all else is neither downloaded nor opened."""
+CARD = "raybio.json"
 CASCADE = "cascade.json"
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -52,6 +53,15 @@ _TENSOR_BITS = {
 def is_adapter(folder: Path) -> bool:
     """Say whether a model folder holds an adapter, which is nothing without its base model."""
     return (folder / ADAPTER).is_file()
+
+
+def is_foreign_classifier(folder: Path) -> bool:
+    """Say whether a folder holds an adapter that PEFT saved of a token classifier, elsewhere."""
+    return (
+        is_adapter(folder)
+        and not (folder / CARD).is_file()
+        and read_object(folder / ADAPTER).get("task_type") == "TOKEN_CLS"
+    )
 
 
 def is_cascade(folder: Path) -> bool:

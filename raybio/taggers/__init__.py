@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from raybio.model_sources import whole_classifier
 from raybio.taggers.base import Effort, Tagger, Tags, place_mentions
 from raybio.taggers.checking import check_tagger, kind_for
 
@@ -37,6 +38,7 @@ def load_tagger(
     """
     import torch
 
+    folder = whole_classifier(folder)
     if threads:
         torch.set_num_threads(threads)
     bounds = {"threads": threads, "max_batch_tokens": max_batch_tokens}

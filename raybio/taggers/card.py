@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from raybio.errors import ModelError
-from raybio.model_files import is_adapter, read_object
+from raybio.model_files import CARD, is_adapter, read_object
 from raybio.storage import write_json
 from raybio.versioned import check_version, read_record, versioned
 
-CARD = "raybio.json"
 WRITERS = ("CausalLM", "LMHead")
 """What transformers calls the architectures that write: LlamaForCausalLM, GPT2LMHeadModel."""
 
@@ -66,8 +65,8 @@ def _refuse_without_card(folder: Path) -> None:
     if is_adapter(folder):
         raise ModelError(
             f"{folder} holds an adapter, and no {CARD} says how its model tags. Train one with `raybio "
-            "train-decoder`; or merge the adapter into its base model, if that is a token classifier, "
-            "and name that"
+            "train-decoder`; or, if its base model is a token classifier, say so with task_type TOKEN_CLS in "
+            "its adapter_config.json"
         )
     config = folder / "config.json"
     named = read_object(config).get("architectures") if config.is_file() else None
