@@ -81,13 +81,15 @@ class SubwordEncoder:
             raise ModelError(
                 f"{type(tokenizer).__name__} is not a fast tokenizer. Save the model with its tokenizer.json"
             )
-        if tokenizer.unk_token_id is None and tokenizer.pad_token_id is None:
-            raise ModelError("the tokenizer has neither an unknown nor a padding token. Set one and save it")
+        # Llama has no token for what it does not know: its bytes know all, and nothing is left over.
+        tokens = (getattr(tokenizer, f"{name}_token_id", None) for name in ("unk", "pad", "eos", "bos"))
+        nothing = next((token for token in tokens if token is not None), None)
+        if nothing is None:
+            raise ModelError("the tokenizer has no token for a word of nothing. Set unk_token and save it")
         self._tokenizer = tokenizer
         self._spacing = spacing
         self._known: WordCache[tuple[tuple[int, ...], int]] = WordCache()
-        unknown = tokenizer.unk_token_id
-        self._nothing = tokenizer.pad_token_id if unknown is None else unknown
+        self._nothing = nothing
         self.sees_blanks = self._sees_blanks()
         self._blanks = frozenset() if spacing == "glued" else self._blank_subwords()
         self._continuing = self._continuing_subwords() if spacing == "as-written" else frozenset()

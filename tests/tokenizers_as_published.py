@@ -3,7 +3,7 @@
 import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -35,8 +35,11 @@ def _text() -> list[str]:
     return [*written, *(" ".join(re.findall(r"\w+|[^\w\s]", one)) for one in written)]
 
 
-def write_tokenizer(architecture: str, folder: Path) -> PreTrainedTokenizerFast:
-    """Train the tokenizer of an architecture, write it into a model folder and return it."""
+def write_tokenizer(architecture: str, folder: Path, **changes: object) -> PreTrainedTokenizerFast:
+    """Train the tokenizer of an architecture, write it into a model folder and return it.
+
+    `changes` are of its tokenizer_config.json.
+    """
     make, specials, options = _FORMS[architecture]
     backend = make(specials)
     tokens = {"unk_token": specials[1], "pad_token": specials[0], **options}
@@ -44,7 +47,7 @@ def write_tokenizer(architecture: str, folder: Path) -> PreTrainedTokenizerFast:
     fast.save_pretrained(folder)
     config = folder / "tokenizer_config.json"
     written = json.loads(config.read_text())
-    config.write_text(json.dumps({**written, "tokenizer_class": _CLASSES.get(architecture)}))
+    config.write_text(json.dumps({**written, "tokenizer_class": _CLASSES.get(architecture), **changes}))
     return fast
 
 
@@ -59,20 +62,30 @@ _QWEN_WORDS = (
 _LLAMA_3_WORDS = _QWEN_WORDS.replace(r"\p{N}|", r"\p{N}{1,3}|", 1)
 
 
-def _around(backend: Tokenizer, before: Sequence[str], after: Sequence[str]) -> Tokenizer:
-    whole = " ".join([*before, "$A", *after])
+def _around(
+    backend: Tokenizer, before: Sequence[str], after: Sequence[str], types: Mapping[str, int] | None = None
+) -> Tokenizer:
+    whole = " ".join(f"{token}:{(types or {}).get(token, 0)}" for token in (*before, "$A", *after))
     ids = [(token, backend.token_to_id(token)) for token in dict.fromkeys((*before, *after))]
     backend.post_processor = processors.TemplateProcessing(single=whole, special_tokens=ids)
     return backend
 
 
-def _word_piece(specials: Sequence[str]) -> Tokenizer:
+def _word_piece(specials: Sequence[str], types: Mapping[str, int] | None = None) -> Tokenizer:
     backend = Tokenizer(models.WordPiece(unk_token=specials[1]))
     backend.normalizer = normalizers.BertNormalizer(lowercase=True)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(vocab_size=160, special_tokens=list(specials), show_progress=False)
     backend.train_from_iterator(_text(), trainer)
-    return _around(backend, [specials[2]], [specials[3]])
+    return _around(backend, [specials[2]], [specials[3]], types)
+
+
+def _funnel(specials: Sequence[str]) -> Tokenizer:
+    return _word_piece(specials, {"<cls>": 2})
+
+
+def _xlnet(specials: Sequence[str]) -> Tokenizer:
+    return _around(_unigram(_NFKC)(specials), [], ["<sep>", "<cls>"], {"<cls>": 2})
 
 
 def _byte_bpe(
@@ -157,6 +170,8 @@ _ALBERT = normalizers.Sequence(
 )
 _BERT_TOKENS = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
 _ROBERTA_TOKENS = {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>", "bos_token": "<s>"}
+_FUNNEL_TOKENS = {"cls_token": "<cls>", "sep_token": "<sep>", "mask_token": "<mask>"}
+_XLNET_TOKENS = {**_FUNNEL_TOKENS, "pad_token": "<pad>", "padding_side": "left"}
 _FORMS = {
     "bert": (_word_piece, _BERT, _BERT_TOKENS),
     "distilbert": (_word_piece, _BERT, _BERT_TOKENS),
@@ -176,6 +191,8 @@ _FORMS = {
     "big_bird": (_unigram(_NFKC, whitespace=False), _BERT, _BERT_TOKENS),
     "t5": (_unigram(_NFKC, before=None), ("<pad>", "<unk>", "</s>", "</s>"), {"eos_token": "</s>"}),
     "llama-2": (_llama_2, _LLAMA, {"bos_token": "<s>", "eos_token": "</s>"}),
+    "funnel": (_funnel, ("<pad>", "<unk>", "<cls>", "<sep>", "<mask>"), _FUNNEL_TOKENS),
+    "xlnet": (_xlnet, ("<unk>", "<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>"), _XLNET_TOKENS),
 }
 _CLASSES = {
     "bert": "BertTokenizer",
@@ -196,5 +213,7 @@ _CLASSES = {
     "big_bird": "BigBirdTokenizer",
     "t5": "T5Tokenizer",
     "llama-2": "LlamaTokenizer",
+    "funnel": "FunnelTokenizer",
+    "xlnet": "XLNetTokenizer",
 }
 ARCHITECTURES = tuple(_FORMS)

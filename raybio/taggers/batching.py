@@ -23,6 +23,18 @@ def token_budget_batches(lengths: Sequence[int], budget: int) -> list[list[int]]
     return batches
 
 
+def equal_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group positions of `lengths` as `token_budget_batches` does, each batch of one length."""
+    alike: dict[int, list[int]] = {}
+    for i, length in enumerate(lengths):
+        alike.setdefault(length, []).append(i)
+    return [
+        places[first : first + max(1, budget // max(1, length))]
+        for length, places in sorted(alike.items(), reverse=True)
+        for first in range(0, len(places), max(1, budget // max(1, length)))
+    ]
+
+
 def cheapest_batches(lengths: Sequence[int], budget: int, per_pass: int) -> list[list[int]]:
     """Group positions of `lengths` as `token_budget_batches` does, but so that all batches cost least.
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raybio.alignment import SubwordEncoder
 from raybio.errors import ModelError
 from raybio.model_files import is_adapter, is_cascade, read_object
 from raybio.model_identity import checked_once
-from raybio.model_sources import model_folder
+from raybio.model_sources import model_folder, whole_classifier
 from raybio.taggers.calibration import read_calibration
 from raybio.taggers.card import CARD, kind_of
 
@@ -31,6 +32,7 @@ def check_tagger(
     Raises:
         ModelError: as `load_tagger` does.
     """
+    folder = whole_classifier(folder)
     kind = kind_for(folder, precision, decoding or {}, labels)
     folders = [folder]
     if kind == "cascade":
@@ -87,9 +89,11 @@ def _check_encoder(folder: Path, labels: Labels | None) -> None:
     from raybio.taggers.encoder import description_of
     from raybio.taggers.hugging_face import check_model, check_vocabulary, read_tokenizer
 
-    description_of(folder, labels)
+    _, card = description_of(folder, labels)
     model = check_model(AutoModelForTokenClassification, folder)
-    check_vocabulary(read_tokenizer(folder), model, folder)
+    tokenizer = read_tokenizer(folder)
+    SubwordEncoder(tokenizer, card.spacing)
+    check_vocabulary(tokenizer, model, folder)
 
 
 def _check_decoder(folder: Path, base: Path | None = None) -> None:

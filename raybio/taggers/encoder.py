@@ -25,14 +25,16 @@ from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.label_schemes import LabelScheme
 from raybio.taggers.base import Tags
-from raybio.taggers.batching import cheapest_batches, token_budget_batches
+from raybio.taggers.batching import cheapest_batches, equal_batches, token_budget_batches
 from raybio.taggers.card import read_card, write_card
+from raybio.taggers.company import reads_padding
 from raybio.taggers.devices import pick_device, pick_dtype
 from raybio.taggers.encoder_outputs import scheme_of
 from raybio.taggers.hugging_face import check_vocabulary, read_config, read_model, read_tokenizer
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.taggers.positions import positions_of
 from raybio.taggers.prepacked import prepack
+from raybio.taggers.special_tokens import add_token_types, padding_of, special_tokens
 from raybio.taggers.word_decision import WordDecision, legal_tags, passed_on, per_word, softmax, word_votes
 
 logger = logging.getLogger(__name__)
@@ -88,17 +90,24 @@ class EncoderCard:
 class EncoderTagger:
     """Tags sentences with a fine-tuned token classifier.
 
-    `forward` replaces the model's forward pass (the int8 path gives its own). `counts` says how
-    many subwords were read in how many windows, and how many no window owned: always 0.
+    `forward` replaces the model's forward pass (the int8 path gives its own). A model that reads padding,
+    though it is masked, gets batches of one length. `counts` says how many subwords were read in how many
+    windows, and how many no window owned: always 0.
     """
 
     def __init__(
-        self, folder: Path, scheme: LabelScheme, card: EncoderCard, forward: Forward, max_batch_tokens: int
+        self,
+        folder: Path,
+        scheme: LabelScheme,
+        card: EncoderCard,
+        forward: Forward,
+        max_batch_tokens: int,
     ) -> None:
         self._scheme = scheme
         self._card = card
         self._forward = forward
         self._budget = max_batch_tokens
+        self._reads_padding = False
         tokenizer = read_tokenizer(folder)
         self._tokenizer = tokenizer
         self._encoder = SubwordEncoder(tokenizer, card.spacing)
@@ -109,7 +118,7 @@ class EncoderTagger:
                 folder,
             )
         self._prefix, self._suffix = special_tokens(tokenizer)
-        self._padding = tokenizer.pad_token_id
+        self._padding = padding_of(tokenizer)
         self.counts: Counter[str] = Counter()
 
     @classmethod
@@ -143,8 +152,21 @@ class EncoderTagger:
         budget = max_batch_tokens or default_budget(where)
         model = model.to(where)
         prepack(model, torch.float32, torch.bfloat16)
-        tagger = cls(folder, scheme, card, torch_forward(model), budget)
+        return cls.of_model(folder, scheme, card, model, budget)
+
+    @classmethod
+    def of_model(
+        cls, folder: Path, scheme: LabelScheme, card: EncoderCard, model: Any, max_batch_tokens: int
+    ) -> EncoderTagger:
+        """Return the tagger of a torch token classifier with the tokenizer in a folder.
+
+        Raises:
+            ModelError: the tokenizer is another model's.
+        """
+        forward = torch_forward(model)
+        tagger = cls(folder, scheme, card, forward, max_batch_tokens)
         check_vocabulary(tagger._tokenizer, model, folder)
+        tagger._reads_padding = reads_padding(forward, tagger._tokenizer, coarse=model.dtype != torch.float32)
         return tagger
 
     @property
@@ -190,6 +212,8 @@ class EncoderTagger:
         return softmax(logits)
 
     def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        if self._reads_padding:
+            return equal_batches(lengths, self._budget)
         if self._budget <= _CPU_BATCH_TOKENS:
             return cheapest_batches(lengths, self._budget, _CPU_PASS_TOKENS)
         return token_budget_batches(lengths, self._budget)
@@ -248,7 +272,13 @@ def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     Raises:
         ModelError: there is none, or its weights are missing or damaged.
     """
-    return read_model(AutoModelForTokenClassification, folder, dtype=dtype).eval()
+    model = read_model(AutoModelForTokenClassification, folder, dtype=dtype)
+    kept = getattr(model, "_keep_in_fp32_modules", None) or ()
+    for name, parameter in model.named_parameters():
+        # DeBERTa and XLNet make some of theirs in fp32 whatever is asked for, and then compute with neither.
+        if not any(part in name for part in kept):
+            parameter.data = parameter.data.to(dtype)
+    return add_token_types(model, read_tokenizer(folder)).eval()
 
 
 def torch_forward(model: Any) -> Forward:
@@ -264,14 +294,6 @@ def torch_forward(model: Any) -> Forward:
         return logits
 
     return forward
-
-
-def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the ids a tokenizer puts before and after a text ([CLS] and [SEP])."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a")["input_ids"]
-    at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
-    return whole[:at], whole[at + len(bare) :]
 
 
 def default_budget(device: torch.device) -> int:

@@ -25,15 +25,17 @@ from raybio.errors import ModelError
 from raybio.model_identity import cache_folder, fingerprint
 from raybio.storage import replace_folder
 from raybio.taggers.calibration import read_calibration
+from raybio.taggers.company import reads_padding
 from raybio.taggers.encoder import (
     EncoderCard,
     EncoderTagger,
     Forward,
     description_of,
     load_classifier,
-    special_tokens,
+    torch_forward,
 )
 from raybio.taggers.hugging_face import read_tokenizer
+from raybio.taggers.special_tokens import special_tokens
 
 _BATCH_TOKENS = 1024
 _LENGTH_STEP = 8
@@ -124,10 +126,20 @@ def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
 
     samples = _samples(folder, card)
     model = load_classifier(folder)
-    with torch.inference_mode():
-        converted = openvino.convert_model(
-            model, example_input={name: torch.from_numpy(value) for name, value in samples[0].items()}
+    if reads_padding(torch_forward(model), read_tokenizer(folder)):
+        raise ModelError(
+            f"{folder} is a {type(model).__name__}, which reads padding too: it has no int8 form, since that "
+            f"pads to lengths of {_LENGTH_STEP}. Leave precision out"
         )
+    example = {name: torch.from_numpy(value) for name, value in samples[0].items()}
+    try:
+        with torch.inference_mode():
+            converted = openvino.convert_model(model, example_input=example)
+    except Exception as error:  # each architecture fails in its own way
+        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{folder} is a {type(model).__name__}, which OpenVINO cannot convert: {problem}. Leave precision out"
+        ) from error
     quantized = nncf.quantize(
         converted,
         nncf.Dataset(samples),

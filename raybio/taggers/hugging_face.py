@@ -44,7 +44,12 @@ def read_config(folder: Path, **changes: Any) -> Any:
             f"{folder} holds an adapter, not a whole model. Name its base model, or merge it into that"
         )
     with one_line(folder, "its config.json cannot be read"):
-        return AutoConfig.from_pretrained(folder, **_CLOSED, **changes)
+        config = AutoConfig.from_pretrained(folder, **_CLOSED, **changes)
+    if config.model_type == "big_bird":
+        # Its block-sparse attention depends on the batch that a text is in; transformers too leaves it for
+        # this one, which it approximates, with texts of up to 704 tokens.
+        config.attention_type = "original_full"
+    return config
 
 
 def read_tokenizer(folder: Path) -> Any:

@@ -26,8 +26,9 @@ from raybio.model_sources import base_folder
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import SENTENCES, check_text, dataset_of, sentence_tables, text_sentences
 from raybio.taggers.hugging_face import check_base, read_model, read_tokenizer
+from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps
-from raybio.training.encoder_learner import EncoderLearner
+from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import window_of
 from raybio.training.epochs import Judge, Verdict, train_epochs
 from raybio.training.masking import MaskedExampleMaker
@@ -68,6 +69,7 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     """
     base = base_folder(config.model, allow_pickle=config.allow_pickle)
     check_base(AutoModelForMaskedLM, base)
+    check_precision(base, config.training.precision)
     check_text((*config.text.files, *config.text.apart_from))
     run = begin_run(config, "adapted")
     with under_way(run, config, progress):
@@ -149,7 +151,9 @@ class _FillingLearner(EncoderLearner):
         self._budget = training.max_batch_tokens
         super().__init__(
             training,
-            _HiddenPlaces(read_model(AutoModelForMaskedLM, task.base, new_head=True)),
+            _HiddenPlaces(
+                add_token_types(read_model(AutoModelForMaskedLM, task.base, new_head=True), tokenizer)
+            ),
             tokenizer,
             workers,
             total,

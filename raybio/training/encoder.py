@@ -18,10 +18,11 @@ from raybio.label_schemes import LabelScheme
 from raybio.model_sources import base_folder
 from raybio.sentence_stream import read_sentences
 from raybio.taggers.calibration import write_calibration
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
+from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
 from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer, tag_options
+from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps
-from raybio.training.encoder_learner import EncoderLearner
+from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
 from raybio.training.epochs import judged_on_dev, train_epochs
 from raybio.training.fit import TrainedModel, fine_tune
@@ -48,6 +49,7 @@ def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = 
     """
     base = base_folder(config.model, allow_pickle=config.allow_pickle)
     check_base(AutoModelForTokenClassification, base)
+    check_precision(base, config.training.precision)
     check_teachers(config)
     rows = _taught_rows if config.distillation.teachers else None
     return fine_tune(config, base, _work, _calibrate, progress, rows)
@@ -125,7 +127,7 @@ class _ClassifierLearner(EncoderLearner):
         model = read_model(AutoModelForTokenClassification, task.base, config=config, new_head=True)
         super().__init__(
             training,
-            model,
+            add_token_types(model, tokenizer),
             tokenizer,
             workers,
             total,
@@ -138,11 +140,11 @@ class _ClassifierLearner(EncoderLearner):
 
     def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
         """Tag sentences as the finished model would, each worker its share."""
-        tagger = EncoderTagger(
+        tagger = EncoderTagger.of_model(
             self._base,
             LabelScheme.iob2(self._card.labels),
             self._card,
-            torch_forward(self._finished.eval()),
+            self._finished.eval(),
             default_budget(self._workers.device),
         )
 

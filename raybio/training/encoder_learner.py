@@ -12,12 +12,17 @@ from ray.train.torch import prepare_model
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from raybio.config import MaskingSection, TrainingSection
+from raybio.errors import ModelError
 from raybio.taggers.devices import computes_bf16, pick_dtype
+from raybio.taggers.hugging_face import architecture_of, read_config
+from raybio.taggers.special_tokens import padding_of
 from raybio.training import steps
 from raybio.training.encoder_steps import layer_groups
 from raybio.training.workers import Workers
 
 _STATE = "training_state.pt"
+# DeBERTa-v1 masks with the lowest fp32, which bf16 and fp16 under autocast do not have.
+_FP32_ALONE = ("deberta",)
 
 
 class EncoderLearner(ABC):
@@ -41,7 +46,7 @@ class EncoderLearner(ABC):
         self._clip = training.gradient_clip
         self._workers = workers
         self._tokenizer = tokenizer
-        self.padding: int = tokenizer.pad_token_id
+        self.padding = padding_of(tokenizer)
         self._model: Any = prepare_model(model.train())
         self._bare: Any = getattr(self._model, "module", self._model)
         self._average = _average_of(self._bare, average)
@@ -49,7 +54,7 @@ class EncoderLearner(ABC):
             layer_groups(self._bare, training.learning_rate, training.weight_decay, layer_decay),
             training.learning_rate,
         )
-        self._dtype = _autocast_dtype(training.precision, workers.device)
+        self._dtype = _autocast_dtype(training.precision, workers.device, self._bare)
         self._scaler = torch.amp.GradScaler(workers.device.type, enabled=self._dtype == torch.float16)
         self._schedule = steps.schedule_for(
             self._optimizer, training.schedule, total, int(total * training.warmup_ratio)
@@ -133,8 +138,25 @@ def _average_of(model: torch.nn.Module, share: float | None) -> AveragedModel | 
     return None if share is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(share))
 
 
-def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
+def check_precision(base: Path, precision: str) -> None:
+    """Refuse a `training.precision` that a base model does not learn in.
+
+    Raises:
+        ModelError: names the architecture and what to set.
+    """
+    config = read_config(base)
+    if config.model_type in _FP32_ALONE and precision in ("bf16", "fp16"):
+        raise ModelError(
+            f"{base} is a {architecture_of(config)}, which cannot be trained in {precision}: its attention's "
+            "masks overflow there. Set training.precision to fp32 or auto, or take DeBERTa-v3"
+        )
+
+
+def _autocast_dtype(precision: str, device: torch.device, model: torch.nn.Module) -> torch.dtype:
     """Resolve `training.precision`; weights are fp32 in any case."""
+    configs = (getattr(module, "config", None) for module in model.modules())
+    if any(getattr(config, "model_type", "") in _FP32_ALONE for config in configs):
+        return torch.float32
     if precision == "auto" and computes_bf16(device):
         return torch.bfloat16
     return pick_dtype(precision, device)

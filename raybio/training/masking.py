@@ -13,7 +13,7 @@ from typing import Any
 
 from raybio.alignment import SubwordEncoder, Subwords, windows
 from raybio.errors import ModelError
-from raybio.taggers.encoder import special_tokens
+from raybio.taggers.special_tokens import special_tokens
 from raybio.training.encoder_steps import window_example
 from raybio.training.steps import IGNORED, Example
 

@@ -172,7 +172,7 @@ def test_padding_stands_for_nothing_where_there_is_no_unknown_token():
     ("changes", "message"),
     [
         ({"is_fast": False}, "not a fast tokenizer. Save the model with its tokenizer.json"),
-        ({"pad_token_id": None}, "neither an unknown nor a padding token. Set one and save it"),
+        ({"pad_token_id": None}, "no token for a word of nothing. Set unk_token and save it"),
     ],
 )
 def test_tokenizers_that_cannot_serve_are_refused(changes, message):

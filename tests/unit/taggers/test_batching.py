@@ -3,7 +3,7 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybio.taggers.batching import cheapest_batches, token_budget_batches
+from raybio.taggers.batching import cheapest_batches, equal_batches, token_budget_batches
 
 lengths_and_budget = st.tuples(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
 
@@ -15,6 +15,20 @@ def test_every_position_is_in_one_batch_within_the_budget_or_alone(drawn):
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+
+
+@given(lengths_and_budget)
+def test_equal_batches_are_of_one_length_within_the_budget_or_alone(drawn):
+    lengths, budget = drawn
+    batches = equal_batches(lengths, budget)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        [length] = {lengths[i] for i in batch}
+        assert len(batch) == 1 or len(batch) * length <= budget
+    # No two of them could be one.
+    full = [(lengths[batch[0]], len(batch)) for batch in batches]
+    for (length, size), (after, _) in pairwise(full):
+        assert length > after or length * (size + 1) > budget
 
 
 @given(lengths_and_budget)

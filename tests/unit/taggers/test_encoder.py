@@ -16,12 +16,7 @@ from raybio.iob2 import orphans, spans_from_tags
 from raybio.label_schemes import recognise, spans_of
 from raybio.taggers import load_tagger
 from raybio.taggers.devices import computes_bf16, pick_device, pick_dtype
-from raybio.taggers.encoder import (
-    EncoderCard,
-    EncoderTagger,
-    description_of,
-    special_tokens,
-)
+from raybio.taggers.encoder import EncoderCard, EncoderTagger, description_of
 
 MAX_TOKENS, OVERLAP = 64, 16
 
@@ -272,10 +267,6 @@ def test_a_broken_card_is_named(tmp_path, content):
     (tmp_path / "raybio.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     with pytest.raises(ModelError, match=r"raybio.json: .*Train the model again"):
         EncoderCard.read(tmp_path)
-
-
-def test_special_tokens_are_what_surrounds_a_text(tokenizer):
-    assert special_tokens(tokenizer) == ([tokenizer.cls_token_id], [tokenizer.sep_token_id])
 
 
 def test_devices_and_precisions():

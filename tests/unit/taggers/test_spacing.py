@@ -1,37 +1,26 @@
 """Models of all architectures read words as the text has them; those from elsewhere as transformers does."""
 
 import random
-import warnings
 
 import pytest
-import torch
+from foreign_entities import PipelineOfWords, as_sentence, our_entities, pipeline_entities
+from tiny_classifiers import write_classifier
 from tokenizers_as_published import ARCHITECTURES, sentences, write_tokenizer
-from transformers import (
-    AutoConfig,
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    TokenClassificationPipeline,
-)
+from transformers import AutoTokenizer, TokenClassificationPipeline
 
 from raybio.alignment import SubwordEncoder
-from raybio.corpora.sentences import split_words
-from raybio.entities import Sentence
-from raybio.iob2 import spans_from_tags
 from raybio.taggers import load_tagger
 from raybio.taggers.card import CARD
 from raybio.taggers.encoder import EncoderCard
 
-# The key of the model's config, where it is another than the architecture's name.
-MODEL_TYPES = {"llama-3": "llama", "llama-2": "mistral"}
-WORD_PIECES = ("bert", "distilbert", "electra", "mpnet")
-BLIND = (*WORD_PIECES, *("xlm-roberta", "camembert", "albert", "deberta-v2", "big_bird", "t5", "llama-2"))
+# The classifier, where it is called otherwise than the tokenizer.
+CLASSIFIERS = {"roberta": "roberta-514", "deberta": "deberta-v1"}
+WORD_PIECES = ("bert", "distilbert", "electra", "mpnet", "funnel")
+BLIND = (
+    *WORD_PIECES,
+    *("xlm-roberta", "camembert", "albert", "deberta-v2", "big_bird", "t5", "llama-2", "xlnet"),
+)
 TEXTS = sentences(100)
-TAGS = ["O", "B-Chemical", "I-Chemical", "B-Disease", "I-Disease"]
-
-
-def as_sentence(text):
-    spans = split_words(text)
-    return Sentence("s", tuple(text[a:b] for a, b in spans), tuple(a for a, _ in spans))
 
 
 def spaced(text):
@@ -53,83 +42,10 @@ def tokenizer_of(published):
 
 
 @pytest.fixture(scope="module")
-def foreign(published, tokenizer_of):
-    """A folder with a tiny random model that was trained elsewhere."""
-    architecture, folder = published
-    torch.manual_seed(1)
-    torch.set_num_threads(1)
-    sizes = dict.fromkeys(("hidden_size", "dim", "embedding_size", "d_model"), 32)
-    sizes |= dict.fromkeys(("intermediate_size", "hidden_dim", "d_ff"), 64)
-    sizes |= dict.fromkeys(("num_hidden_layers", "n_layers", "num_layers", "num_key_value_heads"), 2)
-    sizes |= dict.fromkeys(("num_attention_heads", "n_heads", "num_heads"), 4)
-    config = AutoConfig.for_model(
-        MODEL_TYPES.get(architecture, architecture),
-        vocab_size=len(tokenizer_of),
-        max_position_embeddings=514,
-        d_kv=8,
-        attention_window=[8, 8],
-        attention_type="original_full",
-        initializer_range=0.5,
-        id2label=dict(enumerate(TAGS)),
-        pad_token_id=tokenizer_of.pad_token_id,
-        **dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")),
-        **sizes,
-    )
-    AutoModelForTokenClassification.from_config(config).save_pretrained(folder)
-    return folder
-
-
-class PipelineOfWords(TokenClassificationPipeline):
-    """transformers' pipeline with raybio's words.
-
-    For tokenizers without `##` it takes all between two blanks for one word: `(clonidine).` would be one.
-    """
-
-    def gather_pre_entities(self, sentence, *arguments, **options):
-        entities = super().gather_pre_entities(sentence, *arguments, **options)
-        starts = set(as_sentence(sentence).starts)
-        # A blank that is a token of its own would be a word too, with the place of the letter behind it.
-        entities = [entity for entity in entities if entity["word"].strip("Ġ▁")]
-        end = 0
-        for entity in entities:
-            part = sentence[entity["start"] : entity["end"]]
-            start = entity["start"] + len(part) - len(part.lstrip())
-            # A character may be cut in two, or a ligature be written out: then subwords share a place.
-            entity["is_subword"] = start not in starts or start < end
-            end = entity["end"]
-        return entities
-
-
-def pipeline_entities(make, folder, texts):
-    """Return the (start, end, label) entities of texts; ends and starts without blanks, nothing of blanks."""
-    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    pipe = make(model=model, tokenizer=tokenizer, aggregation_strategy="first", device=torch.device("cpu"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = pipe(list(texts), batch_size=25)
-    return [
-        [
-            (*stripped(text, entity["start"], entity["end"]), entity["entity_group"])
-            for entity in entities
-            if text[entity["start"] : entity["end"]].strip()
-        ]
-        for text, entities in zip(texts, found, strict=True)
-    ]
-
-
-def stripped(text, start, end):
-    part = text[start:end]
-    return start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip())
-
-
-def our_entities(folder, texts):
-    given = [as_sentence(text) for text in texts]
-    tagged = load_tagger(folder, device="cpu").tag(given)
-    return [
-        [(*sentence.characters(span), span.label) for span in spans_from_tags(tags.tags)]
-        for sentence, tags in zip(given, tagged, strict=True)
-    ]
+def foreign(published, tmp_path_factory):
+    """A folder with a tiny random model that was trained elsewhere, with this tokenizer."""
+    architecture = CLASSIFIERS.get(published[0], published[0])
+    return write_classifier(architecture, tmp_path_factory.mktemp("foreign"))
 
 
 def test_as_written_subwords_are_those_of_the_tokenizer_on_the_text(published, tokenizer_of):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybio.errors import ModelError
-from raybio.taggers.encoder import special_tokens
+from raybio.taggers.special_tokens import special_tokens
 from raybio.training.masking import MaskedExampleMaker
 from raybio.training.steps import IGNORED
 
