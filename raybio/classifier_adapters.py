@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raybio.errors import ModelError
 from raybio.model_conversion import made_once
 from raybio.model_files import ADAPTER_WEIGHTS, READ, read_header, read_object
 from raybio.model_identity import fingerprint
-
-if TYPE_CHECKING:
-    import torch
 
 _HEADS = ("classifier", "score")
 _CLOSED: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
@@ -58,7 +55,7 @@ def _merge(adapter: Path, base: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def _merged(adapter: Path, base: Path) -> torch.nn.Module:
+def _merged(adapter: Path, base: Path) -> Any:
     import torch
     from peft import PeftModel, get_peft_model_state_dict
     from transformers import AutoModelForTokenClassification
@@ -76,8 +73,8 @@ def _merged(adapter: Path, base: Path) -> torch.nn.Module:
         ignore_mismatched_sizes=True,
         **_CLOSED,
     )
-    lacking = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
-    if lacking := sorted(name for name in lacking if f"base_model.model.{name}" not in given):
+    unread = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    if lacking := sorted(name for name in unread if f"base_model.model.{name}" not in given):
         raise ModelError(
             f"neither {adapter} nor its base {base} has weights of {', '.join(lacking[:3])}: they were never "
             "trained, and would be drawn at random. Save the adapter with modules_to_save"
@@ -85,8 +82,7 @@ def _merged(adapter: Path, base: Path) -> torch.nn.Module:
     adapted = PeftModel.from_pretrained(model, adapter)
     if wrong := sorted(given ^ set(get_peft_model_state_dict(adapted))):
         raise _unfit(adapter, base, f"{wrong[0]} is in one of them alone")
-    merged: torch.nn.Module = adapted.merge_and_unload()
-    return merged.to(dtype)
+    return adapted.merge_and_unload().to(dtype)
 
 
 def _config(adapter: Path, base: Path) -> Any:

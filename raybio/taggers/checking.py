@@ -8,11 +8,11 @@ from typing import Any
 
 from raybio.alignment import SubwordEncoder
 from raybio.errors import ModelError
-from raybio.model_files import is_adapter, is_cascade, read_object
+from raybio.model_files import CARD, is_adapter, is_cascade, read_object
 from raybio.model_identity import checked_once
 from raybio.model_sources import model_folder, whole_classifier
 from raybio.taggers.calibration import read_calibration
-from raybio.taggers.card import CARD, kind_of
+from raybio.taggers.card import kind_of
 
 Labels = Mapping[str, str | None]
 

@@ -21,7 +21,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from raybio.alignment import SubwordEncoder, windows
-from raybio.errors import ModelError
+from raybio.errors import ModelError, first_line
 from raybio.model_identity import cache_folder, fingerprint
 from raybio.storage import replace_folder
 from raybio.taggers.calibration import read_calibration
@@ -136,9 +136,9 @@ def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
         with torch.inference_mode():
             converted = openvino.convert_model(model, example_input=example)
     except Exception as error:  # each architecture fails in its own way
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{folder} is a {type(model).__name__}, which OpenVINO cannot convert: {problem}. Leave precision out"
+            f"{folder} is a {type(model).__name__}, which OpenVINO cannot convert: {first_line(error)}. "
+            "Leave precision out"
         ) from error
     quantized = nncf.quantize(
         converted,

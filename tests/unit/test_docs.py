@@ -163,6 +163,18 @@ def test_links_between_pages_lead_somewhere() -> None:
                 assert anchor in anchors(there), f"{page.path} links to {target}#{anchor}"
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = {
+        name
+        for page in (ROOT / "docs").glob("*.md")
+        for name in re.findall(r"`([\w/]+\.py::test_\w+)`", page.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 20
+    for name in named:
+        file, test = name.split("::")
+        assert f"def {test}(" in (ROOT / "tests/unit" / file).read_text(encoding="utf-8"), name
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\]\(([^)#]+)\)", index))

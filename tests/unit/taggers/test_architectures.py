@@ -105,8 +105,8 @@ class OneWorker:
     def share(self, items):
         return items
 
-    def gather(self, results):
-        return list(results)
+    def gather(self, work):
+        return list(work())
 
 
 def config(precision):

@@ -184,6 +184,15 @@ def test_a_tokenizer_with_words_that_the_model_lacks_is_refused(folder):
             use(folder)
 
 
+def test_a_tokenizer_that_is_not_fast_is_refused_on_the_driver(folder):
+    without_tokenizer(folder)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+    for use in (check_tagger, load_tagger):
+        with pytest.raises(ModelError, match=r"ByT5Tokenizer is not a fast tokenizer") as caught:
+            use(folder)
+        assert "\n" not in str(caught.value)
+
+
 def test_an_llm_or_adapter_without_a_card_says_what_it_lacks(tiny_llm, tiny_decoder, tmp_path):
     adapter = Path(shutil.copytree(tiny_decoder, tmp_path / "adapter"))
     (adapter / "raybio.json").unlink()

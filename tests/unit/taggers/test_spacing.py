@@ -9,8 +9,8 @@ from tokenizers_as_published import ARCHITECTURES, sentences, write_tokenizer
 from transformers import AutoTokenizer, TokenClassificationPipeline
 
 from raybio.alignment import SubwordEncoder
+from raybio.model_files import CARD
 from raybio.taggers import load_tagger
-from raybio.taggers.card import CARD
 from raybio.taggers.encoder import EncoderCard
 
 # The classifier, where it is called otherwise than the tokenizer.
