@@ -171,7 +171,9 @@ def _dropouts(config: Any, dropout: float | None) -> dict[str, float]:
     if dropout is None:
         return {}
     return {
-        name: dropout for name, value in config.to_dict().items() if "dropout" in name and _is_rate(value)
+        name: dropout
+        for name, value in config.to_dict().items()
+        if ("dropout" in name or "pdrop" in name) and _is_rate(value)
     }
 
 

@@ -1,6 +1,6 @@
 import pytest
 from torch import nn
-from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig, DebertaV2Config
+from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig, DebertaV2Config, GPT2Config
 
 from raybio.training.encoder import _dropouts
 
@@ -13,10 +13,17 @@ def test_one_dropout_is_set_everywhere(tiny_encoder):
     assert model.config.attention_probs_dropout_prob == 0.25
 
 
-@pytest.mark.parametrize("architecture", [BertConfig, DebertaV2Config])
-def test_whatever_an_architecture_calls_them(architecture):
+@pytest.mark.parametrize(
+    ("architecture", "names"),
+    [
+        (BertConfig, {"hidden_dropout_prob", "attention_probs_dropout_prob"}),
+        (DebertaV2Config, {"hidden_dropout_prob", "attention_probs_dropout_prob"}),
+        (GPT2Config, {"resid_pdrop", "embd_pdrop", "attn_pdrop"}),
+    ],
+)
+def test_whatever_an_architecture_calls_them(architecture, names):
     options = _dropouts(architecture(), 0.0)
-    assert {"hidden_dropout_prob", "attention_probs_dropout_prob"} <= set(options)
+    assert names <= set(options)
     assert set(options.values()) == {0.0}
 
 
