@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_classifiers import write_classifier
 
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.model_identity import fingerprint
 from raybio.taggers import load_tagger
+from raybio.taggers.calibration import write_calibration
 from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.encoder_int8 import _samples
 
@@ -149,3 +151,19 @@ def test_int8_leaves_the_choice_of_a_core_to_the_system(folder):
     command = [sys.executable, "-c", WATCH_CORES, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("True"), done.stdout
+
+
+@needs_openvino
+@pytest.mark.parametrize(
+    ("architecture", "said"),
+    [
+        ("convbert", "is a ConvBertForTokenClassification, which reads padding too: it has no int8 form"),
+        ("xlnet", "is a XLNetForTokenClassification, which OpenVINO cannot convert: "),
+    ],
+)
+def test_an_architecture_without_an_int8_form_is_refused_in_one_line(tmp_path, architecture, said):
+    folder = write_classifier(architecture, tmp_path / "model")
+    write_calibration(folder, SENTENCES[:1])
+    with pytest.raises(ModelError, match=said) as caught:
+        load_tagger(folder, precision="int8")
+    assert "\n" not in str(caught.value) and not [*(folder / "int8").glob("*")]
