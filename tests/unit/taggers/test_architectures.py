@@ -155,6 +155,15 @@ def test_what_learned_a_step_tags_alike_once_saved(architecture, folder, precisi
     assert sum(a != b for a, b in pairs) <= (0 if precision == "fp32" else 0.1 * len(pairs))
 
 
+def test_block_sparse_attention_is_read_in_full(tmp_path):
+    """With small blocks the sentences are long enough for it; what it gives depends on the batch."""
+    folder = write_classifier("big_bird", tmp_path, block_size=4, num_random_blocks=1)
+    tagger = load_tagger(folder, device="cpu", precision="fp32")
+    together = tagger.tag(SENTENCES)
+    assert [one.tags for one in together] == [tagger.tag([one])[0].tags for one in SENTENCES]
+    assert not tagger._reads_padding
+
+
 def test_some_have_no_padding_of_their_own(architecture, folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert (tokenizer.pad_token_id is None) == (architecture in WITHOUT_PADDING)
