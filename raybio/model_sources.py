@@ -106,6 +106,23 @@ def base_folder(name: str, *, allow_pickle: bool = False) -> Path:
     return folder
 
 
+def model_at_hand(name: str, *, allow_pickle: bool = False) -> Path | None:
+    """Return the local folder of model `name`, or None of one that the hub would have to be asked for.
+
+    Raises:
+        ModelError: as for `base_folder`, of a folder or a bundled model.
+    """
+    if name.startswith("bundled:") or Path(name).expanduser().is_dir():
+        return base_folder(name, allow_pickle=allow_pickle)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return _checked(Path(snapshot_download(name, local_files_only=True)), allow_pickle)
+    except (HFValidationError, LocalEntryNotFoundError, ModelError):  # or only some of its files
+        return None
+
+
 def hub_answers() -> bool:
     """Say whether the Hugging Face hub can be asked: it, and not a cache, and without trying for long."""
     from huggingface_hub import constants, get_session

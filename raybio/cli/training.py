@@ -8,10 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybio.cli.command_line import Commands, add_command, add_config, add_json
+from raybio.cli.command_line import Commands, add_command, add_config, add_json, whole_number
 from raybio.cli.terminal import report, show_figures
+from raybio.errors import UsageError
 
 if TYPE_CHECKING:
+    from raybio.config import TrainDecoderConfig, TrainEncoderConfig
     from raybio.training.fit import TrainedModel
 
 
@@ -20,14 +22,30 @@ def add_commands(commands: Commands) -> None:
     for name, run in (
         ("adapt-encoder", _adapt_encoder),
         ("train-encoder", _train_encoder),
-        ("preflight", _preflight),
         ("train-decoder", _train_decoder),
     ):
         command = add_command(commands, name, run)
         add_config(command)
         add_json(command)
+    _add_preflight(commands)
     _add_cascade(commands)
     _add_soup(commands)
+
+
+def _add_preflight(commands: Commands) -> None:
+    preflight = add_command(commands, "preflight", _preflight)
+    add_config(preflight)
+    preflight.add_argument(
+        "--rehearse",
+        type=_steps,
+        metavar="N",
+        help="take N optimizer steps here, with random weights where the model is not at hand; save, reload, "
+        "tag a sentence; measure memory and seconds",
+    )
+    preflight.add_argument(
+        "--keep", metavar="FOLDER", help="new folder that keeps the rehearsal's files; default: none"
+    )
+    add_json(preflight)
 
 
 def _add_cascade(commands: Commands) -> None:
@@ -93,15 +111,43 @@ def _train_encoder(options: Namespace) -> None:
 
 
 def _preflight(options: Namespace) -> None:
-    """Say what an LLM's fine-tuning will take, or every reason why it would fail; starts nothing."""
-    from raybio.config import TrainDecoderConfig, load_job
+    """Say what a fine-tuning will take, or every reason why it would fail.
 
-    config = load_job(TrainDecoderConfig, options.config, options.overrides)
+    Nothing is started, but with --rehearse: a few steps of the very job on this machine.
+    """
+    from raybio.config import TrainDecoderConfig, TrainEncoderConfig, load_config
 
-    from raybio.training.preflight import preflight
+    config = load_config(options.config, options.overrides)
+    if not isinstance(config, TrainEncoderConfig | TrainDecoderConfig):
+        raise UsageError(
+            f"{options.config} configures {config.job}. Give a config of train-encoder or train-decoder"
+        )
+    if options.keep and not options.rehearse:
+        raise UsageError("--keep is for the files of a rehearsal. Give --rehearse N too, or leave it out")
+    if options.rehearse:
+        _rehearse(config, options)
+        return
+    if isinstance(config, TrainDecoderConfig):
+        from raybio.training.preflight import preflight
 
-    found = preflight(config)
+        found = preflight(config)
+    else:
+        from raybio.training.encoder_preflight import preflight_encoder
+
+        found = preflight_encoder(config)
     show_figures("".join(f"{line}\n" for line in found.lines()), asdict(found), options.json)
+
+
+def _rehearse(config: TrainEncoderConfig | TrainDecoderConfig, options: Namespace) -> None:
+    from raybio.cli.rehearsal import rehearsal_lines
+    from raybio.config import sweep_points
+    from raybio.config.prices import load_prices, shipped_prices
+    from raybio.training.rehearsal import rehearse
+
+    found = rehearse(config, options.rehearse, options.keep, report)
+    runs = len(sweep_points(config))
+    lines = [*found.whole.lines(), *rehearsal_lines(found, runs, load_prices(shipped_prices()))]
+    show_figures("".join(f"{line}\n" for line in lines), asdict(found), options.json)
 
 
 def _train_decoder(options: Namespace) -> None:
@@ -161,6 +207,13 @@ def _soup(options: Namespace) -> None:
     made = make_soup(options.runs, options.name, options.output, report)
     figures = {"run": str(made.run.path), "scores": made.scores}
     show_figures(f"{_tables(made.scores)}run folder: {made.run.path}\n", figures, options.json)
+
+
+def _steps(text: str) -> int:
+    number = whole_number(text)
+    if number == 0:
+        raise ArgumentTypeError("0 steps rehearse nothing; allowed: 1 or more")
+    return number
 
 
 def _share(text: str) -> float:

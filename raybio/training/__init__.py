@@ -10,7 +10,11 @@ teachers.py        what trained taggers answer, for an encoder to learn
 soup.py            the mean of several encoders' weights
 cascade.py         two trained models, and the confidence below which the second is asked
 sweep.py           several runs, and the one that dev chooses
-preflight.py       what an LLM's run will take, and why it would fail; memory.py reckons the bytes
+preflight.py       what an LLM's run will take, and why it would fail; memory.py estimates the bytes
+encoder_preflight.py the same of an encoder's; activations.py counts what its backward pass needs
+rehearsal.py       a few steps of the very job on this machine, measured; rehearsed_job.py is that job,
+                   rehearsal_room.py whether it fits, worker_memory.py what its workers hold
+stand_in.py        a model at full size with random weights; stand_in_tokenizer.py its tokenizer
 fit.py             what every tagger's run does on the driver: its labels, best epoch and scores
 trainer.py         what every run does there: run folder, Ray Train, why it ended
 rows_file.py       rows that a run learns from, kept in its folder

@@ -41,11 +41,14 @@ from raybio.training.workers import Workers, begin
 TrainedDecoder = TrainedModel
 
 
-def train_decoder(config: TrainDecoderConfig, progress: Callable[[str], None] = print) -> TrainedDecoder:
+def train_decoder(
+    config: TrainDecoderConfig, progress: Callable[[str], None] = print, *, score: bool = True
+) -> TrainedDecoder:
     """Fine-tune an adapter, keep the best epoch by strict F1 on dev, score it, fill the run folder.
 
     `progress` is called with a line of text now and then. Training sentences that do not fit in
-    `training.max_tokens` are left out, counted, and written to `rejected.jsonl`.
+    `training.max_tokens` are left out, counted, and written to `rejected.jsonl`. Without `score` the
+    kept model is not scored.
 
     Raises:
         ConfigError: the preflight knows why this run would fail.
@@ -63,7 +66,7 @@ def train_decoder(config: TrainDecoderConfig, progress: Callable[[str], None] = 
         check_base(kind, base)
         if config.dev.draft_model:
             check_tagger(model_folder(config.dev.draft_model))
-        return fine_tune(config, base, work, _merge, progress)
+        return fine_tune(config, base, work, _merge, progress, score=score)
 
 
 def _merge(task: Task, model: Path) -> None:

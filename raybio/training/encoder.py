@@ -36,10 +36,12 @@ _CALIBRATION_SENTENCES = 64
 TrainedEncoder = TrainedModel
 
 
-def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = print) -> TrainedEncoder:
+def train_encoder(
+    config: TrainEncoderConfig, progress: Callable[[str], None] = print, *, score: bool = True
+) -> TrainedEncoder:
     """Fine-tune, keep the best epoch by strict F1 on dev, score it, and fill the run folder.
 
-    `progress` is called with a line of text now and then.
+    `progress` is called with a line of text now and then. Without `score` the kept model is not scored.
 
     Raises:
         ConfigError, ModelError, InputError: what the run was given cannot be used.
@@ -52,7 +54,7 @@ def train_encoder(config: TrainEncoderConfig, progress: Callable[[str], None] = 
     check_precision(base, config.training.precision)
     check_teachers(config)
     rows = _taught_rows if config.distillation.teachers else None
-    return fine_tune(config, base, _work, _calibrate, progress, rows)
+    return fine_tune(config, base, _work, _calibrate, progress, rows, score)
 
 
 def _taught_rows(task: Task) -> ray.data.Dataset:
@@ -124,7 +126,9 @@ class _ClassifierLearner(EncoderLearner):
             **tag_options(card.labels),
             **_dropouts(read_config(task.base), training.dropout),
         )
-        model = read_model(AutoModelForTokenClassification, task.base, config=config, new_head=True)
+        # Weights that learn are fp32, whatever the folder's are in.
+        options: dict[str, Any] = {"config": config, "new_head": True, "dtype": torch.float32}
+        model = read_model(AutoModelForTokenClassification, task.base, **options)
         super().__init__(
             training,
             add_token_types(model, tokenizer),

@@ -22,7 +22,7 @@ from raybio.taggers.special_tokens import special_tokens
 from raybio.training import steps
 from raybio.training.steps import IGNORED, Example
 
-_POSITIONS = 512  # of a model that names no bound
+POSITIONS = 512  # of a model that names no bound
 _LAYER = re.compile(r"\.(?:layers?|block|h)\.(\d+)\.")
 
 
@@ -49,7 +49,7 @@ def _first_words(sentence: Sentence, count: int) -> Sentence:
 
 def window_of(base: Path, training: TrainingSection | MaskingSection) -> tuple[int, int]:
     """Return the subwords of a window and of its overlap: as configured, as far as the base model goes."""
-    size = min(training.max_tokens, positions_of(read_config(base), base) or _POSITIONS)
+    size = min(training.max_tokens, positions_of(read_config(base), base) or POSITIONS)
     return size, min(training.window_overlap, size // 2)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -137,9 +138,15 @@ def train_epochs(
         # Drop-out differs between workers and epochs, and is the same when a run is resumed.
         torch.manual_seed((config.seed * 1_000 + epoch) * 1_000 + workers.rank)
         started = time.perf_counter()
-        loss = _epoch(config, run, workers, batches, learner, epoch)
-        seconds = time.perf_counter() - started
-        metrics = {"epoch": epoch, "train_loss": loss, **learner.metrics(), "train_seconds": seconds}
+        loss, steps_took = _epoch(config, run, workers, batches, learner, epoch)
+        metrics = {
+            "epoch": epoch,
+            "train_loss": loss,
+            **learner.metrics(),
+            "train_seconds": time.perf_counter() - started,
+            "steps": len(steps_took),
+            "step_seconds": statistics.median(steps_took[1:] or steps_took),  # the first one warms up
+        }
         _report_checkpoint(metrics, workers, learner)
     if workers.rank == 0:
         done = epoch * len(batches)
@@ -153,22 +160,25 @@ def _epoch(
     batches: TrainingBatches,
     learner: Learner,
     epoch: int,
-) -> float:
-    """Learn from the whole split once; return the mean loss per label."""
+) -> tuple[float, list[float]]:
+    """Learn from the whole split once; return the mean loss per label, and the seconds of each step."""
     total, counted, said = 0.0, 0, time.perf_counter()
+    seconds = []
     for i, batch in enumerate(batches.epoch(epoch), start=1):
+        started = time.perf_counter()
         labelled = steps.labelled(batch)
         parts = list(steps.micro_batches(workers.share(batch), config.training.max_batch_tokens))
         # Gradients are summed over workers in each backward pass: all must make as many.
         blanks = workers.most(len(parts)) - len(parts)
         total += learner.step(parts + [steps.blank(learner.padding)] * blanks, labelled)
         counted += labelled
+        seconds.append(time.perf_counter() - started)
         if workers.rank == 0 and time.perf_counter() - said > _SAY_EVERY_SECONDS:
             said = time.perf_counter()
             mean = total * workers.world / max(1, counted)
             done, every = (epoch - 1) * len(batches) + i, config.training.epochs * len(batches)
             run.say(str(Progress("training", "batch", done, every, f"epoch {epoch}, loss about {mean:.4f}")))
-    return workers.sum(total) / max(1, counted)
+    return workers.sum(total) / max(1, counted), seconds
 
 
 def _report_checkpoint(metrics: Mapping[str, float], workers: Workers, learner: Learner) -> None:
@@ -208,7 +218,7 @@ def _judge(
             with checkpoint.as_directory() as folder:
                 keep_model(run, Path(folder) / "model")
     seconds = time.perf_counter() - started
-    ray.train.report({**metrics, **verdict.figures, "dev_seconds": seconds})
+    ray.train.report({**metrics, **verdict.figures, "dev_seconds": seconds, **workers.peak_memory()})
     if workers.rank == 0:
         after.write(run)  # last: a run that is killed before scores the epoch again, from its checkpoint
     return after

@@ -34,11 +34,12 @@ def fine_tune(
     finish: Callable[[Task, Path], None],
     progress: Callable[[str], None],
     train_rows: Callable[[Task], ray.data.Dataset] | None = None,
+    score: bool = True,
 ) -> TrainedModel:
     """Run `work` in every worker, keep the best epoch by strict F1 on dev, score it.
 
     The best checkpoint's `model/` becomes the run's model; `finish` adds to that folder, on the driver.
-    Workers learn from the rows of the train split, or of `train_rows`.
+    Workers learn from the rows of the train split, or of `train_rows`. Without `score` there are no scores.
 
     Raises:
         InputError: the corpus cannot be read.
@@ -59,7 +60,7 @@ def fine_tune(
         }
         epoch = fit(task, work, datasets, config.training.keep == "best", finish)
         run.say(f"kept epoch {epoch}")
-        scores = score_splits(config, run, scored)
+        scores = score_splits(config, run, scored if score else [])
     run.write_json("scores.json", scores)
     return TrainedModel(run, epoch, scores)
 

@@ -1,4 +1,4 @@
-"""What a fine-tuning run of an LLM holds in each worker's memory, reckoned from shapes alone.
+"""What a fine-tuning run holds in each worker's memory, estimated from shapes alone.
 
 Bytes are computed, not measured. Frozen weights: Dettmers et al. (2023), QLoRA. Optimizer states
 and their sharing: Rajbhandari et al. (2020), ZeRO. Activations are those that a decoder layer of
@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from raybio.config import TrainDecoderConfig
+from raybio.config import TrainDecoderConfig, TrainEncoderConfig
 
 _FP32 = 4
 _QUANTIZED_BLOCK = 64  # weights that share one scale
 _SCALE_BLOCK = 256  # scales that share one scale of their own, with double quantization
 _OPTIMIZER_BLOCK = 256  # states of the 8-bit optimizer that share one scale
+_LIBRARIES = 6 * 2**27  # of a worker on a CPU that has imported torch, transformers and Ray: measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +44,39 @@ class Memory:
     optimizer: int
     activations: int
     logits: int
+    libraries: int = 0
 
     @property
     def total(self) -> int:
-        """All of it; what libraries and fragmentation take comes on top."""
+        """All of it; what fragmentation takes, and a GPU's driver, comes on top."""
         return sum(self.parts().values())
 
     def parts(self) -> dict[str, int]:
-        """Return each part by name."""
-        return asdict(self)
+        """Return each part that there is, by name."""
+        return {name: size for name, size in asdict(self).items() if size}
 
 
-def memory(config: TrainDecoderConfig, model: Any, sizes: Sizes, number_bytes: int, paged: bool) -> Memory:
-    """Return the memory of a run.
+def memory(
+    config: TrainDecoderConfig,
+    model: Any,
+    sizes: Sizes,
+    number_bytes: int,
+    paged: bool,
+    *,
+    tokens: int | None = None,
+    gpu: bool = True,
+) -> Memory:
+    """Return the memory of a run of an LLM.
 
     `model` is the model's Hugging Face config, `number_bytes` the size of a number in the
-    computation, `paged` whether the optimizer is the 8-bit one.
+    computation, `paged` whether the optimizer is the 8-bit one, `tokens` the most that a forward
+    pass reads where that is known.
     """
     world = config.workers.count
     spread = config.deepspeed.zero_stage == 3
     adapter = _FP32 * sizes.learning
     states = 2 * (1 + _FP32 / _OPTIMIZER_BLOCK if paged else _FP32) + _FP32  # two moments, one fp32 copy
-    tokens = config.training.max_batch_tokens
+    tokens = tokens or config.training.max_batch_tokens
     return Memory(
         weights=_frozen(config, sizes, number_bytes) // (world if spread else 1),
         adapter=adapter // (world if spread else 1),
@@ -73,6 +85,24 @@ def memory(config: TrainDecoderConfig, model: Any, sizes: Sizes, number_bytes: i
         activations=tokens * _kept_per_token(config, model) * number_bytes,
         # In the computation's format, as fp32 for the loss, and the gradient of that.
         logits=tokens * _outputs(config, model) * (number_bytes + 2 * _FP32),
+        libraries=0 if gpu else _LIBRARIES,
+    )
+
+
+def encoder_memory(config: TrainEncoderConfig, parameters: int, activations: int, gpu: bool) -> Memory:
+    """Return the memory of a run of an encoder, whose weights are fp32 and all learn by AdamW.
+
+    `activations` are the bytes that a forward pass keeps for the backward pass.
+    """
+    weights = _FP32 * parameters
+    return Memory(
+        weights=weights * (2 if config.training.average else 1),
+        adapter=0,
+        gradients=weights * (2 if config.workers.count > 1 else 1),  # with those that workers exchange
+        optimizer=2 * weights,
+        activations=activations,
+        logits=0,
+        libraries=0 if gpu else _LIBRARIES,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import ceil
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
-from raybio.config import TrainDecoderConfig
+from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, WorkersSection
 from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError, first_line
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
@@ -32,6 +32,8 @@ from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wordi
 from raybio.training.deepspeed import takes_paged
 from raybio.training.memory import Memory, Sizes, memory
 from raybio.training.shapes import shape_of, source_of
+from raybio.training.splits import SHUFFLE_BUFFER
+from raybio.training.steps import Example, Passes, batches, passes_of, shuffled
 
 _LINEAR = (torch.nn.Linear, Conv1D)  # GPT-2's layers are of the second kind
 _PACKAGES = ("deepspeed", "peft", "bitsandbytes")
@@ -50,6 +52,7 @@ class CorpusFigures:
     rejected: int | None = None
     longest: int | None = None
     steps_per_epoch: int | None = None
+    passes: Passes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,12 @@ class Preflight:
 
     def lines(self) -> list[str]:
         """Return it all for a person to read."""
+        frozen = [f"base model: {self.sizes.base:,} parameters, frozen"] if self.sizes.base else []
         return [
-            f"base model: {self.sizes.base:,} parameters, frozen",
+            *frozen,
             f"trainable parameters: {self.sizes.learning:,}",
-            f"memory per worker, reckoned and not measured: {_gib(self.memory.total)}",
-            *(f"  {name}: {_gib(size)}" for name, size in self.memory.parts().items()),
+            f"memory per worker, estimated and not measured: {gib(self.memory.total)}",
+            *(f"  {name}: {gib(size)}" for name, size in self.memory.parts().items()),
             *self._corpus_lines(),
             *([f"token figures not at hand: {self.no_tokens}"] if self.no_tokens else []),
         ]
@@ -88,34 +92,63 @@ class Preflight:
             yield f"rejected as longer than max_tokens: {self.corpus.rejected:,}"
         if self.corpus.steps_per_epoch is not None:
             yield f"steps per epoch: {self.corpus.steps_per_epoch:,}"
+        if passes := self.corpus.passes:
+            yield f"tokens per epoch and worker, with padding: {passes.tokens:,}"
+            yield f"largest forward pass: {passes.rows:,} x {passes.longest:,} tokens"
 
 
 def preflight(config: TrainDecoderConfig) -> Preflight:
-    """Reckon a run, and refuse what is known to fail.
+    """Estimate a run of an LLM, and refuse what is known to fail.
 
     Raises:
         ConfigError: holds every reason why this run would fail, each with what to change.
         ModelError: there is no such model.
     """
     architecture = shape_of(config.model, config.allow_pickle)
-    gpu = _on_gpu(config)
-    labels, rows, no_corpus, corpus_faults = _training_split(config)
-    tokenizer, no_tokens, tokenizer_faults = _tokenizer(config)
+    labels, rows, no_corpus, corpus_faults = training_split(config)
+    text = config.head == "text"  # else it has no prompts that a tokenizer is needed for
+    tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config) if text else (None, "", [])
+    found = estimate(config, architecture, tokenizer, labels, rows, [*corpus_faults, *tokenizer_faults])
+    return replace(found, no_corpus=no_corpus, no_tokens=no_tokens)
+
+
+def estimate(
+    config: TrainDecoderConfig,
+    architecture: Any,
+    tokenizer: Any,
+    labels: Sequence[str],
+    rows: Sequence[Row],
+    faults: Sequence[str] = (),
+) -> Preflight:
+    """Return what a run with this model, tokenizer (None where it is not at hand) and training split takes.
+
+    Raises:
+        ConfigError: holds the `faults` that are known already, and all others.
+    """
+    gpu = on_gpu(config.workers)
     maker, new_tokens, wording_faults = _maker(config, tokenizer, labels)
     figures = _corpus_figures(config, maker, rows)
     faults = [
         *_missing_packages(),
+        *faults,
         *refusals(config, architecture, gpu),
-        *corpus_faults,
-        *tokenizer_faults,
         *wording_faults,
         *_all_rejected(config, figures),
     ]
     if faults:
         raise ConfigError(f"train-decoder with {config.model}", faults)
     sizes = count_parameters(config, architecture, labels, sorted(new_tokens))
-    reckoned = memory(config, architecture, sizes, _number_bytes(config, gpu), takes_paged(config, gpu))
-    return Preflight(sizes, reckoned, figures, no_corpus, no_tokens)
+    passes = figures.passes if figures else None
+    needed = memory(
+        config,
+        architecture,
+        sizes,
+        _number_bytes(config, gpu),
+        takes_paged(config, gpu),
+        tokens=passes.rows * passes.longest if passes else None,
+        gpu=gpu,
+    )
+    return Preflight(sizes, needed, figures)
 
 
 def refusals(config: TrainDecoderConfig, architecture: Any, gpu: bool) -> list[str]:
@@ -245,10 +278,10 @@ def _machine_faults(config: TrainDecoderConfig, gpu: bool) -> Iterator[str]:
         )
 
 
-def _on_gpu(config: TrainDecoderConfig) -> bool:
+def on_gpu(workers: WorkersSection) -> bool:
     """Say whether workers will get a GPU, as far as this process can see."""
-    if config.workers.accelerator != "auto":
-        return config.workers.accelerator == "gpu"
+    if workers.accelerator != "auto":
+        return workers.accelerator == "gpu"
     return torch.cuda.is_available() or (ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0)
 
 
@@ -260,7 +293,7 @@ def _number_bytes(config: TrainDecoderConfig, gpu: bool) -> int:
 Row = Mapping[str, Any]
 
 
-def _training_split(config: TrainDecoderConfig) -> tuple[Sequence[str], list[Row], str, list[str]]:
+def training_split(config: TrainConfig) -> tuple[Sequence[str], list[Row], str, list[str]]:
     """Return the labels and rows of the training split, why they are not at hand, and what is wrong there."""
     try:
         sentences = list(read_sentences(config.corpus, "train"))
@@ -281,10 +314,8 @@ def _elsewhere(error: RaybioError | OSError) -> bool:
     return isinstance(error, (AccessError, UsageError, OSError))
 
 
-def _tokenizer(config: TrainDecoderConfig) -> tuple[Any, str, list[str]]:
-    """Return the tokenizer that prompts need, why it is not at hand, and what is wrong with it."""
-    if config.head == "tags":
-        return None, "", []
+def local_tokenizer(config: TrainEncoderConfig | TrainDecoderConfig) -> tuple[Any, str, list[str]]:
+    """Return the model's tokenizer, why it is not at hand, and what is wrong with it."""
     source = source_of(config.model, config.allow_pickle)
     try:
         if source.is_dir():
@@ -300,9 +331,10 @@ def _tokenizer(config: TrainDecoderConfig) -> tuple[Any, str, list[str]]:
     return tokenizer, "", []
 
 
-def _out_of_reach(config: TrainDecoderConfig, error: OSError) -> str:
+def _out_of_reach(config: TrainEncoderConfig | TrainDecoderConfig, error: OSError) -> str:
     reason = first_line(error)
-    left_out = ". The rows that prompt.tag_tokens trains are not counted" if config.prompt.tag_tokens else ""
+    tag_tokens = isinstance(config, TrainDecoderConfig) and config.prompt.tag_tokens
+    left_out = ". The rows that prompt.tag_tokens trains are not counted" if tag_tokens else ""
     return f"{reason}{left_out}"
 
 
@@ -330,10 +362,20 @@ def _corpus_figures(
         return CorpusFigures(
             len(rows), steps_per_epoch=ceil(len(rows) / batch) if config.head == "tags" else None
         )
-    for row in rows:
-        maker.examples(row)
-    rejected = len(maker.rejected)
-    return CorpusFigures(len(rows), rejected, maker.longest, ceil((len(rows) - rejected) / batch))
+    if config.training.loss_on == "padded":  # up to the longest, which is known once all are read
+        for row in rows:
+            maker.examples(row)
+    passes = epoch_passes(config, [example for row in rows for example in maker.examples(row)])
+    return CorpusFigures(len(rows), len(maker.rejected), maker.longest, passes.steps, passes)
+
+
+def epoch_passes(config: TrainEncoderConfig | TrainDecoderConfig, examples: Sequence[Example]) -> Passes:
+    """Return what one worker reads of the first epoch."""
+    training = config.training
+    seed = config.seed * 1_000 + 1
+    mixed = shuffled(examples, SHUFFLE_BUFFER, seed)
+    cut = batches(mixed, training.batch_sentences, seed, training.batch_order == "sorted")
+    return passes_of(cut, training.max_batch_tokens, config.workers.count)
 
 
 def _all_rejected(config: TrainDecoderConfig, figures: CorpusFigures | None) -> Iterator[str]:
@@ -344,5 +386,6 @@ def _all_rejected(config: TrainDecoderConfig, figures: CorpusFigures | None) -> 
         )
 
 
-def _gib(size: int) -> str:
+def gib(size: int) -> str:
+    """Return a number of bytes for a person to read."""
     return f"{size / 2**30:,.2f} GiB"

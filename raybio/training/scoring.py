@@ -119,7 +119,7 @@ def _tag(config: Scored, run: RunFolder, sentences: Sequence[Sentence]) -> list[
         # Where there is room: a trial of Tune holds next to nothing, and would keep its tasks in that.
         scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=None),  # type: ignore[arg-type]
     )(_tag_share)
-    options = _options(config)
+    options = loading_options(config)
     shares = [sentences[i :: workers.count] for i in range(workers.count)]
     parts = _collect(
         [remote.remote(run.model, share, options) for share in shares],
@@ -145,7 +145,7 @@ def _collect(streams: Sequence[Any], report: ProgressReports) -> list[list[Tags]
     return parts
 
 
-def _options(config: Scored) -> dict[str, Any]:
+def loading_options(config: Scored) -> dict[str, Any]:
     """Return how the run's model is loaded to be scored: as its config says it computes and decodes."""
     workers = config.workers
     options: dict[str, Any] = {"threads": workers.threads or max(1, int(workers.cpus_per_worker))}

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from typing import Any, TypeVar
 
 import torch
@@ -71,6 +72,30 @@ def micro_batches(batch: Sequence[Example], budget: int) -> Iterator[list[Exampl
         held.append(example)
     if held:
         yield held
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """An epoch as one worker reads it: optimizer steps, tokens with their padding, and the largest pass.
+
+    That is `rows` examples of `longest` tokens.
+    """
+
+    steps: int
+    tokens: int
+    rows: int
+    longest: int
+
+
+def passes_of(cut: Iterable[Sequence[Example]], budget: int, world: int = 1) -> Passes:
+    """Return what the first of `world` workers reads of an epoch's batches, `budget` tokens in a pass."""
+    steps, tokens, largest = 0, 0, (0, 0)
+    for batch in cut:
+        steps += 1
+        for part in micro_batches(batch[::world], budget):
+            tokens += len(part) * _length(part[-1])
+            largest = max(largest, (len(part), _length(part[-1])), key=prod)
+    return Passes(steps, tokens, *largest)
 
 
 def collate(examples: Sequence[Example], padding: int, device: torch.device) -> dict[str, torch.Tensor]:

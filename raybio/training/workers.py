@@ -27,6 +27,12 @@ class Workers:
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
 
+    def peak_memory(self) -> dict[str, int]:
+        """Return, as a figure of the log, the most bytes that torch allocated on a GPU of any worker."""
+        if self.device.type != "cuda":
+            return {}
+        return {"peak_gpu_bytes": self.most(torch.cuda.max_memory_allocated(self.device))}
+
     def share(self, items: Sequence[T]) -> Sequence[T]:
         """Return this worker's share of what all of them hold."""
         return items[self.rank :: self.world]

@@ -146,6 +146,26 @@ def test_preflight_prints_what_it_found(raybio, room):
     assert json.loads(raybio("preflight", SMOLLM2, "--json", "-").out) == {"trainable": 340_262_912}
 
 
+def test_preflight_takes_encoders_too_and_no_other_job(raybio, room):
+    @dataclass
+    class Found:
+        def lines(self):
+            return ["trainable parameters: 22,000,000"]
+
+    room("raybio.training.encoder_preflight", preflight_encoder=lambda config: Found())
+    assert raybio("preflight", MINILM).out == "trainable parameters: 22,000,000\n"
+    refused = raybio("preflight", ROOT / "configs" / "study" / "smoke.yaml")
+    assert refused.code == 2
+    assert "configures run-study. Give a config of train-encoder or train-decoder" in refused.err
+
+
+def test_preflight_refuses_no_steps_and_files_of_no_rehearsal(raybio):
+    assert "0 steps rehearse nothing" in raybio("preflight", MINILM, "--rehearse", "0").err
+    refused = raybio("preflight", MINILM, "--keep", "somewhere")
+    assert refused.code == 2
+    assert "--keep is for the files of a rehearsal" in refused.err
+
+
 def test_cascade_prints_what_dev_chose(raybio, room):
     @dataclass
     class Chosen:

@@ -15,6 +15,7 @@ from raybio.training import epochs
 from raybio.training.epochs import Verdict
 from raybio.training.kept import Kept, best_model
 
+SECONDS = [9.0, 1.0, 3.0, 2.0]
 CORRECTED, PAPER = (0.5, 0.6, 0.7, 0.8), (0.5, 0.4, 0.3, 0.2)
 
 
@@ -63,15 +64,17 @@ class FakeLearner:
         return {}
 
 
-ALONE: Any = SimpleNamespace(rank=0, world=1, gather=lambda work: list(work()))
+ALONE: Any = SimpleNamespace(
+    rank=0, world=1, gather=lambda work: list(work()), peak_memory=lambda: {"peak_gpu_bytes": 7}
+)
 
 
 @pytest.fixture
 def fake_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRay:
-    def learn(config: Any, run: Any, workers: Any, batches: Any, learner: FakeLearner, epoch: int) -> float:
+    def learn(config: Any, run: Any, workers: Any, batches: Any, learner: FakeLearner, epoch: int) -> Any:
         learner.learned += 1
         assert learner.learned == epoch
-        return 1.0
+        return 1.0, SECONDS
 
     monkeypatch.setattr(epochs, "_epoch", learn)
     return FakeRay(tmp_path / "ray", monkeypatch)
@@ -127,6 +130,9 @@ def test_the_scorer_that_chooses_also_stops(
     train(run, epochs.judged_on_dev(config_of(**recipe), learner, []), **recipe)
     assert [row["dev_strict_f1"] for row in fake_ray.metrics] == list(CORRECTED[:learned])
     assert [row["dev_paper_strict_f1"] for row in fake_ray.metrics] == list(PAPER[:learned])
+    # The first step warms up.
+    assert {(row["steps"], row["step_seconds"]) for row in fake_ray.metrics} == {(4, 2.0)}
+    assert {row["peak_gpu_bytes"] for row in fake_ray.metrics} == {7}
 
 
 def test_a_checkpoint_is_reported_before_the_epoch_is_judged(fake_ray: FakeRay, run: RunFolder) -> None:

@@ -226,3 +226,18 @@ def test_the_learning_rate_rises_and_falls(kind, total, warmup, rates):
         optimizer.step()
         schedule.step()
     assert found == pytest.approx([10 * rate for rate in rates])
+
+
+# What an epoch reads ----------------------------------------------------------------------------
+
+
+def test_passes_count_steps_tokens_with_padding_and_the_largest_pass():
+    cut = [[example(2), example(5)], [example(3), example(3), example(7)]]
+    assert steps.passes_of(cut, budget=100) == steps.Passes(steps=2, tokens=10 + 21, rows=3, longest=7)
+    # 3 + 3 and 7 are passes of their own where ten tokens are all that one reads.
+    assert steps.passes_of(cut, budget=10) == steps.Passes(steps=2, tokens=10 + 6 + 7, rows=2, longest=5)
+
+
+def test_passes_are_those_of_the_first_of_several_workers():
+    cut = [[example(2), example(5), example(6)]]
+    assert steps.passes_of(cut, budget=100, world=2) == steps.Passes(steps=1, tokens=12, rows=2, longest=6)

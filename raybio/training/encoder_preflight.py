@@ -1,0 +1,96 @@
+"""What an encoder's fine-tuning will take, before anything is started: shapes alone, as for an LLM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from transformers import AutoModelForTokenClassification
+
+from raybio.config import TrainEncoderConfig
+from raybio.errors import ConfigError
+from raybio.taggers.devices import computes_bf16
+from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.hugging_face import one_line, tag_options
+from raybio.taggers.positions import positions_of
+from raybio.training.activations import kept_for_backward
+from raybio.training.encoder_steps import POSITIONS, ExampleMaker
+from raybio.training.memory import Sizes, encoder_memory
+from raybio.training.preflight import (
+    CorpusFigures,
+    Preflight,
+    Row,
+    epoch_passes,
+    local_tokenizer,
+    on_gpu,
+    training_split,
+)
+from raybio.training.shapes import shape_of
+
+
+def preflight_encoder(config: TrainEncoderConfig) -> Preflight:
+    """Estimate a run of an encoder, and refuse what is known to fail.
+
+    Raises:
+        ConfigError: holds every reason why this run would fail, each with what to change.
+        ModelError: there is no such model, or it is of an architecture that classifies no tokens.
+    """
+    architecture = shape_of(config.model, config.allow_pickle)
+    labels, rows, no_corpus, corpus_faults = training_split(config)
+    tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config)
+    if faults := [*corpus_faults, *tokenizer_faults]:
+        raise ConfigError(f"train-encoder with {config.model}", faults)
+    found = estimate_encoder(config, architecture, tokenizer, labels, rows)
+    return replace(found, no_corpus=no_corpus, no_tokens=no_tokens)
+
+
+def estimate_encoder(
+    config: TrainEncoderConfig, architecture: Any, tokenizer: Any, labels: Sequence[str], rows: Sequence[Row]
+) -> Preflight:
+    """Return what a run with this model, tokenizer (None where it is not at hand) and training split takes.
+
+    Raises:
+        ModelError: the model is of an architecture that classifies no tokens.
+    """
+    gpu = on_gpu(config.workers)
+    size = min(config.training.max_tokens, positions_of(architecture, config.model) or POSITIONS)
+    figures = _figures(config, tokenizer, labels, rows, size)
+    passes = figures.passes if figures else None
+    shape = (passes.rows, passes.longest) if passes else (config.training.max_batch_tokens // size, size)
+    headed = type(architecture).from_dict(architecture.to_dict() | tag_options(labels))
+    make = AutoModelForTokenClassification
+    with one_line(config.model, "no model can be made by its config.json"):
+        with torch.device("meta"):
+            parameters = sum(weights.numel() for weights in make.from_config(headed).parameters())
+        kept = kept_for_backward(make, headed, *shape, _dtype(config, gpu))
+    return Preflight(Sizes(parameters, 0, 0), encoder_memory(config, parameters, kept, gpu), figures)
+
+
+def _dtype(config: TrainEncoderConfig, gpu: bool) -> torch.dtype:
+    """Resolve `training.precision` for workers that may be elsewhere: GPUs multiply bf16."""
+    if config.training.precision == "auto":
+        return torch.bfloat16 if gpu or computes_bf16(torch.device("cpu")) else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.training.precision]
+
+
+def _figures(
+    config: TrainEncoderConfig, tokenizer: Any, labels: Sequence[str], rows: Sequence[Row], size: int
+) -> CorpusFigures | None:
+    if not rows or tokenizer is None:
+        return CorpusFigures(len(rows)) if rows else None
+    training = config.training
+    card = EncoderCard(
+        labels=list(labels),
+        max_tokens=size,
+        window_overlap=min(training.window_overlap, size // 2),
+        subword_labels=training.subword_labels,
+        word_decision=training.word_decision,
+        spacing="blank",
+    )
+    maker = ExampleMaker.of(card, tokenizer, cut=training.long_inputs == "cut")
+    passes = epoch_passes(
+        config, [example for row in rows for example in maker.examples(row["words"], row["tags"])]
+    )
+    return CorpusFigures(len(rows), None, None, passes.steps, passes)
