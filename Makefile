@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 QUICK := not gpu and not soak
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak audit docs
+.PHONY: help install demo test gpu gpu-pack soak audit docs
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv and install raybio in it
 
@@ -25,6 +25,12 @@ test: install ## every check and every quick test
 	$(BIN)/pytest -n 2 -m "$(QUICK)" tests/unit
 	$(BIN)/pytest -m "$(QUICK)" tests/docs
 	$(BIN)/pytest -n 2 --dist loadfile -m "$(QUICK)" --ignore tests/unit --ignore tests/docs
+
+gpu: install ## checks and figures of this machine's GPU; ARGS="--data DATA --encoder FOLDER ..."
+	PYTHONPATH=tests:benchmarks $(BIN)/python -m gpu $(ARGS)
+
+gpu-pack: install ## what a GPU machine without network needs, in parts: ARGS="--data DATA --decoder FOLDER ..."
+	PYTHONPATH=tests:benchmarks $(BIN)/python -m gpu.pack $(ARGS)
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak

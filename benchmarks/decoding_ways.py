@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +32,22 @@ class Llm:
     tokens: Tokens
 
     @classmethod
-    def load(cls, folder: Path, precision: str) -> Llm:
+    def load(cls, folder: Path, precision: str, device: str = "auto") -> Llm:
         """Load the model folder of a trained decoder."""
         card = DecoderCard.read(folder)
-        device = torch.device(pick_device("auto"))
+        where = torch.device(pick_device(device))
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        plain, model = (
-            load_language_model(
-                folder,
-                lambda: model_folder(card.base_model),
-                tokenizer,
-                dtype=pick_dtype("auto" if precision == "4bit" else precision, device),
-                device=device,
-                packed=precision == "4bit",
-                prepacked=prepacked,
-            )
-            for prepacked in (False, True)
+        load = partial(
+            load_language_model,
+            folder,
+            lambda: model_folder(card.base_model),
+            tokenizer,
+            dtype=pick_dtype("auto" if precision == "4bit" else precision, where),
+            device=where,
+            packed=precision == "4bit",
         )
+        model = load()
+        plain = load(prepacked=False) if where.type == "cpu" else model  # only a CPU has prepacked layers
         return cls(
             plain,
             Reader(model),
@@ -68,24 +68,24 @@ class Way:
 
 def ways(llm: Llm, encoder: Tagger, tag_head: Tagger | None) -> Iterator[Way]:
     """Yield every way that there is to compare."""
-    yield Way("encoder", "", lambda sentences: _classified(encoder, sentences))
+    yield Way("encoder", "", lambda sentences: classified(encoder, sentences))
     if tag_head is not None:
-        yield Way("tag-head", "", lambda sentences: _classified(tag_head, sentences))
-    yield Way("generate", "", lambda sentences: _generated(llm, sentences))
-    yield Way("generate", "prompt lookup", lambda sentences: _generated(llm, sentences, 10))
+        yield Way("tag-head", "", lambda sentences: classified(tag_head, sentences))
+    yield Way("generate", "", lambda sentences: generated(llm, sentences))
+    yield Way("generate", "prompt lookup", lambda sentences: generated(llm, sentences, 10))
     for mode in ("greedy", "forced-tags"):
-        yield Way(mode, "", lambda sentences, mode=mode: _decoded(llm, mode, sentences, _outside(sentences)))
+        yield Way(mode, "", lambda sentences, mode=mode: decoded(llm, mode, sentences, _outside(sentences)))
     for mode in ("verified-text", "verified-tags"):
         known = Previous()
         yield Way(
             mode,
             "outside",
-            lambda sentences, mode=mode: _decoded(llm, mode, sentences, _outside(sentences)),
+            lambda sentences, mode=mode: decoded(llm, mode, sentences, _outside(sentences)),
         )
         yield Way(
             mode,
             "encoder",
-            lambda sentences, mode=mode: _decoded(
+            lambda sentences, mode=mode: decoded(
                 llm, mode, sentences, [tags.tags for tags in encoder.tag(sentences)]
             ),
         )
@@ -100,26 +100,27 @@ def _outside(sentences: Sequence[Sentence]) -> list[list[str]]:
     return [outside(sentence.words) for sentence in sentences]
 
 
-def _decoded(
+def decoded(
     llm: Llm, mode: str, sentences: Sequence[Sentence], drafts: Sequence[Sequence[str]]
 ) -> list[Answer]:
+    """Answer by a decode mode."""
     return MODES[mode](llm.reader, llm.tokens, [sentence.words for sentence in sentences], drafts)
 
 
 def _remembered(llm: Llm, mode: str, sentences: Sequence[Sentence], known: Previous) -> list[Answer]:
-    answers = _decoded(llm, mode, sentences, [known.draft(sentence.words) for sentence in sentences])
+    answers = decoded(llm, mode, sentences, [known.draft(sentence.words) for sentence in sentences])
     for sentence, answer in zip(sentences, answers, strict=True):
         known.learn(sentence.words, answer.tags)
     return answers
 
 
-def _classified(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Answer]:
+def classified(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Answer]:
     """Answer by an encoder, or an LLM with a tag head: one pass."""
     return [Answer(tags.tags, tags.scores, 1, 0, 0, "") for tags in tagger.tag(sentences)]
 
 
 @torch.inference_mode()
-def _generated(llm: Llm, sentences: Sequence[Sentence], lookup: int | None = None) -> list[Answer]:
+def generated(llm: Llm, sentences: Sequence[Sentence], lookup: int | None = None) -> list[Answer]:
     """Answer with transformers' own greedy decoding; its lookup takes one sentence at a time."""
     prompts = [list(llm.tokens.prompt_ids(sentence.words)) for sentence in sentences]
     longest, filler = max(map(len, prompts)), min(llm.tokens.eos_ids)

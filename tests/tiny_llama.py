@@ -28,16 +28,22 @@ def tiny_llama_config(vocabulary: int = 600, tied: bool = True) -> LlamaConfig:
 
 def write_tiny_llama(folder: Path, texts: list[str], tied: bool = True) -> Path:
     """Write a model folder whose byte-level BPE is learned from `texts`; return it."""
+    tokenizer = write_byte_level(folder, texts)
+    torch.manual_seed(0)
+    LlamaForCausalLM(tiny_llama_config(len(tokenizer), tied)).save_pretrained(folder)
+    return folder
+
+
+def write_byte_level(folder: Path, texts: list[str], vocabulary: int = 600) -> PreTrainedTokenizerFast:
+    """Write a byte-level BPE of at most `vocabulary` tokens, learned from `texts`, to a folder; return it."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=600, special_tokens=[_END], initial_alphabet=alphabet, show_progress=False
+        vocab_size=vocabulary, special_tokens=[_END], initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=_END, pad_token=_END)
     fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    LlamaForCausalLM(tiny_llama_config(len(fast), tied)).save_pretrained(folder)
-    return folder
+    return fast

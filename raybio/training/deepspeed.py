@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,7 +20,9 @@ from raybio.entities import Sentence
 from raybio.errors import TrainingError
 from raybio.training import steps
 from raybio.training.adapter import load_adapter, rounding, save_adapter
-from raybio.training.workers import Workers
+
+if TYPE_CHECKING:
+    from raybio.training.workers import Workers  # which needs Ray, as nothing else here does
 
 _STATES = "deepspeed"
 _TAG = "last"

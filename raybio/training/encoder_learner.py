@@ -5,10 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from ray.train.torch import prepare_model
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from raybio.config import MaskingSection, TrainingSection
@@ -18,7 +17,9 @@ from raybio.taggers.hugging_face import architecture_of, read_config
 from raybio.taggers.special_tokens import padding_of
 from raybio.training import steps
 from raybio.training.encoder_steps import layer_groups
-from raybio.training.workers import Workers
+
+if TYPE_CHECKING:
+    from raybio.training.workers import Workers  # which needs Ray, as nothing else here does
 
 _STATE = "training_state.pt"
 # DeBERTa-v1 masks with the lowest fp32, which bf16 and fp16 under autocast do not have.
@@ -47,7 +48,7 @@ class EncoderLearner(ABC):
         self._workers = workers
         self._tokenizer = tokenizer
         self.padding = padding_of(tokenizer)
-        self._model: Any = prepare_model(model.train())
+        self._model: Any = workers.prepare(model.train())
         self._bare: Any = getattr(self._model, "module", self._model)
         self._average = _average_of(self._bare, average)
         self._optimizer = steps.optimizer_of(

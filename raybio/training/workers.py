@@ -33,6 +33,11 @@ class Workers:
             return {}
         return {"peak_gpu_bytes": self.most(torch.cuda.max_memory_allocated(self.device))}
 
+    def prepare(self, model: torch.nn.Module) -> torch.nn.Module:
+        """Return the model on this worker's device, its gradients averaged over all workers."""
+        prepared: torch.nn.Module = ray.train.torch.prepare_model(model)
+        return prepared
+
     def share(self, items: Sequence[T]) -> Sequence[T]:
         """Return this worker's share of what all of them hold."""
         return items[self.rank :: self.world]
