@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed
@@ -24,14 +23,6 @@ class Alone:
     def prepare(self, model: torch.nn.Module) -> torch.nn.Module:
         """Return the model on the device."""
         return model.to(self.device)
-
-    def share(self, items: Sequence[Any]) -> Sequence[Any]:
-        """Return all of them."""
-        return items
-
-    def gather(self, results: Sequence[Any]) -> list[Any]:
-        """Return all of them."""
-        return list(results)
 
 
 @contextmanager
