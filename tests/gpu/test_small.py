@@ -15,7 +15,7 @@ from gpu.setting import make_setting
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_RAY = "import runpy, sys; sys.modules['ray'] = None; runpy.run_module('gpu', run_name='__main__')"
-RUN = ("encoder-bf16", "identity-fp32", "identity-4bit", "qlora-4bit")
+RUN = ("encoder-bf16", "identity-fp32", "qlora-4bit")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_they_run_on_a_cpu_where_ray_is_not_installed(tmp_path):
     assert all(row["same"] == row["sentences"] == 2 for row in ended["identity-fp32"]["figures"])
     (step,) = ended["qlora-4bit"]["figures"]
     assert step["words_tagged"] > 0
-    assert "4 passed, 1 skipped" in done.stdout
+    assert "3 passed, 1 skipped" in done.stdout
 
 
 def test_without_a_gpu_one_line_says_what_would_have_been_run(monkeypatch, capsys):
