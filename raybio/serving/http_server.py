@@ -11,9 +11,13 @@ import socket
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 _KEEP_ALIVE_SECONDS = 90
 """How long a connection stays open that asks nothing; Ray Serve's proxy has the same."""
+
+_HEADER_SECONDS = 10.0
+"""How long the headers of a request may take to arrive."""
 
 
 class HttpServer:
@@ -28,6 +32,7 @@ class HttpServer:
         self._socket = socket.create_server((host, port), family=family, backlog=2048, reuse_port=True)
         config = uvicorn.Config(
             CancelsGivenUp(app),
+            http=_PromptHeaders,
             lifespan="off",
             access_log=False,
             log_config=None,
@@ -47,6 +52,36 @@ class HttpServer:
         self._server.should_exit = True
         await self._serving
         self._socket.close()
+
+
+class _PromptHeaders(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # one of two, by what is installed
+    """A connection of uvicorn's that is closed where the headers of a request do not arrive in time."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_headers()
+        else:
+            self._expect_nothing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        if self._late is None:
+            self._late = asyncio.get_running_loop().call_later(_HEADER_SECONDS, self.transport.close)
+
+    def _expect_nothing(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 class CancelsGivenUp:

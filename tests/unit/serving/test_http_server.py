@@ -7,6 +7,7 @@ import socket
 import pytest
 from fastapi import FastAPI, Request
 
+from raybio.serving import http_server
 from raybio.serving.http_server import HttpServer
 
 
@@ -119,5 +120,46 @@ def test_two_servers_share_a_port_and_another_program_cannot():
             socket.create_server(("127.0.0.1", port))
         for server in servers:
             await server.stop()
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("before", [b"", b"POST / HTTP/1.1\r\nHost: x\r\nX-Sl"])
+@pytest.mark.parametrize("answered", [0, 1])
+def test_a_connection_whose_headers_do_not_arrive_is_closed(before, answered, monkeypatch):
+    monkeypatch.setattr(http_server, "_HEADER_SECONDS", 0.2)
+
+    async def check():
+        port = free_port()
+        server = HttpServer(Application().app, "127.0.0.1", port)
+        if answered:
+            reader, writer = await send(port)
+            assert await answer_of(reader) == (200, {"length": 3})
+        else:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(before)
+        if before or not answered:
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        else:  # between requests a connection may be idle for longer
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(reader.read(), 0.6)
+        writer.close()
+        await server.stop()
+
+    asyncio.run(check())
+
+
+def test_a_request_that_takes_longer_than_headers_may_is_answered(monkeypatch):
+    monkeypatch.setattr(http_server, "_HEADER_SECONDS", 0.2)
+
+    async def check():
+        port = free_port()
+        server = HttpServer(Application(seconds=0.4).app, "127.0.0.1", port)
+        reader, writer = await send(port, b"ab", length=4)
+        await asyncio.sleep(0.4)
+        writer.write(b"cd")
+        assert await answer_of(reader) == (200, {"length": 4})
+        writer.close()
+        await server.stop()
 
     asyncio.run(check())
