@@ -253,7 +253,7 @@ def basis(
     if nodes and nodes > 1:
         extrapolated.append("from 1 node to several: nodes share nothing, so their throughput adds up")
     if instance.spot is not None:
-        extrapolated.append("spot: no work is lost to interruptions (a shard in hand would be done again)")
+        extrapolated.append("spot: no work is lost to interruptions (a shard in flight would be done again)")
     return Basis(
         measured=(f"{measurement.sentences_per_second:,.2f} sentences/s: {measurement.how}",),
         extrapolated=tuple(extrapolated),
@@ -262,7 +262,7 @@ def basis(
 
 
 def dollars(amount: float | None) -> str:
-    """Return an amount as it is told: whole dollars from 100, three digits below 1, a dash where unknown."""
+    """Return an amount to print: whole dollars from 100, three digits below 1, a dash where unknown."""
     if amount is None:
         return "–"
     if amount >= 100:
@@ -307,9 +307,7 @@ def _words(accelerator: str) -> set[str]:
 
 def _node_rate(measurement: Measurement, instance: Instance, assumptions: Assumptions) -> float:
     if measurement.sentences_per_second <= 0 or (measurement.cpus <= 0 and measurement.gpus <= 0):
-        raise UsageError(
-            f"{measurement.name}: no throughput was measured, so there is nothing to reckon with"
-        )
+        raise UsageError(f"{measurement.name}: no throughput was measured, so no cost can be estimated")
     if measurement.gpus and not instance.gpus:
         raise UsageError(
             f"{measurement.name} was measured on a GPU, and {instance.name} has none. "

@@ -16,7 +16,7 @@ from raybio.corpora.sample import SampleFiles, generate_sample
 from raybio.evaluation.tables import align
 from raybio.reports.html import write_report
 from raybio.run_folder import timestamp
-from raybio.stopping import way_on
+from raybio.stopping import resume_hint
 from raybio.training.encoder import TrainedEncoder, train_encoder
 
 _EPOCHS = 6
@@ -65,7 +65,7 @@ def run_demo(output: str, progress: Callable[[str], None] = print) -> DemoResult
     folder = Path(output) / f"demo-{timestamp()}"
     progress("writing the sample corpus")
     sample = generate_sample(folder / "corpus")
-    with way_on("The same command starts it anew"), connected():
+    with resume_hint("The same command starts it anew"), connected():
         progress("fine-tuning bundled:minilm on it with Ray Train")
         trained = train_encoder(_training(folder, sample), progress)
         progress("tagging the sample's PubMed dump with Ray Data")

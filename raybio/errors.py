@@ -11,7 +11,7 @@ RaybioError                  anything below; `exit_code` is what a command exits
 │   └── OffsetError          a mention whose offsets do not cover its text
 ├── ModelError               a model folder that is missing, unsafe or of the wrong kind
 ├── FetchError               a download that failed or did not match its checksum
-├── TrainingError            a training run that cannot start or go on
+├── TrainingError            a training run that cannot start or continue
 ├── ServingError             a served model that did not answer
 │   ├── OverloadedError      one that has too many requests waiting: ask again later
 │   └── TaggingError         one that failed on this very request
@@ -25,7 +25,7 @@ What a command or job exits with, on a cluster too:
 1    failure: a fault of the machine, the network or the program
 2    what was given cannot be used: a command line, config, input, model or output folder
 3    more records rejected than the job allows
-4    stopped by Ctrl-C or SIGTERM; the last line says how to go on
+4    stopped by Ctrl-C or SIGTERM; the last line says how to resume
 141  the reader of stdout has left (`raybio ... | head`): 128 and SIGPIPE's number, as shells have it
 """
 
@@ -146,7 +146,7 @@ class FetchError(RaybioError):
 
 
 class TrainingError(RaybioError):
-    """A training run that cannot start or go on."""
+    """A training run that cannot start or continue."""
 
 
 class ServingError(RaybioError):

@@ -131,7 +131,7 @@ def check_tags(
             raise unknown_label(label_of(tag), known, source, f"line {first_line + i}")
         if i in orphaned:
             problem = f"{tag!r} continues no entity"
-            remedy = f"Write B-{label_of(tag)} there, or have it mended: raybio corpus convert --repair"
+            remedy = f"Write B-{label_of(tag)} there, or have it repaired: raybio corpus convert --repair"
             raise TagError(source, f"line {first_line + i}", problem, remedy)
 
 

@@ -1,4 +1,4 @@
-"""One job's folder: what it was told, where it ran, what came out.
+"""One job's folder: its config, where it ran, what came out.
 
     config.yaml        the resolved configuration, every default written out
     environment.json   versions (the schema's too), platform, commit: what it takes to run it again
@@ -59,9 +59,7 @@ class RunFolder:
         """
         folder = cls(path)
         if (folder.path / "config.yaml").exists():
-            raise UsageError(
-                f"{path} is a run already. Choose another name, or say resume=true to go on with it"
-            )
+            raise UsageError(f"{path} is a run already. Choose another name, or say resume=true to resume it")
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write_text("config.yaml", config_yaml)
         folder.write_json("environment.json", versioned(environment()))
@@ -218,10 +216,10 @@ def _accelerators() -> list[str]:
     """Return the names of this machine's GPUs. torch would open one, and hold some of its memory, to tell."""
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GPU_SECONDS)  # noqa: S603
+        listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GPU_SECONDS)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return []
-    return told.stdout.splitlines()
+    return listed.stdout.splitlines()
 
 
 def _commit() -> str | None:

@@ -93,10 +93,10 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
 def read_text(paths: Iterable[str], most_documents: int | None = None) -> Iterator[Sentence]:
     """Yield the sentences of files, the first documents of each, whose annotations are left alone.
 
-    Passages that bulk tagging skips unless told otherwise, those in other languages, are skipped here too.
+    Passages that bulk tagging skips by default, those in other languages, are skipped here too.
 
     Raises:
-        UsageError: a file's format cannot be told by its name, or not be read.
+        UsageError: a file's format cannot be recognised by its name, or not be read.
         InputError: a file, or a record of it, cannot be read.
     """
     for path in paths:

@@ -1,4 +1,4 @@
-"""Stopping: Ctrl-C or SIGTERM ends a job in order, in time, and with one line that says how to go on.
+"""Stopping: Ctrl-C or SIGTERM ends a job in order, in time, and with one line that says how to resume.
 
 A signal raises KeyboardInterrupt in the main thread, so that `with` and `finally` put away what is in
 hand. Who is not done with that after a few seconds is ended: `ray job stop`, a spot machine that is
@@ -37,7 +37,7 @@ class _Stop:
     before_line: Callable[[], None] = lambda: None
 
     def line(self) -> str:
-        """Return what is said: the outermost way to go on is that of the command which was given."""
+        """Return what is said: the outermost hint is that of the command which was given."""
         return f"raybio: stopped. {self.ways_on[0]}" if self.ways_on else "raybio: stopped"
 
 
@@ -95,8 +95,8 @@ def listen() -> None:
 
 
 @contextmanager
-def way_on(sentence: str) -> Iterator[None]:
-    """Have `sentence` told to whoever stops what is in the `with` block: how to go on from there."""
+def resume_hint(sentence: str) -> Iterator[None]:
+    """Show `sentence`, which says how to resume, to whoever stops what is in the `with` block."""
     _stop.ways_on.append(sentence)
     try:
         yield
@@ -106,7 +106,7 @@ def way_on(sentence: str) -> Iterator[None]:
 
 @contextmanager
 def time_to_stop(seconds: float) -> Iterator[None]:
-    """Allow what is in the `with` block this long to put away what is in hand, where nobody kills it."""
+    """Allow what is in the `with` block this long to put away what is in progress, where nobody kills it."""
     before, _stop.seconds = _stop.seconds, seconds
     try:
         yield

@@ -280,7 +280,7 @@ def _draft(target: Path, path: str) -> Iterator[BinaryIO]:
 
 
 class _File(io.FileIO):
-    """A new file whose faults are told apart from those of whoever writes into it."""
+    """A new file whose faults are kept apart from those of whoever writes into it."""
 
     def __init__(self, draft: Path, path: str) -> None:
         super().__init__(draft, "x")

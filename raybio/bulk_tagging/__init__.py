@@ -6,7 +6,7 @@ tagging.py    a shard's documents -> the same with mentions, those a tagger fail
 attempts.py   which documents workers died of
 commit.py     a tagged shard -> output files
 worker.py     one worker: tag a shard, commit it
-metrics.py    what Prometheus is told of committed shards
+metrics.py    the metrics that Prometheus reads of committed shards
 events.py     what workers log, as lines of JSON
 output_folder.py  files of an output, written whole or not at all
 replay.py     rejected records -> the shards to tag again

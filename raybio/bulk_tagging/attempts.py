@@ -1,4 +1,4 @@
-"""Attempts at a shard: what a worker had in hand when it died, and so which document killed it.
+"""Attempts at a shard: what a worker was tagging when it died, and so which document killed it.
 
 Before a worker tags documents it marks in the ledger which ones. Whoever takes up the shard next
 in the same run finds the mark, and so knows what a worker died of. A shard that did so twice is
@@ -54,7 +54,7 @@ class Attempt:
 
     @contextmanager
     def holding(self, documents: Range) -> Iterator[None]:
-        """Mark `documents` as in hand; whoever takes too long with them is ended."""
+        """Mark `documents` as being tagged; whoever takes too long with them is ended."""
         self._write(documents)
         if self._seconds is not None:
             # Ends the process from a thread that needs no Python, whatever the tagger hangs in.
@@ -65,7 +65,7 @@ class Attempt:
             faulthandler.cancel_dump_traceback_later()
 
     def tagged(self) -> None:
-        """Say that nothing is in hand any more, where that could put blame on the last range."""
+        """Say that nothing is being tagged any more, where that could put blame on the last range."""
         if self._deaths:
             self._write(None)
 

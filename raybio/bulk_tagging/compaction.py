@@ -12,9 +12,9 @@ New files become a part of their own, with the smaller parts before it folded in
 least twice what comes after it. So an update costs itself and, now and then, the updates before it; the
 baseline is left alone until as much has come as half of it. `current` reads the parts as one.
 
-The state with the highest number is the set. What goes on from state 6 writes its parts, under names that
-no other run takes, and then state 7, which of several runs at once one can; the others are told to begin
-again. So no update is lost, and nobody waits for a run that was killed.
+The state with the highest number is the set. A run that continues from state 6 writes its parts, under names
+that no other run takes, and then state 7, which of several runs at once one can; the others are asked to
+begin again. So no update is lost, and nobody waits for a run that was killed.
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ def _succeed(target: OutputFolder, state: _State) -> None:
 def _remove_unused(target: OutputFolder, latest: _State) -> None:
     """Remove what earlier states had, and what runs left that were killed or came too late.
 
-    Parts with a higher number stay: a run that goes on from `latest` may be writing them.
+    Parts with a higher number stay: a run that continues from `latest` may be writing them.
     """
     wanted = {name for part in latest.parts for name in part.names}
     for table in _TABLES:

@@ -20,7 +20,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        told = {
+        event = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "message": safe(record.getMessage()),
@@ -28,8 +28,8 @@ class JsonLines(logging.Formatter):
             **{name: value for name, value in vars(record).items() if name not in _PLAIN},
         }
         if record.exc_info:
-            told["error"] = safe(self.formatException(record.exc_info))
-        return json.dumps(told, ensure_ascii=False, default=str)
+            event["error"] = safe(self.formatException(record.exc_info))
+        return json.dumps(event, ensure_ascii=False, default=str)
 
 
 def log_as_json(run_id: str) -> None:

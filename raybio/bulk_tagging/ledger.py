@@ -1,7 +1,7 @@
 """What was committed to an output folder, by which model and config, and what is left to do.
 
     raybio.json                          the making: model, its fingerprint, config hash and config
-    ledger/KEY@FINGERPRINT/00003.json    one committed shard of an input file that is in hand
+    ledger/KEY@FINGERPRINT/00003.json    one committed shard of an input file that is in progress
     ledger/KEY@FINGERPRINT/00003.begun   a shard that was begun (see `attempts`)
     ledger/KEY@FINGERPRINT.json          a finished input file, with its shards' entries
 
@@ -147,7 +147,7 @@ class Ledger(OutputFolder):
         return sum(entry.rejected for entry in self._entries(wanted & self._places()))
 
     def committed(self, file: InputFile, number: int) -> ShardEntry | None:
-        """Return the entry of a shard of a file in hand, if it has one."""
+        """Return the entry of a shard of a file in progress, if it has one."""
         return self._entry(f"ledger/{_place(file)}/{number:05d}.json")
 
     def commit(self, file: InputFile, number: int, entry: ShardEntry) -> None:
@@ -220,7 +220,7 @@ class Ledger(OutputFolder):
         yield from finished.shards if finished else (entry for entry in held if entry is not None)
 
     def keys(self) -> list[str]:
-        """Return the keys of all input files that are finished or in hand, sorted."""
+        """Return the keys of all input files that are finished or in progress, sorted."""
         return sorted({key_of(name) for name in self.names("ledger")})
 
     def entries(self) -> Iterator[ShardEntry]:
@@ -231,7 +231,7 @@ class Ledger(OutputFolder):
         return chain.from_iterable(ahead(lambda place: [*self.shards_of(place)], sorted(places)))
 
     def _places(self) -> set[str]:
-        """Return the KEY@FINGERPRINT of all files that are finished or in hand."""
+        """Return the KEY@FINGERPRINT of all files that are finished or in progress."""
         return {name.removesuffix(".json") for name in self.names("ledger")}
 
     def _finished(self, name: str) -> FinishedFile | None:
@@ -269,7 +269,7 @@ def _place(file: InputFile) -> str:
 
 
 def _names(file: InputFile) -> tuple[str, str]:
-    """Return what the ledger calls a file's entries: a folder while it is in hand, one file at its end."""
+    """Return how the ledger names a file's entries: a folder while in progress, one file at its end."""
     return _place(file), f"{_place(file)}.json"
 
 

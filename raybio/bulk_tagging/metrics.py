@@ -1,4 +1,4 @@
-"""What Prometheus is told of bulk tagging: counts and seconds of each model, by the names in `METRICS`.
+"""The metrics of bulk tagging for Prometheus: counts and seconds of each model, by the names in `METRICS`.
 
 A worker tells of each shard that it has committed, from the shard's entry in the ledger, so that the
 two agree. Ray's exporter puts `ray_` before each name and `_total` after a counter's.

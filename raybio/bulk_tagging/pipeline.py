@@ -39,7 +39,7 @@ from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import model_folder
 from raybio.run_folder import environment
 from raybio.safe_text import data_without_secrets
-from raybio.stopping import way_on
+from raybio.stopping import resume_hint
 from raybio.taggers import check_tagger
 from raybio.versioned import versioned
 
@@ -53,8 +53,8 @@ _BLOCK_BYTES = 256 * 1024
 _MOST_DEATHS = 100
 # Readers and cutters have no such marks: what is too large for them is so every time.
 _MOST_RETRIES = 10
-# Files whose reader or cutter died so often all the same are left, and the others go on; so many are, again,
-# a broken machine.
+# Files whose reader or cutter died so often all the same are left, and the others continue; so many are,
+# again, a broken machine.
 _MOST_LEFT = 10
 _DEATHS = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, RayActorError)
 CUTTERS_FOR_A_GPU = 4
@@ -110,7 +110,7 @@ def tag_corpus(
     try:
         watch.check_rejected()
         if todo:
-            with way_on("Run the same command again to go on: what is committed stays"), connected():
+            with resume_hint("Run the same command again to resume: what is committed stays"), connected():
                 settle_data()
                 pool = _had(config)
                 for result in _run(config, folder, making, ledger.output, todo):
@@ -156,7 +156,7 @@ def _run(
     output: str,
     todo: Sequence[tuple[InputFile, set[int]]],
 ) -> Iterator[CommittedShard | EndOfFile | Unread | RaybioError]:
-    """Yield what was committed as it is, in no order, how files ended, and why a worker cannot go on."""
+    """Yield what was committed as it is, in no order, how files ended, and why a worker cannot continue."""
     context = ray.data.DataContext.get_current().copy()
     context.target_max_block_size = _BLOCK_BYTES
     context.max_errored_blocks = _MOST_LEFT

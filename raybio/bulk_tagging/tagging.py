@@ -131,7 +131,7 @@ def _line(document: Document, sentence: Sentence, fault: Malformed) -> Malformed
 
 
 def reject(document: Document, source: str, reason: str, remedy: str) -> Rejected:
-    """Return the record of a document of `source` that was read, but could not go on."""
+    """Return the record of a document of `source` that was read, but could not be passed on."""
     return Rejected(
         source=source,
         place=f"document {document.id}",
@@ -143,7 +143,7 @@ def reject(document: Document, source: str, reason: str, remedy: str) -> Rejecte
 
 
 def killer(document: Document, source: str) -> TaggedDocuments:
-    """Return what becomes of a document that killed every worker that had it alone in hand."""
+    """Return the rejected record of a document that killed every worker which had it alone."""
     reason = "two workers died of it, one after the other: killed, out of memory or over shard_seconds"
     remedy = "Replay it where there is more memory or time"
     return TaggedDocuments([], [reject(document, source, reason, remedy)], 0, 0)

@@ -61,7 +61,7 @@ class Watch:
         progress: Callable[[str], None],
     ) -> None:
         self._max_rejected = config.max_rejected
-        # Those of the runs before count, or the same command would stop once and then go on.
+        # Those of the runs before count, or the same command would stop once and then continue.
         self._rejected_before = 0 if config.max_rejected is None else ledger.rejected(files)
         self._ledger = ledger
         self._progress = progress
@@ -88,7 +88,7 @@ class Watch:
         """
         if isinstance(result, Unread):
             self._unread.append(result.error)
-            self._progress(f"{result.error}; the other files go on")
+            self._progress(f"{result.error}; the other files continue")
         elif isinstance(result, EndOfFile):
             self._ends[result.key] = result
             if result.error is not None:
@@ -120,7 +120,7 @@ class Watch:
         if self._max_rejected is not None and rejected > self._max_rejected:
             raise RejectedError(
                 f"{rejected} records were rejected, more than max_rejected={self._max_rejected}. See "
-                f"{self._ledger.output}/{REJECTED} for the reasons; committed shards stay. To go on, allow "
+                f"{self._ledger.output}/{REJECTED} for the reasons; committed shards stay. Allow "
                 "more, or replay that file once they can be read"
             )
 
@@ -145,7 +145,7 @@ class Watch:
         if left:
             raise CommitError(
                 f"{self._ledger.output}: another run has taken back shards of {_named(left)} while this one "
-                "worked. Run the same command again to go on"
+                "worked. Run the same command again to resume"
             )
 
     def _close(self, key: str) -> None:
@@ -178,7 +178,7 @@ def _named(keys: Collection[str]) -> str:
 def _unread(errors: Sequence[AccessError]) -> AccessError:
     first, more = errors[0], len(errors) - 1
     others = f"; so were {more} other files, named above" if more else ""
-    remedy = f"{first.remedy}. All else is tagged; run the same command again to go on"
+    remedy = f"{first.remedy}. All else is tagged; run the same command again to resume"
     return AccessError(first.source, first.place, f"{first.problem}{others}", remedy)
 
 

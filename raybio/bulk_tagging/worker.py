@@ -72,8 +72,8 @@ class Worker:
         )
         self._ledger.commit(shard.file, shard.number, entry)
         self._metrics.committed(entry)
-        told = {name: getattr(entry, name) for name in ("shard", "documents", "rejected", "attempts")}
-        logger.info("shard committed", extra={**told, "seconds": round(entry.finished - entry.started, 3)})
+        fields = {name: getattr(entry, name) for name in ("shard", "documents", "rejected", "attempts")}
+        logger.info("shard committed", extra={**fields, "seconds": round(entry.finished - entry.started, 3)})
         return entry
 
     def _tag(self, shard: Shard, attempt: Attempt) -> TaggedDocuments:

@@ -85,7 +85,7 @@ def _add_fetch(fetch: ArgumentParser) -> None:
 def _stats(options: Namespace) -> None:
     """Count sentences and entities, beside the figures that the study published.
 
-    What cannot be counted is told after the figures of what can.
+    What cannot be counted is reported after the figures of what can.
     """
     from raybio.corpora.statistics import statistics_json, statistics_table
 
@@ -100,8 +100,8 @@ def _stats(options: Namespace) -> None:
             faults.append(fault)
     if rows:
         show_figures(statistics_table(rows), statistics_json(rows), options.json)
-    for told in faults[:-1]:
-        say(f"raybio: {told}")
+    for other in faults[:-1]:
+        say(f"raybio: {other}")
     if faults:
         raise faults[-1]
 
@@ -138,7 +138,7 @@ def _may_be_chemprot(word: str, format_name: str | None) -> bool:
     try:
         return format_named(format_name or format_of(word)).name == "chemprot"
     except UsageError:
-        return True  # nobody can say; what is wrong with it is told when it is counted
+        return True  # nobody can say; what is wrong with it is reported when it is counted
 
 
 def _count(word: str, options: Namespace) -> Iterator[Row]:
@@ -202,7 +202,7 @@ def _said_if_rejected(record: Record) -> Record:
 
 
 def _convert(options: Namespace) -> None:
-    """Write a corpus in another format; formats are told by the names of the files.
+    """Write a corpus in another format; formats are recognised by the names of the files.
 
     Formats: iob2 (.tsv .iob2 .bio .conll), pubtator (.pubtator), bioc-xml (.bioc.xml),
     bioc-json (.bioc.json), jsonl (.jsonl), parquet (.parquet), brat (a folder); to read only:
@@ -213,7 +213,7 @@ def _convert(options: Namespace) -> None:
     source = format_named(options.source_format or format_of(options.input)).name
     target = format_named(options.target_format or format_of(options.output)).name
     if options.repair and source != "iob2":
-        raise UsageError(f"--repair mends IOB2 tags, and {options.input} is read as {source}. Leave it out")
+        raise UsageError(f"--repair repairs IOB2 tags, and {options.input} is read as {source}. Leave it out")
     counts: Counter[str] = Counter()
     schemes: set[str] = set()
     with _kept(options.rejected, counts) as on_rejected:

@@ -39,9 +39,9 @@ def _plan(options: Namespace) -> None:
 
 
 def _run(options: Namespace) -> int:
-    """Do every run of a study that is not done; the same command goes on where it ended.
+    """Do every run of a study that is not done; the same command resumes where it ended.
 
-    A run that fails is kept with its error, and the others go on; the exit code is 1 then.
+    A run that fails is kept with its error, and the others continue; the exit code is 1 then.
     """
     config = _load(options)
 

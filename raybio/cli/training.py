@@ -78,7 +78,7 @@ def _add_soup(commands: Commands) -> None:
 
 
 def _adapt_encoder(options: Namespace) -> None:
-    """Go on with an encoder's pretraining on text of the field, and fill a run folder."""
+    """Continue an encoder's pretraining on text of the field, and fill a run folder."""
     from raybio.config import AdaptEncoderConfig, load_job
 
     config = load_job(AdaptEncoderConfig, options.config, options.overrides)

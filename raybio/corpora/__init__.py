@@ -164,7 +164,7 @@ def read_corpus(
     """Yield the documents of a file, folder or URL.
 
     `format` is a name in `FORMATS`; None asks `format_of`. A record that cannot be read is
-    passed to `on_rejected` and reading goes on; without `on_rejected` it is raised. Deletion
+    passed to `on_rejected` and reading continues; without `on_rejected` it is raised. Deletion
     notices are passed to `on_deletion`, if given. `options` are the reader's own (iob2:
     `repair`, `labels`; chemprot: `protocol`; all: `max_record_bytes`).
 

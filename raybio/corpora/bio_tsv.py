@@ -116,12 +116,12 @@ def _documents(
             try:
                 words, tags = _columns(block, source)
                 tags = scheme.as_iob2(tags)
-                mended, repairs = repair_tags(tags) if repair else (tags, 0)
-                check_tags(mended, source, block.first_line, labels)
+                repaired, repairs = repair_tags(tags) if repair else (tags, 0)
+                check_tags(repaired, source, block.first_line, labels)
             except InputError as error:
                 yield _rejected(error, block, draft.id)
             else:
-                draft.add(block.first_line, words, spans_from_tags(mended), repairs)
+                draft.add(block.first_line, words, spans_from_tags(repaired), repairs)
     except InputError:
         # Nothing can be read from here on; what was is kept.
         yield from draft.finish()
@@ -214,7 +214,7 @@ class _Draft:
             yield too_large(self.source, place, what, self.max_bytes, "", self.id)
         if not self.sentences:
             return
-        told = {"repaired_tags": self.repairs or "", "tag_scheme": self.scheme.replace("IOB2", "")}
+        noted = {"repaired_tags": self.repairs or "", "tag_scheme": self.scheme.replace("IOB2", "")}
         text, starts = lay_out(words for _, words, _ in self.sentences)
         sentences = tuple(
             Sentence(name, tuple(words), where, self.id, tuple(gold))
@@ -226,7 +226,7 @@ class _Draft:
             passages=(Passage(0, len(text), "text"),),
             mentions=gold_mentions(text, sentences),
             sentences=sentences,
-            attributes={name: str(value) for name, value in told.items() if value},
+            attributes={name: str(value) for name, value in noted.items() if value},
         )
 
 

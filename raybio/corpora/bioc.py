@@ -58,7 +58,7 @@ _LONGEST_MISSPELT = 20
 """Characters; a longer name is not much alike to any part's."""
 _MOST_OUT_OF_ORDER = 1_000
 _JOINTS = (" ", "", " ... ", "...", " … ", "…", " [...] ")
-REMEDY = "Mend the document: offsets count Unicode code points of the whole document"
+REMEDY = "Fix the document: offsets count Unicode code points of the whole document"
 
 
 def read_document(

@@ -58,7 +58,7 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
         try:
             line = json.dumps(tree(document), ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the text") from error
+            raise cannot_hold("UTF-8", document, "a lone surrogate", "Fix the text") from error
         stream.write(separator + line)
         separator = b",\n"
     stream.write(_TAIL)

@@ -54,7 +54,7 @@ from raybio.storage import is_url
 LONGEST_NAME = 240
 """Characters of the longest file name without its suffix; file systems end at 255."""
 
-_REMEDY = "Mend the .ann file: offsets count the code points of the .txt file"
+_REMEDY = "Fix the .ann file: offsets count the code points of the .txt file"
 _ONE_WORD = re.compile(r"\S+")
 _DATABASE_ID = re.compile(r"[^\s:]+:\S+")
 _LINE = re.compile(r"[^\r\n]+")
@@ -121,7 +121,7 @@ def write_folder(documents: Iterable[Document], path: str | Path) -> None:
             problem = f"two documents of one id in a folder, and {Path(error.filename).name!r} is there"
             raise cannot_hold("brat", document, problem, "Write unique ids to an empty folder") from error
         except UnicodeEncodeError as error:
-            raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the text") from error
+            raise cannot_hold("UTF-8", document, "a lone surrogate", "Fix the text") from error
 
 
 def _local(path: str | Path) -> Path:
@@ -282,7 +282,7 @@ def _file_name(document: Document) -> str:
     try:
         name = quote(document.id, safe="")
     except UnicodeEncodeError as error:
-        raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the id") from error
+        raise cannot_hold("UTF-8", document, "a lone surrogate", "Fix the id") from error
     if not 0 < len(name) <= LONGEST_NAME:
         problem = f"an id of {len(name)} characters as a file name"
         raise cannot_hold("brat", document, problem, f"Use 1 to {LONGEST_NAME}")

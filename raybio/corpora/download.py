@@ -24,7 +24,7 @@ from raybio.safe_text import without_secrets
 from raybio.storage import publish
 
 Progress: TypeAlias = Callable[[str, int, "int | None"], None]
-"""Called with a file's name, its bytes so far, and its size where the server told it."""
+"""Called with a file's name, its bytes so far, and its size where the server says it."""
 
 Result = TypeVar("Result")
 
@@ -144,7 +144,7 @@ def _try_often(url: str, attempt: Callable[[], Result]) -> Result:
     except DroppedError as error:
         raise FetchError(
             f"{url}: gave up after {TRIES} tries ({error}). Check the network connection, "
-            "or name a mirror; what has arrived is kept, and the next call goes on from there"
+            "or name a mirror; what has arrived is kept, and the next call resumes from there"
         ) from error
 
 

@@ -225,7 +225,7 @@ def fetch_pubmed(
 ) -> list[FetchedFile]:
     """Download PubMed files such as "1-3,7" of a year's (two digits) baseline or updates, with their .md5.
 
-    The numbers of update files go on where the year's baseline ends. `base` is the server's
+    The numbers of update files continue where the year's baseline ends. `base` is the server's
     address; without it `RAYBIO_FETCH_PUBMED` or NLM's own. A file that stands there with a
     fitting .md5 beside it is not asked for again.
 

@@ -31,7 +31,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class DroppedError(Exception):
-    """The server failed, or the connection did, in a way that another try may mend."""
+    """The server failed, or the connection did, in a way that another try may cure."""
 
 
 class NothingLeftError(Exception):

@@ -87,7 +87,7 @@ def document_to_json(document: Document) -> str:
     """
     name = f"document {document.id!a}"
     if fault := fault_of(document):
-        raise FormatError(name, "", fault, "Mend the document before it is written")
+        raise FormatError(name, "", fault, "Fix the document before it is written")
     try:
         line = _ADAPTER.dump_json(document, exclude_defaults=True).decode()
     except PydanticSerializationError as error:

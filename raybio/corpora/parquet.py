@@ -254,7 +254,7 @@ def _record(
 
 def _checked_row(document: Document) -> dict[str, Any]:
     if fault := fault_of(document):
-        raise FormatError(f"document {document.id!a}", "", fault, "Mend the document before it is written")
+        raise FormatError(f"document {document.id!a}", "", fault, "Fix the document before it is written")
     return row_of(document)
 
 

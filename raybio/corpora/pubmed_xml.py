@@ -30,7 +30,7 @@ from raybio.corpora.xml_records import CHUNK, REMEDY, Element, Grammar, read_rec
 from raybio.entities import AttributeValue, Deletion, Document, Passage, Record, Rejected
 
 _DELETIONS = "DeleteCitation"
-_REPORT = "Report it to NLM, or mend it and read it again"
+_REPORT = "Report it to NLM, or fix it and read it again"
 _CITATION_START = re.compile(rb"<Pubmed(?:Book)?Article[\s/>]")
 _LONGEST_START = len(b"<PubmedBookArticle>")
 _YEAR = re.compile(r"\d{4}")

@@ -37,7 +37,7 @@ from raybio.entities import Document, Mention, Passage, Record, Rejected, Relati
 _TITLE = re.compile(r"([^|\t]+)\|t\|")
 _RELATION_LABEL = re.compile(r"[^\W\d]")
 _ONE_SPACE = str.maketrans("\t\r\n", "   ")
-_REMEDY = "Mend the line: offsets count the code points of title + ' ' + abstract"
+_REMEDY = "Fix the line: offsets count the code points of title + ' ' + abstract"
 _ROLES = ("", "", "note")
 
 
@@ -73,7 +73,7 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
         try:
             stream.write(f"{lines}\n\n".encode())
         except UnicodeEncodeError as error:
-            raise cannot_hold("UTF-8", document, "a lone surrogate", "Mend the text") from error
+            raise cannot_hold("UTF-8", document, "a lone surrogate", "Fix the text") from error
 
 
 def _records(lines: Iterable[Line], max_record_bytes: int) -> Iterator[tuple[list[Line], int]]:

@@ -164,7 +164,7 @@ def window_document(
 
     The study cut BioRED by a rule that it did not publish. Windows of 145 words come nearest to its
     Table I: 273 for test, as printed, and 1,326 for train and dev together, where 1,320 are. Mentions
-    become gold spans as in `split_document`: one across a seam is lost, and told to `on_misaligned`.
+    become gold spans as in `split_document`: one across a seam is lost, and passed to `on_misaligned`.
     """
     found = split_words(document.text)
     cuts = [(found[i][0], found[min(i + words, len(found)) - 1][1]) for i in range(0, len(found), words)]

@@ -112,7 +112,7 @@ def check_mentions(document: Document) -> None:
                 raise disagreement(mention.start, mention.end, mention.text, found)
         except ValueError as error:
             raise OffsetError(
-                "output", f"document {document.id!r}", str(error), "Mend the mention's offsets"
+                "output", f"document {document.id!r}", str(error), "Fix the mention's offsets"
             ) from error
 
 

@@ -44,7 +44,7 @@ class CorpusStatistics:
     `mentions` counts the annotated mentions of each label, and `entities_by_length` the gold
     spans of one word, of two, of three and more. `flattened` counts the mentions that no
     gold span stands for, since it overlaps a longer one or crosses sentences; `repaired` the
-    tags mended on reading; `rejected` the records that could not be read.
+    tags repaired on reading; `rejected` the records that could not be read.
     """
 
     documents: int

@@ -25,7 +25,7 @@ from raybio.errors import FormatError
 CHUNK = 64 * 1024
 MAX_ATTRIBUTES = 100
 """Of one element: PubMed and BioC know a handful."""
-REMEDY = "Mend the element named; if it is new in the format, its reader must learn it"
+REMEDY = "Fix the element named; if it is new in the format, its reader must learn it"
 
 Element: TypeAlias = Any  # lxml's stubs name no public type that all its functions take.
 

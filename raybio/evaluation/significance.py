@@ -141,7 +141,7 @@ def mean_difference(
 
     Each of `several_a` and `several_b` is the prediction of one seed; the two may have other numbers of
     them. Documents are drawn, the same for all, and seeds are taken as they are: how far those are apart
-    is told by the spread of their F1, not by this interval.
+    is shown by the spread of their F1, not by this interval.
 
     Raises:
         InputError: the inputs are not parallel, or hold no sentence.

@@ -55,7 +55,7 @@ class Curve:
     kept: int | None = None
 
     @staticmethod
-    def told(value: float) -> str:
+    def shown(value: float) -> str:
         """Return a value as it is written: two decimals, or three digits below 1."""
         return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
 
@@ -99,7 +99,7 @@ class Axis:
     from_zero: bool = False
     named: tuple[tuple[float, str], ...] = ()
 
-    def told(self, value: float) -> str:
+    def shown(self, value: float) -> str:
         """Return a value as it is written: its name, or four digits that count."""
         if value in dict(self.named):
             return dict(self.named)[value]
@@ -147,7 +147,7 @@ class Shares:
     rows: tuple[tuple[str, tuple[float, ...]], ...]
 
     @staticmethod
-    def told(seconds: float) -> str:
+    def shown(seconds: float) -> str:
         """Return seconds as they are written: milliseconds below 1 s."""
         return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
 

@@ -1,6 +1,6 @@
 """Charts with two axes, and bars of shares, as inline SVG and HTML, coloured by the page's CSS variables.
 
-A line is told from the others by colour, dashes and the shape of its marks, so that it can be found
+A line differs from the others by colour, dashes and the shape of its marks, so that it can be found
 without colours too. The legend is text of the page and wraps where the page is narrow.
 """
 
@@ -23,11 +23,11 @@ def chart_svg(block: Chart) -> str:
     """Return the caption, the legend, the drawing and the notes."""
     scales = _Scale(block.x, block), _Scale(block.y, block)
     lines = "".join(_line(line, number, *scales) for number, line in enumerate(block.lines))
-    told = "; ".join(f"{line.name}: {_marks_told(line, block)}" for line in block.lines if line.marks)
+    text = "; ".join(f"{line.name}: {_marks_text(line, block)}" for line in block.lines if line.marks)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in block.notes)
     return (
         f'<figure class="chart"><figcaption>{escape(block.caption)}</figcaption>{_legend(block.lines)}'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(told)}">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(text)}">'
         f"{_axes(block, *scales)}{lines}</svg>{notes}</figure>\n"
     )
 
@@ -70,7 +70,7 @@ class _Scale:
             return log_ticks(min(values), max(values))
         return nice_ticks(min(0.0, *values) if self.axis.from_zero else min(values), max(values))
 
-    def told(self, tick: float) -> str:
+    def shown(self, tick: float) -> str:
         """Return what stands at a tick."""
         return dict(self.axis.named).get(tick, f"{tick:g}")
 
@@ -108,14 +108,14 @@ def _axes(block: Chart, x: _Scale, y: _Scale) -> str:
         at = y.at(tick)
         drawn.append(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-            f'<text x="{_LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">{escape(y.told(tick))}</text>'
+            f'<text x="{_LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">{escape(y.shown(tick))}</text>'
         )
     for tick in x.ticks:
         at = x.at(tick)
         drawn.append(
             f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>'
             f'<text x="{at:.1f}" y="{_HEIGHT - _BOTTOM + 17}" text-anchor="middle">'
-            f"{escape(x.told(tick))}</text>"
+            f"{escape(x.shown(tick))}</text>"
         )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     return (
@@ -169,19 +169,19 @@ def _legend(lines: tuple[Line, ...]) -> str:
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _marks_told(line: Line, block: Chart) -> str:
-    return ", ".join(f"{block.y.told(mark.y)} at {block.x.told(mark.x)}" for mark in line.marks)
+def _marks_text(line: Line, block: Chart) -> str:
+    return ", ".join(f"{block.y.shown(mark.y)} at {block.x.shown(mark.x)}" for mark in line.marks)
 
 
 def _share_row(name: str, values: tuple[float, ...], block: Shares) -> str:
     whole = sum(values)
     parts = "".join(
         f'<span class="s{number}" style="width:{100 * value / whole if whole else 0:.2f}%" '
-        f'title="{escape(part)}: {escape(block.told(value))}"></span>'
+        f'title="{escape(part)}: {escape(block.shown(value))}"></span>'
         for number, (part, value) in enumerate(zip(block.parts, values, strict=True))
     )
-    told = " + ".join(block.told(value) for value in values)
+    text = " + ".join(block.shown(value) for value in values)
     return (
         f'<div class="share"><span>{escape(name)}</span><span class="stack" role="img" '
-        f'aria-label="{escape(told)}">{parts}</span><span>{escape(block.told(whole))}</span></div>'
+        f'aria-label="{escape(text)}">{parts}</span><span>{escape(block.shown(whole))}</span></div>'
     )

@@ -66,7 +66,7 @@ def _title(runs: Sequence[Run], benchmarks: Sequence[Benchmark], taggings: Seque
 
 def _lead(runs: Sequence[Run], benchmarks: Sequence[Benchmark]) -> str:
     if benchmarks:
-        return "Which model, how fast, how dear: what was measured, and what follows from it."
+        return "Which model, how fast, at what cost: what was measured, and what follows from it."
     if not runs:
         return "What was tagged, how fast, and what it looks like."
     if not any(run.tags for run in runs):

@@ -77,7 +77,7 @@ def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
         notes=("Dollars are extrapolated from the measured throughput.",),
     )
     yield Table(
-        caption="How good, how fast, how dear, corpus by corpus",
+        caption="How good, how fast, at what cost, corpus by corpus",
         header=("model", "corpus", "F1", "interval", "one at a time, p50", "sentences/s", "1M abstracts"),
         rows=tuple(
             (
@@ -207,10 +207,10 @@ def _grounds(cheapest: Sequence[Priced]) -> Iterator[str]:
     """Yield what the dollars rest on: a paragraph for each model, and one on what is assumed for all."""
     assumed: tuple[str, ...] = ()
     for each in cheapest:
-        told = basis(each.measurement, each.instance, _ASSUMPTIONS)
-        assumed = told.assumed
+        text = basis(each.measurement, each.instance, _ASSUMPTIONS)
+        assumed = text.assumed
         yield (
-            f"{each.served.name}. Measured: {'; '.join(told.measured)}. "
-            f"Extrapolated: {'; '.join(told.extrapolated)}."
+            f"{each.served.name}. Measured: {'; '.join(text.measured)}. "
+            f"Extrapolated: {'; '.join(text.extrapolated)}."
         )
     yield f"Assumed throughout: {'; '.join(assumed)}."

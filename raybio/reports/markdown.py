@@ -91,7 +91,9 @@ def _(block: Table) -> str:
 @_block.register
 def _(block: Curves) -> str:
     epochs = sorted(set(chain(*(curve.epochs for curve in block.curves))))
-    by_epoch = [dict(zip(curve.epochs, map(curve.told, curve.values), strict=True)) for curve in block.curves]
+    by_epoch = [
+        dict(zip(curve.epochs, map(curve.shown, curve.values), strict=True)) for curve in block.curves
+    ]
     rows = [[str(epoch), *(values.get(epoch, "–") for values in by_epoch)] for epoch in epochs]
     return f"{_text(block.caption)}:\n\n" + _grid(["epoch", *(_text(c.name) for c in block.curves)], rows, 1)
 
@@ -112,7 +114,7 @@ def _(block: DotPlot) -> str:
 @_block.register
 def _(block: Chart) -> str:
     rows = [
-        [_text(line.name), block.x.told(mark.x), block.y.told(mark.y), _reach(mark, block)]
+        [_text(line.name), block.x.shown(mark.x), block.y.shown(mark.y), _reach(mark, block)]
         for line in block.lines
         for mark in line.marks
     ]
@@ -123,7 +125,7 @@ def _(block: Chart) -> str:
 
 @_block.register
 def _(block: Shares) -> str:
-    rows = [[_text(name), *map(block.told, values), block.told(sum(values))] for name, values in block.rows]
+    rows = [[_text(name), *map(block.shown, values), block.shown(sum(values))] for name, values in block.rows]
     return f"{_text(block.caption)}:\n\n" + _grid(["", *map(_text, block.parts), "together"], rows, 1)
 
 
@@ -152,7 +154,7 @@ def _reach(mark: Mark, block: Chart) -> str:
     if mark.low is None or mark.high is None:
         return "–"
     axis = block.x if mark.across else block.y
-    return f"{axis.told(mark.low)} to {axis.told(mark.high)}"
+    return f"{axis.shown(mark.low)} to {axis.shown(mark.high)}"
 
 
 def _grid(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:

@@ -55,8 +55,8 @@ def _curve_svg(curve: Curve) -> str:
         for epoch, value in zip(curve.epochs, curve.values, strict=True)
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    name = escape(f"{curve.name}: {curve.told(curve.values[0])} in epoch {curve.epochs[0]}, "
-                  f"{curve.told(curve.values[-1])} in epoch {curve.epochs[-1]}")  # fmt: skip
+    name = escape(f"{curve.name}: {curve.shown(curve.values[0])} in epoch {curve.epochs[0]}, "
+                  f"{curve.shown(curve.values[-1])} in epoch {curve.epochs[-1]}")  # fmt: skip
     return (
         f'<div class="curve"><p>{escape(curve.name)}</p><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{name}">{_grid(ticks)}{_epoch_labels(curve.epochs)}'
@@ -94,11 +94,11 @@ def _marks(curve: Curve, points: list[tuple[float, float]]) -> str:
             f'<circle class="{"kept" if kept else "mark"}" cx="{x:.1f}" cy="{y:.1f}" r="{5 if kept else 3}"/>'
         )
         if epoch == last:
-            marks.append(f'<text class="value" x="{x + 9:.1f}" y="{y + 4:.1f}">{curve.told(value)}</text>')
+            marks.append(f'<text class="value" x="{x + 9:.1f}" y="{y + 4:.1f}">{curve.shown(value)}</text>')
         elif kept:
             above_or_below = y - 10 if y > _TOP + 16 else y + 20
             place = f'x="{x:.1f}" y="{above_or_below:.1f}" text-anchor="middle"'
-            marks.append(f'<text class="value" {place}>{curve.told(value)}</text>')
+            marks.append(f'<text class="value" {place}>{curve.shown(value)}</text>')
     return "".join(marks)
 
 

@@ -52,7 +52,7 @@ def run_chapter(run: Run, alone: bool) -> Chapter:
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
-    yield "Model", str(run.config.get("model", "not told"))
+    yield "Model", str(run.config.get("model", "unknown"))
     corpus = run.corpus_name
     if run.corpus.get("protocol") == "study":
         corpus += ", read by the study's protocol"
@@ -65,9 +65,9 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     if run.corpus.get("instance_words"):
         corpus += f", in windows of {run.corpus['instance_words']} words"
     yield "Corpus", corpus
-    started = str(run.environment.get("started", "not told"))
+    started = str(run.environment.get("started", "unknown"))
     yield "Started", started.replace("T", " ").replace("+00:00", " UTC")
-    yield "Commit", str(run.environment.get("commit") or "not told")
+    yield "Commit", str(run.environment.get("commit") or "unknown")
     if "seed" in run.config:
         yield "Seed", str(run.config["seed"])
 
@@ -173,9 +173,9 @@ def _learning(run: Run) -> Iterator[Block]:
         _curve(run, "dev_strict_f1", "Strict F1 on dev, percent", 100.0, kept),
     )
     drawn = tuple(curve for curve in curves if curve.values)
-    told = f"; the model of epoch {kept} was kept" if kept else ""
+    text = f"; the model of epoch {kept} was kept" if kept else ""
     if drawn:
-        yield Curves(f"By epoch{told}", drawn)
+        yield Curves(f"By epoch{text}", drawn)
     seconds = [(row.get("train_seconds", 0.0), row.get("dev_seconds", 0.0)) for row in run.metrics]
     training, scoring = (sum(column) for column in zip(*seconds, strict=True))
     scored = "dev" if run.tags else "what was held out"

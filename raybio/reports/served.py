@@ -95,4 +95,4 @@ def served_results(benchmarks: Sequence[Benchmark], corpus: str) -> list[Served]
 
 def told_seconds(seconds: float | None) -> str:
     """Return seconds as they are written, a dash where they are not known."""
-    return ABSENT if seconds is None else Shares.told(seconds)
+    return ABSENT if seconds is None else Shares.shown(seconds)

@@ -1,4 +1,4 @@
-"""Benchmark-serve runs -> a chapter for each corpus: which model, how good, how fast, how dear."""
+"""Benchmark-serve runs -> a chapter for each corpus: which model, how good, how fast, at what cost."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ def _failures(benchmarks: Sequence[Benchmark], corpus: str) -> Iterator[str]:
 
 def _facts(served: Sequence[Served]) -> Iterator[tuple[str, str]]:
     sizes = sorted({(each.sentences, int(each.result["words"])) for each in served}, reverse=True)
-    told = "; or ".join(f"{sentences:,} sentences, {words:,} words" for sentences, words in sizes)
-    yield "Corpus", f"{served[0].corpus} {served[0].result['split']}: {told}"
+    text = "; or ".join(f"{sentences:,} sentences, {words:,} words" for sentences, words in sizes)
+    yield "Corpus", f"{served[0].corpus} {served[0].result['split']}: {text}"
     for run in {each.benchmark.name: each.benchmark.run for each in served}.values():
         yield f"Run {run.name}", ", ".join(_origin(run.environment))
 
 
 def _origin(environment: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{environment.get('platform', 'machine not told')}, {environment.get('cpus', '?')} CPUs"
-    yield f"Ray {environment.get('packages', {}).get('ray', 'not told')}"
-    yield str(environment.get("started", "time not told")).replace("T", " ").replace("+00:00", " UTC")
-    yield f"commit {environment.get('commit') or 'not told'}"
+    yield f"{environment.get('platform', 'machine unknown')}, {environment.get('cpus', '?')} CPUs"
+    yield f"Ray {environment.get('packages', {}).get('ray', 'unknown')}"
+    yield str(environment.get("started", "time unknown")).replace("T", " ").replace("+00:00", " UTC")
+    yield f"commit {environment.get('commit') or 'unknown'}"
 
 
 def _at_a_glance(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Block]:
@@ -127,9 +127,9 @@ def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Fi
     if able:
         most = max(able, key=lambda each: each.throughput)
         yield Figure("Most throughput", f"{most.throughput:,.1f}", f"sentences/s of {most.name}, as measured")
-    dear = [each for each in priced if each.served.ranked]
-    if dear:
-        cheapest = min(dear, key=lambda each: each.cost.per_million_abstracts)
+    priced_and_ranked = [each for each in priced if each.served.ranked]
+    if priced_and_ranked:
+        cheapest = min(priced_and_ranked, key=lambda each: each.cost.per_million_abstracts)
         yield Figure(
             "Cheapest",
             dollars(cheapest.cost.per_million_abstracts),

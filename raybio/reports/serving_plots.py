@@ -78,8 +78,8 @@ def _unanswered(served: Sequence[Served]) -> Iterator[str]:
             load["point"]["rate"] for load in scenarios(each.result, "server") if not load.get("latency")
         ]
         if rates:
-            told = ", ".join(f"{rate:,.4g}" for rate in sorted(rates))
-            yield f"Not drawn: {each.name} answered no request at {told} requests a second."
+            text = ", ".join(f"{rate:,.4g}" for rate in sorted(rates))
+            yield f"Not drawn: {each.name} answered no request at {text} requests a second."
 
 
 def _load_mark(load: Scenario) -> Mark:

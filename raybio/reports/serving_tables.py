@@ -18,7 +18,7 @@ from raybio.reports.tables import ABSENT, interval, percent
 
 
 def glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
-    """Return each model's answer to the reader's three questions: how good, how fast, how dear."""
+    """Return each model's answer to the reader's three questions: how good, how fast, at what cost."""
     costs = {id(each.served): each for each in priced}
     rows = []
     for each in served:
@@ -38,7 +38,7 @@ def glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
             )
         )
     return Table(
-        caption="How good, how fast, how dear",
+        caption="How good, how fast, at what cost",
         header=("model", "F1", "p50", "p99", "sentences/s", "1M abstracts", "on", "served as"),
         rows=tuple(rows),
         notes=(

@@ -24,11 +24,11 @@ def tagging_chapter(tagging: Tagging) -> Chapter:
 
 def _facts(tagging: Tagging) -> Iterator[tuple[str, str]]:
     environment = (tagging.summary or {}).get("environment", {})
-    yield "Model", str(tagging.making.get("model", "not told"))
-    yield "Model fingerprint", str(tagging.making.get("model_fingerprint", "not told"))
+    yield "Model", str(tagging.making.get("model", "unknown"))
+    yield "Model fingerprint", str(tagging.making.get("model_fingerprint", "unknown"))
     if environment:
-        yield "Machine", f"{environment.get('platform', 'not told')}, {environment.get('cpus', '?')} CPUs"
-        yield "Commit", str(environment.get("commit") or "not told")
+        yield "Machine", f"{environment.get('platform', 'unknown')}, {environment.get('cpus', '?')} CPUs"
+        yield "Commit", str(environment.get("commit") or "unknown")
 
 
 def _went(tagging: Tagging) -> Iterator[Block]:

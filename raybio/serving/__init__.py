@@ -5,7 +5,7 @@ batcher.py       lets requests wait, and gives them to a model in batches, in tu
 replica.py       holds a tagger; measures
 deployment.py    deploy(), described(), handle_of(), undeploy(): a model as an application of Ray Serve
 client.py        asks again where asking again helps, and counts
-metrics.py       what Prometheus is told
+metrics.py       the metrics that Prometheus reads
 requests.py      an HTTP body -> documents; documents with mentions -> the format asked for
 schema.py        what requests and answers look like, for OpenAPI
 refusal.py       a request that is refused: status, message, remedy
@@ -30,6 +30,6 @@ benchmark.py        `raybio benchmark-serve`: every model on every corpus, and i
 import os
 
 # Ray Serve reads these when it is imported, and its processes inherit them. A replica says how many
-# requests it has in hand before it gets one; where all cores compute, that takes more than the 0.1 s
+# requests it has in flight before it gets one; where all cores compute, that takes more than the 0.1 s
 # that are allowed by default, and every late answer is a line in the log and another try.
 os.environ.setdefault("RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S", "1")

@@ -35,7 +35,7 @@ from raybio.serving.client import Client
 from raybio.serving.deployment import deploy, undeploy
 from raybio.serving.request_table import table_of, write_requests
 from raybio.serving.scenarios import Measured, offline, paper, scaling, server, single_stream
-from raybio.stopping import way_on
+from raybio.stopping import resume_hint
 from raybio.taggers import check_tagger
 
 VERSION = 1
@@ -84,7 +84,7 @@ def benchmark_serve(
     run = RunFolder.create(Path(config.output) / name, to_yaml(config))
     book = _Book(run)
     try:
-        with way_on(_WAY_ON), run.shown(progress), connected():
+        with resume_hint(_WAY_ON), run.shown(progress), connected():
             run.say(f"run folder {run.path}")
             _check_room(config)
             # All are read first: a faulty one should not end a long run.
@@ -160,10 +160,10 @@ class _Book:
         try:
             yield
         except (RaybioError, RayError) as error:
-            told = _told(error)
-            self.report["failed"].append({"model": model, "corpus": corpus, "error": told})
+            reason = _reason(error)
+            self.report["failed"].append({"model": model, "corpus": corpus, "error": reason})
             self._run.write_json("benchmark.json", self.report)
-            self._run.say(f"{model} on {corpus} FAILED: {told}")
+            self._run.say(f"{model} on {corpus} FAILED: {reason}")
 
     def warn(self) -> None:
         """Put it above the log where served answers were not the tagger's own."""
@@ -172,7 +172,7 @@ class _Book:
             self._run.write_text("log.txt", f"{unequal}\n{log}")
 
 
-def _told(error: RaybioError | RayError) -> str:
+def _reason(error: RaybioError | RayError) -> str:
     """Return what went wrong: what a task of Ray raised has a cause, and for its own text a traceback."""
     cause = getattr(error, "cause", None) or error
     return str(cause) if isinstance(cause, RaybioError) else f"{type(cause).__name__}: {cause}"

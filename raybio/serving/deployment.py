@@ -27,7 +27,7 @@ LOGGING = LoggingConfig(encoding="JSON", enable_access_log=False)
 """A line of JSON for each event. There is none for each request: metrics count those."""
 
 DRAIN_POLL_SECONDS = 0.2
-"""How often a replica that has to go looks whether it has anything in hand."""
+"""How often a replica that has to go looks whether it has any request in flight."""
 
 _HEALTH_CHECK_SECONDS = 5.0
 
@@ -78,7 +78,7 @@ def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
 def handle_of(name: str) -> Handle:
     """Return the handle that asks the running application `name` to tag."""
     # By value, over gRPC: by reference, through Ray's object store, a request takes twice as long.
-    # As a stream, because a replica says at once, in its head, how many requests it has in hand. Of a plain
+    # As a stream, because a replica says at once, in its head, how many requests it has in flight. Of a plain
     # call the head comes with the answer: Ray Serve's router then takes how it was for how it is, and one
     # replica has nothing to do while all wait for another (ray 2.60).
     return serve.get_app_handle(name).options(_by_reference=False, stream=True)
@@ -101,7 +101,7 @@ def model_application(section: ServedModelSection, run_id: str) -> Application:
 
 
 def undeploy(name: str, *, wait: bool = True) -> None:
-    """Take the application `name` down; its replicas first finish what they have in hand.
+    """Take the application `name` down; its replicas first finish what they have in flight.
 
     Nothing happens where there is none of that name. Without `wait` this returns at once, and the
     cluster sees to the rest.

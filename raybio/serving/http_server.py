@@ -59,7 +59,7 @@ class _PromptHeaders(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # one
 
     _late: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._expect_headers()
 

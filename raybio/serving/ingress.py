@@ -52,7 +52,7 @@ INGRESS = "_http"
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _ANSWER_SECONDS = 30
 _MAX_ANSWER_BYTES = 1 << 20
-# What it takes to stop Serve and its cluster once no request is in hand.
+# What it takes to stop Serve and its cluster once no request is in flight.
 _PUT_AWAY_SECONDS = 30
 
 
@@ -122,7 +122,7 @@ def new_run_id() -> str:
 def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str]:
     """Serve what `config` says for the length of a `with` block, which has the address.
 
-    At its end the interface goes first, then the models, each with what it has in hand done.
+    At its end the interface goes first, then the models, each when its requests in flight are answered.
 
     Raises:
         UsageError: the port is taken.
@@ -162,7 +162,7 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
             progress(f"run {run_id}: logs in {get_serve_logs_dir()}")
             yield address
         finally:
-            progress("stopping: what is in hand is finished first")
+            progress("stopping: requests in flight are answered first")
             for name in reversed(up):
                 # A cluster that stays sees to it alone; whoever was submitted to it has little time.
                 undeploy(name, wait=not joins_a_cluster())
@@ -171,7 +171,7 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
 
 
 def serve_models(config: ServeConfig, progress: Callable[[str], None] = print) -> None:
-    """Serve what `config` says until it is stopped; what is in hand then is finished first.
+    """Serve what `config` says until it is stopped; requests in flight then are answered first.
 
     Raises:
         RaybioError: as `served` has it.
@@ -182,7 +182,7 @@ def serve_models(config: ServeConfig, progress: Callable[[str], None] = print) -
     seconds = stopping.SECONDS if joins_a_cluster() else draining
     with (
         stopping.time_to_stop(seconds),
-        stopping.way_on("The same command serves again"),
+        stopping.resume_hint("The same command serves again"),
         served(config, progress) as address,
     ):
         progress(f"serving {', '.join(m.name for m in config.models)} at {address} (stop: Ctrl-C)")

@@ -1,4 +1,4 @@
-"""What Prometheus is told: counts and seconds of each model, by the names in `METRICS`.
+"""The metrics of serving for Prometheus: counts and seconds of each model, by the names in `METRICS`.
 
 Ray's exporter puts `ray_` before each name and `_total` after a counter's; it adds the labels
 `application`, `deployment` and `replica`. configs/grafana/raybio.json draws them.

@@ -1,4 +1,4 @@
-"""What requests and answers of the HTTP interface look like: checked on the way in, told to OpenAPI."""
+"""What requests and answers of the HTTP interface look like: checked on the way in, described to OpenAPI."""
 
 from __future__ import annotations
 

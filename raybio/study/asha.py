@@ -1,7 +1,7 @@
 """A search that stops early: asynchronous successive halving (Li et al., 2020) by Ray Tune.
 
 Each point is trained in the run folder that it would have in a grid; one that is stopped has the
-metrics of its epochs and no scores. Points that an ended command had finished are told to Tune again
+metrics of its epochs and no scores. Points that an ended command had finished are reported to Tune again
 from their metrics, and not trained again.
 """
 
@@ -60,11 +60,11 @@ def search(run: Run, grace_epochs: int, reduction: int) -> None:
 
 
 def _outcome(points: Sequence[TrainConfig]) -> dict[str, Any]:
-    told, metric = [], points[0].training.dev_metric
+    outcomes, metric = [], points[0].training.dev_metric
     for point in points:
         path = run_path(point)
         metrics = RunFolder(path).metrics()
-        told.append(
+        outcomes.append(
             {
                 "name": point.name,
                 "epochs": len({row["epoch"] for row in metrics}),
@@ -75,7 +75,7 @@ def _outcome(points: Sequence[TrainConfig]) -> dict[str, Any]:
     finished = [point for point in points if dev_f1(run_path(point)) is not None]
     if not finished:
         raise TrainingError("no point of the search was trained to its end")
-    return {"chosen": best_on_dev(finished).name, "points": told}
+    return {"chosen": best_on_dev(finished).name, "points": outcomes}
 
 
 # What follows runs in Tune's trials.
@@ -87,22 +87,22 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
     failures: list[BaseException] = []
     learner = threading.Thread(target=_learn, args=(point, failures), daemon=True)
     learner.start()
-    told = 0
+    reported = 0
     while True:
         learner.join(_LOOK_SECONDS)
         ended = not learner.is_alive()
         if failures:
             raise failures[0]
-        # Tune ends a trial that it has seen to its last epoch: it is told of that when the scores are there.
+        # Tune ends a trial that it has seen to its last epoch: that is reported when the scores are there.
         metrics = [
             row
             for row in RunFolder(run_path(point)).metrics()
             # An epoch that could not be scored is nothing to compare by.
             if point.training.dev_metric in row and (ended or row["epoch"] < point.training.epochs)
         ]
-        for row in metrics[told:]:
+        for row in metrics[reported:]:
             tune.report({name: row[name] for name in ("epoch", point.training.dev_metric)})
-        told = len(metrics)
+        reported = len(metrics)
         if ended:
             return
 

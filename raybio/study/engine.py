@@ -13,7 +13,7 @@ from raybio.config import StudyConfig
 from raybio.config.study_cells import Cell, cells
 from raybio.errors import first_line
 from raybio.progress import Progress
-from raybio.stopping import way_on
+from raybio.stopping import resume_hint
 from raybio.study.demand import demand, nodes_now
 from raybio.study.folder import StudyFolder
 from raybio.study.runs import Kind, Run, dev_f1, known_runs
@@ -39,8 +39,8 @@ class StudyOutcome:
 def run_study(study: StudyConfig, progress: Say = print) -> StudyOutcome:
     """Do every run of the study that is not done, several at a time where there is room.
 
-    A run that fails is kept with its error in the study's folder; what does not need it goes on.
-    Given again, the same study goes on: finished runs stay, failed ones are tried again.
+    A run that fails is kept with its error in the study's folder; what does not need it continues.
+    Run again, the same study resumes: finished runs stay, failed ones are tried again.
 
     Raises:
         ConfigError: a train config has faults; nothing is started.
@@ -48,13 +48,13 @@ def run_study(study: StudyConfig, progress: Say = print) -> StudyOutcome:
     """
     table = cells(study)
     folder = StudyFolder(study)
-    with folder.held(), way_on("The same command goes on; finished runs stay"), connected():
+    with folder.held(), resume_hint("The same command resumes; finished runs stay"), connected():
         progress(f"study folder {folder.path}")
         return _Engine(study, table, folder, progress).run()
 
 
 class _Engine:
-    """What is in hand, and what has been tried; all else is read from the study's folder."""
+    """What is running, and what has been tried; all else is read from the study's folder."""
 
     def __init__(self, study: StudyConfig, table: Sequence[Cell], folder: StudyFolder, say: Say) -> None:
         self._study, self._table, self._folder, self._say = study, table, folder, say
@@ -64,7 +64,7 @@ class _Engine:
         self._finished: list[str] = []
 
     def run(self) -> StudyOutcome:
-        """Go on until nothing is in hand and nothing can be started."""
+        """Continue until nothing is running and nothing can be started."""
         waiting = self._waiting()
         while True:
             waiting = self._start(waiting)
@@ -86,11 +86,11 @@ class _Engine:
 
     def _waiting(self) -> list[Run]:
         """Return what could be started now, in the order of the study."""
-        in_hand = {run.path for run in self._active.values()}
+        running = {run.path for run in self._active.values()}
         return [
             run
             for run in known_runs(self._study, self._table)
-            if run.name not in self._failed and run.path not in in_hand and not run.done
+            if run.name not in self._failed and run.path not in running and not run.done
         ]
 
     def _start(self, waiting: Sequence[Run]) -> list[Run]:

@@ -1,6 +1,6 @@
-"""How long a study's runs may take: sentences x epochs over a speed that was measured, or reckoned.
+"""How long a study's runs may take: sentences x epochs over a speed that was measured, or estimated.
 
-A reckoned speed is arithmetic alone:
+An estimated speed is arithmetic alone:
 
     operations of a sentence = 6 x parameters x tokens   to learn it (2 forward, 4 backward; an adapter's
                                                          frozen base spends 2 of the 4 on reading it again)
@@ -70,13 +70,13 @@ def measured(sentences_per_second: float, at_words: float, work: Work) -> Speed:
     return Speed(learn, learn / READING_TO_LEARNING, basis)
 
 
-def reckoned(
+def estimated(
     config: TrainConfig, corpus: str, work: Work, parameters: int, gpus: int, by: ReckoningSection
 ) -> Speed:
     """Return the speed that follows from a model's size on `gpus` GPUs."""
     rate = gpus * by.peak_tflops * 1e12 * by.utilization
     learned, read = _tokens(config, work.words_per_sentence)
-    basis = f"reckoned from {parameters / 1e6:,.0f} million parameters"
+    basis = f"estimated from {parameters / 1e6:,.0f} million parameters"
     reading: float | None = 2 * parameters * read / rate
     if isinstance(config, TrainDecoderConfig) and config.head == "text" and config.dev.mode == "greedy":
         published = SECONDS_PER_INSTANCE.get(corpus.removesuffix("-study"), {}).get(

@@ -1,7 +1,7 @@
 """A study's own files beside its run folders.
 
 study.yaml       the study as the last command resolved it
-running.json     the runs that are in hand, while a command holds the study
+running.json     the runs in progress, while a command holds the study
 errors/NAME.txt  why a run failed; gone when it is tried again
 .lock            held by whoever runs the study, free again when that process ends, however it ends
 """
@@ -53,11 +53,11 @@ class StudyFolder:
             self._lock.release()
 
     def set_running(self, names: Iterable[str]) -> None:
-        """Tell who looks which runs are in hand."""
+        """Record which runs are in progress, for other processes to read."""
         self._files.write_json(_RUNNING, sorted(names))
 
     def running(self) -> set[str]:
-        """Return the runs in hand: none where nobody holds the study, whatever a killed command left."""
+        """Return the runs in progress: none where nobody holds the study, whatever a killed command left."""
         if not (self.path / _RUNNING).is_file() or not self._is_held():
             return set()
         return set(self._files.read_json(_RUNNING))

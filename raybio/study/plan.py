@@ -22,8 +22,8 @@ from raybio.study.estimate import (
     Speed,
     Work,
     cascade_hours,
+    estimated,
     measured,
-    reckoned,
     scoring_hours,
     training_hours,
 )
@@ -93,14 +93,14 @@ def plan_study(study: StudyConfig) -> StudyPlan:
     grounds = {(cell.model.name, cell.corpus): _ground(study, cell, basis) for cell in table}
     runs = [run for ground in grounds.values() for run in _planned(study, ground, machine)]
     runs += _planned_cascades(study, grounds, machine)
-    told = [*basis, *(f"assumed: {line}" for line in ASSUMED), _said_of_price(machine)]
-    if any("reckoned" in line for line in basis):
+    lines = [*basis, *(f"assumed: {line}" for line in ASSUMED), _said_of_price(machine)]
+    if any("estimated" in line for line in basis):
         by = study.reckoning
-        told.append(
+        lines.append(
             f"assumed: a GPU does {by.utilization:.0%} of {by.peak_tflops:g} tera-operations a second, "
             "whatever the batch; small batches and short sentences reach far less, so that runs take longer"
         )
-    return StudyPlan(tuple(runs), tuple(told))
+    return StudyPlan(tuple(runs), tuple(lines))
 
 
 def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
@@ -226,7 +226,7 @@ def _speed(study: StudyConfig, cell: Cell, work: Work) -> Speed | None:
         return measured(cell.model.sentences_per_second, cell.model.words_per_sentence, work)
     if not _gpus(first):
         return None
-    return reckoned(first, cell.corpus, work, _parameters(first), _gpus(first), study.reckoning)
+    return estimated(first, cell.corpus, work, _parameters(first), _gpus(first), study.reckoning)
 
 
 def _parameters(config: TrainConfig) -> int:
@@ -259,8 +259,8 @@ def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[
             ) from error
         sentences = _published_part(corpus, published)
         words = corpus.instance_words or words_per_sentence
-        told = f"{_told(name, sentences)}, published (Table I): the corpus is not here"
-        return Work(sentences, words), f"{told}; {words:g} words a sentence, assumed"
+        size = f"{_size(name, sentences)}, published (Table I): the corpus is not here"
+        return Work(sentences, words), f"{size}; {words:g} words a sentence, assumed"
 
 
 def _published_part(corpus: CorpusSection, published: Mapping[str, int]) -> dict[str, int]:
@@ -282,11 +282,11 @@ def _counted(section: str, name: str) -> tuple[Work, str]:
         words += sum(lengths)
     each = words / max(1, sum(sentences.values()))
     published = PUBLISHED_INSTANCES.get(corpus.name or "")
-    beside = f"; published: {_told('', published).strip()}" if published else ""
-    return Work(sentences, each), f"{_told(name, sentences)}, counted, of {each:.1f} words{beside}"
+    beside = f"; published: {_size('', published).strip()}" if published else ""
+    return Work(sentences, each), f"{_size(name, sentences)}, counted, of {each:.1f} words{beside}"
 
 
-def _told(name: str, sentences: Any) -> str:
+def _size(name: str, sentences: Any) -> str:
     return f"{name} " + ", ".join(f"{sentences[split]:,} {split}" for split in SPLITS)
 
 

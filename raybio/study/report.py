@@ -48,16 +48,19 @@ def study_report(study: StudyConfig) -> Report:
     benchmarks = [read_benchmark(run.path) for run in known_runs(study) if run.kind == "measure" and run.done]
     path = Path(study.reckoning.prices) if study.reckoning.prices else shipped_prices()
     prices = load_prices(path) if benchmarks else ()
-    dear = across_corpora(benchmarks, prices)
-    sections = (*_sections(study, found), *([Section("How good, how fast, how dear", dear)] if dear else ()))
+    costs = across_corpora(benchmarks, prices)
+    sections = (
+        *_sections(study, found),
+        *([Section("How good, how fast, at what cost", costs)] if costs else ()),
+    )
     chapters = [
-        Chapter(f"The study {study.name}", tuple(_facts(study, found)), sections),
+        Chapter(f"The study {study.name}", tuple(_facts(study, found)), tuple(sections)),
         *_corpora(found),
         *serving_chapters(benchmarks, prices),
     ]
     return Report(
         f"Study: {study.name}",
-        "Which model, how good, how sure, how dear: what the study's finished runs say.",
+        "Which model, how good, how sure, at what cost: what the study's finished runs say.",
         tuple(chapters),
         tuple(sorted({label for each in found for run in each.runs for label in _labels(run.scores)})),
     )

@@ -33,8 +33,8 @@ class RunState:
 
     def row(self) -> tuple[str, ...]:
         """Return it for a table."""
-        told = [f"{100 * each:.2f}" if each is not None else "" for each in (self.dev_f1, self.test_f1)]
-        return self.name, self.kind, self.state, str(self.epochs or ""), *told
+        scores = [f"{100 * each:.2f}" if each is not None else "" for each in (self.dev_f1, self.test_f1)]
+        return self.name, self.kind, self.state, str(self.epochs or ""), *scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class StudyStatus:
         """Return it for a person to read."""
         lines = align(_HEADER, [run.row() for run in self.runs], words=3)
         states = ", ".join(f"{count} {state}" for state, count in self.counts.items())
-        told = [
+        errors = [
             f"{run.name}: {run.error.strip().splitlines()[-1]}" for run in self.runs if run.error is not None
         ]
         more = "What dev has not chosen yet (its other seeds, test scores, measurements) is not listed yet."
-        return "\n".join([*lines, "", f"{self.folder}: {states}", *told, more]) + "\n"
+        return "\n".join([*lines, "", f"{self.folder}: {states}", *errors, more]) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -81,9 +81,9 @@ def study_status(study: StudyConfig) -> StudyStatus:
     )
 
 
-def _state(run: Run, folder: StudyFolder, in_hand: bool) -> RunState:
-    error = None if run.done or in_hand else folder.error(run.name)
-    state = "done" if run.done else "running" if in_hand else "failed" if error else "waiting"
+def _state(run: Run, folder: StudyFolder, running: bool) -> RunState:
+    error = None if run.done or running else folder.error(run.name)
+    state = "done" if run.done else "running" if running else "failed" if error else "waiting"
     scores = read(run.path / "scores.json")
     metrics = RunFolder(run.path).metrics() if run.kind == "train" else []
     best = max((row["dev_strict_f1"] for row in metrics if "dev_strict_f1" in row), default=None)

@@ -1,4 +1,4 @@
-"""Trains one point of a study, in its run folder, or goes on with what is there."""
+"""Trains one point of a study, in its run folder, or resumes what is there."""
 
 from __future__ import annotations
 

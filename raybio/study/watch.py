@@ -1,4 +1,4 @@
-"""Tells the epochs of the runs in hand as they end."""
+"""Reports the epochs of the runs in progress as they end."""
 
 from __future__ import annotations
 

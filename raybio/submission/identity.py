@@ -1,7 +1,7 @@
 """A job's name on a cluster, made from the job, its resolved config and the code that is sent along.
 
     tag-corpus-1f0c6a2b9d3e-5ac81f02      the first time
-    tag-corpus-1f0c6a2b9d3e-5ac81f02-2    the same again, to go on where that ended
+    tag-corpus-1f0c6a2b9d3e-5ac81f02-2    the same again, to resume where that ended
 
 The same job on another day has the same name, so that the cluster itself refuses it twice at once.
 """

@@ -54,7 +54,7 @@ class SubmittedJob:
 
 
 class _Log:
-    """Shows a job's log once, however often it is told from its beginning; `length` is what was shown."""
+    """Shows a job's log once, however often it is sent from its beginning; `length` is what was shown."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self.length = 0
@@ -62,7 +62,7 @@ class _Log:
         self._show = show
 
     def begin(self) -> None:
-        """Say that the log is told from its beginning now."""
+        """Say that the log is sent from its beginning now."""
         self._told = 0
 
     def add(self, lines: str) -> None:
@@ -157,7 +157,7 @@ class JobServer:
         if job.state == JobStatus.STOPPED:  # Ray tells no exit code then
             return STOPPED
         if job.exit_code is None:
-            raise ClusterError(f"{job.id} did not end by itself: {job.message}. Submit it again to go on")
+            raise ClusterError(f"{job.id} did not end by itself: {job.message}. Submit it again to resume")
         return job.exit_code
 
     async def _follow_log(self, name: str, log: _Log) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from raybio.config import JOBS, JobConfig, LearnConfig, ServeConfig, StudyConfig, TagCorpusConfig, load_job
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.errors import UsageError
-from raybio.stopping import way_on
+from raybio.stopping import resume_hint
 from raybio.storage import is_url
 from raybio.submission.demand import Demand, demands
 from raybio.submission.identity import first_id, next_id, work_name
@@ -54,7 +54,7 @@ def submit(
     name = next_id(first, [job.id for job in jobs])
     if name != first:
         anew = isinstance(config, ServeConfig | BenchmarkServeConfig)
-        progress(f"submitted before: {name} {'starts anew' if anew else 'goes on where that ended'}")
+        progress(f"submitted before: {name} {'starts anew' if anew else 'resumes where that ended'}")
     server.send(name, entrypoint, folder, {"job": job, "config": config_file}, driver.cpus)
     progress(f"submitted {name}: {entrypoint}")
     return name
@@ -66,7 +66,7 @@ def follow(name: str, address: str, show: Callable[[str], None]) -> int:
     Raises:
         ClusterError: the cluster does not answer, or knows no such job.
     """
-    with way_on(f"{name} runs on; to stop it: ray job stop {name} --address {address}"):
+    with resume_hint(f"{name} runs on; to stop it: ray job stop {name} --address {address}"):
         return JobServer(address).follow(name, show)
 
 
@@ -95,9 +95,9 @@ def _files(folder: Path, config: JobConfig, config_file: str) -> tuple[str, str]
 
 
 def _way_to_go_on(config: JobConfig) -> list[str]:
-    """Return what makes a training go on where the same one ended; the other jobs do by themselves.
+    """Return what makes a training resume where the same one ended; the other jobs do by themselves.
 
-    Whether there is anything to go on with the job decides: only it is sure to see its run folder.
+    Whether there is anything to resume the job decides: only it is sure to see its run folder.
     """
     if not isinstance(config, LearnConfig) or config.resume:
         return []

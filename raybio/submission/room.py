@@ -98,8 +98,8 @@ def _kube(data: Mapping[str, Any]) -> Iterator[Nodes]:
 
 
 def _pods(name: str, count: int, group: Mapping[str, Any]) -> Nodes:
-    """Return a group's pods; what `ray start` is told goes before what Kubernetes sets aside."""
+    """Return a group's pods; what `ray start` is given goes before what Kubernetes sets aside."""
     limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-    told = group.get("rayStartParams", {})
-    cpus = float(told.get("num-cpus", limits["cpu"]))
-    return Nodes(name, count, cpus, float(told.get("num-gpus", limits.get("nvidia.com/gpu", 0))))
+    given = group.get("rayStartParams", {})
+    cpus = float(given.get("num-cpus", limits["cpu"]))
+    return Nodes(name, count, cpus, float(given.get("num-gpus", limits.get("nvidia.com/gpu", 0))))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from raybio.cluster import connected
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
-from raybio.stopping import way_on
+from raybio.stopping import resume_hint
 from raybio.training.fit import TrainedModel
 from raybio.training.scoring import score_splits
 
@@ -25,7 +25,7 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         as `train_encoder` and `train_decoder`.
     """
     points = sweep_points(config)
-    with way_on(_WAY_ON), connected():
+    with resume_hint(_WAY_ON), connected():
         results = []
         for i, point in enumerate(points, start=1):
             progress(f"point {i} of {len(points)}")

@@ -22,7 +22,7 @@ from raybio.cluster import connected, settle_data
 from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, changes, load_job, to_yaml
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, short_name, timestamp
-from raybio.stopping import way_on
+from raybio.stopping import resume_hint
 from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.kept import Kept, best_model
@@ -82,7 +82,7 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
 def under_way(run: RunFolder, config: LearnConfig, progress: Callable[[str], None]) -> Iterator[None]:
     """Be connected to Ray, pass the run's log to `progress`, and track the run, for a `with` block."""
     how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
-    with way_on(how), run.shown(progress), tracked(run, config), connected():
+    with resume_hint(how), run.shown(progress), tracked(run, config), connected():
         settle_data()
         run.say(f"run folder {run.path}")
         yield

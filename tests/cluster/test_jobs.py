@@ -67,7 +67,7 @@ def test_a_job_is_stopped_in_the_middle_and_goes_on(
     log, said = follower.communicate(timeout=60)
     assert follower.returncode == STOPPED
     assert f"submitted {name}: python jobs/tag_corpus.py {CONFIG}" in said
-    assert "raybio: stopped. Run the same command again to go on: what is committed stays\n" in log
+    assert "raybio: stopped. Run the same command again to resume: what is committed stays\n" in log
     assert "Traceback" not in log + said
     before = committed(output)
     assert 2 <= before < 100
@@ -75,7 +75,7 @@ def test_a_job_is_stopped_in_the_middle_and_goes_on(
     # Submitted again it goes on, and every document is there once.
     again = head.raybio(*job)
     assert again.returncode == 0, again.stderr
-    assert f"submitted before: {name}-2 goes on where that ended" in again.stderr
+    assert f"submitted before: {name}-2 resumes where that ended" in again.stderr
     shards = re.search(r"this run: (\d+) shards", again.stdout)
     assert shards and int(shards[1]) <= 100 - before
     rows = [

@@ -60,7 +60,7 @@ def test_tagging(tiny_model: Path, many_documents: Path, tmp_path: Path, number:
         "tag_corpus", config, tmp_path, number, lambda: any((tmp_path / "out/ledger").rglob("0*.json"))
     )
     assert seconds < SECONDS
-    assert "raybio: stopped. Run the same command again to go on: what is committed stays\n" in text
+    assert "raybio: stopped. Run the same command again to resume: what is committed stays\n" in text
 
 
 def test_training(sample: SampleFiles, tmp_path: Path, number: signal.Signals) -> None:

@@ -130,7 +130,7 @@ def test_tags_pass_the_check_when_they_are_legal_and_only_then(tags):
         (
             "B-a O I-a",
             "f.tsv, line 12: 'I-a' continues no entity. "
-            "Write B-a there, or have it mended: raybio corpus convert --repair",
+            "Write B-a there, or have it repaired: raybio corpus convert --repair",
         ),
         ("I-gene", "f.tsv, line 10: unknown label 'gene'. Known labels: a, b"),
     ],

@@ -17,7 +17,7 @@ from raybio import stopping
 from raybio.cli import corpus, main
 
 def work(options):
-    with stopping.way_on("Run it again"), stopping.way_on("Not this one"):
+    with stopping.resume_hint("Run it again"), stopping.resume_hint("Not this one"):
         try:
             print("ready", flush=True)
             time.sleep(60)

@@ -155,7 +155,7 @@ def test_convert_mends_orphan_tags_and_counts_them(raybio, refused, tmp_path):
     assert (tmp_path / "mended.tsv").read_text() == "d\tB-X\n\na\tB-X\nb\tI-X\nc\tB-Y\n\n"
     assert "orphan I- tags made B-: 2\n" in outcome.err
     (tmp_path / "in.pubtator").write_text(PUBTATOR)
-    assert "--repair mends IOB2 tags" in refused("corpus", "convert", "in.pubtator", "o.tsv", "--repair")
+    assert "--repair repairs IOB2 tags" in refused("corpus", "convert", "in.pubtator", "o.tsv", "--repair")
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_bad_line_is_rejected_and_the_next_is_read():
         "x.json",
         "line 3, document 1",
         "a document is int, where BioC has an object",
-        "Mend the document: offsets count Unicode code points of the whole document",
+        "Fix the document: offsets count Unicode code points of the whole document",
         "",
         "1",
     )

@@ -190,7 +190,7 @@ def test_a_faulty_line_rejects_its_document_only(tmp_path, line, reason):
     ann = f"T1\tChemical 0 10\tβ-Blockers\n{line}\n"
     write(tmp_path, replace(DOCUMENT, id="2"))
     bad, good = read_ann(tmp_path, ann)
-    remedy = "Mend the .ann file: offsets count the code points of the .txt file"
+    remedy = "Fix the .ann file: offsets count the code points of the .txt file"
     assert bad == Rejected(str(tmp_path / "1.ann"), "line 2", reason, remedy, "1", ann)
     assert good.id == "2"
 

@@ -90,7 +90,7 @@ def test_a_faulty_line_rejects_its_document_only(line, reason):
         "x.PubTator",
         "line 4",
         reason,
-        "Mend the line: offsets count the code points of title + ' ' + abstract",
+        "Fix the line: offsets count the code points of title + ' ' + abstract",
         "1",
         f"1|t|In\n1|a|rats.\n{good}\n{line}",
     )

@@ -87,7 +87,7 @@ def test_the_paper_is_planned_without_corpora_models_or_network():
     assert len({run.name for run in plan.runs}) == len(plan.runs)
     text = plan.text()
     assert "16,807 train, 1,739 dev, 3,856 test, published (Table I)" in text
-    assert "assumed: a GPU does 30% of 989.4" in text and "reckoned from 434 million parameters" in text
+    assert "assumed: a GPU does 30% of 989.4" in text and "estimated from 434 million parameters" in text
 
 
 @pytest.mark.usefixtures("in_the_checkout")

@@ -74,7 +74,7 @@ def test_a_job_that_ended_goes_on_under_the_next_name(send):
     first = first_id(LOADED, ROOT)
     _, name, _, said = send(jobs=[job(first, "FAILED"), job(f"{first}-2", "STOPPED")])
     assert name == f"{first}-3"
-    assert said[0] == f"submitted before: {name} goes on where that ended"
+    assert said[0] == f"submitted before: {name} resumes where that ended"
 
 
 @pytest.mark.parametrize(
