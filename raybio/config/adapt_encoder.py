@@ -22,7 +22,7 @@ class TextSection(Section):
 
     files: Files = Field(
         min_length=1,
-        description="files of text, whose annotations are left alone; format told by their suffix, and a "
+        description="files of text, whose annotations are left alone; format by their suffix, and a "
         "record that cannot be read ends the run",
     )
     limit: int | None = Field(
@@ -31,14 +31,14 @@ class TextSection(Section):
     apart_from: Files = Field(
         default=(),
         description="files to stay unseen, such as a corpus's dev and test: a document that shares 13 words "
-        "in a row with one of theirs is left out, and told in left_out.jsonl",
+        "in a row with one of theirs is left out, and listed in left_out.jsonl",
     )
     held_out: float = Field(
         default=0.01,
         gt=0,
         lt=1,
         description="share of the sentences, at even distances, that is not learned: each epoch's loss on "
-        "them is told",
+        "them is logged",
     )
 
 
@@ -56,12 +56,12 @@ class MaskingSection(OptimizationSection):
         default=0.15,
         gt=0,
         lt=1,
-        description="share of the subwords that is to be told from the rest, whole words at a time",
+        description="share of the subwords that is to be predicted from the rest, whole words at a time",
     )
 
 
 class AdaptEncoderConfig(LearnConfig):
-    """Go on with an encoder's pretraining on text of the field: hidden words are told from those around."""
+    """Continue an encoder's pretraining on text of the field: it predicts hidden words from those around."""
 
     job: Literal["adapt-encoder"] = Field(description="which job this file configures")
     model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")

@@ -80,7 +80,7 @@ class PaperSection(Section):
 
 
 class BenchmarkServeConfig(JobConfig):
-    """Score test splits through served models, and measure how fast and how dear they are."""
+    """Score test splits through served models, and measure how fast they are and what they cost."""
 
     job: Literal["benchmark-serve"] = Field(description="which job this file configures")
     models: Annotated[tuple[ServedModelSection, ...], Field(strict=False)] = Field(

@@ -35,7 +35,7 @@ class CorpusSection(Section):
     )
     test: Text | None = Field(default=None, validate_default=True, description="file scored at the end")
     format: ReadFormat | None = Field(
-        default=None, description="format of train, dev and test; null = told by their suffix"
+        default=None, description="format of train, dev and test; null = by their suffix"
     )
     limit: int | None = Field(
         default=None,

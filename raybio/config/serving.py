@@ -15,7 +15,7 @@ class AutoscalingSection(Section):
         default=None, ge=1, description="replicas there may be at most; null = no autoscaling"
     )
     target_ongoing_requests: float = Field(
-        default=16.0, gt=0, description="requests each replica should have in hand; more calls for another"
+        default=16.0, gt=0, description="requests each replica should have in flight; more calls for another"
     )
     upscale_delay_seconds: float = Field(
         default=10.0, ge=0, description="how long there must be too much to do before a replica is added"
@@ -65,7 +65,9 @@ class ServedModelSection(Section):
         default=300.0, gt=0, description="a replica whose model takes longer over one batch is replaced"
     )
     drain_seconds: float = Field(
-        default=20.0, ge=0, description="time that a replica which has to go may take for what it has in hand"
+        default=20.0,
+        ge=0,
+        description="time for requests in flight when a replica is to stop",
     )
 
     @field_validator("autoscaling")

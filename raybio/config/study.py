@@ -66,7 +66,7 @@ class StudyModelSection(Section):
         default=None,
         gt=0,
         description="speed of its training on all its workers, as you measured it, for `raybio study plan`; "
-        "null = reckoned from the model's size, on GPUs",
+        "null = estimated from the model's size, on GPUs",
     )
     words_per_sentence: float = Field(
         default=26.0, gt=0, description="words of a sentence where sentences_per_second was measured"
@@ -94,7 +94,7 @@ class SearchSection(Section):
         description="grid = every combination to its end, as in the study; asha = many stop early (Ray Tune)",
     )
     grace_epochs: int = Field(default=2, ge=1, description="asha: epochs that every combination may learn")
-    reduction: int = Field(default=3, ge=2, description="asha: one of so many goes on at each halt")
+    reduction: int = Field(default=3, ge=2, description="asha: one of so many continues at each halt")
 
 
 class MeasureSection(Section):

@@ -53,7 +53,7 @@ class TagCorpusConfig(JobConfig):
         min_length=1, description="files, globs or folders to tag; paths or URLs"
     )
     format: ReadFormat | None = Field(
-        default=None, description="format of the input; null = told by each file's suffix"
+        default=None, description="format of the input; null = by each file's suffix"
     )
     output: Text = Field(
         description="folder that receives the shards; a path or URL; what lies there is no input"

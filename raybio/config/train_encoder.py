@@ -93,7 +93,7 @@ class DistillationSection(Section):
     text: Files = Field(
         default=(),
         description="files without annotations, or whose annotations are left alone, that the teachers tag "
-        "to be learned from too, sentence by sentence; their format is told by their suffix, and a record "
+        "to be learned from too, sentence by sentence; their format is by their suffix, and a record "
         "that cannot be read ends the run",
     )
     text_limit: int | None = Field(

@@ -99,12 +99,12 @@ class WorkersSection(Section):
         default=None, ge=1, description="torch threads per worker; null = as many as it has CPUs"
     )
     max_failures: int = Field(
-        default=1, ge=0, description="times a run goes on from its last checkpoint after a worker died"
+        default=1, ge=0, description="times a run resumes from its last checkpoint after a worker died"
     )
 
 
 class LoggingSection(Section):
-    """Who else is told the metrics; the run folder always has them."""
+    """Where else the metrics go; the run folder always has them."""
 
     tensorboard: bool = Field(default=True, description="write TensorBoard event files into the run folder")
     mlflow: Text | None = Field(
@@ -113,7 +113,7 @@ class LoggingSection(Section):
 
 
 class LearnConfig(JobConfig):
-    """A job whose workers learn: what they begin with, where the run goes, how, and what is told of it."""
+    """A job whose workers learn: what they begin with, where the run goes, how, and what is logged."""
 
     model: Text
     allow_pickle: AllowPickle = False
@@ -133,7 +133,7 @@ class LearnConfig(JobConfig):
     workers: WorkersSection = Field(
         default=WorkersSection(), description="how many processes train, and on what"
     )
-    logging: LoggingSection = Field(default=LoggingSection(), description="who else is told the metrics")
+    logging: LoggingSection = Field(default=LoggingSection(), description="where else the metrics go")
 
     @field_validator("resume")
     @classmethod
