@@ -4,7 +4,7 @@ What decides about a document is its record with the highest version, and among 
 in order of their keys, records in their own order. A deletion notice is such a record; a rejected
 one is not, so a revision that could not be read leaves what was known before.
 
-    compaction/00007.json                    the making, the files that are in, and the parts
+    compaction/00007.json                    the provenance, the files that are in, and the parts
     documents/00007-000-1a2b3c4d.parquet     the records that decided, one a document, sorted by document
     mentions/00007-000-1a2b3c4d.parquet      their mentions, in the same order
 
@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from raybio.bulk_tagging.commit import RECORD_SCHEMA
 from raybio.bulk_tagging.decisive import Records, decisive, spilled, standing
-from raybio.bulk_tagging.ledger import MAKING, Ledger, Making, ShardEntry, key_of
+from raybio.bulk_tagging.ledger import PROVENANCE, Ledger, Provenance, ShardEntry, key_of
 from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.errors import CommitError, UsageError
 from raybio.versioned import versioned
@@ -56,9 +56,10 @@ class _State:
     """What the set is made of: input files, each with its stamp, and parts; of number 0, nothing yet."""
 
     number: int = 0
-    making: str = ""
+    provenance: str = ""
     files: dict[str, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
+    making: str = ""  # what sets of before call their provenance
 
     def holds(self, other: _State) -> bool:
         """Say whether all that is in `other` is in this one too, in the same parts."""
@@ -94,11 +95,11 @@ def compact(output: str, folder: str, fold: bool = False) -> Compacted:
             it cannot be written; or another compaction came first; or a table is not as it was written.
     """
     ledger, target = Ledger(output), OutputFolder(folder)
-    making = ledger.making()
-    if making is None:
+    provenance = ledger.provenance()
+    if provenance is None:
         raise UsageError(f"{output} is no tagged output: nothing says what made it")
     before = _latest(target)
-    _refuse_foreign(target, before, making)
+    _refuse_foreign(target, before, provenance)
     finished = ledger.finished()
     new = sorted(name for name, stamp in finished.items() if before.files.get(name) != stamp)
     _refuse_changed(folder, before.files, new)
@@ -107,7 +108,7 @@ def compact(output: str, folder: str, fold: bool = False) -> Compacted:
     merge = _Merge(ledger, target, before.number + 1)
     written = merge.write(new, folded, records) if records or folded else []
     files = before.files | {name: finished[name] for name in new}
-    after = _State(before.number + 1, making.identity, files, [*kept, *written])
+    after = _State(before.number + 1, provenance.identity, files, [*kept, *written])
     if new or folded:
         _succeed(target, after)
     return Compacted(
@@ -222,13 +223,13 @@ def _records(folder: OutputFolder, part: Part) -> Iterator[Records]:
         yield records
 
 
-def _refuse_foreign(target: OutputFolder, before: _State, making: Making) -> None:
-    """Refuse a set of another making, and a folder that is not a set's alone."""
-    if target.read_json(MAKING) is not None:
+def _refuse_foreign(target: OutputFolder, before: _State, provenance: Provenance) -> None:
+    """Refuse a set of another provenance, and a folder that is not a set's alone."""
+    if target.read_json(PROVENANCE) is not None:
         raise UsageError(
             f"{target.output} is a tagged output, not a place for a current set. Choose another folder"
         )
-    if before.number and before.making != making.identity:
+    if before.number and before.provenance != provenance.identity:
         raise CommitError(
             f"{target.output} holds the current set of another model or config. Choose another folder"
         )
@@ -246,7 +247,7 @@ def _latest(folder: OutputFolder) -> _State:
         held = folder.read_record(_path(max(numbers)), _State)
         # Unless others came after it and removed it.
         if held is not None:
-            return replace(held, number=max(numbers))
+            return replace(held, number=max(numbers), provenance=held.provenance or held.making)
     return _State()
 
 
@@ -261,7 +262,7 @@ def _path(number: int) -> str:
 def _succeed(target: OutputFolder, state: _State) -> None:
     """Make `state` the one that follows the state before it, unless another run has made that already."""
     parts = [asdict(part) for part in state.parts]
-    held = {"making": state.making, "files": state.files, "parts": parts}
+    held = {"provenance": state.provenance, "files": state.files, "parts": parts}
     target.create_json(_path(state.number), versioned(held))
     # What is there now decides. A slow run can create a number that others made, passed and removed; and
     # an upload that is tried again finds itself.

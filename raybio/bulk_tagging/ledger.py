@@ -1,6 +1,6 @@
 """What was committed to an output folder, by which model and config, and what is left to do.
 
-    raybio.json                          the making: model, its fingerprint, config hash and config
+    raybio.json                          the provenance: model, its fingerprint, config hash and config
     ledger/KEY@FINGERPRINT/00003.json    one committed shard of an input file that is in progress
     ledger/KEY@FINGERPRINT/00003.begun   a shard that was begun (see `attempts`)
     ledger/KEY@FINGERPRINT.json          a finished input file, with its shards' entries
@@ -24,14 +24,14 @@ from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import CommitError
 from raybio.versioned import versioned
 
-MAKING = "raybio.json"
+PROVENANCE = "raybio.json"
 
 # A file or folder (brat) of a shard; its suffixes hold no "-", which each shard's own name does.
 _SHARD_FILE = re.compile(r"(?P<key>.+)-\d{5,}(\.\w+)*", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Making:
+class Provenance:
     """What made an output: two runs may add to one output only if this is the same."""
 
     model: str
@@ -91,27 +91,27 @@ class FinishedFile:
 class Ledger(OutputFolder):
     """The ledger of one output folder."""
 
-    def making(self) -> Making | None:
+    def provenance(self) -> Provenance | None:
         """Return what made this output, or None where nothing did yet."""
-        return self.read_record(MAKING, Making)
+        return self.read_record(PROVENANCE, Provenance)
 
-    def made_by_another(self, making: Making) -> bool:
-        """Say whether something else than `making` made this output."""
-        before = self.making()
-        return before is not None and before.identity != making.identity
+    def has_other_provenance(self, provenance: Provenance) -> bool:
+        """Say whether something else than `provenance` made this output."""
+        before = self.provenance()
+        return before is not None and before.identity != provenance.identity
 
-    def claim(self, making: Making) -> None:
+    def claim(self, provenance: Provenance) -> None:
         """Say what makes this output, or check that it is what made it before.
 
         Raises:
             CommitError: another model or config made what is there.
         """
         # Of two runs that claim an empty output in the same moment, one is the first.
-        if self.making() is None and self.create_json(MAKING, versioned(asdict(making))):
+        if self.provenance() is None and self.create_json(PROVENANCE, versioned(asdict(provenance))):
             return
-        before = self.making()
-        if before is not None and before.identity != making.identity:
-            same_model = before.model_fingerprint == making.model_fingerprint
+        before = self.provenance()
+        if before is not None and before.identity != provenance.identity:
+            same_model = before.model_fingerprint == provenance.model_fingerprint
             changed = "config" if same_model else "model"
             raise CommitError(
                 f"{self.output} was made with another {changed}; to mix the two would be silent. Choose "

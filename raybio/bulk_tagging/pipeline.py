@@ -25,7 +25,7 @@ import ray.data
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
-from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import cut
@@ -97,8 +97,8 @@ def tag_corpus(
         *(["model_labels"] * bool(config.model_labels)),
         *(["max_record_bytes"] * limited),
     )
-    making = Making(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
-    ledger, making = _claim(config, making, folder)
+    provenance = Provenance(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
+    ledger, provenance = _claim(config, provenance, folder)
     if replay is not None:
         shards = rejected_shards(replay)
         check_inputs(shards, files)
@@ -113,7 +113,7 @@ def tag_corpus(
             with resume_hint("Run the same command again to resume: what is committed stays"), connected():
                 settle_data()
                 pool = _had(config)
-                for result in _run(config, folder, making, ledger.output, todo):
+                for result in _run(config, folder, provenance, ledger.output, todo):
                     if isinstance(result, RaybioError):
                         raise result
                     watch.see(result)
@@ -131,28 +131,28 @@ def tag_corpus(
     return summary
 
 
-def _claim(config: TagCorpusConfig, making: Making, folder: Path) -> tuple[Ledger, Making]:
+def _claim(config: TagCorpusConfig, provenance: Provenance, folder: Path) -> tuple[Ledger, Provenance]:
     """Return the ledger of the output, and what makes it.
 
     An output that has the fingerprint of before for this very model is resumed, and keeps it.
     """
-    earlier = replace(making, model_fingerprint=earlier_fingerprint(folder))
+    earlier = replace(provenance, model_fingerprint=earlier_fingerprint(folder))
     ledger = Ledger(config.output)
-    others = ledger.made_by_another(making) and ledger.made_by_another(earlier)
+    others = ledger.has_other_provenance(provenance) and ledger.has_other_provenance(earlier)
     if config.on_change == "new-generation" and others:
         begun = Ledger(f"{ledger.output}/generation-{earlier.identity}")
-        ledger = begun if begun.making() else Ledger(f"{ledger.output}/generation-{making.identity}")
-    held = ledger.making()
+        ledger = begun if begun.provenance() else Ledger(f"{ledger.output}/generation-{provenance.identity}")
+    held = ledger.provenance()
     if held is not None and held.model_fingerprint == earlier.model_fingerprint:
-        making = earlier
-    ledger.claim(making)
-    return ledger, making
+        provenance = earlier
+    ledger.claim(provenance)
+    return ledger, provenance
 
 
 def _run(
     config: TagCorpusConfig,
     folder: Path,
-    making: Making,
+    provenance: Provenance,
     output: str,
     todo: Sequence[tuple[InputFile, set[int]]],
 ) -> Iterator[CommittedShard | EndOfFile | Unread | RaybioError]:
@@ -161,7 +161,7 @@ def _run(
     context.target_max_block_size = _BLOCK_BYTES
     context.max_errored_blocks = _MOST_LEFT
     with ray.data.DataContext.current(context):
-        results = _results(config, folder, making, output, todo)
+        results = _results(config, folder, provenance, output, todo)
     try:
         for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield from _items(batch)
@@ -176,7 +176,7 @@ def _run(
 def _results(
     config: TagCorpusConfig,
     folder: Path,
-    making: Making,
+    provenance: Provenance,
     output: str,
     todo: Sequence[tuple[InputFile, set[int]]],
 ) -> ray.data.Dataset:
@@ -209,7 +209,7 @@ def _results(
         )
         return shards.map_batches(
             _TagAndCommit,
-            fn_constructor_args=(config, folder, making, output, uuid.uuid4().hex),
+            fn_constructor_args=(config, folder, provenance, output, uuid.uuid4().hex),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=taggers.cpus,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from raybio.bulk_tagging.ledger import MAKING, Ledger, file_of
+from raybio.bulk_tagging.ledger import PROVENANCE, Ledger, file_of
 from raybio.bulk_tagging.shards import InputFile
 from raybio.corpora.opening import open_bytes, read_lines
 from raybio.errors import FormatError, UsageError
@@ -61,7 +61,7 @@ def recorded_job(output: str) -> dict[str, Any]:
     Raises:
         UsageError: nothing was tagged there.
     """
-    making = Ledger(output).making()
-    if making is None:
-        raise UsageError(f"{output} is no tagged output: there is no {MAKING}. Name it with --output")
-    return {**making.config, "output": output}
+    provenance = Ledger(output).provenance()
+    if provenance is None:
+        raise UsageError(f"{output} is no tagged output: there is no {PROVENANCE}. Name it with --output")
+    return {**provenance.config, "output": output}

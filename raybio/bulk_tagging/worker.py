@@ -10,7 +10,7 @@ from pathlib import Path
 from raybio.bulk_tagging.attempts import Attempt, Range
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.events import log_as_json
-from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Making, ShardEntry
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance, ShardEntry
 from raybio.bulk_tagging.metrics import WorkerMetrics
 from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, joined, killer, tag_documents
@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Holds a tagger for the length of a run; `run` names the run."""
 
-    def __init__(self, config: TagCorpusConfig, folder: Path, making: Making, output: str, run: str) -> None:
+    def __init__(
+        self, config: TagCorpusConfig, folder: Path, provenance: Provenance, output: str, run: str
+    ) -> None:
         log_as_json(run)
         self._config = config
         self._run = run
@@ -35,9 +37,9 @@ class Worker:
             decoding=config.decoding.asked(),
             labels=config.model_labels,
         )
-        self._files = ShardFiles(output, config.formats, making.model, making.config_hash)
+        self._files = ShardFiles(output, config.formats, provenance.model, provenance.config_hash)
         self._ledger = Ledger(output)
-        self._metrics = WorkerMetrics(making.model)
+        self._metrics = WorkerMetrics(provenance.model)
 
     def commit(self, shard: Shard) -> CommittedShard:
         """Tag a shard and commit it, unless that was done since the run began.

@@ -88,7 +88,7 @@ def tagging_measurement(tagging: Tagging) -> Measurement:
             f"{tagging.path}: summary.json tells no throughput, for no run has ended or the last had nothing "
             "left to tag. Tag into a new output"
         )
-    model, counts = str(tagging.making.get("model", "a model")), summary["counts"]
+    model, counts = str(tagging.provenance.get("model", "a model")), summary["counts"]
     # The counts are the whole output's; a run tells its documents only.
     sentences = documents * counts["sentences"] / max(1, counts["documents"])
     cpus, gpus = _devices(tagging, summary.get("pool") or {})
@@ -108,7 +108,7 @@ def tagging_measurement(tagging: Tagging) -> Measurement:
 
 def _devices(tagging: Tagging, pool: Mapping[str, Any]) -> tuple[float, int]:
     """Return the CPUs, or the GPUs, of all taggers together: of as many as the cluster had room for."""
-    taggers = tagging.making.get("config", {}).get("taggers", {})
+    taggers = tagging.provenance.get("config", {}).get("taggers", {})
     gpus = float(taggers.get("gpus") or 0)
     count = pool.get("taggers") or (None if taggers.get("max_count") else taggers.get("count"))
     if not count:

@@ -118,7 +118,7 @@ class Tagging:
     """
 
     path: Path
-    making: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     summary: Mapping[str, Any] | None
     documents: tuple[Document, ...]
     rejected: tuple[Mapping[str, Any], ...]
@@ -171,12 +171,12 @@ def read_tagging(path: Path) -> Tagging:
         UsageError: there is none at `path`.
         FormatError: one of its files cannot be read.
     """
-    making = read_json(path / "raybio.json")
-    if making is None:
+    provenance = read_json(path / "raybio.json")
+    if provenance is None:
         raise UsageError(f"{path} is not a tagged output: it has no raybio.json")
     rejected = islice(read_json_lines(path / "rejected.jsonl"), SHOWN_REJECTED)
     documents = tuple(islice(_documents(path), SHOWN_DOCUMENTS))
-    return Tagging(path.absolute(), making, read_json(path / "summary.json"), documents, tuple(rejected))
+    return Tagging(path.absolute(), provenance, read_json(path / "summary.json"), documents, tuple(rejected))
 
 
 def _metrics(path: Path) -> tuple[Mapping[str, Any], ...]:

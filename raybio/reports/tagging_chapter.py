@@ -24,8 +24,8 @@ def tagging_chapter(tagging: Tagging) -> Chapter:
 
 def _facts(tagging: Tagging) -> Iterator[tuple[str, str]]:
     environment = (tagging.summary or {}).get("environment", {})
-    yield "Model", str(tagging.making.get("model", "unknown"))
-    yield "Model fingerprint", str(tagging.making.get("model_fingerprint", "unknown"))
+    yield "Model", str(tagging.provenance.get("model", "unknown"))
+    yield "Model fingerprint", str(tagging.provenance.get("model_fingerprint", "unknown"))
     if environment:
         yield "Machine", f"{environment.get('platform', 'unknown')}, {environment.get('cpus', '?')} CPUs"
         yield "Commit", str(environment.get("commit") or "unknown")

@@ -38,7 +38,7 @@ def ledger(here):
 
 def resume(ledger):
     """Do what is left, as a job does; return the shards that were tagged."""
-    provenance = ledger.making()
+    provenance = ledger.provenance()
     ledger.claim(replace(provenance))
     tagged = []
     for file, done in ledger.todo(find_inputs(["input"])):
@@ -89,12 +89,12 @@ def test_a_current_set_is_kept_up_to_date(ledger):
 
 def test_another_model_is_still_refused(ledger):
     with pytest.raises(CommitError, match="made with another model"):
-        ledger.claim(replace(ledger.making(), model_fingerprint="0" * 16))
+        ledger.claim(replace(ledger.provenance(), model_fingerprint="0" * 16))
 
 
 def test_a_report_reads_it(here):
     tagging = read_tagging(here / "tagged")
-    assert tagging.making["model"] == "capitals" and tagging.summary["counts"]["documents"] == 9
+    assert tagging.provenance["model"] == "capitals" and tagging.summary["counts"]["documents"] == 9
     assert len(tagging.rejected) == 1 and tagging.documents
 
 

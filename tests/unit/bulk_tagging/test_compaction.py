@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from raybio.bulk_tagging import compaction
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.compaction import compact, current
-from raybio.bulk_tagging.ledger import Ledger, Making, ShardEntry
+from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry
 from raybio.bulk_tagging.shards import InputFile, Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, reject
 from raybio.entities import Deletion, Document, Mention
 from raybio.errors import CommitError, UsageError
 
-MAKING = Making("m", "f" * 16, "c" * 8, {})
+PROVENANCE = Provenance("m", "f" * 16, "c" * 8, {})
 DOCUMENT, DELETED, REJECTED = "document", "deleted", "rejected"
 
 
 def tag_file(output, key, records, shard_size=2, fingerprint="f"):
     """Leave what tagging a file leaves; `records` are (id, version, fate), in the file's order."""
     ledger, files = Ledger(str(output)), ShardFiles(str(output), (), "m", "c")
-    ledger.claim(MAKING)
+    ledger.claim(PROVENANCE)
     file = InputFile(f"{key}.xml", key, "pubmed", fingerprint)
     numbers = range(-(-len(records) // shard_size))
     for number in numbers:
@@ -239,10 +239,10 @@ def test_sets_are_not_mixed(tmp_path):
     tag_file(tmp_path / "out", "n01", BASE["n01"])
     compact(str(tmp_path / "out"), str(tmp_path / "set"))
     ledger = Ledger(str(tmp_path / "out"))
-    ledger.write_json("raybio.json", asdict(replace(MAKING, config_hash="d" * 8)))
+    ledger.write_json("raybio.json", asdict(replace(PROVENANCE, config_hash="d" * 8)))
     with pytest.raises(CommitError, match="another model or config"):
         compact(str(tmp_path / "out"), str(tmp_path / "set"))
-    ledger.write_json("raybio.json", asdict(MAKING))
+    ledger.write_json("raybio.json", asdict(PROVENANCE))
     ledger.todo([InputFile("n01.xml", "n01", "pubmed", "changed")])
     tag_file(tmp_path / "out", "n01", BASE["n02"], fingerprint="changed")
     with pytest.raises(CommitError, match="n01 has changed since it was compacted"):

@@ -5,7 +5,7 @@ import pytest
 from raybio.bulk_tagging import compaction
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.compaction import compact, current
-from raybio.bulk_tagging.ledger import Ledger, Making, ShardEntry
+from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry
 from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.bulk_tagging.shards import InputFile, Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments
@@ -16,7 +16,7 @@ from raybio.errors import CommitError
 def tag(output, key, *names):
     """Leave a tagged file of one shard, whose documents have a mention each."""
     ledger = Ledger(output)
-    ledger.claim(Making("m", "f" * 16, "c" * 8, {}))
+    ledger.claim(Provenance("m", "f" * 16, "c" * 8, {}))
     file = InputFile(f"{key}.xml", key, "pubmed", "f")
     documents = [Document(name, "text", (), (Mention(0, 4, "L", "text"),)) for name in names]
     shard = Shard(file, 0, (), (), ())

@@ -3,11 +3,11 @@ from dataclasses import replace
 import fsspec
 import pytest
 
-from raybio.bulk_tagging.ledger import Ledger, Making, ShardEntry
+from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry
 from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import CommitError, UsageError
 
-MAKING = Making("runs/a/model", "f" * 16, "c" * 8, {"precision": "fp32", "formats": ["parquet"]})
+PROVENANCE = Provenance("runs/a/model", "f" * 16, "c" * 8, {"precision": "fp32", "formats": ["parquet"]})
 FILE = InputFile("in/a.jsonl", "a", "jsonl", "fingerprint-1")
 CHANGED = InputFile("in/a.jsonl", "a", "jsonl", "fingerprint-2")
 
@@ -147,21 +147,21 @@ def test_keys_that_begin_alike_are_not_mixed(ledger):
 
 
 def test_the_first_run_claims_the_output_and_the_same_may_go_on(ledger):
-    assert not ledger.made_by_another(MAKING)
-    ledger.claim(MAKING)
+    assert not ledger.has_other_provenance(PROVENANCE)
+    ledger.claim(PROVENANCE)
     again = Ledger(ledger.output)
-    again.claim(Making("moved/model", MAKING.model_fingerprint, MAKING.config_hash, {}))
-    assert not again.made_by_another(MAKING)
+    again.claim(Provenance("moved/model", PROVENANCE.model_fingerprint, PROVENANCE.config_hash, {}))
+    assert not again.has_other_provenance(PROVENANCE)
 
 
 def test_of_two_that_claim_an_empty_output_in_the_same_moment_one_is_refused(ledger, monkeypatch):
     other = Ledger(ledger.output)
-    looks = iter([None, MAKING])  # before either has written, and after
-    monkeypatch.setattr(other, "making", lambda: next(looks))
-    ledger.claim(MAKING)
+    looks = iter([None, PROVENANCE])  # before either has written, and after
+    monkeypatch.setattr(other, "provenance", lambda: next(looks))
+    ledger.claim(PROVENANCE)
     with pytest.raises(CommitError, match="was made with another config"):
-        other.claim(Making("m", MAKING.model_fingerprint, "d" * 8, {}))
-    assert ledger.making() == MAKING
+        other.claim(Provenance("m", PROVENANCE.model_fingerprint, "d" * 8, {}))
+    assert ledger.provenance() == PROVENANCE
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_of_two_that_claim_an_empty_output_in_the_same_moment_one_is_refused(led
     [("0" * 16, "c" * 8, "model"), ("f" * 16, "d" * 8, "config"), ("0" * 16, "d" * 8, "model")],
 )
 def test_another_model_or_config_is_refused(ledger, fingerprint, config_hash, changed):
-    ledger.claim(MAKING)
-    other = Making("m", fingerprint, config_hash, {})
-    assert ledger.made_by_another(other)
+    ledger.claim(PROVENANCE)
+    other = Provenance("m", fingerprint, config_hash, {})
+    assert ledger.has_other_provenance(other)
     with pytest.raises(CommitError, match=f"was made with another {changed}; .* on_change=new-generation"):
         ledger.claim(other)
-    assert not ledger.made_by_another(MAKING)
+    assert not ledger.has_other_provenance(PROVENANCE)
 
 
 def test_files_of_the_output_can_be_read(ledger):

@@ -9,7 +9,7 @@ import pytest
 from samples import tagging_config
 
 from raybio.bulk_tagging import pipeline
-from raybio.bulk_tagging.ledger import Ledger, Making
+from raybio.bulk_tagging.ledger import Ledger, Provenance
 from raybio.bulk_tagging.pipeline import _cut, _items, _rows, _TagAndCommit, unpack
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
 from raybio.config import TaggersSection
@@ -54,7 +54,7 @@ def test_circles_are_looked_for_again_after_unpacking():
 def test_a_model_that_cannot_be_used_is_told_in_our_words(tiny_encoder, tmp_path):
     """It loads in a worker; what is raised there reaches the driver as Ray's own error."""
     config = tagging_config(tiny_encoder, tmp_path / "in", tmp_path / "out", precision="4bit")
-    worker = _TagAndCommit(config, tiny_encoder, Making("m", "f", "c", {}), config.output, "run")
+    worker = _TagAndCommit(config, tiny_encoder, Provenance("m", "f", "c", {}), config.output, "run")
     shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 0, (), (), ())
     end = EndOfFile("a", 1)
     error, same = _items(worker(pa.Table.from_pylist(_rows([shard, end]))))
@@ -64,11 +64,11 @@ def test_a_model_that_cannot_be_used_is_told_in_our_words(tiny_encoder, tmp_path
 
 def test_an_output_with_the_fingerprint_of_before_is_resumed(tiny_encoder, tmp_path):
     model = Path(shutil.copytree(tiny_encoder, tmp_path / "model"))
-    making = Making("m", fingerprint(model), "c" * 8, {})
-    before = replace(making, model_fingerprint=earlier_fingerprint(model))
-    other = replace(making, config_hash="d" * 8)
+    provenance = Provenance("m", fingerprint(model), "c" * 8, {})
+    before = replace(provenance, model_fingerprint=earlier_fingerprint(model))
+    other = replace(provenance, config_hash="d" * 8)
 
-    def claimed(config, given=making):
+    def claimed(config, given=provenance):
         ledger, kept = pipeline._claim(config, given, model)
         return Path(ledger.output).name, kept
 
@@ -82,10 +82,13 @@ def test_an_output_with_the_fingerprint_of_before_is_resumed(tiny_encoder, tmp_p
     # A generation that was begun by the fingerprint of before is resumed too.
     earlier = replace(before, config_hash="e" * 8)
     Ledger(str(tmp_path / "out" / f"generation-{earlier.identity}")).claim(earlier)
-    assert claimed(anew, replace(making, config_hash="e" * 8)) == (f"generation-{earlier.identity}", earlier)
+    assert claimed(anew, replace(provenance, config_hash="e" * 8)) == (
+        f"generation-{earlier.identity}",
+        earlier,
+    )
 
     (model / "config.json").write_text((model / "config.json").read_text() + " ")
-    changed = replace(making, model_fingerprint=fingerprint(model))
+    changed = replace(provenance, model_fingerprint=fingerprint(model))
     with pytest.raises(CommitError, match="was made with another model"):
         claimed(config, changed)
     assert claimed(anew, changed) == (f"generation-{changed.identity}", changed)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from raybio.bulk_tagging.ledger import Ledger, Making
+from raybio.bulk_tagging.ledger import Ledger, Provenance
 from raybio.bulk_tagging.replay import check_inputs, recorded_job, rejected_shards
 from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import FormatError, InputError, UsageError
@@ -45,7 +45,7 @@ def test_every_file_that_is_replayed_must_be_in_the_input():
 
 def test_the_job_is_the_one_that_made_the_output_wherever_that_is_now(tmp_path):
     ledger = Ledger(str(tmp_path))
-    ledger.claim(Making("m", "f", "c", {"model": "m", "output": "before/it/was/moved"}))
+    ledger.claim(Provenance("m", "f", "c", {"model": "m", "output": "before/it/was/moved"}))
     assert recorded_job(str(tmp_path)) == {"model": "m", "output": str(tmp_path)}
 
 

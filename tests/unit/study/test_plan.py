@@ -9,7 +9,7 @@ from raybio.config import TrainEncoderConfig, load_config, load_job
 from raybio.config.study import ReckoningSection, StudyConfig
 from raybio.errors import ConfigError
 from raybio.reports.published import INSTANCES
-from raybio.study.estimate import Work, cascade_hours, measured, reckoned, scoring_hours, training_hours
+from raybio.study.estimate import Work, cascade_hours, estimated, measured, scoring_hours, training_hours
 from raybio.study.plan import plan_study
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +55,7 @@ def test_a_reckoned_speed_is_arithmetic():
     config = load_job(TrainEncoderConfig, BERT, ["sweep={}"])
     by = ReckoningSection(peak_tflops=100.0, utilization=0.5)
     work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
-    speed = reckoned(config, "BC5CDR", work, 1_000_000, 2, by)
+    speed = estimated(config, "BC5CDR", work, 1_000_000, 2, by)
     assert speed.learn == pytest.approx(6 * 1e6 * 30 / (2 * 50e12))
     assert speed.read == pytest.approx(speed.learn / 3)
 
@@ -64,9 +64,9 @@ def test_a_greedy_llm_is_scored_as_slowly_as_was_published():
     path = ROOT / "configs/train_decoder/mistral_7b_2gpu.yaml"
     config = load_config(path, ["sweep={}", "dev.mode=greedy"])
     work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
-    speed = reckoned(config, "ChemProt-study", work, 7_000_000_000, 2, ReckoningSection())
+    speed = estimated(config, "ChemProt-study", work, 7_000_000_000, 2, ReckoningSection())
     assert speed.read == 2.2937 and "Table IV" in speed.basis
-    other = reckoned(config, "mine", work, 7_000_000_000, 2, ReckoningSection())
+    other = estimated(config, "mine", work, 7_000_000_000, 2, ReckoningSection())
     assert other.read is None and scoring_hours(work, other) is None and "left out" in other.basis
 
 
@@ -120,7 +120,7 @@ def test_corpora_that_are_here_are_counted_beside_the_published_figures(corpora)
                               "cascades=[]"))  # fmt: skip
     assert any("1,049 train, 277 dev, 273 test, counted" in line for line in plan.basis)
     assert any("published: 1,051 train, 269 dev, 273 test" in line for line in plan.basis)
-    assert plan.runs[0].hours is None  # no speed was measured, and a CPU's is not reckoned
+    assert plan.runs[0].hours is None  # no speed was measured, and a CPU's is not estimated
 
 
 @pytest.mark.usefixtures("in_the_checkout")
