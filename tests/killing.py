@@ -6,12 +6,12 @@ from pathlib import Path
 
 import psutil
 
-_MOST_SECONDS = 240
+_MAX_SECONDS = 240
 
 
 def kill_a_worker_after_the_first_epoch(metrics: Path, killed: list[int]) -> None:
     """Wait until the run's first epoch is in `metrics`, kill a worker, and note its id in `killed`."""
-    until = time.monotonic() + _MOST_SECONDS
+    until = time.monotonic() + _MAX_SECONDS
     # Written by the controller once it has the first epoch's checkpoint.
     while not metrics.exists():
         if time.monotonic() > until:
@@ -27,7 +27,7 @@ def kill_a_worker_after_the_first_epoch(metrics: Path, killed: list[int]) -> Non
 
 def kill_a_run_that_serves() -> None:
     """Kill the process of a study's run as soon as it has a replica in Serve."""
-    until = time.monotonic() + _MOST_SECONDS
+    until = time.monotonic() + _MAX_SECONDS
     while time.monotonic() < until:
         running = {process: _title(process) for process in psutil.Process().children(recursive=True)}
         if any("ray::ServeReplica" in title for title in running.values()):

@@ -50,12 +50,12 @@ _DECISIVE = ("format", "formats", "skip_passages", "shard_documents", "precision
 # Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
 _BLOCK_BYTES = 256 * 1024
 # Each dead worker brings the document that kills it nearer (see `attempts`); so many are a broken machine.
-_MOST_DEATHS = 100
+_MAX_DEATHS = 100
 # Readers and cutters have no such marks: what is too large for them is so every time.
-_MOST_RETRIES = 10
+_MAX_RETRIES = 10
 # Files whose reader or cutter died so often all the same are left, and the others continue; so many are,
 # again, a broken machine.
-_MOST_LEFT = 10
+_MAX_BROKEN_FILES = 10
 _DEATHS = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, RayActorError)
 CUTTERS_FOR_A_GPU = 4
 """Processes that cut text for each tagger that has a GPU, some 2,000 abstracts a second each; where
@@ -159,7 +159,7 @@ def _run(
     """Yield what was committed as it is, in no order, how files ended, and why a worker cannot continue."""
     context = ray.data.DataContext.get_current().copy()
     context.target_max_block_size = _BLOCK_BYTES
-    context.max_errored_blocks = _MOST_LEFT
+    context.max_errored_blocks = _MAX_BROKEN_FILES
     with ray.data.DataContext.current(context):
         results = _results(config, folder, provenance, output, todo)
     try:
@@ -197,7 +197,7 @@ def _results(
             batch_format="pyarrow",
             num_cpus=0,
             compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
-            max_retries=_MOST_RETRIES,
+            max_retries=_MAX_RETRIES,
         ).map_batches(
             _cut,  # type: ignore[arg-type]
             fn_kwargs={"skipped": config.skip_passages},
@@ -205,7 +205,7 @@ def _results(
             batch_format="pyarrow",
             num_cpus=0,
             compute=ray.data.TaskPoolStrategy(size=most * (CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
-            max_retries=_MOST_RETRIES,
+            max_retries=_MAX_RETRIES,
         )
         return shards.map_batches(
             _TagAndCommit,
@@ -221,7 +221,7 @@ def _results(
 
 def _bounded_retries() -> dict[str, Any]:
     """Ray's default is to retry for ever what kills its worker every time."""
-    return {"max_task_retries": _MOST_DEATHS, "max_restarts": _MOST_DEATHS}
+    return {"max_task_retries": _MAX_DEATHS, "max_restarts": _MAX_DEATHS}
 
 
 def _pool(config: TagCorpusConfig) -> tuple[int, int]:

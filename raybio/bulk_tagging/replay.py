@@ -15,7 +15,7 @@ from raybio.bulk_tagging.shards import InputFile
 from raybio.corpora.opening import open_bytes, read_lines
 from raybio.errors import FormatError, UsageError
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 def rejected_shards(path: str) -> set[str]:
@@ -47,10 +47,10 @@ def check_inputs(shards: Iterable[str], files: Iterable[InputFile]) -> None:
     """
     missing = sorted({file_of(shard) for shard in shards} - {file.key for file in files})
     if missing:
-        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
         raise UsageError(
             f"there are rejected records of files that are not in the input: "
-            f"{', '.join(missing[:_MOST_NAMED])}{more}. Give all of their files as the input: "
+            f"{', '.join(missing[:_MAX_NAMED])}{more}. Give all of their files as the input: "
             "raybio tag INPUT ... --replay REJECTED"
         )
 

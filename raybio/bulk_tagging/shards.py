@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _FINGERPRINT_BYTES = 65_536
 _OPEN_FILES = 16
-_MOST_CHARACTERS = 32_000_000
+_MAX_CHARACTERS = 32_000_000
 """After which a shard is full, however few its records: twenty times what a thousand abstracts have,
 and with all its words some 600 MB of memory. Where shards end is what a resumed run relies on."""
 
@@ -233,7 +233,7 @@ def read_shards(
         if isinstance(record, AccessError):
             yield Unread(file.key, record)
             return
-        if held.records == size or held.characters >= _MOST_CHARACTERS:
+        if held.records == size or held.characters >= _MAX_CHARACTERS:
             if number not in done:
                 yield held.shard(file, number)
             number, held = number + 1, _Held()

@@ -19,7 +19,7 @@ REJECTED = "rejected.jsonl"
 """What an output has of all its rejected records: one file, that can be replayed."""
 
 _PROGRESS_SECONDS = 5.0
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 FINISHERS = 8
 """Files that are closed at a time: a store takes long to answer, and results wait meanwhile."""
 
@@ -171,8 +171,8 @@ class Watch:
 
 def _named(keys: Collection[str]) -> str:
     """Return the first few of `keys` in words, and how many there are besides."""
-    more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
-    return f"{', '.join([*keys][:_MOST_NAMED])}{more}"
+    more = f" and {len(keys) - _MAX_NAMED} more" if len(keys) > _MAX_NAMED else ""
+    return f"{', '.join([*keys][:_MAX_NAMED])}{more}"
 
 
 def _unread(errors: Sequence[AccessError]) -> AccessError:

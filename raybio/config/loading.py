@@ -14,7 +14,7 @@ from raybio.config.yaml_text import Parsed, parse
 from raybio.errors import ConfigError
 from raybio.special_files import special_kind
 
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 _COMMANDS = {"run-study": "study run"}  # the others are called as their jobs
 
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
@@ -71,8 +71,8 @@ def read_yaml(path: Path) -> Parsed:
     try:
         if kind := special_kind(path):
             return _unread(f"is {kind}, not a file; save what it gives in a file")
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
-            return _unread(f"larger than {MOST_BYTES:,} bytes; give a config, not data")
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            return _unread(f"larger than {MAX_BYTES:,} bytes; give a config, not data")
         return parse(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return _unread("no such file; check the path")

@@ -14,7 +14,7 @@ from raybio.config.options import options, suggestion
 from raybio.config.section import JobConfig
 from raybio.config.validation import validate
 
-MOST_POINTS = 1000
+MAX_POINTS = 1000
 _FIXED = ("job", "sweep", "name", "resume")
 
 
@@ -31,8 +31,8 @@ class SweepableConfig(JobConfig):
         if not isinstance(sweep, dict):
             return sweep
         found = [fault for key, values in sweep.items() for fault in _key_faults(cls, key, values)]
-        if not found and (points := math.prod(map(len, sweep.values()))) > MOST_POINTS:
-            found = [((), f"{points:,} combinations; allowed: at most {MOST_POINTS:,}")]
+        if not found and (points := math.prod(map(len, sweep.values()))) > MAX_POINTS:
+            found = [((), f"{points:,} combinations; allowed: at most {MAX_POINTS:,}")]
         if found:
             raise FaultsError(found)
         return sweep

@@ -17,9 +17,9 @@ import yaml
 
 from raybio.config.faults import WHOLE_FILE, Fault, KeyPath, Place, dotted
 
-MOST_VALUES = 10_000
+MAX_VALUES = 10_000
 """Values one file may hold, aliases counted each time they are used."""
-MOST_LEVELS = 20
+MAX_LEVELS = 20
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT = _TAG + "str"
@@ -100,7 +100,7 @@ def parse(text: str) -> Parsed:
     except yaml.YAMLError as error:
         return Parsed(faults=[_syntax_fault(error)])
     except RecursionError:
-        return Parsed(faults=[Fault(WHOLE_FILE, "", f"nested deeper than {MOST_LEVELS} levels")])
+        return Parsed(faults=[Fault(WHOLE_FILE, "", f"nested deeper than {MAX_LEVELS} levels")])
 
 
 def plain_scalar(text: str) -> object:
@@ -142,10 +142,10 @@ class _Builder:
 
     def _value(self, node: yaml.Node, path: KeyPath) -> object:
         self.values += 1
-        if self.values > MOST_VALUES:
-            raise OverflowError(f"more than {MOST_VALUES:,} values, aliases written out; use fewer aliases")
-        if len(path) > MOST_LEVELS:
-            raise OverflowError(f"nested deeper than {MOST_LEVELS} levels, or an alias holds itself")
+        if self.values > MAX_VALUES:
+            raise OverflowError(f"more than {MAX_VALUES:,} values, aliases written out; use fewer aliases")
+        if len(path) > MAX_LEVELS:
+            raise OverflowError(f"nested deeper than {MAX_LEVELS} levels, or an alias holds itself")
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":

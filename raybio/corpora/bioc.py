@@ -56,7 +56,7 @@ _PARTS = ("annotations", "relations", "sentences", "infons")
 _MUCH_ALIKE = 0.8
 _LONGEST_MISSPELT = 20
 """Characters; a longer name is not much alike to any part's."""
-_MOST_OUT_OF_ORDER = 1_000
+_MAX_OUT_OF_ORDER = 1_000
 _JOINTS = (" ", "", " ... ", "...", " … ", "…", " [...] ")
 REMEDY = "Fix the document: offsets count Unicode code points of the whole document"
 
@@ -160,7 +160,7 @@ def _texts(passage: Mapping[str, Any]) -> list[tuple[int, str]]:
             found, out_of_order = whole.find(said), out_of_order + 1
         if found < 0:
             raise ValueError(f"the passage's text has not the words of its sentence {shown(said)}")
-        if out_of_order > _MOST_OUT_OF_ORDER:
+        if out_of_order > _MAX_OUT_OF_ORDER:
             raise ValueError("the sentences of a passage are not in the order of its text")
         position = found
     units = [passage] if whole or not sentences else sentences

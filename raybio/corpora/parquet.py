@@ -38,7 +38,7 @@ _BATCH = 16
 _DENSE = 100
 """Times smaller than its data that a row group is only where most of them repeat: it is read row by row."""
 
-_MOST_UNPACKED = 1 << 30
+_MAX_UNPACKED = 1 << 30
 """Bytes to which so dense a row group may unpack."""
 
 _FORMAT_KEY = b"raybio.format"
@@ -188,7 +188,7 @@ def _batches(
         found = table.metadata.row_group(group)
         packed = sum(found.column(i).total_compressed_size for i in range(found.num_columns))
         dense = found.total_byte_size > max(_DENSE * packed, max_record_bytes // _BATCH)
-        if dense and found.total_byte_size > _MOST_UNPACKED:
+        if dense and found.total_byte_size > _MAX_UNPACKED:
             what = f"row group {group + 1}, whose {packed:,} bytes unpack to {found.total_byte_size:,},"
             raise too_large_error(path, "", what, max_record_bytes)
         yield from table.iter_batches(1 if dense else _BATCH, row_groups=[group], columns=columns)

@@ -16,7 +16,7 @@ from raybio.reports.tested import Tested
 
 _DRAWS = 1000
 _EXAMPLES = 4
-_MOST_PAIRS = 6
+_MAX_PAIRS = 6
 
 
 def difference_sections(tested: Sequence[Tested]) -> Iterator[Section]:
@@ -56,9 +56,9 @@ def _differences(tested: Sequence[Tested]) -> Iterator[Block]:
     ranked = sorted(tested, key=lambda each: -each.strict_f1)
     judged = [judge_sentences(each.sentences) for each in ranked]
     pairs = list(combinations(ranked, 2))
-    yield _difference_table(pairs[:_MOST_PAIRS])
-    if len(pairs) > _MOST_PAIRS:
-        yield f"Of {len(pairs)} pairs only the first {_MOST_PAIRS}, by the F1 of who is better, are shown."
+    yield _difference_table(pairs[:_MAX_PAIRS])
+    if len(pairs) > _MAX_PAIRS:
+        yield f"Of {len(pairs)} pairs only the first {_MAX_PAIRS}, by the F1 of who is better, are shown."
     yield _outcome_table(ranked, judged)
     second = _telling_partner(ranked)
     best, partner = (ranked[0], judged[0]), (ranked[second], judged[second])

@@ -13,7 +13,7 @@ from raybio.reports.blocks import Curve, Curves, Dot, DotPlot
 
 _WIDTH, _HEIGHT = 340, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 52, 14, 26
-_MOST_EPOCH_TICKS = 8
+_MAX_EPOCH_TICKS = 8
 _EQUAL = 1e-6
 
 
@@ -76,7 +76,7 @@ def _grid(ticks: list[float]) -> str:
 
 
 def _epoch_labels(epochs: tuple[int, ...]) -> str:
-    every = -(-len(epochs) // _MOST_EPOCH_TICKS)
+    every = -(-len(epochs) // _MAX_EPOCH_TICKS)
     at = f'y="{_HEIGHT - 6}" text-anchor="middle"'
     return "".join(
         f'<text class="tick" x="{_across(epoch, epochs):.1f}" {at}>{epoch}</text>'

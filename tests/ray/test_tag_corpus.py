@@ -178,7 +178,7 @@ def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "_read", read)
-        patch.setattr(pipeline, "_MOST_RETRIES", 1)
+        patch.setattr(pipeline, "_MAX_RETRIES", 1)
         with pytest.raises(ClusterError, match=r"huge: processes that read, .* died again and again"):
             tag_corpus(config)
     assert [row["source"] for row in rows(tmp_path / "out", "documents")] == [f"{tmp_path}/good.jsonl"]

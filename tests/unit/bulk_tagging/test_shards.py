@@ -152,7 +152,7 @@ def test_shards_are_fixed_ranges_of_records_and_done_ones_are_left_out(jsonl, co
 
 def test_a_shard_of_very_long_documents_has_fewer_of_them(jsonl, monkeypatch):
     """So that no shard is too large for memory; those of ordinary documents end where they always did."""
-    monkeypatch.setattr(shards, "_MOST_CHARACTERS", 250)
+    monkeypatch.setattr(shards, "_MAX_CHARACTERS", 250)
     long = "".join(json.dumps({"id": str(i), "text": "x" * 100}) + "\n" for i in range(4))
     found, end = read(jsonl(long + "{" + "y" * 300 + "\n" + lines(7, first=4)), 5)
     assert [ids(shard) for shard in found] == [["0", "1", "2"], ["3"], ["4", "5", "6", "7", "8"], ["9", "10"]]
