@@ -125,16 +125,17 @@ class RunFolder:
         path = self.path / "log.txt"
         path.touch()
         over = threading.Event()
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
 
             def follow() -> None:
-                while True:
+                last, begun = False, b""
+                while not last:
                     last = over.wait(_SHOW_EVERY_SECONDS)
-                    for line in file:
-                        show(line.rstrip("\n"))
-                    if last:
-                        return
+                    # A line that is being written can be seen by halves.
+                    *lines, begun = (begun + file.read()).split(b"\n")
+                    for line in lines:
+                        show(line.decode("utf-8", "replace"))
 
             follower = threading.Thread(target=follow, daemon=True)
             follower.start()

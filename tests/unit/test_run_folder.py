@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -105,6 +106,17 @@ def test_a_damaged_line_of_metrics_is_reported_with_its_place(run, line, problem
     with pytest.raises(FormatError, match=rf"metrics.jsonl, line 2: {problem}") as caught:
         run.metrics()
     assert "\n" not in str(caught.value)
+
+
+def test_a_line_that_is_written_by_halves_is_shown_whole(run, monkeypatch):
+    monkeypatch.setattr(run_folder, "_SHOW_EVERY_SECONDS", 0.001)
+    shown = []
+    with run.shown(shown.append), (run.path / "log.txt").open("ab") as log:
+        for half in ("one β".encode()[:-1], "β".encode()[1:] + b" and the ", b"rest\nanother\n"):
+            log.write(half)
+            log.flush()
+            time.sleep(0.05)
+    assert shown == ["one β and the rest", "another"]
 
 
 def test_every_line_said_is_shown_once_in_order(run, monkeypatch):
