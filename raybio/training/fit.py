@@ -60,7 +60,7 @@ def fine_tune(
         }
         epoch = fit(task, work, datasets, config.training.keep == "best", finish)
         run.say(f"kept epoch {epoch}")
-        scores = score_splits(config, run, scored if score else [])
+        scores = score_splits(config, run, scored) if score else {}
     run.write_json("scores.json", scores)
     return TrainedModel(run, epoch, scores)
 

@@ -35,6 +35,8 @@ def write_stand_in(folder: Path, make: Any, architecture: Any, tokenizer: Any, d
     folder.mkdir(parents=True, exist_ok=True)
     config = deepcopy(architecture)
     config.dtype = dtype
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(config, name, getattr(tokenizer, name))
     config.architectures = config.architectures or [type(model).__name__]
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -77,4 +77,5 @@ def test_the_config_is_the_architectures(tmp_path):
     write_stand_in(tmp_path, CLASSIFIER, architecture, stand_in_tokenizer(architecture, TEXTS), torch.float32)
     config = read_config(tmp_path)
     assert (config.hidden_size, config.vocab_size, config.dtype) == (32, 700, torch.float32)
+    assert config.pad_token_id == 0
     assert architecture.dtype is None  # the caller's is as it was
