@@ -25,7 +25,7 @@ from raybio.errors import TrainingError
 from raybio.model_sources import base_folder
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import SENTENCES, check_text, dataset_of, sentence_tables, text_sentences
-from raybio.taggers.hugging_face import check_base, read_model, read_tokenizer
+from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer
 from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner, check_precision
@@ -69,7 +69,7 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     """
     base = base_folder(config.model, allow_pickle=config.allow_pickle)
     check_base(AutoModelForMaskedLM, base)
-    check_precision(base, config.training.precision)
+    check_precision(read_config(base), base, config.training.precision)
     check_text((*config.text.files, *config.text.apart_from))
     run = begin_run(config, "adapted")
     with under_way(run, config, progress):

@@ -51,7 +51,7 @@ def train_encoder(
     """
     base = base_folder(config.model, allow_pickle=config.allow_pickle)
     check_base(AutoModelForTokenClassification, base)
-    check_precision(base, config.training.precision)
+    check_precision(read_config(base), base, config.training.precision)
     check_teachers(config)
     rows = _taught_rows if config.distillation.teachers else None
     return fine_tune(config, base, _work, _calibrate, progress, rows, score)

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from raybio.config import MaskingSection, TrainingSection
 from raybio.errors import ModelError
 from raybio.taggers.devices import computes_bf16, pick_dtype
-from raybio.taggers.hugging_face import architecture_of, read_config
+from raybio.taggers.hugging_face import architecture_of
 from raybio.taggers.special_tokens import padding_of
 from raybio.training import steps
 from raybio.training.encoder_steps import layer_groups
@@ -139,16 +139,15 @@ def _average_of(model: torch.nn.Module, share: float | None) -> AveragedModel | 
     return None if share is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(share))
 
 
-def check_precision(base: Path, precision: str) -> None:
-    """Refuse a `training.precision` that a base model does not learn in.
+def check_precision(config: Any, name: object, precision: str) -> None:
+    """Refuse a `training.precision` that the base model called `name`, of this config, does not learn in.
 
     Raises:
         ModelError: names the architecture and what to set.
     """
-    config = read_config(base)
     if config.model_type in _FP32_ALONE and precision in ("bf16", "fp16"):
         raise ModelError(
-            f"{base} is a {architecture_of(config)}, which cannot be trained in {precision}: its attention's "
+            f"{name} is a {architecture_of(config)}, which cannot be trained in {precision}: its attention's "
             "masks overflow there. Set training.precision to fp32 or auto, or take DeBERTa-v3"
         )
 

@@ -16,6 +16,7 @@ from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.hugging_face import one_line, tag_options
 from raybio.taggers.positions import positions_of
 from raybio.training.activations import kept_for_backward
+from raybio.training.encoder_learner import check_precision
 from raybio.training.encoder_steps import POSITIONS, ExampleMaker
 from raybio.training.memory import Sizes, encoder_memory
 from raybio.training.preflight import (
@@ -38,6 +39,7 @@ def preflight_encoder(config: TrainEncoderConfig) -> Preflight:
         ModelError: there is no such model, or it is of an architecture that classifies no tokens.
     """
     architecture = shape_of(config.model, config.allow_pickle)
+    check_precision(architecture, config.model, config.training.precision)
     labels, rows, no_corpus, corpus_faults = training_split(config)
     tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config)
     if faults := [*corpus_faults, *tokenizer_faults]:

@@ -14,8 +14,8 @@ from raybio.errors import ModelError
 from raybio.taggers import check_tagger, load_tagger
 from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training import steps
-from raybio.training.encoder import _card, _ClassifierLearner
-from raybio.training.encoder_learner import check_precision
+from raybio.training.encoder import _card, _ClassifierLearner, train_encoder
+from raybio.training.encoder_preflight import preflight_encoder
 from raybio.training.encoder_steps import ExampleMaker
 from raybio.training.trainer import Task
 
@@ -140,8 +140,11 @@ def a_step(folder, precision):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_what_learned_a_step_tags_alike_once_saved(architecture, folder, precision, tmp_path):
     if architecture == "deberta-v1" and precision == "bf16":
-        with pytest.raises(ModelError, match="cannot be trained in bf16"):
-            check_precision(folder, precision)
+        given = TrainEncoderConfig(**{**dict(config(precision)), "model": str(folder)})
+        for refuse in (train_encoder, preflight_encoder):
+            with pytest.raises(ModelError, match="cannot be trained in bf16") as caught:
+                refuse(given)
+            assert "\n" not in str(caught.value)
         return
     learner, losses = a_step(folder, precision)
     assert losses[1] < losses[0]
