@@ -11,6 +11,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import or_
 from typing import Any, Literal
 
 from raybio.errors import ModelError
@@ -58,6 +60,13 @@ class Subwords:
         for first in self.firsts:
             begins[first] = True
         return begins
+
+    def last_of_word(self) -> list[bool]:
+        """Say of each subword whether it is the last before another word begins, or the sentence ends."""
+        begins = self.first_of_word()
+        # A blank before the first word is a piece of none.
+        begun = accumulate(begins, or_)
+        return [here and ends for here, ends in zip(begun, [*begins[1:], True], strict=False)]
 
     def cut(self, size: int) -> Subwords:
         """Return the first `size` subwords."""

@@ -109,7 +109,8 @@ def _allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is Annotated:
         return _allowed(inner[0], [*inner[1:], *metadata])
     if origin in (Union, UnionType):
-        return " or ".join(["null", *(_allowed(each, metadata) for each in inner if each is not NoneType)])
+        null = ["null"] if NoneType in inner else []
+        return " or ".join([*null, *(_allowed(each, metadata) for each in inner if each is not NoneType)])
     if origin is Literal:
         words = [each if isinstance(each, str) else shown(each) for each in inner]
         return f"one of {', '.join(words)}" if len(words) > 1 else words[0]

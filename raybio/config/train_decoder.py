@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from raybio.config.attention import HeadAttention
 from raybio.config.decoding import DecodingSection
-from raybio.config.faults import FaultsError, KeyPath
+from raybio.config.faults import FaultsError, KeyPath, shown
 from raybio.config.section import HoldsAWindow, Section, Text
 from raybio.config.training import (
     BatchSentences,
@@ -120,6 +121,11 @@ class DecoderTrainingSection(LearningSection):
         description="tokens to learn: the completion's; all = the prompt's too; padded = also padding to "
         "the longest example of the split, as in the study",
     )
+    word_decision: Literal["mean", "first", "last"] = Field(
+        default="mean",
+        description="with head: tags, which subwords learn a word's tag and decide it: all of them, by their "
+        "mean; the first; or the last, which has read the whole word",
+    )
     optimizer: Literal["auto", "adamw", "paged-adamw-8bit"] = Field(
         default="auto", description="auto = paged-adamw-8bit on a GPU, adamw on CPU"
     )
@@ -157,6 +163,7 @@ class TrainDecoderConfig(TrainConfig):
         default="text",
         description="text = the LLM writes a word:TAG line for each word; tags = a token classifier on it",
     )
+    attention: HeadAttention = "causal"
     prompt: PromptSection = Field(default=PromptSection(), description="the wording")
     quantization: QuantizationSection = Field(
         default=QuantizationSection(), description="how the base model is held"
@@ -175,14 +182,13 @@ class TrainDecoderConfig(TrainConfig):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        if found := [*_text_options_without_text(self), *_combinations_that_fail(self)]:
+        of_head = _text_options_without_text if self.head == "tags" else _tag_options_without_tags
+        if found := [*of_head(self), *_combinations_that_fail(self)]:
             raise FaultsError(found)
         return self
 
 
 def _text_options_without_text(config: TrainDecoderConfig) -> Iterator[tuple[KeyPath, str]]:
-    if config.head == "text":
-        return
     if config.prompt != PromptSection():
         yield ("prompt",), "goes with head: text only; remove it"
     if (loss_on := config.training.loss_on) != "completion":
@@ -191,6 +197,14 @@ def _text_options_without_text(config: TrainDecoderConfig) -> Iterator[tuple[Key
         yield ("training", "long_inputs"), "found 'cut', which goes with head: text only; remove it"
     if config.dev != DevSection(sentences=config.dev.sentences):
         yield ("dev",), "how text is decoded goes with head: text only; keep nothing but sentences"
+
+
+def _tag_options_without_tags(config: TrainDecoderConfig) -> Iterator[tuple[KeyPath, str]]:
+    if config.attention != "causal":
+        yield ("attention",), f"found {shown(config.attention)}, which goes with head: tags only; remove it"
+    if (decision := config.training.word_decision) != "mean":
+        problem = f"found {decision!r}, which goes with head: tags only; remove it"
+        yield ("training", "word_decision"), problem
 
 
 def _combinations_that_fail(config: TrainDecoderConfig) -> Iterator[tuple[KeyPath, str]]:

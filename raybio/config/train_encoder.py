@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from raybio.config.attention import LlmAttention
 from raybio.config.decoding import TaggerPrecision
 from raybio.config.faults import shown
 from raybio.config.section import Files, HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
@@ -33,12 +34,13 @@ class TrainingSection(LearningSection):
         "gold tags, in training and in scoring, as in the study",
     )
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 16384
-    subword_labels: Literal["all", "first"] = Field(
-        default="all", description="subwords that learn their word's tag: all of them, or the first"
+    subword_labels: Literal["all", "first", "last"] = Field(
+        default="all", description="subwords that learn their word's tag: all of them, the first, or the last"
     )
-    word_decision: Literal["majority", "mean", "first"] = Field(
+    word_decision: Literal["majority", "mean", "first", "last"] = Field(
         default="mean",
-        description="a word's tag from its subwords: majority vote, highest mean probability, or the first's",
+        description="a word's tag from its subwords: majority vote, highest mean probability, the first's, "
+        "or the last's",
     )
     legal: bool = Field(
         default=False,
@@ -70,7 +72,9 @@ class TrainingSection(LearningSection):
     @classmethod
     def _votes_have_no_probability(cls, legal: bool, info: ValidationInfo) -> bool:
         if legal and info.data.get("word_decision") == "majority":
-            raise ValueError("found true, which needs probabilities: set word_decision to mean or first")
+            raise ValueError(
+                "found true, which needs probabilities: set word_decision to mean, first or last"
+            )
         return legal
 
 
@@ -121,6 +125,7 @@ class TrainEncoderConfig(TrainConfig):
 
     job: Literal["train-encoder"] = Field(description="which job this file configures")
     model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
+    attention: LlmAttention = "causal"
     training: TrainingSection = Field(default=TrainingSection(), description="how the model learns")
     distillation: DistillationSection = Field(
         default=DistillationSection(), description="which taggers teach it, beside the gold tags"

@@ -86,11 +86,13 @@ def _check_one(folder: Path, labels: Labels | None) -> None:
 def _check_encoder(folder: Path, labels: Labels | None) -> None:
     from transformers import AutoModelForTokenClassification
 
+    from raybio.taggers.both_ways import read_both_ways
     from raybio.taggers.encoder import description_of
     from raybio.taggers.hugging_face import check_model, check_vocabulary, read_tokenizer
 
     _, card = description_of(folder, labels)
     model = check_model(AutoModelForTokenClassification, folder)
+    read_both_ways(model, card.blocks_both_ways)
     tokenizer = read_tokenizer(folder)
     SubwordEncoder(tokenizer, card.spacing)
     check_vocabulary(tokenizer, model, folder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +26,7 @@ from raybio.errors import ModelError
 from raybio.label_schemes import LabelScheme
 from raybio.taggers.base import Tags
 from raybio.taggers.batching import cheapest_batches, equal_batches, token_budget_batches
+from raybio.taggers.both_ways import read_both_ways
 from raybio.taggers.card import read_card, write_card
 from raybio.taggers.company import reads_padding
 from raybio.taggers.devices import pick_device, pick_dtype
@@ -64,6 +65,8 @@ class EncoderCard:
     legal: bool = False
     # What a card of before does not say: words were read one by one, with nothing between them.
     spacing: Spacing = "glued"
+    # Of an LLM with a tag head: those of its blocks, by number from 0, that are not causal.
+    blocks_both_ways: list[Annotated[int, Field(ge=0)]] = field(default_factory=list)
     base_model: str = ""
     trained_on: str = ""
     kind: str = "encoder"
@@ -270,7 +273,7 @@ def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     """Return the Hugging Face token classifier in a model folder, ready for inference.
 
     Raises:
-        ModelError: there is none, or its weights are missing or damaged.
+        ModelError: there is none, or its weights are missing or damaged, or its card is not of it.
     """
     model = read_model(AutoModelForTokenClassification, folder, dtype=dtype)
     kept = getattr(model, "_keep_in_fp32_modules", None) or ()
@@ -278,6 +281,9 @@ def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
         # DeBERTa and XLNet make some of theirs in fp32 whatever is asked for, and then compute with neither.
         if not any(part in name for part in kept):
             parameter.data = parameter.data.to(dtype)
+    model.config.use_cache = False  # an LLM would keep keys and values that no later token reads
+    if card := EncoderCard.read(folder):
+        read_both_ways(model, card.blocks_both_ways)
     return add_token_types(model, read_tokenizer(folder)).eval()
 
 

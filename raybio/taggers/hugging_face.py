@@ -49,7 +49,16 @@ def read_config(folder: Path, **changes: Any) -> Any:
         # Its block-sparse attention depends on the batch that a text is in; transformers too leaves it for
         # this one, which it approximates, with texts of up to 704 tokens.
         config.attention_type = "original_full"
+    complete_classifiers(config)
     return config
+
+
+def complete_classifiers(config: Any) -> None:
+    """Let transformers make a token classifier of this config's architecture, where raybio has one for it."""
+    if config.model_type == "gemma3_text":
+        from raybio.taggers import gemma3  # which takes a second
+
+        gemma3.register()
 
 
 def read_tokenizer(folder: Path) -> Any:

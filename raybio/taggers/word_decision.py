@@ -13,7 +13,7 @@ from raybio.iob2 import inside, tags_from_spans
 from raybio.label_schemes import LabelScheme, spans_of
 from raybio.taggers.base import Tags
 
-WordDecision = Literal["mean", "majority", "first"]
+WordDecision = Literal["mean", "majority", "first", "last"]
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -30,13 +30,14 @@ def word_votes(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Gather (subwords, tags) probabilities into (words, tags) votes and scores.
 
-    `starts` are the positions of each word's first subword. "first" reads that one alone;
-    "mean" averages the word's subwords; "majority" counts each subword's best tag (the
-    study's way; the earlier subword's tag wins a tie). A score is the mean probability over
-    the subwords that voted.
+    `starts` are the positions of each word's first subword. "first" reads that one alone, "last" the one
+    before the next word's; "mean" averages the word's subwords; "majority" counts each subword's best tag
+    (the study's way; the earlier subword's tag wins a tie). A score is the mean probability over the
+    subwords that voted.
     """
-    if decision == "first":
-        return probabilities[starts], probabilities[starts]
+    if decision in ("first", "last"):
+        read = starts if decision == "first" else np.append(starts[1:], len(probabilities)) - 1
+        return probabilities[read], probabilities[read]
     counts = np.diff([*starts, len(probabilities)]).astype(np.float32)[:, None]
     mean = np.add.reduceat(probabilities, starts, axis=0) / counts
     if decision == "mean":

@@ -12,6 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, load_peft_weights, set_p
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from raybio.config import TrainDecoderConfig
+from raybio.taggers.both_ways import blocks_of, read_both_ways
 from raybio.taggers.hugging_face import read_config, read_model, tag_options
 from raybio.taggers.language_model import FourBit, attach_adapter, describe_base, quantization
 
@@ -48,6 +49,7 @@ def adapted_model(
     else:
         headed = read_config(base, **tag_options(labels))
         model = read_model(AutoModelForTokenClassification, base, config=headed, new_head=True, **options)
+        read_both_ways(model, blocks_of(config.attention, headed))
     _keep_gradients(model)
     grow_vocabulary(model, new_tokens)
     if config.training.gradient_checkpointing:

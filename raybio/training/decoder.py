@@ -31,7 +31,7 @@ from raybio.training.adapter import grow_vocabulary, merge_adapter
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.epochs import judged_on_dev, train_epochs
-from raybio.training.fit import TrainedModel, fine_tune
+from raybio.training.fit import TrainedModel, fine_tune, leave_calibration
 from raybio.training.preflight import preflight
 from raybio.training.splits import TrainingBatches, dev_sentences
 from raybio.training.tag_head import train_tag_head
@@ -83,6 +83,8 @@ def _merge(task: Task, model: Path) -> None:
         for path in model.glob("adapter_*"):
             shutil.move(path, draft / path.name)
     merge_adapter(_whole_base(task, adapter), adapter).save_pretrained(model)
+    if config.head == "tags":
+        leave_calibration(task, model)
 
 
 def _whole_base(task: Task, adapter: Path) -> Any:

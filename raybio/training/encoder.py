@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.label_schemes import LabelScheme
 from raybio.model_sources import base_folder
-from raybio.sentence_stream import read_sentences
-from raybio.taggers.calibration import write_calibration
+from raybio.taggers.both_ways import blocks_of, check_attention, read_both_ways
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
 from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer, tag_options
 from raybio.taggers.special_tokens import add_token_types
@@ -25,13 +23,11 @@ from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
 from raybio.training.epochs import judged_on_dev, train_epochs
-from raybio.training.fit import TrainedModel, fine_tune
-from raybio.training.splits import SHUFFLE_BUFFER, TrainingBatches, dev_sentences
+from raybio.training.fit import TrainedModel, fine_tune, leave_calibration
+from raybio.training.splits import TrainingBatches, dev_sentences
 from raybio.training.teachers import check_teachers, taught_dataset
 from raybio.training.trainer import Task
 from raybio.training.workers import Workers, begin
-
-_CALIBRATION_SENTENCES = 64
 
 TrainedEncoder = TrainedModel
 
@@ -51,20 +47,16 @@ def train_encoder(
     """
     base = base_folder(config.model, allow_pickle=config.allow_pickle)
     check_base(AutoModelForTokenClassification, base)
-    check_precision(read_config(base), base, config.training.precision)
+    architecture = read_config(base)
+    check_precision(architecture, base, config.training.precision)
+    check_attention(config.attention, architecture)
     check_teachers(config)
     rows = _taught_rows if config.distillation.teachers else None
-    return fine_tune(config, base, _work, _calibrate, progress, rows, score)
+    return fine_tune(config, base, _work, leave_calibration, progress, rows, score)
 
 
 def _taught_rows(task: Task) -> ray.data.Dataset:
     return taught_dataset(task.config, task.labels, task.run)
-
-
-def _calibrate(task: Task, model: Path) -> None:
-    """Leave with the model what its int8 form needs."""
-    stream = steps.shuffled(read_sentences(task.config.corpus, "train"), SHUFFLE_BUFFER, task.config.seed)
-    write_calibration(model, list(islice(stream, _CALIBRATION_SENTENCES)))
 
 
 # What follows runs in the workers.
@@ -109,6 +101,7 @@ def _card(task: Task) -> EncoderCard:
         word_decision=training.word_decision,
         legal=training.legal,
         spacing="blank",
+        blocks_both_ways=blocks_of(config.attention, read_config(task.base)),
         base_model=config.model,
         trained_on=config.corpus.name or str(config.corpus.train),
         raybio=raybio.__version__,
@@ -129,6 +122,7 @@ class _ClassifierLearner(EncoderLearner):
         # Weights that learn are fp32, whatever the folder's are in.
         options: dict[str, Any] = {"config": config, "new_head": True, "dtype": torch.float32}
         model = read_model(AutoModelForTokenClassification, task.base, **options)
+        read_both_ways(model, card.blocks_both_ways)
         super().__init__(
             training,
             add_token_types(model, tokenizer),

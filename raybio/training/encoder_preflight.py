@@ -10,7 +10,8 @@ import torch
 from transformers import AutoModelForTokenClassification
 
 from raybio.config import TrainEncoderConfig
-from raybio.errors import ConfigError
+from raybio.errors import ConfigError, ModelError
+from raybio.taggers.both_ways import check_attention
 from raybio.taggers.devices import computes_bf16
 from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.hugging_face import one_line, tag_options
@@ -42,10 +43,18 @@ def preflight_encoder(config: TrainEncoderConfig) -> Preflight:
     check_precision(architecture, config.model, config.training.precision)
     labels, rows, no_corpus, corpus_faults = training_split(config)
     tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config)
-    if faults := [*corpus_faults, *tokenizer_faults]:
+    if faults := [*corpus_faults, *tokenizer_faults, *_attention_faults(config, architecture)]:
         raise ConfigError(f"train-encoder with {config.model}", faults)
     found = estimate_encoder(config, architecture, tokenizer, labels, rows)
     return replace(found, no_corpus=no_corpus, no_tokens=no_tokens)
+
+
+def _attention_faults(config: TrainEncoderConfig, architecture: Any) -> list[str]:
+    try:
+        check_attention(config.attention, architecture)
+    except ModelError as error:
+        return [str(error)]
+    return []
 
 
 def estimate_encoder(

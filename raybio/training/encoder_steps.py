@@ -103,7 +103,7 @@ class ExampleMaker:
     """Turns tagged sentences into training windows.
 
     `subword_labels` "all" gives every subword its word's tag (the study's way, `B-` repeated);
-    "first" labels each word's first subword only. Subwords that a window does not own are
+    "first" and "last" label only that one of a word's subwords. Subwords that a window does not own are
     context and carry no label: each subword is learned once. With `cut` there is only the first window.
     """
 
@@ -123,7 +123,7 @@ class ExampleMaker:
         self._tag_ids = tag_ids
         self._size = max_tokens - len(self._prefix) - len(self._suffix)
         self._overlap = overlap
-        self._all = subword_labels == "all"
+        self._labelled = subword_labels
         self._cut = cut
 
     @classmethod
@@ -179,8 +179,12 @@ class ExampleMaker:
         return replace(example, targets=[nothing] * before + taught + [nothing] * after)
 
     def _labels(self, subwords: Subwords, tags: Sequence[str]) -> list[int]:
-        begins = subwords.first_of_word()
+        labelled = {
+            "all": lambda: [True] * len(subwords.ids),
+            "first": subwords.first_of_word,
+            "last": subwords.last_of_word,
+        }[self._labelled]()
         return [
-            self._tag_ids[tags[word]] if self._all or begin else IGNORED
-            for word, begin in zip(subwords.words, begins, strict=True)
+            self._tag_ids[tags[word]] if learned else IGNORED
+            for word, learned in zip(subwords.words, labelled, strict=True)
         ]

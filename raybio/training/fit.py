@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,8 +15,13 @@ from raybio.config import TrainConfig
 from raybio.errors import TrainingError
 from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.sentence_stream import read_sentences, sentence_dataset, split_labels
+from raybio.taggers.calibration import write_calibration
+from raybio.training import steps
 from raybio.training.scoring import score_splits, scored_splits
+from raybio.training.splits import SHUFFLE_BUFFER
 from raybio.training.trainer import Task, begin_run, fit, under_way
+
+_CALIBRATION_SENTENCES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,12 @@ def fine_tune(
         scores = score_splits(config, run, scored) if score else {}
     run.write_json("scores.json", scores)
     return TrainedModel(run, epoch, scores)
+
+
+def leave_calibration(task: Task, model: Path) -> None:
+    """Write into the folder of a trained token classifier what its int8 form needs."""
+    stream = steps.shuffled(read_sentences(task.config.corpus, "train"), SHUFFLE_BUFFER, task.config.seed)
+    write_calibration(model, list(islice(stream, _CALIBRATION_SENTENCES)))
 
 
 def _labels(config: TrainConfig, scored: Sequence[str]) -> tuple[str, ...]:

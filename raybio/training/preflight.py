@@ -22,6 +22,7 @@ from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, W
 from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError, first_line
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
+from raybio.taggers.both_ways import check_attention
 from raybio.taggers.decoding import Tokens
 from raybio.taggers.decoding.readable import check_readable
 from raybio.taggers.hugging_face import read_tokenizer, tag_options
@@ -208,6 +209,12 @@ def _model_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str
     if config.head == "text":
         try:
             check_readable(architecture, config.model)
+        except ModelError as error:
+            yield str(error)
+            return
+    else:
+        try:
+            check_attention(config.attention, architecture)
         except ModelError as error:
             yield str(error)
             return

@@ -24,7 +24,7 @@ from transformers import (
 
 from raybio.errors import ModelError, first_line
 from raybio.model_sources import base_folder
-from raybio.taggers.hugging_face import read_config
+from raybio.taggers.hugging_face import complete_classifiers, read_config
 
 _LARGE: dict[str, Any] = {
     "hidden_size": 1024,
@@ -87,12 +87,14 @@ def read_architecture(source: Path) -> Any:
     if source.is_dir():
         return read_config(source)
     try:
-        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
         problem = first_line(error)
         raise ModelError(
             f"{source} is no model that can be read: {problem}. Name a folder or a hub id"
         ) from error
+    complete_classifiers(config)
+    return config
 
 
 def shape_of(model: str, allow_pickle: bool = False) -> Any:

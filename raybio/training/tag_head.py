@@ -1,9 +1,9 @@
 """An LLM with a token classifier in its head's place, trained as an adapter: what workers do for it.
 
 Its result is read like any encoder, in windows: `EncoderTagger` tags dev here and is what loads
-the merged model. All of a word's subwords learn its tag and their mean decides. A causal model
-knows a word only at its last piece; the mean lets that piece speak, and the earlier ones add what
-the left context alone says.
+the merged model. By default all of a word's subwords learn its tag and their mean decides. Where blocks
+are causal, a model knows a word only at its last subword, and what is after it not at all; the card names
+the blocks that read both ways (see `taggers/both_ways.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import raybio
 from raybio.config import TrainDecoderConfig
 from raybio.label_schemes import LabelScheme
+from raybio.taggers.both_ways import blocks_of
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
 from raybio.taggers.hugging_face import read_config, read_tokenizer
 from raybio.taggers.positions import positions_of
@@ -55,15 +56,18 @@ def train_tag_head(task: Task) -> None:
 
 def _card(task: Task) -> EncoderCard:
     config: TrainDecoderConfig = task.config
-    longest = positions_of(read_config(task.base), task.base)
+    architecture = read_config(task.base)
+    longest = positions_of(architecture, task.base)
+    decision = config.training.word_decision
     size = min(config.training.max_tokens, longest or config.training.max_tokens)
     return EncoderCard(
         labels=list(task.labels),
         max_tokens=size,
         window_overlap=min(_MOST_OVERLAP, size // 8),
-        subword_labels="all",
-        word_decision="mean",
+        subword_labels="all" if decision == "mean" else decision,
+        word_decision=decision,
         spacing="blank",
+        blocks_both_ways=blocks_of(config.attention, architecture),
         base_model=config.model,
         trained_on=config.corpus.name or str(config.corpus.train),
         raybio=raybio.__version__,

@@ -25,6 +25,7 @@ from raybio.entities import Sentence
 from raybio.errors import ConfigError
 from raybio.sentence_stream import read_sentences
 from raybio.taggers import load_tagger
+from raybio.taggers.calibration import read_calibration
 from raybio.taggers.language_model import FourBit
 from raybio.training.decoder import TrainedDecoder, train_decoder
 
@@ -194,16 +195,18 @@ def test_tag_tokens_are_learned_and_merged(llama: Path, sample: SampleFiles, tmp
 
 
 def test_tag_head_gives_an_encoder(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
-    config = decoder_config(llama, sample, tmp_path, "tags", head="tags")
+    config = decoder_config(llama, sample, tmp_path, "tags", head="tags", attention="upper-half")
     result = train_decoder(config)
     losses = [row["train_loss"] for row in result.run.metrics()]
     assert losses == sorted(losses, reverse=True)
     files = {path.name for path in result.run.model.iterdir()}
     assert {"config.json", "model.safetensors", "raybio.json"} <= files and not ADAPTER & files
     assert {path.name for path in (result.run.path / "adapter").iterdir()} >= ADAPTER
-    tagger = load_tagger(result.run.model)
-    assert tagger.labels == tuple(json.loads((result.run.model / "raybio.json").read_text())["labels"])
-    assert result.scores["dev"]
+    card = json.loads((result.run.model / "raybio.json").read_text())
+    assert (load_tagger(result.run.model).labels, card["blocks_both_ways"]) == (tuple(card["labels"]), [1])
+    assert read_calibration(result.run.model), "for its int8 form"
+    dev_f1 = result.run.metrics()[result.best_epoch - 1]["dev_strict_f1"]
+    assert result.scores["dev"]["corrected"]["overall"]["strict"]["f1"] == pytest.approx(dev_f1)
 
 
 def test_a_run_that_would_fail_does_not_start(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_first_of_word():
     assert Subwords((), (), ()).first_of_word() == []
 
 
+def test_last_of_word():
+    assert Subwords((5, 6, 7, 8), (0, 0, 1, 2), (0, 2, 3)).last_of_word() == [False, True, True, True]
+    blank_first = Subwords((1, 5, 6, 7), (0, 0, 0, 1), (1, 3))
+    assert blank_first.last_of_word() == [False, False, True, True]
+    two_words_in_one = Subwords((5, 6), (0, 1), (0, 1, 1))
+    assert two_words_in_one.last_of_word() == [True, True]
+    assert Subwords((), (), ()).last_of_word() == []
+
+
 def assert_equals_the_tokenizer(encoder, tokenizer, sentence):
     """Compare with the tokenizer's own answer, in which words of no subword are missing."""
     found = encoder.encode([sentence])[0]

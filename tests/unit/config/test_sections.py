@@ -110,7 +110,7 @@ def test_there_is_something_to_tag(faults, load, tag):
 
 
 def test_legal_tags_need_probabilities(faults, train):
-    fault = "found true, which needs probabilities: set word_decision to mean or first"
+    fault = "found true, which needs probabilities: set word_decision to mean, first or last"
     assert faults(train, "training: {word_decision: majority, legal: true}") == [
         f"line 4: training.legal: {fault}"
     ]

@@ -1,8 +1,11 @@
 """The options of train-decoder that must agree, and those of decoding, which tag-corpus has too."""
 
+import re
+
 import pytest
 
-from raybio.config import DecodingSection, PromptSection, TrainDecoderConfig, sweep_points
+from raybio.config import DecodingSection, PromptSection, TrainDecoderConfig, sweep_points, to_yaml
+from raybio.config.attention import blocks_both_ways
 
 
 def test_what_is_not_said_is_as_the_study_had_it(train_decoder):
@@ -178,3 +181,61 @@ class TestDecoding:
     def test_what_does_not(self, faults, tag, train_decoder, section, fault):
         assert faults(tag, f"decoding: {{{section}}}") == [f"line 5: decoding.{fault}"]
         assert faults(train_decoder, f"dev: {{{section}}}") == [f"line 4: dev.{fault}"]
+
+
+class TestAttention:
+    def test_a_name_or_blocks(self, load, train_decoder):
+        assert train_decoder().attention == "causal"
+        assert train_decoder("head: tags\nattention: upper-half").attention == "upper-half"
+        config = train_decoder("head: tags\nattention: [0, 14-29]")
+        assert config.attention == (0, "14-29")
+        assert load(to_yaml(config)) == config
+
+    @pytest.mark.filterwarnings("error")
+    def test_a_sweep_tries_several(self, train_decoder):
+        config = train_decoder("head: tags\nsweep: {attention: [causal, bidirectional, [1, 2-3]]}")
+        assert [p.attention for p in sweep_points(config)] == ["causal", "bidirectional", (1, "2-3")]
+
+    @pytest.mark.parametrize(
+        ("value", "fault"),
+        [
+            ("upper_half", "found 'upper_half'; allowed: .*; did you mean 'upper-half'?"),
+            ("[]", r"found \[\]; allowed: causal, bidirectional, upper-half, or a list of block numbers"),
+            ("12", "found 12; allowed: causal, bidirectional, upper-half, or a list of block numbers"),
+            ("true", "found true; allowed: causal,"),
+        ],
+    )
+    def test_anything_else_is_a_fault(self, faults, train_decoder, value, fault):
+        (found,) = faults(train_decoder, "head: tags", f"attention={value}")
+        assert re.match(f"override 'attention=.*': attention: {fault}", found)
+
+    def test_each_faulty_block_is_named(self, faults, train_decoder):
+        allowed = "allowed: a block number from 0, or a range such as 14-29"
+        assert faults(train_decoder, "head: tags\nattention: [0, x, -1, 5-2, true]") == [
+            f"line 5: attention[{i}]: found {found}; {allowed}"
+            for i, found in ((1, "'x'"), (2, "-1"), (3, "'5-2'"), (4, "true"))
+        ]
+
+    def test_it_goes_with_a_tag_head_only(self, faults, train_decoder):
+        problem = "goes with head: tags only; remove it"
+        assert faults(train_decoder, "attention: upper-half\ntraining: {word_decision: last}") == [
+            f"line 4: attention: found 'upper-half', which {problem}",
+            f"line 5: training.word_decision: found 'last', which {problem}",
+        ]
+
+    @pytest.mark.parametrize(
+        ("attention", "blocks"),
+        [
+            ("causal", []),
+            ("bidirectional", [0, 1, 2, 3, 4]),
+            ("upper-half", [2, 3, 4]),
+            ((3, "0-1", 1), [0, 1, 3]),
+        ],
+    )
+    def test_which_blocks_of_five(self, attention, blocks):
+        assert blocks_both_ways(attention, 5) == blocks
+
+    @pytest.mark.parametrize("attention", [(5,), ("0-9999999999",)])
+    def test_a_block_that_is_not_there(self, attention):
+        with pytest.raises(ValueError, match=r"there is no block .*: this model has blocks 0 to 4"):
+            blocks_both_ways(attention, 5)

@@ -37,6 +37,7 @@ def decided(decision, probabilities=PROBABILITIES, starts=STARTS):
     ("decision", "tags", "scores"),
     [
         ("first", [0, 2, 2], [0.5, 0.5, 0.7]),
+        ("last", [1, 2, 0], [0.5, 0.5, 0.9]),
         # Means: (.233 .467 .3), (.2 .3 .5), (.35 .2125 .4375).
         ("mean", [1, 2, 2], [1.4 / 3, 0.5, 1.75 / 4]),
         # Ballots: 0 1 1; 2; 2 0 2 0, where the tie goes to the tag of the earlier subword.

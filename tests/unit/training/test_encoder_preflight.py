@@ -85,6 +85,11 @@ def test_a_faulty_corpus_and_another_architecture_are_refused(known, tmp_path, m
         preflight_encoder(config("some/clip"))
 
 
+def test_an_encoder_is_not_made_to_read_as_it_does_anyway(known):
+    with pytest.raises(ConfigError, match="bert model cannot be made to read both ways"):
+        preflight_encoder(config(attention="bidirectional"))
+
+
 def _model(tags):
     from transformers import BertForTokenClassification
 

@@ -42,11 +42,13 @@ WORDS = ["beta", "-", "hydroxychloroquine", "."]
 TAGS = ["O", "O", "B-Chemical", "O"]
 
 
-def test_all_subwords_or_the_first_learn_a_words_tag(maker, tokenizer):
+def test_all_subwords_the_first_or_the_last_learn_a_words_tag(maker, tokenizer):
     pieces = len(tokenizer.tokenize("hydroxychloroquine"))
     assert pieces > 2
     [every] = maker("all").examples(WORDS, TAGS)
     [first] = maker("first").examples(WORDS, TAGS)
+    [last] = maker("last").examples(WORDS, TAGS)
+    assert last.labels == [IGNORED, 0, 0, *[IGNORED] * (pieces - 1), 1, 0, IGNORED]
     assert every.ids == first.ids == tokenizer(WORDS, is_split_into_words=True)["input_ids"]
     assert every.labels == [IGNORED, 0, 0, *[1] * pieces, 0, IGNORED]
     assert first.labels == [IGNORED, 0, 0, 1, *[IGNORED] * (pieces - 1), 0, IGNORED]

@@ -263,6 +263,19 @@ def test_an_architecture_is_tried_on_its_twin(architecture, head, targets, fault
     assert not fault or fault in found[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "attention", "fault"),
+    [
+        ("gpt2", "bidirectional", "has no block 0 that could read both ways"),
+        ("llama", (0, "30-99"), "attention: there is no block 99: this model has blocks 0 to 31"),
+    ],
+)
+def test_blocks_that_cannot_read_both_ways_are_refused(name, attention, fault):
+    shape = AutoConfig.for_model(name, architectures=["ALMHeadModel"])
+    (found,) = refusals(config(head="tags", attention=attention, training=SHORT), shape, gpu=False)
+    assert fault in found
+
+
 def test_what_fails_in_the_first_step_is_refused(monkeypatch):
     monkeypatch.setattr("raybio.training.preflight.add_adapter", lambda *_: torch.nn.Linear(2, 2))
     shape = tiny_llama_config()
