@@ -109,6 +109,10 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
     dtype = architecture.dtype or (torch.bfloat16 if isinstance(job, TrainDecoderConfig) else torch.float32)
     check_room(rehearsed, folder, bool(gpus), 0 if base else _parameters(whole) * dtype.itemsize)
     write_rows(chosen, folder)
+    if steps == 1:
+        changes.append(
+            "a single step makes the optimizer's states after its activations: take 2 for the peak"
+        )
     if no_corpus:
         changes.append(f"generated sentences: {no_corpus}")
     if base is None:
