@@ -32,7 +32,7 @@ from raybio.taggers.out_of_memory import tell_out_of_memory
 
 _CPU_BATCH_TOKENS = 2048
 _GPU_BATCH_TOKENS = 32768
-_MOST_OVERLAP = 32
+_MAX_OVERLAP = 32
 
 
 @dataclass(frozen=True)
@@ -246,9 +246,7 @@ class DecoderTagger:
 
     def _cut(self, sentence: int, count: int, size: int) -> list[Window]:
         places = tuple(range(count))
-        return windows(
-            Subwords(places, places, places), sentence, max(size, 1), min(_MOST_OVERLAP, size // 4)
-        )
+        return windows(Subwords(places, places, places), sentence, max(size, 1), min(_MAX_OVERLAP, size // 4))
 
 
 @dataclass

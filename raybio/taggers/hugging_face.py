@@ -8,6 +8,7 @@ tokenizer without words) or end with an error of its own is a ModelError of one 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.utils import enable_progress_bars
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -22,6 +24,11 @@ from raybio.errors import ModelError, RaybioError, first_line
 from raybio.iob2 import tag_set
 from raybio.model_files import inspect_model, is_adapter
 from raybio.taggers.card import WRITERS
+
+if not sys.stderr.isatty():
+    # A bar is for a terminal; in a log each of its states would be a line. Those of downloads stay.
+    transformers_logging.disable_progress_bar()
+    enable_progress_bars()
 
 _CLOSED: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 _SHOWN_NAMES = 3

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
-from transformers.utils import logging as transformers_logging
 
 import raybio
 from raybio.cluster import connected
@@ -77,7 +76,6 @@ def _merge(task: Task, model: Path) -> None:
     config: TrainDecoderConfig = task.config
     if config.merge == "none" and config.head == "text":
         return
-    transformers_logging.disable_progress_bar()
     adapter = task.run.path / "adapter"
     with replace_folder(adapter) as draft:
         for path in model.glob("adapter_*"):

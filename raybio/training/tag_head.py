@@ -27,7 +27,7 @@ from raybio.training.splits import TrainingBatches, dev_sentences
 from raybio.training.trainer import Task
 from raybio.training.workers import Workers, begin
 
-_MOST_OVERLAP = 64
+_MAX_OVERLAP = 64
 
 
 def train_tag_head(task: Task) -> None:
@@ -63,7 +63,7 @@ def _card(task: Task) -> EncoderCard:
     return EncoderCard(
         labels=list(task.labels),
         max_tokens=size,
-        window_overlap=min(_MOST_OVERLAP, size // 8),
+        window_overlap=min(_MAX_OVERLAP, size // 8),
         subword_labels="all" if decision == "mean" else decision,
         word_decision=decision,
         spacing="blank",
