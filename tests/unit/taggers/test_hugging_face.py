@@ -139,7 +139,7 @@ DAMAGED = {
     ),
     "a card of one text": (with_card(labels="Disease"), "raybio.json: labels: input should be a valid list"),
     "a card of no decision": (
-        with_card(word_decision="last"),
+        with_card(word_decision="best"),
         "raybio.json: word_decision: input ",
     ),
     "a card of no kind": (
@@ -301,7 +301,7 @@ def test_transformers_is_reached_through_one_door():
             'state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)'
         ],
         # Of the hub, before a model is fetched: JSON alone.
-        "raybio/training/shapes.py": ["return AutoConfig.from_pretrained(source, trust_remote_code=False)"],
+        "raybio/training/shapes.py": ["config = AutoConfig.from_pretrained(source, trust_remote_code=False)"],
         "raybio/training/preflight.py": ["tokenizer = AutoTokenizer.from_pretrained("],
         # LoRA on a model, from an adapter that was inspected.
         "raybio/taggers/language_model.py": [
