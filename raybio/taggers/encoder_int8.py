@@ -132,6 +132,8 @@ def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
             f"pads to lengths of {_LENGTH_STEP}. Leave precision out"
         )
     example = {name: torch.from_numpy(value) for name, value in samples[0].items()}
+    everything = logging.getLogger()
+    level = everything.level
     try:
         with torch.inference_mode():
             converted = openvino.convert_model(model, example_input=example)
@@ -140,6 +142,8 @@ def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
             f"{folder} is a {type(model).__name__}, which OpenVINO cannot convert: {first_line(error)}. "
             "Leave precision out"
         ) from error
+    finally:
+        everything.setLevel(level)  # a conversion that fails leaves all logging at errors alone
     quantized = nncf.quantize(
         converted,
         nncf.Dataset(samples),

@@ -164,6 +164,8 @@ def test_int8_leaves_the_choice_of_a_core_to_the_system(folder):
 def test_an_architecture_without_an_int8_form_is_refused_in_one_line(tmp_path, architecture, said):
     folder = write_classifier(architecture, tmp_path / "model")
     write_calibration(folder, SENTENCES[:1])
+    level = logging.getLogger().level
     with pytest.raises(ModelError, match=said) as caught:
         load_tagger(folder, precision="int8")
+    assert logging.getLogger().level == level
     assert "\n" not in str(caught.value) and not [*(folder / "int8").glob("*")]
