@@ -37,9 +37,12 @@ _MEMORY = {"object_store_memory": 100 * 2**20}
 @contextmanager
 def small_cluster(cpus: int) -> Iterator[Any]:
     """Start a cluster that belongs to no driver: it outlives those that are killed."""
+    from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
     private_environment()
+    # The cluster notes its address in Ray's own folder, which a fresh machine does not have.
+    Path(get_default_ray_temp_dir()).mkdir(parents=True, exist_ok=True)
     # Sockets lie under this folder, and their paths may not be longer than 107 bytes.
     with tempfile.TemporaryDirectory(prefix="rb", dir="/tmp") as folder, closed_environment():
         head = {"num_cpus": cpus, "include_dashboard": False, "temp_dir": folder, **_MEMORY}
