@@ -112,7 +112,7 @@ class DecoderTrainingSection(LearningSection):
     )
     long_inputs: Literal["reject", "cut"] = Field(
         default="reject",
-        description="what becomes of a longer one in training: rejected and counted, or cut at its end and "
+        description="a longer one in training is rejected and counted, or cut at its end and "
         "counted, as in the study",
     )
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 8192

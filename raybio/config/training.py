@@ -126,7 +126,7 @@ class LearnConfig(JobConfig):
     )
     resume: Literal[False, True, "if-begun"] = Field(
         default=False,
-        description="go on with the run folder of this name, which must exist (if-begun = where it does, "
+        description="resume the run folder of this name, which must exist (if-begun = where it does, "
         "else begin it); only when it ends and where it runs may change",
     )
     training: OptimizationSection
@@ -140,7 +140,7 @@ class LearnConfig(JobConfig):
     def _resume_names_a_run(cls, resume: bool | str, info: ValidationInfo) -> bool | str:
         if resume and info.data.get("name", "faulty") is None:
             raise ValueError(
-                f"found {shown(resume)}, but there is no name; give the name of the run to go on with"
+                f"found {shown(resume)}, but there is no name; give the name of the run to resume"
             )
         return resume
 

@@ -28,7 +28,8 @@ from raybio.study.estimate import (
     training_hours,
 )
 from raybio.study.runs import served_names
-from raybio.training.preflight import count_parameters, refusals
+from raybio.training.adapter_faults import refusals
+from raybio.training.adapter_shapes import count_parameters
 from raybio.training.shapes import classifier_parameters, shape_of
 
 _HEADER = ("run", "what", "GPUs", "hours", "dollars")

@@ -59,8 +59,8 @@ class FourBit:
 
 def describe_base(adapter: Path, base: Path, rounded: FourBit | None) -> None:
     """Write into the folder of an adapter which weights it learned on, and how they were `rounded`."""
-    told = {_FINGERPRINT: weights_fingerprint(base), **(asdict(rounded) if rounded else {})}
-    (adapter / _BASE).write_text(json.dumps(told) + "\n", encoding="utf-8")
+    record = {_FINGERPRINT: weights_fingerprint(base), **(asdict(rounded) if rounded else {})}
+    (adapter / _BASE).write_text(json.dumps(record) + "\n", encoding="utf-8")
 
 
 def check_base(adapter: Path, base: Path) -> None:
@@ -165,7 +165,7 @@ def load_base(
 ) -> Any:
     """Return a model of the kind that `make` makes, in `dtype`, its weights as `rounded` says.
 
-    An adapter that was trained on rounded weights mends their rounding; on others it is another
+    An adapter that was trained on rounded weights makes up for their rounding; on others it is another
     model, and of a small one a much worse. Weights that are not to stay `packed` are unpacked after
     they were rounded, and compute at full speed.
     """

@@ -63,7 +63,7 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     Raises:
         ModelError, InputError: what the run was given cannot be used.
         UsageError: a run of that name exists and `resume` is false, or the reverse; or a file's format
-            cannot be told.
+            cannot be recognised.
         TrainingError: there is too little text, or the workers failed more often than
             `workers.max_failures`.
     """
@@ -169,8 +169,8 @@ class _FillingLearner(EncoderLearner):
         def judge() -> Verdict:
             loss, right, count = self._fill_in(held_out)
             figures = {"held_out_loss": loss / count, "held_out_found": right / count}
-            told = f", held out {loss / count:.4f}, {100 * right / count:.1f} % of hidden subwords found"
-            return Verdict(figures, -loss, told)
+            words = f", held out {loss / count:.4f}, {100 * right / count:.1f} % of hidden subwords found"
+            return Verdict(figures, -loss, words)
 
         return judge
 

@@ -128,7 +128,7 @@ def _keep_gradients(model: Any) -> None:
     """Keep 4-bit layers as they were loaded.
 
     On a CPU with AVX512-BF16, bitsandbytes repacks them when they are first used for evaluation:
-    scales are rounded to bf16, and training that goes on afterwards passes no gradient through
+    scales are rounded to bf16, and training that continues afterwards passes no gradient through
     them, without a word.
     """
     for module in model.modules():

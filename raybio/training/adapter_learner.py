@@ -82,5 +82,5 @@ class AdapterLearner(ABC):
             self._card.write(folder / "model")
 
     def load(self, folder: Path) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         self._engine.load(folder)

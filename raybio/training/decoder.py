@@ -29,7 +29,7 @@ from raybio.training import steps
 from raybio.training.adapter import grow_vocabulary, merge_adapter
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
-from raybio.training.epochs import judged_on_dev, train_epochs
+from raybio.training.epochs import train_tagger
 from raybio.training.fit import TrainedModel, fine_tune, leave_calibration
 from raybio.training.preflight import preflight
 from raybio.training.splits import TrainingBatches, dev_sentences
@@ -121,17 +121,7 @@ def _work(task: Task) -> None:
     learner = _DecoderLearner(
         task, tokens, tokenizer, new_tokens, workers, len(batches) * config.training.epochs
     )
-    judge = judged_on_dev(config, learner, dev_sentences(config))
-    train_epochs(
-        config,
-        task.run,
-        workers,
-        batches,
-        learner,
-        judge,
-        patience=config.training.patience,
-        keep_best=config.training.keep == "best",
-    )
+    train_tagger(config, task.run, workers, batches, learner, dev_sentences(config))
 
 
 def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -> None:

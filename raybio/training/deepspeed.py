@@ -108,7 +108,7 @@ class AdapterEngine:
                 save_adapter(self._model, folder / "model", self._rounded)
 
     def load(self, folder: Path) -> None:
-        """Go on from what `save` wrote.
+        """Resume from what `save` wrote.
 
         Raises:
             TrainingError: another number of workers wrote it, each with a share of its own.
@@ -117,8 +117,8 @@ class AdapterEngine:
         written = len(list((states / _TAG).glob("*optim_states.pt")))
         if written != self._workers.world:
             raise TrainingError(
-                f"the checkpoint has the shares of {written} workers, and {self._workers.world} are to go on "
-                f"with it. Set workers.count={written}"
+                f"the checkpoint has the shares of {written} workers, and {self._workers.world} resume "
+                f"from it. Set workers.count={written}"
             )
         with self._whole(writes=True):
             load_adapter(self._model, folder / "model")
@@ -139,7 +139,7 @@ class AdapterEngine:
 def engine_settings(config: TrainDecoderConfig, dtype: torch.dtype) -> dict[str, Any]:
     """Return DeepSpeed's own configuration.
 
-    Batches are cut by tokens, so that the number of parts in a step differs: DeepSpeed is told
+    Batches are cut by tokens, so that the number of parts in a step differs: DeepSpeed is set
     not to count them. What learns stays fp32; bf16 is autocast's.
     """
     zero: dict[str, Any] = {

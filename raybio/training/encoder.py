@@ -22,7 +22,7 @@ from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
-from raybio.training.epochs import judged_on_dev, train_epochs
+from raybio.training.epochs import train_tagger
 from raybio.training.fit import TrainedModel, fine_tune, leave_calibration
 from raybio.training.splits import TrainingBatches, dev_sentences
 from raybio.training.teachers import check_teachers, taught_dataset
@@ -76,17 +76,7 @@ def _work(task: Task) -> None:
     dev = dev_sentences(config)
     if config.training.long_inputs == "cut":
         dev = list(cut_sentences(dev, tokenizer, card))
-    judge = judged_on_dev(config, learner, dev)
-    train_epochs(
-        config,
-        task.run,
-        workers,
-        batches,
-        learner,
-        judge,
-        patience=config.training.patience,
-        keep_best=config.training.keep == "best",
-    )
+    train_tagger(config, task.run, workers, batches, learner, dev)
 
 
 def _card(task: Task) -> EncoderCard:

@@ -123,7 +123,7 @@ class EncoderLearner(ABC):
         torch.save(state, folder / _STATE)
 
     def load(self, folder: Path) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         self._finished.load_state_dict(self._read(folder / "model"))
         state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
         if self._average is not None:

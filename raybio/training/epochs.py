@@ -68,7 +68,7 @@ class Learner(Protocol):
         ...
 
     def load(self, folder: Path) -> None:
-        """Go on from a checkpoint that `save` wrote."""
+        """Resume from a checkpoint that `save` wrote."""
         ...
 
 
@@ -89,7 +89,7 @@ class Verdict:
 
     figures: Mapping[str, float]
     rising: float | None
-    told: str
+    words: str
 
 
 Judge: TypeAlias = Callable[[], Verdict]
@@ -106,10 +106,27 @@ def judged_on_dev(
             return Verdict({}, None, "")
         scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
         figures = {DEV_METRICS["corrected"]: scores.strict_f1, DEV_METRICS["paper"]: scores.paper.strict.f1}
-        told = f", dev strict F1 {100 * scores.strict_f1:.2f}"
-        return Verdict(figures, figures[config.training.dev_metric], told)
+        words = f", dev strict F1 {100 * scores.strict_f1:.2f}"
+        return Verdict(figures, figures[config.training.dev_metric], words)
 
     return judge
+
+
+def train_tagger(
+    config: TrainEncoderConfig | TrainDecoderConfig,
+    run: RunFolder,
+    workers: Workers,
+    batches: TrainingBatches,
+    learner: TaggingLearner,
+    dev: Sequence[Sentence],
+) -> None:
+    """Train a tagger, judged on `dev` after each epoch, as `training.patience` and `training.keep` say."""
+    training = config.training
+    judge = judged_on_dev(config, learner, dev)
+    keep_best = training.keep == "best"
+    train_epochs(
+        config, run, workers, batches, learner, judge, patience=training.patience, keep_best=keep_best
+    )
 
 
 def train_epochs(
@@ -204,7 +221,7 @@ def _judge(
     started = time.perf_counter()
     try:
         verdict = judge()
-        line = f"{trained}{verdict.told}"
+        line = f"{trained}{verdict.words}"
     except Exception as error:  # whatever it is, the epoch was learned
         if not isinstance(error, RaybioError):
             logging.getLogger(__name__).warning("scoring epoch %s failed", epoch, exc_info=error)

@@ -80,7 +80,7 @@ def leave_calibration(task: Task, model: Path) -> None:
 def _labels(config: TrainConfig, scored: Sequence[str]) -> tuple[str, ...]:
     """Return the labels of the training split.
 
-    All splits are read, so that a fault in any is told before hours of training and not after them.
+    All splits are read, so that a fault in any is reported before hours of training and not after them.
     """
     labels = {span.label for s in read_sentences(config.corpus, "train") for span in s.gold or ()}
     if not labels:

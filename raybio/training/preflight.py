@@ -7,28 +7,22 @@ models need no network for it; what only a tokenizer tells is left out where the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from math import ceil
 from typing import Any
 
 import ray
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
-from transformers.pytorch_utils import Conv1D
+from transformers import AutoTokenizer
 
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, WorkersSection
 from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError, first_line
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
-from raybio.taggers.both_ways import check_attention
 from raybio.taggers.decoding import Tokens
-from raybio.taggers.decoding.readable import check_readable
-from raybio.taggers.hugging_face import read_tokenizer, tag_options
-from raybio.taggers.language_model import check_writer
-from raybio.taggers.twin import twin
-from raybio.training.adapter import add_adapter
+from raybio.taggers.hugging_face import read_tokenizer
+from raybio.training.adapter_faults import missing_packages, refusals
+from raybio.training.adapter_shapes import count_parameters, number_bytes
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.deepspeed import takes_paged
 from raybio.training.memory import Memory, Sizes, memory
@@ -36,8 +30,6 @@ from raybio.training.shapes import shape_of, source_of
 from raybio.training.splits import SHUFFLE_BUFFER
 from raybio.training.steps import Example, Passes, batches, passes_of, shuffled
 
-_LINEAR = (torch.nn.Linear, Conv1D)  # GPT-2's layers are of the second kind
-_PACKAGES = ("deepspeed", "peft", "bitsandbytes")
 _UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has another size for others
 
 
@@ -45,7 +37,7 @@ _UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has 
 class CorpusFigures:
     """The training split in this model's tokens: `longest` is of a prompt with its completion.
 
-    None is what cannot be told without the model's tokenizer. A token classifier has neither prompts nor
+    None is what is unknown without the model's tokenizer. A token classifier has neither prompts nor
     completions, and reads long sentences in windows: of it, `longest` and `rejected` are None.
     """
 
@@ -130,7 +122,7 @@ def estimate(
     maker, new_tokens, wording_faults = _maker(config, tokenizer, labels)
     figures = _corpus_figures(config, maker, rows)
     faults = [
-        *_missing_packages(),
+        *missing_packages(),
         *faults,
         *refusals(config, architecture, gpu),
         *wording_faults,
@@ -144,7 +136,7 @@ def estimate(
         config,
         architecture,
         sizes,
-        _number_bytes(config, gpu),
+        number_bytes(config, gpu),
         takes_paged(config, gpu),
         tokens=passes.rows * passes.longest if passes else None,
         gpu=gpu,
@@ -152,149 +144,11 @@ def estimate(
     return Preflight(sizes, needed, figures)
 
 
-def refusals(config: TrainDecoderConfig, architecture: Any, gpu: bool) -> list[str]:
-    """Return why a model of this Hugging Face config cannot be trained so; what needs no file of its own."""
-    return [*_model_faults(config, architecture), *_machine_faults(config, gpu)]
-
-
-def count_parameters(
-    config: TrainDecoderConfig, architecture: Any, labels: Sequence[str], new_tokens: Sequence[int] = ()
-) -> Sizes:
-    """Count what a run trains and what it holds frozen, from a model's Hugging Face config alone."""
-    model = _shapes(config, architecture, labels)
-    if new_tokens and max(new_tokens) >= model.get_input_embeddings().num_embeddings:
-        model.resize_token_embeddings(max(new_tokens) + 1, mean_resizing=False)
-    linear = {
-        id(module.weight): module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, _LINEAR) and not name.endswith(("lm_head", "score"))
-    }
-    base = sum(parameter.numel() for parameter in model.parameters())
-    with torch.device("meta"):
-        adapted = add_adapter(model, config, new_tokens)
-    learning = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
-    quantizable = sum(linear.values())
-    return Sizes(learning, quantizable, base - quantizable)
-
-
-def _shapes(config: TrainDecoderConfig, architecture: Any, labels: Sequence[str]) -> Any:
-    """Return the model without weights."""
-    with torch.device("meta"):
-        if config.head == "text":
-            return AutoModelForCausalLM.from_config(architecture)
-        headed = deepcopy(architecture)
-        headed.num_labels = tag_options(labels)["num_labels"]
-        return AutoModelForTokenClassification.from_config(headed)
-
-
-def _missing_packages() -> Iterator[str]:
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        names = " ".join(missing)
-        yield f"training an LLM needs {', '.join(missing)}, not installed here. Run `pip install {names}`"
-
-
-def _model_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
-    """Yield why this model cannot be trained as the config says."""
-    try:
-        check_writer(architecture, config.model)
-    except ModelError as error:
-        yield f"not a causal language model: {error}"
-        return
-    if getattr(architecture, "quantization_config", None):
-        yield (
-            "merge into quantized weights: this model is quantized already, and an adapter fits the "
-            "full-precision one only. Name that, and let quantization.bits hold it in fewer bits"
-        )
-    if config.head == "text":
-        try:
-            check_readable(architecture, config.model)
-        except ModelError as error:
-            yield str(error)
-            return
-    else:
-        try:
-            check_attention(config.attention, architecture)
-        except ModelError as error:
-            yield str(error)
-            return
-    longest = getattr(architecture, "max_position_embeddings", None)
-    if longest and config.training.max_tokens > longest:
-        yield (
-            f"length over the model's limit: training.max_tokens is {config.training.max_tokens}, and this "
-            f"model reads {longest} tokens at most. Set training.max_tokens={longest}"
-        )
-    targets = list(_target_faults(config, architecture))
-    yield from targets or _step_faults(config, architecture)
-
-
-def _step_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
-    """Yield why the adapter, or the tag head, cannot learn on this architecture: one step on its twin."""
-    make = AutoModelForCausalLM if config.head == "text" else AutoModelForTokenClassification
-    lora = config.lora.model_copy(update={"rank": 2})
-    ids = torch.arange(1, 9)[None]
-    try:
-        learner = add_adapter(twin(make, architecture), config.model_copy(update={"lora": lora}), ())
-        loss = learner(input_ids=ids, labels=ids % 2).loss
-        loss.backward()
-    except ModelError as error:
-        yield str(error)
-        return
-    except Exception as error:  # each architecture fails in its own way
-        problem = first_line(error)
-        yield (
-            f"a small {architecture.model_type} model cannot be trained so ({type(error).__name__}: "
-            f"{problem}). Name a model of another architecture (such as Llama, Mistral or Qwen)"
-        )
-        return
-    if not torch.isfinite(loss):
-        yield f"a small {architecture.model_type} model has no loss that can be learned from: {loss.item()}"
-
-
-def _target_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
-    """Yield what is wrong with the layers to adapt."""
-    causal = config.model_copy(update={"head": "text"})
-    names = [
-        name
-        for name, module in _shapes(causal, architecture, _UNKNOWN_LABELS).named_modules()
-        if isinstance(module, _LINEAR)
-    ]
-    lacking = [t for t in config.lora.targets if not any(n == t or n.endswith(f".{t}") for n in names)]
-    if lacking:
-        has = ", ".join(sorted({name.rpartition(".")[2] for name in names}))
-        yield f"targets that the model lacks: lora.targets names {', '.join(lacking)}. It has {has}"
-    if config.prompt.tag_tokens and "lm_head" in config.lora.targets:
-        yield (
-            "tag tokens with an adapted head: prompt.tag_tokens trains the head's new rows themselves. "
-            "Remove lm_head from lora.targets"
-        )
-    if config.prompt.tag_tokens and config.deepspeed.zero_stage == 3:
-        yield "tag tokens with ZeRO-3: it spreads the rows that are to be trained. Set deepspeed.zero_stage=2"
-
-
-def _machine_faults(config: TrainDecoderConfig, gpu: bool) -> Iterator[str]:
-    """Yield what does not go together on the machine at hand; the config alone may leave it open."""
-    if takes_paged(config, gpu) and not gpu:
-        yield "paged optimizer on CPU: paged-adamw-8bit needs a GPU. Set training.optimizer=adamw"
-    held = config.quantization
-    computes = {2: "bfloat16", 4: "float32"}[_number_bytes(config, gpu)]
-    if config.deepspeed.zero_stage == 3 and held.bits == 4 and held.storage not in ("auto", computes):
-        yield (
-            f"ZeRO-3 with mismatched quant storage: 4-bit weights are packed as {held.storage}, and computed "
-            f"with as {computes} here. Set quantization.storage=auto"
-        )
-
-
 def on_gpu(workers: WorkersSection) -> bool:
     """Say whether workers will get a GPU, as far as this process can see."""
     if workers.accelerator != "auto":
         return workers.accelerator == "gpu"
     return torch.cuda.is_available() or (ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0)
-
-
-def _number_bytes(config: TrainDecoderConfig, gpu: bool) -> int:
-    half = config.training.precision == "bf16" or (config.training.precision == "auto" and gpu)
-    return 2 if half else 4
 
 
 Row = Mapping[str, Any]

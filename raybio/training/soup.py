@@ -1,7 +1,7 @@
 """Makes one encoder of several: the mean of their weights, a "model soup" (Wortsman et al., 2022).
 
 Models that began as one pretrained model, and learned one corpus in different ways, lie near enough to
-each other that the mean of their weights is a model too, often a better one, and as dear as each of them.
+each other that the mean of their weights is a model too, often a better one, at the cost of each of them.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from raybio.taggers.positions import positions_of
 from raybio.training import steps
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.encoder_steps import ExampleMaker
-from raybio.training.epochs import judged_on_dev, train_epochs
+from raybio.training.epochs import train_tagger
 from raybio.training.splits import TrainingBatches, dev_sentences
 from raybio.training.trainer import Task
 from raybio.training.workers import Workers, begin
@@ -41,17 +41,7 @@ def train_tag_head(task: Task) -> None:
     maker = ExampleMaker.of(card, tokenizer)
     batches = TrainingBatches(config, lambda row, _: maker.examples(row["words"], row["tags"]))
     learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * config.training.epochs)
-    judge = judged_on_dev(config, learner, dev_sentences(config))
-    train_epochs(
-        config,
-        task.run,
-        workers,
-        batches,
-        learner,
-        judge,
-        patience=config.training.patience,
-        keep_best=config.training.keep == "best",
-    )
+    train_tagger(config, task.run, workers, batches, learner, dev_sentences(config))
 
 
 def _card(task: Task) -> EncoderCard:

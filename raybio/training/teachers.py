@@ -121,8 +121,8 @@ class _Teachers:
     @cached_property
     def _taggers(self) -> list[Tagger]:
         # Not in the constructor: Ray Data would start an actor that fails there again and again.
-        told = self._distillation, self._labels, self._allow_pickle
-        return [_load(teacher, *told) for teacher in self._distillation.teachers]
+        options = self._distillation, self._labels, self._allow_pickle
+        return [_load(teacher, *options) for teacher in self._distillation.teachers]
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()

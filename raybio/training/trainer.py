@@ -1,4 +1,4 @@
-"""One run on Ray Train, from the outside: its folder, its workers, what is told of it, and why it ended.
+"""One run on Ray Train, from the outside: its folder, its workers, what is logged of it, and why it ended.
 
 What is learned is no matter of this file: `fine_tune` trains taggers with it, `adapt_encoder` encoders.
 """
@@ -33,7 +33,7 @@ from raybio.training.scoring import uses_gpu
 _RAY = "ray"
 _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 
-# What a run may go on with: when it ends, where it runs, and what is done with what it learned.
+# What a resumed run may change: when it ends, where it runs, and what is done with what it learned.
 _MAY_CHANGE = {
     *("resume", "name", "output", "corpus.data", "allow_pickle", "test", "bootstrap", "merge"),
     *("training.epochs", "training.patience"),
@@ -56,7 +56,7 @@ class Task:
 
 
 def begin_run(config: LearnConfig, about: str) -> RunFolder:
-    """Make the run's folder, or open the one to go on with; `about` is in its name where it has none.
+    """Make the run's folder, or open the one to resume; `about` is in its name where it has none.
 
     Raises:
         UsageError: a run of that name exists and `resume` is false, or the reverse; or it is to go
@@ -81,7 +81,7 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
 @contextmanager
 def under_way(run: RunFolder, config: LearnConfig, progress: Callable[[str], None]) -> Iterator[None]:
     """Be connected to Ray, pass the run's log to `progress`, and track the run, for a `with` block."""
-    how = f"To go on from its last epoch: the same command with name={run.path.name} resume=true"
+    how = f"To resume after its last epoch: the same command with name={run.path.name} resume=true"
     with resume_hint(how), run.shown(progress), tracked(run, config), connected():
         settle_data()
         run.say(f"run folder {run.path}")
@@ -99,7 +99,7 @@ def _check_same_training(config: LearnConfig, run: RunFolder) -> None:
     if other:
         raise UsageError(
             f"{file} began with other options ({'; '.join(map(str, other))}), so that no epoch to come would "
-            "go on with what it learned. Give it its own, or begin a run of another name"
+            "build on what it learned. Give it its own, or begin a run of another name"
         )
 
 
@@ -117,7 +117,7 @@ def fit(
 
     Raises:
         TrainingError: the workers failed more often than `workers.max_failures`, or said why they cannot
-            go on.
+            continue.
     """
     config, run = task.config, task.run
     use_gpu = uses_gpu(config.workers)
@@ -196,7 +196,7 @@ class _LogEpochs(ray.train.UserCallback):
 
 
 class _StopWhereNothingWouldChange(ray.train.UserCallback):
-    """Ends a run whose worker said why it cannot go on: what Ray Train would try again fails again."""
+    """Ends a run whose worker said why it cannot continue: what Ray Train would try again fails again."""
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         for error in worker_exceptions.values():

@@ -69,7 +69,7 @@ def test_training(sample: SampleFiles, tmp_path: Path, number: signal.Signals) -
     config = to_yaml(training_config(sample, tmp_path / "runs", "stopped", training=learning))
     seconds, text = stop("train_encoder", config, tmp_path, number, (run / "metrics.jsonl").exists)
     assert seconds < SECONDS
-    assert "To go on from its last epoch: the same command with name=stopped resume=true\n" in text
+    assert "To resume after its last epoch: the same command with name=stopped resume=true\n" in text
 
 
 def test_serving(tiny_model: Path, tmp_path: Path, number: signal.Signals) -> None:

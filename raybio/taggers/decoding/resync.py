@@ -2,7 +2,7 @@
 
 A model copies the sentence's words line by line, until it drops, repeats or changes one, or cuts
 a word into other tokens than the tokenizer would. The drafter then finds the word that the
-current line is about, on either side of the one it expected, and goes on from there. Where no word
+current line is about, on either side of the one it expected, and continues from there. Where no word
 fits, it repeats what followed the same tokens earlier in the output (n-grams).
 """
 
@@ -109,7 +109,7 @@ class Resync:
         ]
 
     def _end_of_line(self, text: str) -> tuple[list[int], int]:
-        """Draft the rest of the current line; return it, and the word to go on with."""
+        """Draft the rest of the current line; return it, and the word to continue with."""
         expected = self._next < len(self._words) and self._open_tags(self._next, text)
         if not expected and (loop := self._loop()):
             return loop, len(self._words)
@@ -120,7 +120,7 @@ class Resync:
         return self._ngram() or self._end_of_strange_line(text), self._next + 1
 
     def _end_of_word_line(self, word: int, text: str) -> list[int]:
-        """Go on with the line's own tokens, or, where the model cut it otherwise, with those of the rest."""
+        """Continue with the line's own tokens, or those of the rest where the model cut it otherwise."""
         written = self._ids[self._line_starts[-1] :]
         line = self._line(word, self.tags[word])
         if line[: len(written)] == tuple(written):

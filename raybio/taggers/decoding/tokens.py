@@ -121,7 +121,7 @@ class Tokens:
         return [ids[length:] for ids in found]
 
     def continuation(self, text: str) -> list[int]:
-        """Return tokens for a text that goes on in the middle of a line: a guess, for drafts."""
+        """Return tokens for a text that continues in the middle of a line: a guess, for drafts."""
         anchored, bare = self._spelled_out([_ANCHOR + text, text])
         length = len(self._anchor)
         return anchored[length:] if anchored[:length] == self._anchor else bare

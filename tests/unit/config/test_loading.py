@@ -123,7 +123,7 @@ def test_the_error_names_the_file_and_survives_a_pickle(tmp_path):
         ("name: ..", "line 4: name: found '..'; allowed: letters, digits"),
         (
             "resume: true",
-            "line 4: resume: found true, but there is no name; give the name of the run to go on",
+            "line 4: resume: found true, but there is no name; give the name of the run to resume",
         ),
         ("learning_rate: 1", "line 4: learning_rate: unknown key; did you mean 'training.learning_rate'?"),
         ("qqq: 1", "line 4: qqq: unknown key; known here: job, sweep, model, allow_pickle, output,"),

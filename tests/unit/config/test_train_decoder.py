@@ -19,7 +19,7 @@ def test_what_is_not_said_is_as_the_study_had_it(train_decoder):
 def test_it_shares_the_rules_of_every_training_job(faults, train_decoder):
     text = "resume: true\ntraining: {max_batch_tokens: 2000, epochs: 0}\n"
     assert faults(train_decoder, text) == [
-        "line 4: resume: found true, but there is no name; give the name of the run to go on with",
+        "line 4: resume: found true, but there is no name; give the name of the run to resume",
         "line 5: training.epochs: found 0; allowed: whole number, at least 1",
         "line 5: training.max_batch_tokens: found 2000; allowed: at least max_tokens, which is 2048",
     ]

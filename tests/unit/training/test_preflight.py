@@ -19,8 +19,10 @@ from raybio.config import (
     load_job,
 )
 from raybio.errors import ConfigError, ModelError
+from raybio.training.adapter_faults import refusals
+from raybio.training.adapter_shapes import count_parameters
 from raybio.training.memory import Sizes, memory
-from raybio.training.preflight import count_parameters, preflight, refusals
+from raybio.training.preflight import preflight
 from raybio.training.shapes import KNOWN
 
 GIB = 2**30
@@ -277,7 +279,7 @@ def test_blocks_that_cannot_read_both_ways_are_refused(name, attention, fault):
 
 
 def test_what_fails_in_the_first_step_is_refused(monkeypatch):
-    monkeypatch.setattr("raybio.training.preflight.add_adapter", lambda *_: torch.nn.Linear(2, 2))
+    monkeypatch.setattr("raybio.training.adapter_faults.add_adapter", lambda *_: torch.nn.Linear(2, 2))
     shape = tiny_llama_config()
     shape.architectures = ["LlamaForCausalLM"]
     (fault,) = refusals(config(lora=LoraSection(targets=("q_proj",)), training=SHORT), shape, gpu=False)

@@ -4,7 +4,7 @@ import pytest
 
 from raybio.config import CorpusSection, TrainDecoderConfig
 from raybio.errors import ModelError
-from raybio.training.preflight import count_parameters
+from raybio.training.adapter_shapes import count_parameters
 from raybio.training.shapes import KNOWN, classifier_parameters, shape_of
 
 ENCODERS = {
