@@ -27,10 +27,6 @@ class CheckFailedError(AssertionError):
         self.figures = list(figures)
 
 
-class CheckSkippedError(Exception):
-    """A check found that it cannot be done here, and says why."""
-
-
 @dataclass(frozen=True)
 class Check:
     """A check: its name, what it shows, the function (`module.name`), and the packages that it needs.
@@ -87,8 +83,6 @@ def _outcome(check: Check, setting: Setting) -> Outcome:
     try:
         module, _, name = check.where.rpartition(".")
         outcome.figures = getattr(import_module(f"gpu.{module}"), name)(setting)
-    except CheckSkippedError as reason:
-        outcome.status, outcome.why = "skipped", str(reason)
     except CheckFailedError as failure:
         outcome.status, outcome.why, outcome.figures = "failed", str(failure), failure.figures
     except Exception as error:  # one check's fault must not cost the others their time on a GPU
