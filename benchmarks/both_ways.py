@@ -2,7 +2,7 @@
 
     python benchmarks/both_ways.py --data DATA --json FILE [--corpus NAME] [--model NAME]
         [--attention causal upper-half bidirectional 0-14,29] [--train N] [--epochs N]
-        [--split dev] [--sentences N] [--weights all|lora] [--word-decision last|mean|first]
+        [--split dev] [--sentences N] [--weights all|lora] [--aggregation-strategy last|mean|first]
         [--learning-rate R] [--batch N] [--seed N] [--threads N]
 
 Each attention begins with the same weights, learns the same sentences (N of the train split, drawn by the
@@ -49,7 +49,7 @@ from raybio.training.encoder_steps import ExampleMaker
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 BATCH_TOKENS = 2048
 WARMUP = 0.1
-SETTINGS = ["model", "corpus", "train", "epochs", "split", "sentences", "weights", "word_decision"]
+SETTINGS = ["model", "corpus", "train", "epochs", "split", "sentences", "weights", "aggregation_strategy"]
 SETTINGS += ["learning_rate", "batch", "seed"]
 
 
@@ -89,7 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--split", choices=("dev", "test"), default="dev")
     parser.add_argument("--sentences", type=int, help="sentences to tag; default: all")
     parser.add_argument("--weights", choices=("all", "lora"), default="all")
-    parser.add_argument("--word-decision", choices=("mean", "first", "last"), default="last")
+    parser.add_argument("--aggregation-strategy", choices=("mean", "first", "last"), default="last")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
@@ -112,7 +112,7 @@ def _result(
     blocks = attention if attention[0].isalpha() else _listed(attention)
     check_attention(blocks, read_config(base))
     labels = sorted({span.label for sentence in train for span in sentence.gold or ()})
-    decision = options.word_decision
+    decision = options.aggregation_strategy
     card = EncoderCard(
         labels,
         512,
@@ -160,7 +160,7 @@ def _model(options: argparse.Namespace, base: Path, card: EncoderCard) -> Any:
     read_both_ways(model, card.blocks_both_ways)
     if options.weights == "all":
         return model.train()
-    lora = LoraSection(rank=32, alpha=64, dropout=0.0, targets=TARGETS)
+    lora = LoraSection(r=32, alpha=64, dropout=0.0, target_modules=TARGETS)
     corpus = CorpusSection(name=options.corpus)
     config = TrainDecoderConfig(
         job="train-decoder", model=options.model, head="tags", corpus=corpus, lora=lora

@@ -128,7 +128,7 @@ class InProcess:
         found = await self._batcher.tag(sentences)
         seconds = time.perf_counter() - started
         answer = Answer(
-            found.tags, found.model_seconds, seconds, found.batch_requests, found.batch_sentences, "bare"
+            found.tags, found.model_seconds, seconds, found.batch_requests, found.batch_size, "bare"
         )
         return Served(answer, seconds, 0)
 

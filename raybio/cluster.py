@@ -174,7 +174,7 @@ def settle_data() -> None:
 
     It would end what moves no block for half an hour. A shard that an LLM tags slowly moves none, nor does
     a block that workers learn from for hours. Where the user says how long
-    (RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S), that stands; bulk tagging has `shard_seconds`.
+    (RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S), that stands; bulk tagging has `shard_timeout_s`.
     """
     context = ray.data.DataContext.get_current()
     if _PATIENCE not in os.environ:

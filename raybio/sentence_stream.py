@@ -33,7 +33,7 @@ def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
     """Yield the documents of one split ("train", "dev" or "test") of a configured corpus."""
     yield from islice(_own_documents(corpus, split), corpus.most_documents(split))
     if split == "train" and corpus.train_with_dev:
-        yield from islice(_whole_split(corpus, "dev"), corpus.limit)
+        yield from islice(_whole_split(corpus, "dev"), corpus.max_documents)
 
 
 def _own_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:

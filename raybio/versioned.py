@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from raybio.errors import RaybioError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _KEY = "schema_version"
 
 Record = TypeVar("Record")

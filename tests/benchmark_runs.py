@@ -52,7 +52,10 @@ def make_benchmark(
     limit: int | None = None,
 ) -> Path:
     """Write a run folder as `job: benchmark-serve` leaves it, with every scenario named."""
-    config = {"job": "benchmark-serve", "corpora": [{"name": corpus, "limit": limit} for corpus in corpora]}
+    config = {
+        "job": "benchmark-serve",
+        "corpora": [{"name": corpus, "max_documents": limit} for corpus in corpora],
+    }
     run = RunFolder.create(path, yaml.safe_dump(config))
     rows: list[dict[str, Any]] = []
     results = []

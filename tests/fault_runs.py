@@ -62,7 +62,7 @@ class Faults:
         self._started: list[subprocess.Popen[str]] = []
         # It is inspected, and never tags.
         tokenizer = AutoTokenizer.from_pretrained(model_folder("bundled:minilm"))
-        self._model = write_tiny_bert(folder / "model", tokenizer, ["Name"], max_tokens=64, overlap=16)
+        self._model = write_tiny_bert(folder / "model", tokenizer, ["Name"], max_length=64, overlap=16)
         self.dump = folder / "dump"
         self.dump.mkdir()
         documents = [f"Text of Document{i} helps Patients." for i in range(SHARDS * DOCUMENTS)]

@@ -22,7 +22,7 @@ def training_config(sample: SampleFiles, output: Path, name: str, **changes: obj
         "corpus": CorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test)),
         "output": str(output),
         "name": name,
-        "training": TrainingSection(epochs=2, learning_rate=3e-4, batch_sentences=4, precision="fp32"),
+        "training": TrainingSection(epochs=2, learning_rate=3e-4, batch_size=4, precision="fp32"),
         "workers": WorkersSection(accelerator="cpu"),
         "bootstrap": 20,
     }

@@ -113,7 +113,7 @@ class FakeModel:
             model_seconds=seconds / 2,
             replica_seconds=seconds,
             batch_requests=1,
-            batch_sentences=len(sentences),
+            batch_size=len(sentences),
             replica=sentences[0].id,
         )
         return Served(answer, seconds, self._retries)

@@ -10,7 +10,7 @@ from raybio.corpora.sample import SampleFiles
 TRAINING = """job: train-encoder
 model: {model}
 corpus: {{name: sample}}
-training: {{epochs: 1, learning_rate: 1e-3, max_tokens: 64, window_overlap: 16, precision: fp32}}
+training: {{epochs: 1, learning_rate: 1e-3, max_length: 64, stride: 16, precision: fp32}}
 workers: {{accelerator: cpu}}
 bootstrap: 20
 """

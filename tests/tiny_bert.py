@@ -15,7 +15,7 @@ def write_tiny_bert(
     folder: Path,
     tokenizer: PreTrainedTokenizerBase,
     labels: Sequence[str],
-    max_tokens: int,
+    max_length: int,
     overlap: int,
     **sizes: Any,
 ) -> Path:
@@ -36,12 +36,12 @@ def write_tiny_bert(
     }
     config = BertConfig(
         vocab_size=len(tokenizer),
-        max_position_embeddings=max_tokens,
+        max_position_embeddings=max_length,
         id2label=dict(enumerate(tags)),
         label2id={tag: i for i, tag in enumerate(tags)},
         **{**tiny, **sizes},
     )
     BertForTokenClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    EncoderCard(list(labels), max_tokens, overlap, "all", "mean").write(folder)
+    EncoderCard(list(labels), max_length, overlap, "all", "mean").write(folder)
     return folder

@@ -144,7 +144,7 @@ def reject(document: Document, source: str, reason: str, remedy: str) -> Rejecte
 
 def killer(document: Document, source: str) -> TaggedDocuments:
     """Return the rejected record of a document that killed every worker which had it alone."""
-    reason = "two workers died of it, one after the other: killed, out of memory or over shard_seconds"
+    reason = "two workers died of it, one after the other: killed, out of memory or over shard_timeout_s"
     remedy = "Replay it where there is more memory or time"
     return TaggedDocuments([], [reject(document, source, reason, remedy)], 0, 0)
 

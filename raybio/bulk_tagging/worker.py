@@ -54,7 +54,7 @@ class Worker:
     def _tag_and_write(self, shard: Shard) -> ShardEntry:
         started = time.time()
         work = Counter(self._tagger.counts)
-        attempt = Attempt(self._ledger, shard, self._run, self._config.shard_seconds)
+        attempt = Attempt(self._ledger, shard, self._run, self._config.shard_timeout_s)
         tagged = self._tag(shard, attempt)
         written = self._files.write(shard, tagged)
         entry = ShardEntry(

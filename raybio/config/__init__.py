@@ -18,6 +18,7 @@ from raybio.config.corpus import CorpusSection
 from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
 from raybio.config.options import describe
+from raybio.config.renamed import with_present_names
 from raybio.config.section import JobConfig
 from raybio.config.serve import LimitsSection, ServeConfig
 from raybio.config.serving import AutoscalingSection, ServedModelSection
@@ -36,7 +37,6 @@ from raybio.config.train_decoder import (
 )
 from raybio.config.train_encoder import DistillationSection, TrainEncoderConfig, TrainingSection
 from raybio.config.training import (
-    DEV_METRICS,
     LearnConfig,
     LearningSection,
     LoggingSection,
@@ -59,7 +59,6 @@ JOBS: dict[str, type[JobConfig]] = {
 }
 
 __all__ = [
-    "DEV_METRICS",
     "JOBS",
     "OTHER_LANGUAGES",
     "AdaptEncoderConfig",
@@ -103,9 +102,11 @@ __all__ = [
     "job_of",
     "load_config",
     "load_job",
+    "load_recorded",
     "resolved",
     "sweep_points",
     "to_yaml",
+    "with_present_names",
 ]
 
 
@@ -129,6 +130,15 @@ def load_job(config_class: type[SomeJob], path: str | Path, overrides: Sequence[
     """
     name = _name_of(config_class)
     return load(path, overrides, {name: config_class}, other_jobs=JOBS)
+
+
+def load_recorded(path: str | Path) -> JobConfig:
+    """Return the config that raybio wrote into a run folder, also one with the names options had first.
+
+    Raises:
+        ConfigError: as `load_config` has it.
+    """
+    return load(path, (), JOBS, recorded=True)
 
 
 def job_of(config_class: type[SomeJob], options: Mapping[str, object], source: str) -> SomeJob:

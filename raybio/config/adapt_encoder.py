@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from raybio.config.section import Files, HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
+from raybio.config.section import Files, HoldsAWindow, MaxLength, Section, Stride, Text
 from raybio.config.training import (
-    BatchSentences,
+    BatchSize,
     EncoderPrecision,
     LearnConfig,
     LearningRate,
@@ -25,15 +25,15 @@ class TextSection(Section):
         description="files of text, whose annotations are left alone; format by their suffix, and a "
         "record that cannot be read ends the run",
     )
-    limit: int | None = Field(
+    max_documents: int | None = Field(
         default=None, ge=1, description="read only the first documents of each file; null = all"
     )
-    apart_from: Files = Field(
+    decontaminate_against: Files = Field(
         default=(),
         description="files to stay unseen, such as a corpus's dev and test: a document that shares 13 words "
         "in a row with one of theirs is left out, and listed in left_out.jsonl",
     )
-    held_out: float = Field(
+    validation_fraction: float = Field(
         default=0.01,
         gt=0,
         lt=1,
@@ -47,12 +47,12 @@ class MaskingSection(OptimizationSection):
 
     epochs: int = Field(default=3, ge=1, description="passes over the text")
     learning_rate: LearningRate = 1e-4
-    batch_sentences: BatchSentences = 128
+    batch_size: BatchSize = 128
     precision: EncoderPrecision = "auto"
-    max_tokens: MaxTokens = 512
-    window_overlap: WindowOverlap = 64
+    max_length: MaxLength = 512
+    stride: Stride = 64
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 16384
-    masked: float = Field(
+    mlm_probability: float = Field(
         default=0.15,
         gt=0,
         lt=1,

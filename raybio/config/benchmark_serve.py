@@ -74,7 +74,7 @@ class ScalingSection(Section):
 class PaperSection(Section):
     """The study's way to time: the whole split through the bare tagger in padded batches, no warm-up."""
 
-    batch_sentences: int = Field(
+    batch_size: int = Field(
         default=16, ge=0, description="sentences padded to their longest; 0 = leave this scenario out"
     )
 

@@ -37,17 +37,17 @@ class CorpusSection(Section):
     format: ReadFormat | None = Field(
         default=None, description="format of train, dev and test; null = by their suffix"
     )
-    limit: int | None = Field(
+    max_documents: int | None = Field(
         default=None,
         ge=1,
         description="read only the first documents of each split, for smoke runs; null = all",
     )
-    train_limit: int | None = Field(
+    max_train_documents: int | None = Field(
         default=None,
         ge=1,
         description="learn from the first documents of train only; dev and test stay whole; null = all",
     )
-    scored_limit: int | None = Field(
+    max_eval_documents: int | None = Field(
         default=None,
         ge=1,
         description="score with the first documents of dev and test only; train stays whole; null = all",
@@ -72,8 +72,8 @@ class CorpusSection(Section):
 
     def most_documents(self, split: str) -> int | None:
         """Return how many documents of "train", "dev" or "test" are read at most; None where all are."""
-        own = self.train_limit if split == "train" else self.scored_limit
-        return min((limit for limit in (self.limit, own) if limit), default=None)
+        own = self.max_train_documents if split == "train" else self.max_eval_documents
+        return min((limit for limit in (self.max_documents, own) if limit), default=None)
 
     @field_validator("data")
     @classmethod

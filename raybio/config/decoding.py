@@ -40,7 +40,7 @@ class DecodingSection(Section):
         description="encoder whose tags are the draft: bundled:NAME, a Hugging Face id, or a folder; "
         "with draft: encoder",
     )
-    legal: bool = Field(
+    constrained_decoding: bool = Field(
         default=False,
         description="allow I-X after B-X or I-X only, in forced-tags and verified-tags; "
         "false = the model may choose any tag",
@@ -73,13 +73,13 @@ class DecodingSection(Section):
             raise ValueError(f"goes with draft: encoder only, and draft is {draft!r}; remove one of the two")
         return model
 
-    @field_validator("legal")
+    @field_validator("constrained_decoding")
     @classmethod
-    def _only_chosen_tags_can_be_kept_legal(cls, legal: bool, info: ValidationInfo) -> bool:
+    def _only_chosen_tags_can_be_constrained(cls, constrained: bool, info: ValidationInfo) -> bool:
         mode = info.data.get("mode")
-        if legal and mode is not None and mode not in _FORCING:
+        if constrained and mode is not None and mode not in _FORCING:
             raise ValueError(f"found true, but in {mode} the model writes freely; allowed: false")
-        return legal
+        return constrained
 
     def asked(self) -> dict[str, Any] | None:
         """Return the options, or None where all are as they stand by default: an encoder refuses wishes."""

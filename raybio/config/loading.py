@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from raybio.config.faults import WHOLE_FILE, Fault, KeyPath, Place, closest, dotted, shown
 from raybio.config.overrides import apply, split_words
+from raybio.config.renamed import with_present_names
 from raybio.config.section import JobConfig
 from raybio.config.validation import validate
 from raybio.config.yaml_text import Parsed, parse
@@ -25,11 +26,13 @@ def load(
     overrides: Sequence[str],
     jobs: Mapping[str, type[SomeJob]],
     other_jobs: Collection[str] = (),
+    recorded: bool = False,
 ) -> SomeJob:
     """Read the config at `path`, apply `overrides` in order, and check it as its `job` asks.
 
     `jobs` maps each name that `job:` may have here to its config class; `other_jobs` are
-    those that another command takes, which the message then names.
+    those that another command takes, which the message then names. A `recorded` config is raybio's own,
+    maybe of a time when options had other names.
 
     Raises:
         ConfigError: holds every fault of the file and the overrides, in the order one reads them.
@@ -39,6 +42,8 @@ def load(
     faults += parsed.faults
     config = None
     if isinstance(parsed.data, dict):
+        if recorded:
+            parsed.data = with_present_names(parsed.data)
         config_class = _choose(parsed.data.get("job"), jobs)
         if config_class is None:
             faults.append(_not_this_job(parsed.data, _place(("job",), parsed.places), jobs, other_jobs))

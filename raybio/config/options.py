@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from raybio.config.faults import closest, shown
+from raybio.config.renamed import name_now
 from raybio.config.section import Section
 
 _TYPES = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "anything"}
@@ -64,6 +65,10 @@ def suggestion(config_class: type[Section], names: Sequence[str | int]) -> str:
     """
     word = str(names[-1])
     siblings = section_at(config_class, names[:-1]).model_fields
+    sections = [name for name in names[:-1] if isinstance(name, str)]
+    now = name_now(sections[-1] if sections else "", word)
+    if now in siblings:
+        return f"; did you mean {now!r}?"
     elsewhere = {option.key.rpartition(".")[2]: option.key for option in options(config_class)}
     match = closest(word, siblings) or elsewhere.get(closest(word, elsewhere) or "")
     return f"; did you mean {match!r}?" if match else f"; known here: {', '.join(siblings)}"

@@ -29,16 +29,16 @@ def _is_a_file_name(name: str) -> str:
 
 
 def _half_a_window_at_most(overlap: int, info: ValidationInfo) -> int:
-    window = info.data.get("max_tokens")
+    window = info.data.get("max_length")
     if window is not None and overlap > window // 2:
-        raise ValueError(f"found {overlap}; allowed: at most half of max_tokens, which is {window}")
+        raise ValueError(f"found {overlap}; allowed: at most half of max_length, which is {window}")
     return overlap
 
 
 def _holds_a_window(budget: int | None, info: ValidationInfo) -> int | None:
-    window = info.data.get("max_tokens")
+    window = info.data.get("max_length")
     if budget is not None and window is not None and budget < window:
-        raise ValueError(f"found {budget}; allowed: at least max_tokens, which is {window}")
+        raise ValueError(f"found {budget}; allowed: at least max_length, which is {window}")
     return budget
 
 
@@ -50,15 +50,15 @@ AllowPickle = Annotated[
 ]
 FileName = Annotated[str, AfterValidator(_is_a_file_name)]
 
-# The next three check each other: declare `MaxTokens` before the two that look at it.
-MaxTokens = Annotated[
+# The next three check each other: declare `MaxLength` before the two that look at it.
+MaxLength = Annotated[
     int,
     Field(
         ge=16,
         description="subwords per window, special tokens included; longer text becomes overlapping windows",
     ),
 ]
-WindowOverlap = Annotated[
+Stride = Annotated[
     int,
     Field(
         ge=0, validate_default=True, description="subwords that neighbouring windows of a long sentence share"

@@ -18,10 +18,10 @@ class LimitsSection(Section):
     characters: int = Field(default=100_000, ge=1, description="characters of one text")
     total_characters: int = Field(default=100_000, ge=1, description="characters of all texts of one request")
     body_bytes: int = Field(default=2 * 2**20, ge=1, description="bytes of a request's body")
-    seconds: float = Field(
+    request_timeout_s: float = Field(
         default=120.0, gt=0, description="time for an answer; after it the answer is 503 with Retry-After"
     )
-    body_seconds: float = Field(default=10.0, gt=0, description="time for a request's body to arrive")
+    body_timeout_s: float = Field(default=10.0, gt=0, description="time for a request's body to arrive")
     slow_bodies: int = Field(
         default=32, ge=1, description="bodies of one client that may take longer than a second to arrive"
     )

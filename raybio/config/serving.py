@@ -17,10 +17,10 @@ class AutoscalingSection(Section):
     target_ongoing_requests: float = Field(
         default=16.0, gt=0, description="requests each replica should have in flight; more calls for another"
     )
-    upscale_delay_seconds: float = Field(
+    upscale_delay_s: float = Field(
         default=10.0, ge=0, description="how long there must be too much to do before a replica is added"
     )
-    downscale_delay_seconds: float = Field(
+    downscale_delay_s: float = Field(
         default=300.0, ge=0, description="how long there must be too little to do before one goes"
     )
 
@@ -61,10 +61,10 @@ class ServedModelSection(Section):
         ge=1,
         description="requests at each replica, waiting or with the model; more are refused at once",
     )
-    stuck_after_seconds: float = Field(
+    batch_timeout_s: float = Field(
         default=300.0, gt=0, description="a replica whose model takes longer over one batch is replaced"
     )
-    drain_seconds: float = Field(
+    graceful_shutdown_timeout_s: float = Field(
         default=20.0,
         ge=0,
         description="time for requests in flight when a replica is to stop",

@@ -111,7 +111,7 @@ class MeasureSection(Section):
     paper: PaperSection = Field(default=PaperSection(), description="the study's way to time")
 
 
-class ReckoningSection(Section):
+class EstimateSection(Section):
     """What `raybio study plan` takes for granted where nothing was measured."""
 
     machine: Text = Field(default="p5.48xlarge", description="machine of the price list that is paid for")
@@ -159,8 +159,8 @@ class StudyConfig(JobConfig):
     )
     search: SearchSection = Field(default=SearchSection(), description="how rates and batches are searched")
     measure: MeasureSection = Field(default=MeasureSection(), description="how chosen models are measured")
-    reckoning: ReckoningSection = Field(
-        default=ReckoningSection(), description="what the plan's estimates rest on"
+    estimate: EstimateSection = Field(
+        default=EstimateSection(), description="what the plan's estimates rest on"
     )
 
     @field_validator("corpora")

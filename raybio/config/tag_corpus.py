@@ -82,7 +82,7 @@ class TagCorpusConfig(JobConfig):
         ge=16,
         description="subwords of one forward pass, padding included; null = as suits the device",
     )
-    shard_seconds: float | None = Field(
+    shard_timeout_s: float | None = Field(
         default=None,
         gt=0,
         description="seconds that tagging a shard may take before its worker counts as hung and is "

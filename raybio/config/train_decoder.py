@@ -12,7 +12,7 @@ from raybio.config.decoding import DecodingSection
 from raybio.config.faults import FaultsError, KeyPath, shown
 from raybio.config.section import HoldsAWindow, Section, Text
 from raybio.config.training import (
-    BatchSentences,
+    BatchSize,
     LearningRate,
     LearningSection,
     MaxBatchTokens,
@@ -85,10 +85,10 @@ class QuantizationSection(Section):
 class LoraSection(Section):
     """The adapter: for each target, the product of two thin matrices that learn."""
 
-    rank: int = Field(default=128, ge=1, description="inner size of the adapter's matrices")
-    alpha: int = Field(default=256, ge=1, description="the adapter's output is scaled by alpha / rank")
+    r: int = Field(default=128, ge=1, description="inner size of the adapter's matrices")
+    alpha: int = Field(default=256, ge=1, description="the adapter's output is scaled by alpha / r")
     dropout: float = Field(default=0.05, ge=0, lt=1, description="dropout on the adapter's input")
-    targets: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+    target_modules: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"),
         min_length=1,
         description="linear layers that are adapted; with head: tags a new head, wholly trained, "
@@ -100,12 +100,12 @@ class DecoderTrainingSection(LearningSection):
     """How an LLM learns, at which lengths, and which epoch is kept."""
 
     learning_rate: LearningRate = 2e-5
-    batch_sentences: BatchSentences = 32
+    batch_size: BatchSize = 32
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto",
         description="number format of the computation; auto = bf16 on a GPU that has it, else fp32",
     )
-    max_tokens: int = Field(
+    max_length: int = Field(
         default=2048,
         ge=16,
         description="longest prompt with its completion, in tokens",
@@ -121,7 +121,7 @@ class DecoderTrainingSection(LearningSection):
         description="tokens to learn: the completion's; all = the prompt's too; padded = also padding to "
         "the longest example of the split, as in the study",
     )
-    word_decision: Literal["mean", "first", "last"] = Field(
+    aggregation_strategy: Literal["mean", "first", "last"] = Field(
         default="mean",
         description="with head: tags, which subwords learn a word's tag and decide it: all of them, by their "
         "mean; the first; or the last, which has read the whole word",
@@ -202,9 +202,9 @@ def _text_options_without_text(config: TrainDecoderConfig) -> Iterator[tuple[Key
 def _tag_options_without_tags(config: TrainDecoderConfig) -> Iterator[tuple[KeyPath, str]]:
     if config.attention != "causal":
         yield ("attention",), f"found {shown(config.attention)}, which goes with head: tags only; remove it"
-    if (decision := config.training.word_decision) != "mean":
+    if (decision := config.training.aggregation_strategy) != "mean":
         problem = f"found {decision!r}, which goes with head: tags only; remove it"
-        yield ("training", "word_decision"), problem
+        yield ("training", "aggregation_strategy"), problem
 
 
 def _combinations_that_fail(config: TrainDecoderConfig) -> Iterator[tuple[KeyPath, str]]:

@@ -9,9 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from raybio.config.attention import LlmAttention
 from raybio.config.decoding import TaggerPrecision
 from raybio.config.faults import shown
-from raybio.config.section import Files, HoldsAWindow, MaxTokens, Section, Text, WindowOverlap
+from raybio.config.section import Files, HoldsAWindow, MaxLength, Section, Stride, Text
 from raybio.config.training import (
-    BatchSentences,
+    BatchSize,
     EncoderPrecision,
     LearningRate,
     LearningSection,
@@ -24,30 +24,30 @@ class TrainingSection(LearningSection):
     """How an encoder learns, how words become subwords and back, and which epoch is kept."""
 
     learning_rate: LearningRate = 3e-5
-    batch_sentences: BatchSentences = 16
+    batch_size: BatchSize = 16
     precision: EncoderPrecision = "auto"
-    max_tokens: MaxTokens = 512
-    window_overlap: WindowOverlap = 64
+    max_length: MaxLength = 512
+    stride: Stride = 64
     long_inputs: Literal["windows", "cut"] = Field(
         default="windows",
-        description="sentences longer than max_tokens: read in overlapping windows, or cut there with their "
+        description="sentences longer than max_length: read in overlapping windows, or cut there with their "
         "gold tags, in training and in scoring, as in the study",
     )
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 16384
-    subword_labels: Literal["all", "first", "last"] = Field(
+    label_subwords: Literal["all", "first", "last"] = Field(
         default="all", description="subwords that learn their word's tag: all of them, the first, or the last"
     )
-    word_decision: Literal["majority", "mean", "first", "last"] = Field(
+    aggregation_strategy: Literal["majority", "mean", "first", "last"] = Field(
         default="mean",
         description="a word's tag from its subwords: majority vote, highest mean probability, the first's, "
         "or the last's",
     )
-    legal: bool = Field(
+    constrained_decoding: bool = Field(
         default=False,
         description="choose the most probable tags among those that IOB2 allows; "
         "false = each word's best tag, as in the study",
     )
-    average: float | None = Field(
+    ema_decay: float | None = Field(
         default=None,
         gt=0,
         lt=1,
@@ -68,14 +68,14 @@ class TrainingSection(LearningSection):
         "On CPU its random numbers are a good part of the time",
     )
 
-    @field_validator("legal")
+    @field_validator("constrained_decoding")
     @classmethod
-    def _votes_have_no_probability(cls, legal: bool, info: ValidationInfo) -> bool:
-        if legal and info.data.get("word_decision") == "majority":
+    def _votes_have_no_probability(cls, constrained: bool, info: ValidationInfo) -> bool:
+        if constrained and info.data.get("aggregation_strategy") == "majority":
             raise ValueError(
-                "found true, which needs probabilities: set word_decision to mean, first or last"
+                "found true, which needs probabilities: set aggregation_strategy to mean, first or last"
             )
-        return legal
+        return constrained
 
 
 class DistillationSection(Section):
@@ -100,7 +100,7 @@ class DistillationSection(Section):
         "to be learned from too, sentence by sentence; their format is by their suffix, and a record "
         "that cannot be read ends the run",
     )
-    text_limit: int | None = Field(
+    max_text_documents: int | None = Field(
         default=None, ge=1, description="read only the first documents of each file of text; null = all"
     )
 
@@ -112,7 +112,7 @@ class DistillationSection(Section):
             raise ValueError(f"found {shown(value)}, but there are no teachers; give teachers")
         return value
 
-    @field_validator("text_limit")
+    @field_validator("max_text_documents")
     @classmethod
     def _needs_text(cls, limit: int | None, info: ValidationInfo) -> int | None:
         if limit is not None and not info.data.get("text", "faulty"):

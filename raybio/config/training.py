@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -13,11 +12,9 @@ from raybio.config.section import AllowPickle, FileName, JobConfig, Section, Tex
 from raybio.config.sweep import SweepableConfig
 
 LearningRate = Annotated[
-    float, Field(gt=0, description="highest step size of AdamW, reached after the warm-up")
+    float, Field(gt=0, description="peak learning rate of AdamW, reached after the warm-up")
 ]
-BatchSentences = Annotated[
-    int, Field(ge=1, description="sentences per optimizer step, shared among the workers")
-]
+BatchSize = Annotated[int, Field(ge=1, description="sentences per optimizer step, shared among the workers")]
 MaxBatchTokens = Annotated[
     int,
     Field(
@@ -30,13 +27,10 @@ MaxBatchTokens = Annotated[
 EncoderPrecision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"],
     Field(
-        description="number format of the arithmetic; auto = bf16 on a GPU or CPU that multiplies it "
+        description="compute dtype; auto = bf16 on a GPU or CPU that multiplies it "
         "(AMX, AVX-512 bf16), else fp32"
     ),
 ]
-
-DEV_METRICS: Mapping[str, str] = {"corrected": "dev_strict_f1", "paper": "dev_paper_strict_f1"}
-"""What metrics.jsonl calls strict F1 on dev, by scorer."""
 
 
 class OptimizationSection(Section):
@@ -50,47 +44,49 @@ class OptimizationSection(Section):
     warmup_ratio: float = Field(
         default=0.1, ge=0, le=1, description="fraction of all steps in which the learning rate rises from 0"
     )
-    schedule: Literal["linear", "constant"] = Field(
+    lr_scheduler_type: Literal["linear", "constant"] = Field(
         default="linear", description="learning rate after the warm-up: falls to 0 over all epochs, or stays"
     )
-    batch_sentences: BatchSentences
-    gradient_clip: float | None = Field(
+    batch_size: BatchSize
+    max_grad_norm: float | None = Field(
         default=1.0, gt=0, description="largest gradient norm; null = no clipping"
     )
-    batch_order: Literal["sorted", "random"] = Field(
-        default="sorted",
-        description="sorted = sentences of like length together (least padding); random = any together",
+    group_by_length: bool = Field(
+        default=True,
+        description="sentences of like length together, for the least padding; false = any together",
     )
 
 
 class LearningSection(OptimizationSection):
     """How any model learns to tag, and which epoch is kept."""
 
-    patience: int = Field(
+    early_stopping_patience: int = Field(
         default=3,
         ge=0,
         description="epochs without a better strict F1 on dev before stopping; 0 = never stop early",
     )
-    keep: Literal["best", "last"] = Field(
+    keep_checkpoint: Literal["best", "last"] = Field(
         default="best",
         description="the epoch whose weights become the model: best strict F1 on dev, or the last",
     )
-    choose_by: Literal["corrected", "paper"] = Field(
-        default="corrected",
-        description="whose strict F1 on dev stops a run and chooses epoch and sweep point: the corrected "
-        "scorer's, or the study's own",
+    metric_for_best_model: Literal["dev_strict_f1", "dev_paper_strict_f1"] = Field(
+        default="dev_strict_f1",
+        description="the figure of metrics.jsonl that stops a run and chooses epoch and sweep point: strict "
+        "F1 on dev by the corrected scorer, or by the study's own",
     )
 
     @property
-    def dev_metric(self) -> str:
-        """The name in metrics.jsonl of the figure that dev chooses by."""
-        return DEV_METRICS[self.choose_by]
+    def scorer(self) -> Literal["corrected", "paper"]:
+        """Whose strict F1 on dev chooses."""
+        return "paper" if self.metric_for_best_model == "dev_paper_strict_f1" else "corrected"
 
 
 class WorkersSection(Section):
     """How many processes train, and on what."""
 
-    count: int = Field(default=1, ge=1, description="training processes; each takes its share of every epoch")
+    num_workers: int = Field(
+        default=1, ge=1, description="training processes; each takes its share of every epoch"
+    )
     accelerator: Literal["auto", "cpu", "gpu"] = Field(
         default="auto", description="auto = one GPU per worker where the cluster has one, else CPU"
     )
@@ -157,11 +153,13 @@ class TrainConfig(LearnConfig, SweepableConfig):
 
     @model_validator(mode="after")
     def _a_learned_dev_chooses_nothing(self) -> Self:
-        chooses = self.training.keep != "last" or self.training.patience or self.sweep
+        chooses = (
+            self.training.keep_checkpoint != "last" or self.training.early_stopping_patience or self.sweep
+        )
         if self.corpus.train_with_dev and chooses:
             fault = (
                 "dev is learned (corpus.train_with_dev), so that it can choose nothing; "
-                "set keep to last and patience to 0, without a sweep"
+                "set keep_checkpoint to last and early_stopping_patience to 0, without a sweep"
             )
             raise FaultsError([(("training",), fault)])
         return self

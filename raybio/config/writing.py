@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from raybio.config.renamed import with_first_names
 from raybio.config.section import JobConfig
 from raybio.config.yaml_text import dump
 
@@ -25,9 +26,9 @@ def config_hash(config: JobConfig, *sections: str) -> str:
 
     `sections` names fields of the config ("model", "training"); an unknown one is a KeyError.
     It is the start of the SHA-256 of the resolved values as JSON with sorted keys, so that
-    neither comments nor the order of keys nor 1 for 1.0 count.
+    neither comments nor the order of keys nor 1 for 1.0 count, nor that an option was renamed.
     """
     data = resolved(config)
-    chosen = {name: data[name] for name in sections or data}
+    chosen = with_first_names({name: data[name] for name in sections or data})
     canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -33,9 +33,9 @@ def _by_length(tested: Sequence[Tested]) -> Iterator[Section]:
 
 def _side_by_side(runs: Sequence[Run]) -> Iterator[Block]:
     yield tables.run_table(runs)
-    for limit in dict.fromkeys(run.corpus.get("limit") for run in runs):
+    for limit in dict.fromkeys(run.corpus.get("max_documents") for run in runs):
         if limit:
-            names = ", ".join(run.name for run in runs if run.corpus.get("limit") == limit)
+            names = ", ".join(run.name for run in runs if run.corpus.get("max_documents") == limit)
             yield f"Only the first {limit:,} documents of each split were read by {names}."
     dots = tuple(_corrected_dot(run) for run in runs if "test" in run.scores)
     if len(dots) > 1:

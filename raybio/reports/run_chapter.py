@@ -56,8 +56,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     corpus = run.corpus_name
     if run.corpus.get("protocol") == "study":
         corpus += ", read by the study's protocol"
-    if run.corpus.get("limit"):
-        corpus += f", only the first {run.corpus['limit']:,} documents of each split"
+    if run.corpus.get("max_documents"):
+        corpus += f", only the first {run.corpus['max_documents']:,} documents of each split"
     if run.learned_from != "train":
         corpus += f", learned from {run.learned_from}"
     if run.splits.get("dev", "dev") != "dev":
@@ -81,9 +81,9 @@ def _scores(run: Run) -> Iterator[Block]:
             f"This run was not scored on a test split. The figures are those of {run.split}, which may have "
             "chosen the epoch, and so flatter the model."
         )
-    if run.corpus.get("limit"):
+    if run.corpus.get("max_documents"):
         yield (
-            f"A smoke run: it read only the first {run.corpus['limit']:,} documents of each split. "
+            f"A smoke run: it read only the first {run.corpus['max_documents']:,} documents of each split. "
             "Its figures say that the job works, not how good the model can be."
         )
     yield _headline(run.scores[run.split], run.split)

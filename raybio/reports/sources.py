@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from raybio.config import DEV_METRICS
+from raybio.config import with_present_names
 from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
@@ -86,10 +86,10 @@ class Run:
     @property
     def learned_from(self) -> str:
         """What stood for the training split, "train" where it was the corpus's own: "rebuilt train"."""
-        name, own = self.splits.get("train", "train"), self.corpus.get("train_limit")
-        if not own:  # `limit` is said of every split
+        name, own = self.splits.get("train", "train"), self.corpus.get("max_train_documents")
+        if not own:  # `max_documents` bounds every split
             return name
-        return f"the first {min(own, self.corpus.get('limit') or own):,} documents of {name}"
+        return f"the first {min(own, self.corpus.get('max_documents') or own):,} documents of {name}"
 
     @property
     def split(self) -> str | None:
@@ -100,7 +100,8 @@ class Run:
     def kept_epoch(self) -> int | None:
         """The epoch whose model was kept, where the configuration tells; the first of equals."""
         training = self.config.get("training") or {}
-        keep, metric = training.get("keep"), DEV_METRICS[training.get("choose_by", "corrected")]
+        keep = training.get("keep_checkpoint")
+        metric = training.get("metric_for_best_model", "dev_strict_f1")
         rows = [row for row in self.metrics if metric in row or keep == "last"]
         if not rows or keep not in ("best", "last"):
             return None
@@ -147,7 +148,7 @@ def read_run(path: Path) -> Run:
     return Run(
         path=folder.path,
         config_text=config_text,
-        config=config,
+        config=with_present_names(config),
         environment=read_json(folder.path / "environment.json") or {},
         metrics=_metrics(folder.path / "metrics.jsonl"),
         scores=read_json(folder.path / "scores.json") or {},

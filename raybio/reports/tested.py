@@ -121,5 +121,5 @@ def _name(section: Mapping[str, Any]) -> str:
 
 def _limit(section: Mapping[str, Any]) -> int | None:
     """Return how many documents of a split are scored at most, by a corpus section; None where all are."""
-    limits = (section.get("limit"), section.get("scored_limit"))
+    limits = (section.get("max_documents"), section.get("max_eval_documents"))
     return min((limit for limit in limits if limit), default=None)

@@ -19,7 +19,7 @@ class Answer:
     """From the request's arrival at the replica to its answer."""
     batch_requests: int
     """Requests in the largest of them."""
-    batch_sentences: int
+    batch_size: int
     """Sentences in the largest of them."""
     replica: str
     """Which replica answered."""

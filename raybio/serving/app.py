@@ -131,7 +131,7 @@ def create_app(
         # Reading, splitting and writing a long text is work that others need not wait for.
         loop = asyncio.get_running_loop()
         name, work = await loop.run_in_executor(workers, understand)
-        served = await _ask(models[name], work.all_sentences, limits.seconds)
+        served = await _ask(models[name], work.all_sentences, limits.request_timeout_s)
         return await loop.run_in_executor(workers, _response, media, name, work, served)
 
     @app.get("/", include_in_schema=False)

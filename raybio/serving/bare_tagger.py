@@ -31,10 +31,10 @@ class Bare:
     accelerator: str | None = None
 
 
-def tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_sentences: int) -> Bare:
+def tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_size: int) -> Bare:
     """Tag annotated sentences with the model of `section` in one process with a replica's resources.
 
-    With `batch_sentences` it goes and is timed as in the study: so many sentences at a time in the
+    With `batch_size` it goes and is timed as in the study: so many sentences at a time in the
     order of the file, padded to their longest, with no warm-up and with the scoring inside the clock.
     With 0 the tagger makes up batches as it likes.
 
@@ -43,15 +43,15 @@ def tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_
     """
     # The process ends with the task, so that a replica finds its memory free.
     remote = ray.remote(num_cpus=section.cpus, num_gpus=section.gpus, max_calls=1)(_tag_alone)
-    bare: Bare = ray.get(remote.remote(found_from_anywhere(section), list(sentences), batch_sentences))
+    bare: Bare = ray.get(remote.remote(found_from_anywhere(section), list(sentences), batch_size))
     return bare
 
 
-def _tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_sentences: int) -> Bare:
-    kind, tagger = load(section, max_batch_tokens=_WHOLE_BATCH if batch_sentences else None)
+def _tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_size: int) -> Bare:
+    kind, tagger = load(section, max_batch_tokens=_WHOLE_BATCH if batch_size else None)
     gold = [tags_from_spans(sentence.gold or (), len(sentence)) for sentence in sentences]
     started = time.perf_counter()
-    batches = together(sentences, batch_sentences or len(sentences))
+    batches = together(sentences, batch_size or len(sentences))
     tags = tuple(tags.tags for batch in batches for tags in tagger.tag(batch))
     evaluate(gold, tags)
     seconds = time.perf_counter() - started

@@ -47,7 +47,7 @@ class Batched:
     """Wall time of the model on all of them."""
     batch_requests: int
     """Requests in the largest."""
-    batch_sentences: int
+    batch_size: int
     """Sentences in the largest."""
 
 
@@ -63,7 +63,7 @@ class _Waiting:
     tags: list[Tags] = field(default_factory=list)
     model_seconds: float = 0.0
     batch_requests: int = 0
-    batch_sentences: int = 0
+    batch_size: int = 0
 
     def next_piece(self, room: int) -> tuple[Sentence, ...]:
         """Return the next sentences for a batch with room for `room` words; none where they do not fit."""
@@ -216,7 +216,7 @@ class Batcher:
             request.words_left -= sum(map(len, piece))
             request.model_seconds += seconds
             request.batch_requests = max(request.batch_requests, len(batch))
-            request.batch_sentences = max(request.batch_sentences, sentences)
+            request.batch_size = max(request.batch_size, sentences)
             if len(request.tags) < len(request.sentences):
                 self._enter(request)  # behind all the others
             else:
@@ -241,6 +241,4 @@ class Batcher:
 
 
 def _batched(request: _Waiting) -> Batched:
-    return Batched(
-        tuple(request.tags), request.model_seconds, request.batch_requests, request.batch_sentences
-    )
+    return Batched(tuple(request.tags), request.model_seconds, request.batch_requests, request.batch_size)

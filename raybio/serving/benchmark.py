@@ -239,7 +239,7 @@ def _measure(
 ) -> _Result:
     """Run every scenario of one model on one corpus; compare all its answers with the tagger's own."""
     run.say(f"{model.name} on {corpus}: {len(sentences):,} sentences, the tagger alone")
-    alone = tag_alone(model, sentences, config.paper.batch_sentences)
+    alone = tag_alone(model, sentences, config.paper.batch_size)
     try:
         client = Client(deploy(model, run_id=run.path.name))
         scored, *others = asyncio.run(_drive(client, model, sentences, config, run.say))
@@ -256,7 +256,7 @@ def _measure(
     )
     same = "as" if accuracy.equal else "NOT as"
     run.say(f"strict F1 {100 * accuracy.served_strict_f1:.2f}, {same} the tagger alone")
-    timed_alone = [paper(sentences, alone.seconds)] if config.paper.batch_sentences else []
+    timed_alone = [paper(sentences, alone.seconds)] if config.paper.batch_size else []
     scenarios = [*timed_alone, scored, *others]
     return _Result(model, corpus, sentences, alone, scenarios, scored, accuracy)
 

@@ -23,7 +23,7 @@ class BodyLimit:
     """An ASGI application around `app` that passes a request on once its whole body is there.
 
     Refused are: a body of more than `limits.body_bytes`, however it comes (413); one that is not there
-    after `limits.body_seconds` (408); a slow one of a client that has `limits.slow_bodies` already (429);
+    after `limits.body_timeout_s` (408); a slow one of a client that has `limits.slow_bodies` already (429);
     and any while too many bytes are being read (503). Requests without a body pass at once.
     """
 
@@ -56,7 +56,7 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
     async def _read(self, body: _Body, receive: Receive, client: str) -> None:
-        seconds = self._limits.body_seconds
+        seconds = self._limits.body_timeout_s
         prompt = min(_PROMPT_SECONDS, seconds)
         try:
             async with asyncio.timeout(prompt):

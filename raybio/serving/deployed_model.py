@@ -61,7 +61,7 @@ class DeployedModel:
             logger.error(str(error), extra=self._said)
             raise
         except asyncio.CancelledError:
-            # Whoever asked has left, or has the answer that it took more than `limits.seconds`.
+            # Whoever asked has left, or has the answer that it took more than `limits.request_timeout_s`.
             self._metrics.failed()
             logger.error("no answer while it was waited for", extra=self._said)
             raise

@@ -175,7 +175,7 @@ def _options(section: ServedModelSection) -> dict[str, Any]:
         },
         # Replicas refuse what is more than their own `max_ongoing_requests`: nothing may wait in the router.
         "max_ongoing_requests": UNBOUNDED_REQUESTS,
-        "graceful_shutdown_timeout_s": section.drain_seconds,
+        "graceful_shutdown_timeout_s": section.graceful_shutdown_timeout_s,
         "graceful_shutdown_wait_loop_s": DRAIN_POLL_SECONDS,
         "health_check_period_s": _HEALTH_CHECK_SECONDS,
         "logging_config": LOGGING,
@@ -188,8 +188,8 @@ def _options(section: ServedModelSection) -> dict[str, Any]:
         "min_replicas": section.replicas,
         "max_replicas": growing.max_replicas,
         "target_ongoing_requests": growing.target_ongoing_requests,
-        "upscale_delay_s": growing.upscale_delay_seconds,
-        "downscale_delay_s": growing.downscale_delay_seconds,
+        "upscale_delay_s": growing.upscale_delay_s,
+        "downscale_delay_s": growing.downscale_delay_s,
     }
     return {**options, "autoscaling_config": scale}
 

@@ -109,5 +109,5 @@ def _mean(values: Sequence[float]) -> float | None:
 def _mean_batch(answers: Sequence[Answer]) -> float | None:
     """Return the mean over batches; all requests of a batch tell of it."""
     batches = sum(1 / answer.batch_requests for answer in answers)
-    sentences = sum(answer.batch_sentences / answer.batch_requests for answer in answers)
+    sentences = sum(answer.batch_size / answer.batch_requests for answer in answers)
     return sentences / batches if batches else None

@@ -72,7 +72,7 @@ class Ingress:
         self._asking: asyncio.Future[dict[str, str]] | None = None
         self._asking_thread = ThreadPoolExecutor(1, thread_name_prefix="states")
         self._models = {
-            info["name"]: DeployedModel(info, handle_of(info["name"]), run_id, limits.seconds)
+            info["name"]: DeployedModel(info, handle_of(info["name"]), run_id, limits.request_timeout_s)
             for info in infos
         }
 
@@ -178,7 +178,7 @@ def serve_models(config: ServeConfig, progress: Callable[[str], None] = print) -
         KeyboardInterrupt: it was stopped.
     """
     # Ours alone to end, unless it was submitted to a cluster.
-    draining = sum(model.drain_seconds for model in config.models) + _PUT_AWAY_SECONDS
+    draining = sum(model.graceful_shutdown_timeout_s for model in config.models) + _PUT_AWAY_SECONDS
     seconds = stopping.SECONDS if joins_a_cluster() else draining
     with (
         stopping.time_to_stop(seconds),

@@ -86,7 +86,7 @@ class Replica:
             batched.model_seconds,
             seconds,
             batched.batch_requests,
-            batched.batch_sentences,
+            batched.batch_size,
             self._name,
         )
 
@@ -110,7 +110,7 @@ class Replica:
             RuntimeError: the model has been at one batch for too long, or has failed on all requests of
                 `MAX_FAILED_BATCHES` in a row and on one that it can tag.
         """
-        since, most = self._busy_since, self._section.stuck_after_seconds
+        since, most = self._busy_since, self._section.batch_timeout_s
         if since is not None and time.perf_counter() - since > most:
             raise RuntimeError(f"the model has been at one batch for more than {most:g} s")
         if self._failed_batches >= MAX_FAILED_BATCHES:

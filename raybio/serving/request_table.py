@@ -31,7 +31,7 @@ _OF_AN_ANSWER = [
     ("replica_seconds", pa.float64()),
     ("model_seconds", pa.float64()),
     ("batch_requests", pa.int32()),
-    ("batch_sentences", pa.int32()),
+    ("batch_size", pa.int32()),
 ]
 SCHEMA = pa.schema(
     [

@@ -41,7 +41,7 @@ def search(run: Run, grace_epochs: int, reduction: int) -> None:
         tune_config=tune.TuneConfig(
             scheduler=ASHAScheduler(
                 time_attr="epoch",
-                metric=points[0].training.dev_metric,
+                metric=points[0].training.metric_for_best_model,
                 mode="max",
                 max_t=epochs,
                 grace_period=min(grace_epochs, epochs),
@@ -60,7 +60,7 @@ def search(run: Run, grace_epochs: int, reduction: int) -> None:
 
 
 def _outcome(points: Sequence[TrainConfig]) -> dict[str, Any]:
-    outcomes, metric = [], points[0].training.dev_metric
+    outcomes, metric = [], points[0].training.metric_for_best_model
     for point in points:
         path = run_path(point)
         metrics = RunFolder(path).metrics()
@@ -98,10 +98,10 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
             row
             for row in RunFolder(run_path(point)).metrics()
             # An epoch that could not be scored is nothing to compare by.
-            if point.training.dev_metric in row and (ended or row["epoch"] < point.training.epochs)
+            if point.training.metric_for_best_model in row and (ended or row["epoch"] < point.training.epochs)
         ]
         for row in metrics[reported:]:
-            tune.report({name: row[name] for name in ("epoch", point.training.dev_metric)})
+            tune.report({name: row[name] for name in ("epoch", point.training.metric_for_best_model)})
         reported = len(metrics)
         if ended:
             return

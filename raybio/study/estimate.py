@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raybio.config import TrainConfig, TrainDecoderConfig
-from raybio.config.study import ReckoningSection
+from raybio.config.study import EstimateSection
 from raybio.reports.published import SECONDS_PER_INSTANCE
 
 SUBWORDS_A_WORD = 1.5
@@ -71,7 +71,7 @@ def measured(sentences_per_second: float, at_words: float, work: Work) -> Speed:
 
 
 def estimated(
-    config: TrainConfig, corpus: str, work: Work, parameters: int, gpus: int, by: ReckoningSection
+    config: TrainConfig, corpus: str, work: Work, parameters: int, gpus: int, by: EstimateSection
 ) -> Speed:
     """Return the speed that follows from a model's size on `gpus` GPUs."""
     rate = gpus * by.peak_tflops * 1e12 * by.utilization
@@ -119,6 +119,6 @@ def _tokens(config: TrainConfig, words: float) -> tuple[float, float]:
     if not isinstance(config, TrainDecoderConfig) or config.head == "tags":
         return read, read
     prompt, completion = INSTRUCTION_TOKENS + read, COMPLETION_TOKENS_A_WORD * words
-    learned = config.training.max_tokens if config.training.loss_on == "padded" else prompt + completion
+    learned = config.training.max_length if config.training.loss_on == "padded" else prompt + completion
     passes = VERIFYING_PASSES if config.dev.mode.startswith("verified") else 1
     return learned, read + passes * completion  # the instruction is read once for all

@@ -96,7 +96,7 @@ def plan_study(study: StudyConfig) -> StudyPlan:
     runs += _planned_cascades(study, grounds, machine)
     lines = [*basis, *(f"assumed: {line}" for line in ASSUMED), _said_of_price(machine)]
     if any("estimated" in line for line in basis):
-        by = study.reckoning
+        by = study.estimate
         lines.append(
             f"assumed: a GPU does {by.utilization:.0%} of {by.peak_tflops:g} tera-operations a second, "
             "whatever the batch; small batches and short sentences reach far less, so that runs take longer"
@@ -156,7 +156,7 @@ class _Ground:
 
 
 def _ground(study: StudyConfig, cell: Cell, basis: dict[str, None]) -> _Ground:
-    work, counted = _work(cell.points[0].corpus, cell.corpus, study.reckoning.words_per_sentence)
+    work, counted = _work(cell.points[0].corpus, cell.corpus, study.estimate.words_per_sentence)
     basis[f"sentences: {counted}"] = None
     speed = _speed(study, cell, work)
     how = speed.basis if speed else "not known: give sentences_per_second of a run on CPUs"
@@ -167,7 +167,7 @@ def _ground(study: StudyConfig, cell: Cell, basis: dict[str, None]) -> _Ground:
 def _planned(study: StudyConfig, ground: _Ground, machine: InstancePrice) -> Iterator[PlannedRun]:
     cell, work, speed = ground.cell, ground.work, ground.speed
     first, model, rows = cell.points[0], cell.model, _Rows(machine, cell.corpus)
-    place = _gpus(first), first.workers.count * first.workers.cpus_per_worker
+    place = _gpus(first), first.workers.num_workers * first.workers.cpus_per_worker
     for point in cell.points:
         hours = training_hours(point, work, speed) if speed else None
         yield rows.row(str(point.name), _settings(point), model.name, place, hours)
@@ -212,13 +212,11 @@ def _measurement(
 
 def _settings(point: TrainConfig) -> str:
     training = point.training
-    return (
-        f"rate {training.learning_rate:g}, batch {training.batch_sentences}, {training.epochs} epochs at most"
-    )
+    return f"rate {training.learning_rate:g}, batch {training.batch_size}, {training.epochs} epochs at most"
 
 
 def _gpus(point: TrainConfig) -> int:
-    return point.workers.count if point.workers.accelerator == "gpu" else 0
+    return point.workers.num_workers if point.workers.accelerator == "gpu" else 0
 
 
 def _speed(study: StudyConfig, cell: Cell, work: Work) -> Speed | None:
@@ -227,7 +225,7 @@ def _speed(study: StudyConfig, cell: Cell, work: Work) -> Speed | None:
         return measured(cell.model.sentences_per_second, cell.model.words_per_sentence, work)
     if not _gpus(first):
         return None
-    return estimated(first, cell.corpus, work, _parameters(first), _gpus(first), study.reckoning)
+    return estimated(first, cell.corpus, work, _parameters(first), _gpus(first), study.estimate)
 
 
 def _parameters(config: TrainConfig) -> int:
@@ -292,11 +290,11 @@ def _size(name: str, sentences: Any) -> str:
 
 
 def _machine(study: StudyConfig) -> InstancePrice:
-    by = study.reckoning
+    by = study.estimate
     path = Path(by.prices) if by.prices else shipped_prices()
     machines = {machine.name: machine for machine in load_prices(path)}
     if by.machine not in machines:
-        fault = f"reckoning.machine: found {by.machine!r}; allowed: one of {', '.join(machines)}"
+        fault = f"estimate.machine: found {by.machine!r}; allowed: one of {', '.join(machines)}"
         raise ConfigError(str(path), [fault])
     return machines[by.machine]
 

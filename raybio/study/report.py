@@ -46,7 +46,7 @@ def study_report(study: StudyConfig) -> Report:
     if not found:
         raise UsageError(f"no run of the study {study.name} is done. Start it with `raybio study run`")
     benchmarks = [read_benchmark(run.path) for run in known_runs(study) if run.kind == "measure" and run.done]
-    path = Path(study.reckoning.prices) if study.reckoning.prices else shipped_prices()
+    path = Path(study.estimate.prices) if study.estimate.prices else shipped_prices()
     prices = load_prices(path) if benchmarks else ()
     costs = across_corpora(benchmarks, prices)
     sections = (

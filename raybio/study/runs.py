@@ -82,7 +82,7 @@ def known_runs(study: StudyConfig, table: Sequence[Cell] | None = None) -> list[
 def chosen(study: StudyConfig, cell: Cell) -> TrainConfig | None:
     """Return the point with the best strict F1 on dev, the first of equals; None while not all are done.
 
-    Whose strict F1 that is `training.choose_by` says.
+    Whose strict F1 that is `training.metric_for_best_model` says.
     A point that failed keeps the choice open: another choice later would touch test a second time.
     """
     if len(cell.points) > 1 and study.search.method == "asha":
@@ -95,7 +95,7 @@ def chosen(study: StudyConfig, cell: Cell) -> TrainConfig | None:
 
 def best_on_dev(points: Sequence[TrainConfig]) -> TrainConfig:
     """Return which of points that are done is best on dev, by the scorer they name; the first of equals."""
-    return max(points, key=lambda point: dev_f1(run_path(point), point.training.choose_by) or 0.0)
+    return max(points, key=lambda point: dev_f1(run_path(point), point.training.scorer) or 0.0)
 
 
 def by_seed(study: StudyConfig, cell: Cell) -> list[Run]:
@@ -215,7 +215,7 @@ def _cascade_run(study: StudyConfig, cascade: StudyCascadeSection, encoder: Run,
 
 
 def _workers(config: TrainConfig) -> WorkersSection:
-    return config.workers.model_copy(update={"count": 1})
+    return config.workers.model_copy(update={"num_workers": 1})
 
 
 def _measured(study: StudyConfig, cell: Cell, run: Run, table: Sequence[Cell]) -> Iterator[Run]:

@@ -53,7 +53,7 @@ def demands(config: JobConfig) -> Sequence[Together]:
     if isinstance(config, LearnConfig | CascadeConfig):
         workers = config.workers
         gpus = 1.0 if workers.accelerator == "gpu" else 0.0
-        return [(Demand("training worker", workers.count, workers.cpus_per_worker, gpus),)]
+        return [(Demand("training worker", workers.num_workers, workers.cpus_per_worker, gpus),)]
     if isinstance(config, ServeConfig):
         return [tuple(_replicas(model, model.replicas) for model in config.models)]
     if isinstance(config, BenchmarkServeConfig):

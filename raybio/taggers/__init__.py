@@ -31,7 +31,8 @@ def load_tagger(
     `threads` bounds its computing threads on a CPU, `max_batch_tokens` what it reads in one pass; both
     hold for each model of several (a cascade's, or an LLM's and its drafter). `decoding` is for LLMs
     that write tags: the mode, the draft, the folder of the encoder that drafts (`draft_model`), and
-    `legal`. `labels` is for token classifiers: what their outputs stand for (see `label_schemes.recognise`).
+    `constrained_decoding`. `labels` is for token classifiers: what their outputs stand for (see
+    `label_schemes.recognise`).
 
     Raises:
         ModelError: the folder holds nothing that raybio can tag with, or not at this precision.

@@ -17,6 +17,15 @@ WRITERS = ("CausalLM", "LMHead")
 
 _REMEDY = "Train the model again"
 
+_RENAMED = {
+    "max_tokens": "max_length",
+    "window_overlap": "stride",
+    "subword_labels": "label_subwords",
+    "word_decision": "aggregation_strategy",
+    "legal": "constrained_decoding",
+}
+"""Fields that had other names in cards of schema version 1."""
+
 SomeCard = TypeVar("SomeCard")
 
 
@@ -32,7 +41,12 @@ def read_card(folder: Path, card: type[SomeCard], name: str = CARD) -> SomeCard 
         ModelError: the card cannot be read, or only by a later raybio, or it is another model's.
     """
     path = folder / name
-    return read_record(card, _held(path), str(path), ModelError, _REMEDY) if path.is_file() else None
+    if not path.is_file():
+        return None
+    held = _held(path)
+    if isinstance(held, dict):
+        held = {_RENAMED.get(name, name): value for name, value in held.items()}
+    return read_record(card, held, str(path), ModelError, _REMEDY)
 
 
 def kind_of(folder: Path) -> str:

@@ -39,13 +39,13 @@ _MAX_OVERLAP = 32
 class DecoderCard:
     """What raybio must know of an LLM that writes tags, besides its Hugging Face and PEFT files.
 
-    `max_tokens` is the longest prompt with completion it was trained for; `style` its wording.
+    `max_length` is the longest prompt with completion it was trained for; `style` its wording.
     """
 
     labels: list[str]
     base_model: str
     style: PromptStyle
-    max_tokens: int
+    max_length: int
     trained_on: str = ""
     kind: str = "decoder"
     raybio: str = ""
@@ -96,17 +96,17 @@ class DecoderTagger:
         mode: str = "verified-tags",
         drafter: Tagger | None = None,
         previous: bool = False,
-        legal: bool = False,
-        max_tokens: int | None = None,
+        constrained_decoding: bool = False,
+        max_length: int | None = None,
         max_batch_tokens: int = _CPU_BATCH_TOKENS,
     ) -> None:
         self._reader = reader
         self._tokens = tokens
         self._decode = MODES[mode]
-        self._options = {"legal": True} if legal and mode in TAG_MODES else {}
+        self._options = {"constrained_decoding": True} if constrained_decoding and mode in TAG_MODES else {}
         self._drafter = drafter
         self._previous = previous
-        self._longest = min(reader.context, max_tokens or reader.context)
+        self._longest = min(reader.context, max_length or reader.context)
         self._budget = max_batch_tokens
         self.counts: Counter[str] = Counter()
 
@@ -118,7 +118,7 @@ class DecoderTagger:
         mode: str = "verified-tags",
         draft: str = "outside",
         drafter: Tagger | None = None,
-        legal: bool = False,
+        constrained_decoding: bool = False,
         base_model: str | None = None,
         precision: str = "auto",
         device: str = "auto",
@@ -149,8 +149,8 @@ class DecoderTagger:
             mode=mode,
             drafter=drafter,
             previous=draft == "previous",
-            legal=legal,
-            max_tokens=card.max_tokens,
+            constrained_decoding=constrained_decoding,
+            max_length=card.max_length,
             max_batch_tokens=max_batch_tokens or default_budget(where),
         )
 

@@ -24,6 +24,14 @@ from raybio.alignment import Spacing, SubwordEncoder, Subwords, Window, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.label_schemes import LabelScheme
+from raybio.taggers.aggregation import (
+    AggregationStrategy,
+    legal_tags,
+    passed_on,
+    per_word,
+    softmax,
+    word_votes,
+)
 from raybio.taggers.base import Tags
 from raybio.taggers.batching import cheapest_batches, equal_batches, token_budget_batches
 from raybio.taggers.both_ways import read_both_ways
@@ -36,7 +44,6 @@ from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.taggers.positions import positions_of
 from raybio.taggers.prepacked import prepack
 from raybio.taggers.special_tokens import add_token_types, padding_of, special_tokens
-from raybio.taggers.word_decision import WordDecision, legal_tags, passed_on, per_word, softmax, word_votes
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +65,11 @@ class EncoderCard:
     """What raybio must know of a model besides its Hugging Face files; kept in `raybio.json`."""
 
     labels: list[str]
-    max_tokens: Annotated[int, Field(ge=8)]
-    window_overlap: Annotated[int, Field(ge=0)]
-    subword_labels: str
-    word_decision: WordDecision
-    legal: bool = False
+    max_length: Annotated[int, Field(ge=8)]
+    stride: Annotated[int, Field(ge=0)]
+    label_subwords: str
+    aggregation_strategy: AggregationStrategy
+    constrained_decoding: bool = False
     # What a card of before does not say: words were read one by one, with nothing between them.
     spacing: Spacing = "glued"
     # Of an LLM with a tag head: those of its blocks, by number from 0, that are not causal.
@@ -132,10 +139,10 @@ class EncoderTagger:
         precision: Precision = "auto",
         device: str = "auto",
         max_batch_tokens: int | None = None,
-        max_tokens: int | None = None,
-        window_overlap: int | None = None,
-        word_decision: WordDecision | None = None,
-        legal: bool | None = None,
+        max_length: int | None = None,
+        stride: int | None = None,
+        aggregation_strategy: AggregationStrategy | None = None,
+        constrained_decoding: bool | None = None,
         labels: Mapping[str, str | None] | None = None,
     ) -> EncoderTagger:
         """Load a model folder onto `device` ("auto": the GPU where there is one).
@@ -150,7 +157,10 @@ class EncoderTagger:
         scheme, card = description_of(folder, labels)
         model = load_classifier(folder, pick_dtype(precision, where))
         card = card.but(
-            max_tokens=max_tokens, window_overlap=window_overlap, word_decision=word_decision, legal=legal
+            max_length=max_length,
+            stride=stride,
+            aggregation_strategy=aggregation_strategy,
+            constrained_decoding=constrained_decoding,
         )
         budget = max_batch_tokens or default_budget(where)
         model = model.to(where)
@@ -193,12 +203,8 @@ class EncoderTagger:
     def _read(self, encoded: Sequence[Subwords], firsts: NDArray[np.int64]) -> NDArray[np.float32]:
         """Run the model over all windows; return (subwords of all sentences, tags) probabilities."""
         special = len(self._prefix) + len(self._suffix)
-        size = self._card.max_tokens - special
-        cut = [
-            window
-            for i, one in enumerate(encoded)
-            for window in windows(one, i, size, self._card.window_overlap)
-        ]
+        size = self._card.max_length - special
+        cut = [window for i, one in enumerate(encoded) for window in windows(one, i, size, self._card.stride)]
         logits = np.empty((int(firsts[-1]), len(self._scheme.tags)), dtype=np.float32)
         owned = 0
         for batch in self._batches([len(window.ids) + special for window in cut]):
@@ -255,10 +261,11 @@ class EncoderTagger:
         # A blank may come before the first word of a sentence: it is a piece of no word.
         cuts = np.union1d(starts, offsets[:-1][np.diff(offsets) > 0])
         votes, scores = (
-            each[np.isin(cuts, starts)] for each in word_votes(probabilities, cuts, self._card.word_decision)
+            each[np.isin(cuts, starts)]
+            for each in word_votes(probabilities, cuts, self._card.aggregation_strategy)
         )
         chosen = votes.argmax(axis=1)
-        if self._card.legal:
+        if self._card.constrained_decoding:
             for a, b in pairwise(ends):
                 chosen[a:b] = legal_tags(chosen[a:b], scores[a:b], self._scheme)
         best = scores[np.arange(len(chosen)), chosen].tolist()
@@ -325,5 +332,5 @@ def description_of(
         size = min(longest or _DEFAULT_TOKENS, _DEFAULT_TOKENS)
         known = list(scheme.labels)
         return scheme, EncoderCard(known, size, min(64, size // 8), "first", "first", spacing="as-written")
-    size = min(card.max_tokens, longest or card.max_tokens)
-    return scheme, card.but(max_tokens=size, window_overlap=min(card.window_overlap, size // 2))
+    size = min(card.max_length, longest or card.max_length)
+    return scheme, card.but(max_length=size, stride=min(card.stride, size // 2))

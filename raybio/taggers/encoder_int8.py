@@ -158,10 +158,10 @@ def _samples(folder: Path, card: EncoderCard) -> list[dict[str, NDArray[np.int64
     sentences = read_calibration(folder)
     tokenizer = read_tokenizer(folder)
     prefix, suffix = special_tokens(tokenizer)
-    size = card.max_tokens - len(prefix) - len(suffix)
+    size = card.max_length - len(prefix) - len(suffix)
     samples = []
     for i, subwords in enumerate(SubwordEncoder(tokenizer, card.spacing).encode(sentences)):
-        for window in windows(subwords, i, size, card.window_overlap):
+        for window in windows(subwords, i, size, card.stride):
             ids = np.array([[*prefix, *window.ids, *suffix]], dtype=np.int64)
             samples.append({"input_ids": ids, "attention_mask": np.ones_like(ids)})
     return samples

@@ -58,7 +58,8 @@ class AdaptedEncoder:
 def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = print) -> AdaptedEncoder:
     """Train an encoder to fill in hidden words of text, and keep what it is after the last epoch.
 
-    Documents that share a passage with those of `text.apart_from` are left out, counted and listed.
+    Documents that share a passage with those of `text.decontaminate_against` are left out, counted and
+    listed.
 
     Raises:
         ModelError, InputError: what the run was given cannot be used.
@@ -70,10 +71,10 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     base = base_folder(config.model, allow_pickle=config.allow_pickle)
     check_base(AutoModelForMaskedLM, base)
     check_precision(read_config(base), base, config.training.precision)
-    check_text((*config.text.files, *config.text.apart_from))
+    check_text((*config.text.files, *config.text.decontaminate_against))
     run = begin_run(config, "adapted")
     with under_way(run, config, progress):
-        path, share = _text(config, run), config.text.held_out
+        path, share = _text(config, run), config.text.validation_fraction
         datasets = {
             "train": dataset_of(lambda: _some(path, share, held_out=False)),
             "dev": dataset_of(lambda: _some(path, share, held_out=True)),
@@ -92,11 +93,11 @@ def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
     count = write_rows(sentence_tables(_sentences(config, left_out)), path, SENTENCES)
     run.write_text(_LEFT_OUT, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in left_out))
     run.say(f"text of {count:,} sentences; documents left out, see {_LEFT_OUT}: {len(left_out):,}")
-    if int(count * config.text.held_out) in (0, count):
+    if int(count * config.text.validation_fraction) in (0, count):
         path.unlink()
         raise TrainingError(
             f"of {count:,} sentences none would be held out, or none learned. Give more text, or another "
-            "text.held_out"
+            "text.validation_fraction"
         )
     return path
 
@@ -104,9 +105,9 @@ def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
 def _sentences(config: AdaptEncoderConfig, left_out: list[dict[str, str]]) -> Iterator[Sentence]:
     """Yield the sentences of the text, and add to `left_out` what is not to be read."""
     text = config.text
-    unseen = Passages(document for path in text.apart_from for document in read_corpus(path))
+    unseen = Passages(document for path in text.decontaminate_against for document in read_corpus(path))
     for path in text.files:
-        for document in islice(read_corpus(path), text.limit):
+        for document in islice(read_corpus(path), text.max_documents):
             if passage := unseen.shared_with(document):
                 left_out.append({"file": path, "document": document.id, "passage": passage})
             else:
@@ -130,7 +131,7 @@ def _work(task: Task) -> None:
     training = config.training
     workers = begin(config.seed, config.workers)
     tokenizer = read_tokenizer(task.base)
-    maker = MaskedExampleMaker(tokenizer, training.masked, *window_of(task.base, training))
+    maker = MaskedExampleMaker(tokenizer, training.mlm_probability, *window_of(task.base, training))
 
     def examples_of(row: dict[str, Any], epoch: int) -> list[steps.Example]:
         return maker.examples(row["words"], random.Random(f"{config.seed} {epoch} {row['id']}"))  # noqa: S311

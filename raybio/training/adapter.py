@@ -69,10 +69,10 @@ def add_adapter(model: Any, config: TrainDecoderConfig, new_tokens: Sequence[int
     """Freeze a model and add LoRA to its targets; rows of `new_tokens` and a new head learn whole."""
     lora, text = config.lora, config.head == "text"
     peft = LoraConfig(
-        r=lora.rank,
+        r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=[target for target in lora.targets if text or target != "lm_head"],
+        target_modules=[target for target in lora.target_modules if text or target != "lm_head"],
         modules_to_save=None if text else [CLASSIFIER],
         trainable_token_indices=_embeddings(model, new_tokens) if new_tokens else None,
         task_type="CAUSAL_LM" if text else "TOKEN_CLS",

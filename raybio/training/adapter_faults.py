@@ -60,10 +60,10 @@ def _model_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str
             yield str(error)
             return
     longest = getattr(architecture, "max_position_embeddings", None)
-    if longest and config.training.max_tokens > longest:
+    if longest and config.training.max_length > longest:
         yield (
-            f"length over the model's limit: training.max_tokens is {config.training.max_tokens}, and this "
-            f"model reads {longest} tokens at most. Set training.max_tokens={longest}"
+            f"length over the model's limit: training.max_length is {config.training.max_length}, and this "
+            f"model reads {longest} tokens at most. Set training.max_length={longest}"
         )
     targets = list(_target_faults(config, architecture))
     yield from targets or _step_faults(config, architecture)
@@ -72,7 +72,7 @@ def _model_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str
 def _step_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[str]:
     """Yield why the adapter, or the tag head, cannot learn on this architecture: one step on its twin."""
     make = AutoModelForCausalLM if config.head == "text" else AutoModelForTokenClassification
-    lora = config.lora.model_copy(update={"rank": 2})
+    lora = config.lora.model_copy(update={"r": 2})
     ids = torch.arange(1, 9)[None]
     try:
         learner = add_adapter(twin(make, architecture), config.model_copy(update={"lora": lora}), ())
@@ -100,14 +100,14 @@ def _target_faults(config: TrainDecoderConfig, architecture: Any) -> Iterator[st
         for name, module in model_shapes(causal, architecture, ()).named_modules()
         if isinstance(module, LINEAR)
     ]
-    lacking = [t for t in config.lora.targets if not any(n == t or n.endswith(f".{t}") for n in names)]
+    lacking = [t for t in config.lora.target_modules if not any(n == t or n.endswith(f".{t}") for n in names)]
     if lacking:
         has = ", ".join(sorted({name.rpartition(".")[2] for name in names}))
-        yield f"targets that the model lacks: lora.targets names {', '.join(lacking)}. It has {has}"
-    if config.prompt.tag_tokens and "lm_head" in config.lora.targets:
+        yield f"targets that the model lacks: lora.target_modules names {', '.join(lacking)}. It has {has}"
+    if config.prompt.tag_tokens and "lm_head" in config.lora.target_modules:
         yield (
             "tag tokens with an adapted head: prompt.tag_tokens trains the head's new rows themselves. "
-            "Remove lm_head from lora.targets"
+            "Remove lm_head from lora.target_modules"
         )
     if config.prompt.tag_tokens and config.deepspeed.zero_stage == 3:
         yield "tag tokens with ZeRO-3: it spreads the rows that are to be trained. Set deepspeed.zero_stage=2"

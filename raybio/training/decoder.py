@@ -46,7 +46,7 @@ def train_decoder(
     """Fine-tune an adapter, keep the best epoch by strict F1 on dev, score it, fill the run folder.
 
     `progress` is called with a line of text now and then. Training sentences that do not fit in
-    `training.max_tokens` are left out, counted, and written to `rejected.jsonl`. Without `score` the
+    `training.max_length` are left out, counted, and written to `rejected.jsonl`. Without `score` the
     kept model is not scored.
 
     Raises:
@@ -117,7 +117,7 @@ def _work(task: Task) -> None:
     if workers.rank == 0:
         _tell_rejected(maker.rejected.values(), len(batches), task.run)
         if maker.cut:
-            task.run.say(f"cut {len(maker.cut)} sentences longer than training.max_tokens")
+            task.run.say(f"cut {len(maker.cut)} sentences longer than training.max_length")
     learner = _DecoderLearner(
         task, tokens, tokenizer, new_tokens, workers, len(batches) * config.training.epochs
     )
@@ -133,9 +133,9 @@ def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -
     lines = [json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in rejected]
     if lines:
         path = run.write_text("rejected.jsonl", "".join(lines))
-        run.say(f"rejected {len(lines)} sentences longer than training.max_tokens: see {path}")
+        run.say(f"rejected {len(lines)} sentences longer than training.max_length: see {path}")
     if not batches:
-        raise TrainingError("no training sentence fits in training.max_tokens. Raise it")
+        raise TrainingError("no training sentence fits in training.max_length. Raise it")
 
 
 class _DecoderLearner(AdapterLearner):
@@ -166,8 +166,8 @@ class _DecoderLearner(AdapterLearner):
             mode=dev.mode,
             drafter=self._drafter,
             previous=dev.draft == "previous",
-            legal=dev.legal,
-            max_tokens=self.config.training.max_tokens,
+            constrained_decoding=dev.constrained_decoding,
+            max_length=self.config.training.max_length,
             max_batch_tokens=default_budget(self.device),
         )
 
@@ -178,7 +178,7 @@ def _card(task: Task, tokens: Tokens) -> DecoderCard:
         labels=list(task.labels),
         base_model=config.model,
         style=replace(tokens.prompts.style, order_seed=None),  # whoever tags later knows no drawn order
-        max_tokens=config.training.max_tokens,
+        max_length=config.training.max_length,
         trained_on=config.corpus.name or str(config.corpus.train),
         raybio=raybio.__version__,
     )

@@ -15,7 +15,7 @@ from raybio.training.steps import IGNORED, Example
 class CompletionMaker:
     """Turns rows of the training split into examples, in the very tokens that decoding will meet.
 
-    A sentence whose prompt and completion take more than `training.max_tokens` is rejected:
+    A sentence whose prompt and completion take more than `training.max_length` is rejected:
     `rejected` holds it, by its id, with the reason. With `long_inputs: cut` it loses its end instead,
     and `cut` holds its id. Labelled are the completion alone, or with `loss_on: all` every token but
     the first, which nothing predicts; `loss_on: padded` adds labelled padding up to `longest`, the
@@ -24,7 +24,7 @@ class CompletionMaker:
 
     def __init__(self, tokens: Tokens, config: TrainDecoderConfig) -> None:
         self._tokens = tokens
-        self._max_tokens = config.training.max_tokens
+        self._max_tokens = config.training.max_length
         self._all = config.training.loss_on != "completion"
         self._padded = config.training.loss_on == "padded"
         self._cut = config.training.long_inputs == "cut"
@@ -56,8 +56,8 @@ class CompletionMaker:
         self.rejected[row["id"]] = Rejected(
             source=self._source,
             place=f"sentence {row['id']}",
-            reason=f"prompt and completion take {length} tokens, more than max_tokens: {self._max_tokens}",
-            remedy="Raise training.max_tokens, or split the sentence",
+            reason=f"prompt and completion take {length} tokens, more than max_length: {self._max_tokens}",
+            remedy="Raise training.max_length, or split the sentence",
             document_id=row["document_id"],
             raw=" ".join(row["words"]),
         )

@@ -49,7 +49,9 @@ class AdapterEngine:
         training = config.training
 
         def schedule(optimizer: torch.optim.Optimizer) -> Any:
-            return steps.schedule_for(optimizer, training.schedule, total, int(total * training.warmup_ratio))
+            return steps.schedule_for(
+                optimizer, training.lr_scheduler_type, total, int(total * training.warmup_ratio)
+            )
 
         self._engine, *_ = _deepspeed(workers.device).initialize(
             model=model.train(),
@@ -118,7 +120,7 @@ class AdapterEngine:
         if written != self._workers.world:
             raise TrainingError(
                 f"the checkpoint has the shares of {written} workers, and {self._workers.world} resume "
-                f"from it. Set workers.count={written}"
+                f"from it. Set workers.num_workers={written}"
             )
         with self._whole(writes=True):
             load_adapter(self._model, folder / "model")
@@ -154,7 +156,7 @@ def engine_settings(config: TrainDecoderConfig, dtype: torch.dtype) -> dict[str,
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "managed_gradient_accumulation": False,
-        "gradient_clipping": config.training.gradient_clip or 0.0,
+        "gradient_clipping": config.training.max_grad_norm or 0.0,
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,

@@ -85,11 +85,11 @@ def _card(task: Task) -> EncoderCard:
     size, overlap = window_of(task.base, training)
     return EncoderCard(
         labels=list(task.labels),
-        max_tokens=size,
-        window_overlap=overlap,
-        subword_labels=training.subword_labels,
-        word_decision=training.word_decision,
-        legal=training.legal,
+        max_length=size,
+        stride=overlap,
+        label_subwords=training.label_subwords,
+        aggregation_strategy=training.aggregation_strategy,
+        constrained_decoding=training.constrained_decoding,
         spacing="blank",
         blocks_both_ways=blocks_of(config.attention, read_config(task.base)),
         base_model=config.model,
@@ -119,7 +119,7 @@ class _ClassifierLearner(EncoderLearner):
             tokenizer,
             workers,
             total,
-            average=training.average,
+            ema_decay=training.ema_decay,
             layer_decay=training.layer_decay,
         )
 

@@ -29,7 +29,7 @@ _FP32_ALONE = ("deberta",)
 class EncoderLearner(ABC):
     """One worker's encoder under DDP; `total` is the number of optimizer steps of the whole run.
 
-    `average` is the share that each step leaves to a running average of the weights, if there is one, and
+    `ema_decay` is the share that each step leaves to a running average of the weights, if there is one, and
     `layer_decay` that of the rate which each layer leaves to the one below it.
     """
 
@@ -41,16 +41,16 @@ class EncoderLearner(ABC):
         workers: Workers,
         total: int,
         *,
-        average: float | None = None,
+        ema_decay: float | None = None,
         layer_decay: float = 1.0,
     ) -> None:
-        self._clip = training.gradient_clip
+        self._clip = training.max_grad_norm
         self._workers = workers
         self._tokenizer = tokenizer
         self.padding = padding_of(tokenizer)
         self._model: Any = workers.prepare(model.train())
         self._bare: Any = getattr(self._model, "module", self._model)
-        self._average = _average_of(self._bare, average)
+        self._average = _average_of(self._bare, ema_decay)
         self._optimizer = steps.optimizer_of(
             layer_groups(self._bare, training.learning_rate, training.weight_decay, layer_decay),
             training.learning_rate,
@@ -58,7 +58,7 @@ class EncoderLearner(ABC):
         self._dtype = _autocast_dtype(training.precision, workers.device, self._bare)
         self._scaler = torch.amp.GradScaler(workers.device.type, enabled=self._dtype == torch.float16)
         self._schedule = steps.schedule_for(
-            self._optimizer, training.schedule, total, int(total * training.warmup_ratio)
+            self._optimizer, training.lr_scheduler_type, total, int(total * training.warmup_ratio)
         )
 
     @abstractmethod

@@ -66,7 +66,7 @@ def estimate_encoder(
         ModelError: the model is of an architecture that classifies no tokens.
     """
     gpu = on_gpu(config.workers)
-    size = min(config.training.max_tokens, positions_of(architecture, config.model) or POSITIONS)
+    size = min(config.training.max_length, positions_of(architecture, config.model) or POSITIONS)
     figures = _figures(config, tokenizer, labels, rows, size)
     passes = figures.passes if figures else None
     shape = (passes.rows, passes.longest) if passes else (config.training.max_batch_tokens // size, size)
@@ -94,10 +94,10 @@ def _figures(
     training = config.training
     card = EncoderCard(
         labels=list(labels),
-        max_tokens=size,
-        window_overlap=min(training.window_overlap, size // 2),
-        subword_labels=training.subword_labels,
-        word_decision=training.word_decision,
+        max_length=size,
+        stride=min(training.stride, size // 2),
+        label_subwords=training.label_subwords,
+        aggregation_strategy=training.aggregation_strategy,
         spacing="blank",
     )
     maker = ExampleMaker.of(card, tokenizer, cut=training.long_inputs == "cut")

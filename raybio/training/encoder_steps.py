@@ -27,13 +27,13 @@ _LAYER = re.compile(r"\.(?:layers?|block|h)\.(\d+)\.")
 
 
 def cut_sentences(sentences: Iterable[Sentence], tokenizer: Any, card: EncoderCard) -> Iterator[Sentence]:
-    """Yield sentences without the words, and the gold spans' words, beyond the card's `max_tokens` subwords.
+    """Yield sentences without the words, and the gold spans' words, beyond the card's `max_length` subwords.
 
     The study cut so, in training and in scoring: what lies beyond counts as neither found nor missed.
     A word that does not fit whole goes too.
     """
     encoder = SubwordEncoder(tokenizer, card.spacing)
-    size = card.max_tokens - sum(map(len, special_tokens(tokenizer)))
+    size = card.max_length - sum(map(len, special_tokens(tokenizer)))
     for sentence in sentences:
         owners = encoder.encode([sentence.words])[0].words
         kept = owners[size] if len(owners) > size else len(sentence.words)
@@ -49,8 +49,8 @@ def _first_words(sentence: Sentence, count: int) -> Sentence:
 
 def window_of(base: Path, training: TrainingSection | MaskingSection) -> tuple[int, int]:
     """Return the subwords of a window and of its overlap: as configured, as far as the base model goes."""
-    size = min(training.max_tokens, positions_of(read_config(base), base) or POSITIONS)
-    return size, min(training.window_overlap, size // 2)
+    size = min(training.max_length, positions_of(read_config(base), base) or POSITIONS)
+    return size, min(training.stride, size // 2)
 
 
 def layer_groups(
@@ -102,7 +102,7 @@ def window_example(window: Window, labels: Sequence[int], special: tuple[list[in
 class ExampleMaker:
     """Turns tagged sentences into training windows.
 
-    `subword_labels` "all" gives every subword its word's tag (the study's way, `B-` repeated);
+    `label_subwords` "all" gives every subword its word's tag (the study's way, `B-` repeated);
     "first" and "last" label only that one of a word's subwords. Subwords that a window does not own are
     context and carry no label: each subword is learned once. With `cut` there is only the first window.
     """
@@ -113,17 +113,17 @@ class ExampleMaker:
         special: tuple[list[int], list[int]],
         tag_ids: Mapping[str, int],
         *,
-        max_tokens: int,
+        max_length: int,
         overlap: int,
-        subword_labels: str,
+        label_subwords: str,
         cut: bool = False,
     ) -> None:
         self._encoder = encoder
         self._prefix, self._suffix = special
         self._tag_ids = tag_ids
-        self._size = max_tokens - len(self._prefix) - len(self._suffix)
+        self._size = max_length - len(self._prefix) - len(self._suffix)
         self._overlap = overlap
-        self._labelled = subword_labels
+        self._labelled = label_subwords
         self._cut = cut
 
     @classmethod
@@ -133,9 +133,9 @@ class ExampleMaker:
             SubwordEncoder(tokenizer, card.spacing),
             special_tokens(tokenizer),
             {tag: i for i, tag in enumerate(tag_set(card.labels))},
-            max_tokens=card.max_tokens,
-            overlap=card.window_overlap,
-            subword_labels=card.subword_labels,
+            max_length=card.max_length,
+            overlap=card.stride,
+            label_subwords=card.label_subwords,
             cut=cut,
         )
 

@@ -24,7 +24,7 @@ import ray.train
 import torch
 from ray.train import Checkpoint
 
-from raybio.config import DEV_METRICS, AdaptEncoderConfig, TrainDecoderConfig, TrainEncoderConfig
+from raybio.config import AdaptEncoderConfig, TrainDecoderConfig, TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.errors import RaybioError, first_line
 from raybio.evaluation import evaluate
@@ -105,9 +105,9 @@ def judged_on_dev(
         if config.corpus.train_with_dev:
             return Verdict({}, None, "")
         scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
-        figures = {DEV_METRICS["corrected"]: scores.strict_f1, DEV_METRICS["paper"]: scores.paper.strict.f1}
+        figures = {"dev_strict_f1": scores.strict_f1, "dev_paper_strict_f1": scores.paper.strict.f1}
         words = f", dev strict F1 {100 * scores.strict_f1:.2f}"
-        return Verdict(figures, figures[config.training.dev_metric], words)
+        return Verdict(figures, figures[config.training.metric_for_best_model], words)
 
     return judge
 
@@ -120,12 +120,19 @@ def train_tagger(
     learner: TaggingLearner,
     dev: Sequence[Sentence],
 ) -> None:
-    """Train a tagger, judged on `dev` after each epoch, as `training.patience` and `training.keep` say."""
+    """Train a tagger, judged on `dev` after each epoch, as the config's `training` says."""
     training = config.training
     judge = judged_on_dev(config, learner, dev)
-    keep_best = training.keep == "best"
+    keep_best = training.keep_checkpoint == "best"
     train_epochs(
-        config, run, workers, batches, learner, judge, patience=training.patience, keep_best=keep_best
+        config,
+        run,
+        workers,
+        batches,
+        learner,
+        judge,
+        patience=training.early_stopping_patience,
+        keep_best=keep_best,
     )
 
 

@@ -64,7 +64,7 @@ def fine_tune(
             "train": train_rows(task) if train_rows else sentence_dataset(config.corpus, "train"),
             "dev": sentence_dataset(config.corpus, "dev"),
         }
-        epoch = fit(task, work, datasets, config.training.keep == "best", finish)
+        epoch = fit(task, work, datasets, config.training.keep_checkpoint == "best", finish)
         run.say(f"kept epoch {epoch}")
         scores = score_splits(config, run, scored) if score else {}
     run.write_json("scores.json", scores)

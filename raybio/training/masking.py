@@ -28,13 +28,13 @@ class MaskedExampleMaker:
         ModelError: the tokenizer has no mask.
     """
 
-    def __init__(self, tokenizer: Any, share: float, max_tokens: int, overlap: int) -> None:
+    def __init__(self, tokenizer: Any, share: float, max_length: int, overlap: int) -> None:
         if tokenizer.mask_token_id is None:
             raise ModelError("the tokenizer has no mask token. Adapt an encoder that was trained with masks")
         self._encoder = SubwordEncoder(tokenizer)
         self._special = special_tokens(tokenizer)
         self._share = share
-        self._size = max_tokens - sum(map(len, self._special))
+        self._size = max_length - sum(map(len, self._special))
         self._overlap = overlap
         self._mask = tokenizer.mask_token_id
         special = set(tokenizer.all_special_ids)

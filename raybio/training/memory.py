@@ -72,7 +72,7 @@ def memory(
     computation, `paged` whether the optimizer is the 8-bit one, `tokens` the most that a forward
     pass reads where that is known.
     """
-    world = config.workers.count
+    world = config.workers.num_workers
     spread = config.deepspeed.zero_stage == 3
     adapter = _FP32 * sizes.learning
     states = 2 * (1 + _FP32 / _OPTIMIZER_BLOCK if paged else _FP32) + _FP32  # two moments, one fp32 copy
@@ -96,9 +96,9 @@ def encoder_memory(config: TrainEncoderConfig, parameters: int, activations: int
     """
     weights = _FP32 * parameters
     return Memory(
-        weights=weights * (2 if config.training.average else 1),
+        weights=weights * (2 if config.training.ema_decay else 1),
         adapter=0,
-        gradients=weights * (2 if config.workers.count > 1 else 1),  # with those that workers exchange
+        gradients=weights * (2 if config.workers.num_workers > 1 else 1),  # with those that workers exchange
         optimizer=2 * weights,
         activations=activations,
         logits=0,
@@ -135,9 +135,9 @@ def _kept_per_layer(config: TrainDecoderConfig, model: Any) -> int:
     inner: int = model.intermediate_size
     heads: int = model.num_attention_heads
     keys = hidden * (getattr(model, "num_key_value_heads", None) or heads) // heads
-    inputs = [inner if target == "down_proj" else hidden for target in _in_layers(config.lora.targets)]
+    inputs = [inner if target == "down_proj" else hidden for target in _in_layers(config.lora.target_modules)]
     dropped = sum(inputs) if config.lora.dropout else 0
-    return 7 * hidden + 2 * keys + 4 * inner + dropped + config.lora.rank * len(inputs)
+    return 7 * hidden + 2 * keys + 4 * inner + dropped + config.lora.r * len(inputs)
 
 
 def _in_layers(targets: Iterable[str]) -> list[str]:

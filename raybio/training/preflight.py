@@ -82,7 +82,7 @@ class Preflight:
         if self.corpus.longest is not None:
             yield f"longest prompt with its completion: {self.corpus.longest:,} tokens"
         if self.corpus.rejected is not None:
-            yield f"rejected as longer than max_tokens: {self.corpus.rejected:,}"
+            yield f"rejected as longer than max_length: {self.corpus.rejected:,}"
         if self.corpus.steps_per_epoch is not None:
             yield f"steps per epoch: {self.corpus.steps_per_epoch:,}"
         if passes := self.corpus.passes:
@@ -218,7 +218,7 @@ def _corpus_figures(
 ) -> CorpusFigures | None:
     if not rows:
         return None
-    batch = config.training.batch_sentences
+    batch = config.training.batch_size
     if maker is None:
         return CorpusFigures(
             len(rows), steps_per_epoch=ceil(len(rows) / batch) if config.head == "tags" else None
@@ -235,15 +235,15 @@ def epoch_passes(config: TrainEncoderConfig | TrainDecoderConfig, examples: Sequ
     training = config.training
     seed = config.seed * 1_000 + 1
     mixed = shuffled(examples, SHUFFLE_BUFFER, seed)
-    cut = batches(mixed, training.batch_sentences, seed, training.batch_order == "sorted")
-    return passes_of(cut, training.max_batch_tokens, config.workers.count)
+    cut = batches(mixed, training.batch_size, seed, training.group_by_length)
+    return passes_of(cut, training.max_batch_tokens, config.workers.num_workers)
 
 
 def _all_rejected(config: TrainDecoderConfig, figures: CorpusFigures | None) -> Iterator[str]:
     if figures and figures.rejected == figures.sentences:
         yield (
             f"nothing left to learn from: all {figures.sentences:,} training sentences take more than "
-            f"training.max_tokens={config.training.max_tokens}, the longest {figures.longest:,}. Raise it"
+            f"training.max_length={config.training.max_length}, the longest {figures.longest:,}. Raise it"
         )
 
 

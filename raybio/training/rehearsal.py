@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from raybio.cluster import connected, joins_a_cluster
-from raybio.config import DEV_METRICS, TrainDecoderConfig, TrainEncoderConfig
+from raybio.config import TrainDecoderConfig, TrainEncoderConfig
 from raybio.errors import UsageError
 from raybio.model_sources import model_at_hand
 from raybio.run_folder import RunFolder
@@ -103,7 +103,7 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
     tokenizer = read_tokenizer(base) if base else stand_in_tokenizer(architecture, texts)
     job, changes = rehearsed_config(config, folder, gpus)
     short = isinstance(job, TrainDecoderConfig) and not gpus
-    chosen = chosen_rows(sentences, steps * job.training.batch_sentences, shortest=short)
+    chosen = chosen_rows(sentences, steps * job.training.batch_size, shortest=short)
     whole = _estimate(config, architecture, tokenizer, rows)
     rehearsed = _estimate(job, architecture, tokenizer, chosen)
     dtype = architecture.dtype or (torch.bfloat16 if isinstance(job, TrainDecoderConfig) else torch.float32)
@@ -132,7 +132,7 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
         tags = _tag(job, run, chosen[0], bool(gpus), progress)
     measured = run.metrics()[-1]
     step_seconds = float(measured["step_seconds"])
-    if DEV_METRICS["corrected"] not in measured:
+    if "dev_strict_f1" not in measured:
         changes.append(f"dev was not scored, for the reason in {run.path / 'log.txt'}, as in the job itself")
     return Rehearsal(
         rehearsed=rehearsed,
@@ -142,8 +142,8 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
         training_bytes=int(measured.get("peak_gpu_bytes", memory.peak(_TRAINS))),
         tagging_bytes=memory.peak(_TAGS),
         training_hours=_hours(config, whole, rehearsed, step_seconds),
-        cpus=job.workers.cpus_per_worker * job.workers.count,
-        gpus=job.workers.count if gpus else 0,
+        cpus=job.workers.cpus_per_worker * job.workers.num_workers,
+        gpus=job.workers.num_workers if gpus else 0,
         accelerator=accelerator(),
         changes=tuple(changes),
         words=tuple(chosen[0]["words"]),

@@ -28,11 +28,11 @@ _NAME = "rehearsal"
 def rehearsed_config(config: Rehearsable, folder: Path, gpus: int) -> tuple[Rehearsable, list[str]]:
     """Return the config of a rehearsal in `folder` on `gpus` GPUs, and in what it differs but for length."""
     changes = []
-    training: dict[str, object] = {"epochs": 1, "patience": 0, "keep": "last"}
+    training: dict[str, object] = {"epochs": 1, "early_stopping_patience": 0, "keep_checkpoint": "last"}
     workers = config.workers.model_copy(
         update={
             "accelerator": "gpu" if gpus else "cpu",
-            "count": min(config.workers.count, gpus or 1),
+            "num_workers": min(config.workers.num_workers, gpus or 1),
             "max_failures": 0,
         }
     )
@@ -47,15 +47,15 @@ def rehearsed_config(config: Rehearsable, folder: Path, gpus: int) -> tuple[Rehe
         "logging": LoggingSection(tensorboard=False),
         "corpus": _corpus(folder),
     }
-    if workers.count < config.workers.count:
-        changes.append(f"{workers.count} of {config.workers.count} workers")
+    if workers.num_workers < config.workers.num_workers:
+        changes.append(f"{workers.num_workers} of {config.workers.num_workers} workers")
     if not gpus and config.workers.accelerator == "gpu":
         changes.append("on the CPU: there is no GPU here")
     if isinstance(config, TrainEncoderConfig) and config.distillation.teachers:
         update["distillation"] = DistillationSection()
         changes.append("without its teachers")
     if isinstance(config, TrainDecoderConfig) and not gpus:
-        training["batch_sentences"] = 1
+        training["batch_size"] = 1
         changes.append("one short sentence a step: an LLM on a CPU")
         if takes_paged(config, gpu=False):
             training["optimizer"] = "adamw"

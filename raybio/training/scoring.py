@@ -76,7 +76,7 @@ def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sent
     tokenizer = read_tokenizer(run.model)
     kept = list(cut_sentences(sentences, tokenizer, card))
     shorter = sum(len(a) < len(b) for a, b in zip(kept, sentences, strict=True))
-    run.say(f"cut {shorter} sentences of {split} at {card.max_tokens} subwords, gold included")
+    run.say(f"cut {shorter} sentences of {split} at {card.max_length} subwords, gold included")
     return kept
 
 
@@ -120,12 +120,12 @@ def _tag(config: Scored, run: RunFolder, sentences: Sequence[Sentence]) -> list[
         scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=None),  # type: ignore[arg-type]
     )(_tag_share)
     options = loading_options(config)
-    shares = [sentences[i :: workers.count] for i in range(workers.count)]
+    shares = [sentences[i :: workers.num_workers] for i in range(workers.num_workers)]
     parts = _collect(
         [remote.remote(run.model, share, options) for share in shares],
         ProgressReports(run.say, "scoring", "sentence", len(sentences)),
     )
-    return [parts[i % workers.count][i // workers.count] for i in range(len(sentences))]
+    return [parts[i % workers.num_workers][i // workers.num_workers] for i in range(len(sentences))]
 
 
 def _collect(streams: Sequence[Any], report: ProgressReports) -> list[list[Tags]]:

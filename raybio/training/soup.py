@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from raybio.cluster import connected, settle_data
-from raybio.config import SoupConfig, TrainEncoderConfig, load_config, to_yaml
+from raybio.config import SoupConfig, TrainEncoderConfig, load_recorded, to_yaml
 from raybio.errors import ModelError, UsageError
 from raybio.model_files import READ, WEIGHTS
 from raybio.run_folder import SPLITS_FILE, RunFolder
@@ -23,7 +23,7 @@ from raybio.taggers.encoder import EncoderCard, load_classifier
 from raybio.training.scoring import score_splits, scored_splits
 
 # What a card says of how a model is read, and not of what it learned.
-_OF_READING = ("max_tokens", "window_overlap", "word_decision", "legal")
+_OF_READING = ("max_length", "stride", "aggregation_strategy", "constrained_decoding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
 
 def _trained(path: str) -> TrainEncoderConfig:
     run = RunFolder.existing(Path(path))
-    config = load_config(run.path / "config.yaml")
+    config = load_recorded(run.path / "config.yaml")
     if not isinstance(config, TrainEncoderConfig):
         raise UsageError(f"{path} is the run of a {config.job} job: soups are of encoders")
     return config

@@ -47,7 +47,7 @@ class TrainingBatches:
         seed = self._config.seed * 1_000 + number
         mixed = steps.shuffled(split_rows("train"), SHUFFLE_BUFFER, seed)
         examples = (example for row in mixed for example in self._examples_of(row, number))
-        return steps.batches(examples, training.batch_sentences, seed, training.batch_order == "sorted")
+        return steps.batches(examples, training.batch_size, seed, training.group_by_length)
 
 
 def dev_sentences(config: TrainConfig) -> list[Sentence]:

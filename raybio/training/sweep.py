@@ -17,7 +17,7 @@ _WAY_ON = "A sweep starts anew, under another name; finished points keep their r
 def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) -> TrainedModel:
     """Train every point of `config.sweep`, and score test with the best on dev by strict F1.
 
-    Whose strict F1 that is `training.choose_by` says.
+    Whose strict F1 that is `training.metric_for_best_model` says.
 
     The run folders of all points stay; the chosen one's scores.json has the test split too.
 
@@ -30,7 +30,7 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         for i, point in enumerate(points, start=1):
             progress(f"point {i} of {len(points)}")
             results.append(train_point(point.model_copy(update={"test": False}), progress))
-        scorer = config.training.choose_by
+        scorer = config.training.scorer
         best = max(results, key=lambda result: _dev_f1(result, scorer))
         progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best, scorer):.2f}")
         if config.test:

@@ -48,14 +48,14 @@ def _card(task: Task) -> EncoderCard:
     config: TrainDecoderConfig = task.config
     architecture = read_config(task.base)
     longest = positions_of(architecture, task.base)
-    decision = config.training.word_decision
-    size = min(config.training.max_tokens, longest or config.training.max_tokens)
+    decision = config.training.aggregation_strategy
+    size = min(config.training.max_length, longest or config.training.max_length)
     return EncoderCard(
         labels=list(task.labels),
-        max_tokens=size,
-        window_overlap=min(_MAX_OVERLAP, size // 8),
-        subword_labels="all" if decision == "mean" else decision,
-        word_decision=decision,
+        max_length=size,
+        stride=min(_MAX_OVERLAP, size // 8),
+        label_subwords="all" if decision == "mean" else decision,
+        aggregation_strategy=decision,
         spacing="blank",
         blocks_both_ways=blocks_of(config.attention, architecture),
         base_model=config.model,

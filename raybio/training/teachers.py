@@ -86,7 +86,7 @@ def _answers(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) 
 
     def tables() -> Iterator[pa.Table]:
         yield from sentence_tables(read_sentences(corpus, "train"))
-        yield from sentence_tables(read_text(distillation.text, distillation.text_limit))
+        yield from sentence_tables(read_text(distillation.text, distillation.max_text_documents))
 
     # How many sentences files of text have, nobody knows before they are read.
     total = None if distillation.text else sum(1 for _ in read_sentences(corpus, "train"))

@@ -19,7 +19,7 @@ from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, R
 from ray.train.torch import TorchTrainer
 
 from raybio.cluster import connected, settle_data
-from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, changes, load_job, to_yaml
+from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, changes, load_recorded, to_yaml
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import resume_hint
@@ -36,7 +36,7 @@ _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 # What a resumed run may change: when it ends, where it runs, and what is done with what it learned.
 _MAY_CHANGE = {
     *("resume", "name", "output", "corpus.data", "allow_pickle", "test", "bootstrap", "merge"),
-    *("training.epochs", "training.patience"),
+    *("training.epochs", "training.early_stopping_patience"),
     *("training.max_batch_tokens", "training.gradient_checkpointing"),
 }
 _MAY_CHANGE_BELOW = ("workers.", "logging.")
@@ -93,7 +93,7 @@ def _check_same_training(config: LearnConfig, run: RunFolder) -> None:
     file = run.path / "config.yaml"
     other = [
         change
-        for change in changes(load_job(type(config), file, []), config)
+        for change in changes(load_recorded(file), config)
         if change.key not in _MAY_CHANGE and not change.key.startswith(_MAY_CHANGE_BELOW)
     ]
     if other:
@@ -130,7 +130,7 @@ def fit(
         worker,
         train_loop_config={"task": task},
         scaling_config=ScalingConfig(
-            num_workers=config.workers.count,
+            num_workers=config.workers.num_workers,
             use_gpu=use_gpu,
             resources_per_worker={"CPU": config.workers.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
         ),

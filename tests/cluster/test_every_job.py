@@ -45,7 +45,8 @@ def options(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappi
     return {
         "adapt-encoder": {
             "model": tiny_model,
-            "text": f"{{files: [{sample.train}], apart_from: [{sample.dev}], held_out: 0.1}}",
+            "text": f"{{files: [{sample.train}], decontaminate_against: [{sample.dev}], "
+            "validation_fraction: 0.1}",
             "output": folder / "runs",
             "name": "adapted",
             "training.epochs": 1,
@@ -56,7 +57,7 @@ def options(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappi
         | {
             "name": "decoder",
             "model": write_tiny_llama(folder / "llama", texts),
-            "training.max_tokens": 1024,
+            "training.max_length": 1024,
             "dev.sentences": 4,
         },
         "tag-corpus": {
@@ -76,7 +77,7 @@ def options(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappi
         "run-study": {
             "corpora": f"[{corpus(sample)}]",
             "models": "[{name: tiny, config: configs/train_encoder/minilm_bc5cdr.yaml, "
-            f"options: {{model: {tiny_model}, training.epochs: 1, training.window_overlap: 16}}}}]",
+            f"options: {{model: {tiny_model}, training.epochs: 1, training.stride: 16}}}}]",
             "output": folder / "studies",
             "seeds": "[1]",
         },

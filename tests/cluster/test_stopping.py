@@ -65,7 +65,7 @@ def test_tagging(tiny_model: Path, many_documents: Path, tmp_path: Path, number:
 
 def test_training(sample: SampleFiles, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "runs" / "stopped"
-    learning = TrainingSection(epochs=30, learning_rate=3e-4, batch_sentences=4, precision="fp32")
+    learning = TrainingSection(epochs=30, learning_rate=3e-4, batch_size=4, precision="fp32")
     config = to_yaml(training_config(sample, tmp_path / "runs", "stopped", training=learning))
     seconds, text = stop("train_encoder", config, tmp_path, number, (run / "metrics.jsonl").exists)
     assert seconds < SECONDS

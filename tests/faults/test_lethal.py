@@ -24,7 +24,7 @@ def output(faults: Faults) -> Path:
 
 def tag(faults: Faults, **changes: Any) -> int:
     source = faults.folder / "poisoned.jsonl"
-    return faults.run(faults.folder / "poisoned", source, shard_documents=10, shard_seconds=0.5, **changes)
+    return faults.run(faults.folder / "poisoned", source, shard_documents=10, shard_timeout_s=0.5, **changes)
 
 
 def fates(output: Path) -> dict[str, str]:

@@ -47,7 +47,7 @@ def _trained(setting: Setting, precision: str) -> tuple[Figures, EncoderLearner]
     base = encoder_base(setting)
     training = TrainingSection(
         precision=precision,
-        batch_sentences=8 if setting.small else 32,
+        batch_size=8 if setting.small else 32,
         learning_rate=1e-2 if setting.small else 1e-4,
     )
     size, overlap = window_of(base, training)
@@ -65,7 +65,7 @@ def _trained(setting: Setting, precision: str) -> tuple[Figures, EncoderLearner]
         for example in maker.examples(sentence.words, tags_from_spans(sentence.gold or (), len(sentence)))
     ]
     batches = (
-        batch for epoch in range(count) for batch in steps.batches(examples, training.batch_sentences, epoch)
+        batch for epoch in range(count) for batch in steps.batches(examples, training.batch_size, epoch)
     )
     losses, seconds = [], []
     for batch in islice(batches, count):

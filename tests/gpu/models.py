@@ -62,7 +62,7 @@ def random_llm(setting: Setting, name: str, shape: LlamaConfig) -> Path:
 def decoder_card(setting: Setting, base: str) -> DecoderCard:
     """Return the card of an LLM that was trained on this setting's corpus."""
     return DecoderCard(
-        labels=list(setting.labels), base_model=base, style=PromptStyle(setting.labels), max_tokens=1024
+        labels=list(setting.labels), base_model=base, style=PromptStyle(setting.labels), max_length=1024
     )
 
 

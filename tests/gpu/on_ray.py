@@ -96,8 +96,8 @@ def trains_as_jobs(setting: Setting) -> list[Figures]:
         "job": "train-decoder",
         "name": "decoder",
         "model": str(_small_llm(setting)),
-        "lora": {"rank": 8, "alpha": 16},
-        "training": {"epochs": 1, "max_tokens": 1000, "max_batch_tokens": 4096},
+        "lora": {"r": 8, "alpha": 16},
+        "training": {"epochs": 1, "max_length": 1000, "max_batch_tokens": 4096},
         "dev": {"sentences": 8},
         "test": False,
     }
@@ -149,8 +149,8 @@ def _rehearsed(setting: Setting) -> Path:
         "job": "train-decoder",
         "model": str(_small_llm(setting)),
         "corpus": corpus,
-        "lora": {"rank": 8},
-        "training": {"max_tokens": 1000},
+        "lora": {"r": 8},
+        "training": {"max_length": 1000},
     }
     config.write_text(yaml.safe_dump(job), encoding="utf-8")
     return config

@@ -36,7 +36,7 @@ def learns_in_four_bits(setting: Setting) -> list[Figures]:
     dtype = pick_dtype(config.training.precision, setting.device)
     tokenizer = read_tokenizer(base)
     tokens = Tokens(tokenizer, wording(config, setting.labels, tokenizer))
-    batch = sorted(islice(_examples(setting, tokens, config), config.training.batch_sentences), key=_length)
+    batch = sorted(islice(_examples(setting, tokens, config), config.training.batch_size), key=_length)
     labelled = steps.labelled(batch)
     saved = setting.scratch / "adapter"
     with process_group(setting.device):
@@ -59,7 +59,7 @@ def learns_in_four_bits(setting: Setting) -> list[Figures]:
         "trainable_parameters": learning,
         "optimizer": optimizer,
         "dtype": str(dtype).removeprefix("torch."),
-        "batch_sentences": len(batch),
+        "batch_size": len(batch),
         "batch_tokens": sum(map(_length, batch)),
         "first_loss": losses[0],
         "last_loss": losses[-1],
@@ -79,10 +79,10 @@ def _config(setting: Setting, base: Path) -> TrainDecoderConfig:
         corpus=CorpusSection(
             train=str(setting.train_file), dev=str(setting.dev_file), test=str(setting.test_file)
         ),
-        lora=LoraSection(rank=4 if small else 128),
+        lora=LoraSection(r=4 if small else 128),
         training=DecoderTrainingSection(
-            batch_sentences=4 if small else 32,
-            max_tokens=1024,
+            batch_size=4 if small else 32,
+            max_length=1024,
             max_batch_tokens=2048 if small else 8192,
             warmup_ratio=0.0,
             learning_rate=1e-2 if small else 2e-5,

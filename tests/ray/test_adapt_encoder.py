@@ -19,8 +19,8 @@ def config_of(sample: SampleFiles, output: Path, name: str, **changes: object) -
     fields: dict[str, object] = {
         "job": "adapt-encoder",
         "model": "bundled:minilm",
-        "text": {"files": [str(sample.train), str(sample.dev)], "held_out": 0.1},
-        "training": {"epochs": 2, "learning_rate": 2e-4, "batch_sentences": 8, "precision": "fp32"},
+        "text": {"files": [str(sample.train), str(sample.dev)], "validation_fraction": 0.1},
+        "training": {"epochs": 2, "learning_rate": 2e-4, "batch_size": 8, "precision": "fp32"},
         "workers": {"accelerator": "cpu"},
         "output": str(output),
         "name": name,
@@ -33,8 +33,8 @@ def adapted(sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> Ad
     folder = tmp_path_factory.mktemp("adapted")
     text = {
         "files": [str(sample.train), str(sample.dev)],
-        "apart_from": [str(sample.dev)],
-        "held_out": 0.1,
+        "decontaminate_against": [str(sample.dev)],
+        "validation_fraction": 0.1,
     }
     return adapt_encoder(config_of(sample, folder, "adapted", text=text))
 
@@ -68,11 +68,11 @@ def test_an_encoder_is_fine_tuned_from_it(
 def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path) -> None:
     text = {
         "files": [str(sample.train), str(sample.dev)],
-        "apart_from": [str(sample.dev)],
-        "held_out": 0.1,
+        "decontaminate_against": [str(sample.dev)],
+        "validation_fraction": 0.1,
     }
     two = adapt_encoder(
-        config_of(sample, tmp_path, "two", text=text, workers={"accelerator": "cpu", "count": 2})
+        config_of(sample, tmp_path, "two", text=text, workers={"accelerator": "cpu", "num_workers": 2})
     )
     for a, b in zip(adapted.run.metrics(), two.run.metrics(), strict=True):
         # The arithmetic is the same but for drop-out, which each worker draws for itself.
@@ -82,7 +82,7 @@ def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleF
 
 
 def test_a_resumed_run_goes_on(sample: SampleFiles, tmp_path: Path) -> None:
-    short = {"epochs": 1, "learning_rate": 2e-4, "batch_sentences": 8, "precision": "fp32"}
+    short = {"epochs": 1, "learning_rate": 2e-4, "batch_size": 8, "precision": "fp32"}
     adapt_encoder(config_of(sample, tmp_path, "run", training=short))
     with pytest.raises(UsageError, match="resume=true"):
         adapt_encoder(config_of(sample, tmp_path, "run"))
@@ -94,12 +94,14 @@ def test_a_resumed_run_goes_on(sample: SampleFiles, tmp_path: Path) -> None:
 
 
 def test_too_little_text_to_hold_any_out_is_told(sample: SampleFiles, tmp_path: Path) -> None:
-    text = {"files": [str(sample.train)], "limit": 3, "held_out": 0.001}
+    text = {"files": [str(sample.train)], "max_documents": 3, "validation_fraction": 0.001}
     with pytest.raises(TrainingError, match=r"none would be held out, or none learned\. Give more text"):
         adapt_encoder(config_of(sample, tmp_path, "little", text=text))
     # Nothing was learned, so that the run may go on with options that mend it.
-    once = {"epochs": 1, "batch_sentences": 8}
-    mended = config_of(sample, tmp_path, "little", text={**text, "held_out": 0.4}, training=once, resume=True)
+    once = {"epochs": 1, "batch_size": 8}
+    mended = config_of(
+        sample, tmp_path, "little", text={**text, "validation_fraction": 0.4}, training=once, resume=True
+    )
     assert adapt_encoder(mended).held_out_loss > 0
 
 

@@ -37,7 +37,7 @@ def benchmarked(
         server=ServerSection(rates=(10.0,), loads=(), requests=12, target_seconds=5.0),
         offline=OfflineSection(request_sentences=1, window=8),
         scaling=ScalingSection(replicas=(1, 2)),
-        paper=PaperSection(batch_sentences=8),
+        paper=PaperSection(batch_size=8),
         bootstrap=10,
     )
     return benchmark_serve(config)

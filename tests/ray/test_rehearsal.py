@@ -14,8 +14,8 @@ ENCODER = f"job: train-encoder\nmodel: {BERT}\ncorpus: {{name: BC5CDR}}\nworkers
 DECODER = f"""job: train-decoder
 model: {LLAMA}
 corpus: {{name: BC5CDR}}
-training: {{optimizer: paged-adamw-8bit, precision: fp32, max_tokens: 512}}
-lora: {{rank: 4}}
+training: {{optimizer: paged-adamw-8bit, precision: fp32, max_length: 512}}
+lora: {{r: 4}}
 workers: {{accelerator: gpu}}
 """
 

@@ -85,7 +85,7 @@ def decoder(sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> Pa
     texts = sample.train.read_text(encoding="utf-8").replace("\t", ":").splitlines()
     folder = write_tiny_llama(tmp_path_factory.mktemp("decoder"), texts)
     labels = ["Chemical", "Disease"]
-    DecoderCard(labels, str(folder), PromptStyle(tuple(labels)), max_tokens=512).write(folder)
+    DecoderCard(labels, str(folder), PromptStyle(tuple(labels)), max_length=512).write(folder)
     return folder
 
 
@@ -132,7 +132,7 @@ def test_answers_are_the_taggers_own_and_batches_form(
     answers = [one.answer for one in found]
     assert max(answer.batch_requests for answer in answers) > 3
     longest = max(map(len, sentences))
-    assert max(answer.batch_sentences for answer in answers) * min(map(len, sentences)) <= 200 + longest
+    assert max(answer.batch_size for answer in answers) * min(map(len, sentences)) <= 200 + longest
     assert all(0 < one.answer.model_seconds < one.answer.replica_seconds < one.seconds for one in found)
     assert len({answer.replica for answer in answers}) == 1
 
@@ -144,7 +144,7 @@ def test_a_request_longer_than_a_batch_is_cut(
     alone = load_tagger(trained.run.model, precision="fp32", threads=1).tag(sentences)
     answer = run(Client(handle_of("encoder")).tag(sentences)).answer
     assert [tags.tags for tags in answer.tags] == [tags.tags for tags in alone]
-    assert answer.batch_sentences < len(sentences)
+    assert answer.batch_size < len(sentences)
 
 
 def test_requests_that_are_given_up_hold_up_no_other(address: str, sentences: list[Sentence]) -> None:
@@ -219,7 +219,7 @@ def test_a_model_that_has_to_go_answers_what_it_has_in_hand(
 ) -> None:
     many = sentences * 40
     section = ServedModelSection(
-        name="leaving", model=str(trained.run.model), cpus=0.0, threads=1, drain_seconds=120.0
+        name="leaving", model=str(trained.run.model), cpus=0.0, threads=1, graceful_shutdown_timeout_s=120.0
     )
     client = Client(deploy(section), retries=0)
 

@@ -24,8 +24,8 @@ from raybio.study.status import study_status
 LLAMA = """job: train-decoder
 model: {model}
 corpus: {{name: sample}}
-lora: {{rank: 4, alpha: 8}}
-training: {{epochs: 1, learning_rate: 1e-3, max_tokens: 512, max_batch_tokens: 2048, precision: fp32}}
+lora: {{r: 4, alpha: 8}}
+training: {{epochs: 1, learning_rate: 1e-3, max_length: 512, max_batch_tokens: 2048, precision: fp32}}
 workers: {{accelerator: cpu}}
 bootstrap: 0
 """
@@ -38,7 +38,7 @@ def served() -> dict[str, Any]:
         "warmup_seconds": 0.1,
         "single_stream": {"requests": 2},
         "server": {"rates": [], "loads": []},
-        "paper": {"batch_sentences": 0},
+        "paper": {"batch_size": 0},
     }
 
 
@@ -49,7 +49,7 @@ def corpus_of(sample: SampleFiles) -> dict[str, str]:
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(model_folder("bundled:minilm"))
-    return write_tiny_bert(tmp_path / "tiny", tokenizer, ["Chemical"], max_tokens=64, overlap=16)
+    return write_tiny_bert(tmp_path / "tiny", tokenizer, ["Chemical"], max_length=64, overlap=16)
 
 
 def states(study: StudyConfig) -> list[tuple[str, str, str]]:
@@ -105,7 +105,7 @@ def test_a_cascade_is_made_and_all_is_measured(
         tmp_path / "studies",
         files,
         sample,
-        corpora=[{**corpus_of(sample), "limit": 8}],
+        corpora=[{**corpus_of(sample), "max_documents": 8}],
         models=models,
         cascades=[{"name": "both", "encoder": "tiny", "decoder": "llama", "budget": 0.5}],
         measure=served,
@@ -133,7 +133,7 @@ def test_a_measurement_that_is_killed_leaves_nothing_in_serve(
     tiny: Path, sample: SampleFiles, tmp_path: Path, served: dict[str, Any]
 ) -> None:
     files = {"tiny": train_file(tmp_path, "tiny", tiny)}
-    corpora = [{**corpus_of(sample), "limit": 8}]
+    corpora = [{**corpus_of(sample), "max_documents": 8}]
     study = study_of(tmp_path / "studies", files, sample, corpora=corpora, measure=served)
     killer = threading.Thread(target=kill_a_run_that_serves)
     killer.start()
@@ -152,7 +152,7 @@ def test_a_search_that_stops_early_chooses_and_the_chosen_model_is_measured(
     tiny: Path, sample: SampleFiles, tmp_path: Path
 ) -> None:
     files = {"tiny": train_file(tmp_path, "tiny", tiny)}
-    sweep = {"training.learning_rate": [1e-6, 1e-3], "training.batch_sentences": [8]}
+    sweep = {"training.learning_rate": [1e-6, 1e-3], "training.batch_size": [8]}
     study = study_of(
         tmp_path / "studies",
         files,
@@ -163,7 +163,7 @@ def test_a_search_that_stops_early_chooses_and_the_chosen_model_is_measured(
             "warmup_seconds": 0.5,
             "single_stream": {"requests": 5},
             "server": {"rates": [], "loads": []},
-            "paper": {"batch_sentences": 0},
+            "paper": {"batch_size": 0},
         },
     )
     outcome = run_study(study, print)

@@ -34,10 +34,10 @@ ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
 TRAINING = DecoderTrainingSection(
     epochs=3,
     learning_rate=5e-3,
-    batch_sentences=16,
-    max_tokens=420,
+    batch_size=16,
+    max_length=420,
     max_batch_tokens=2048,
-    patience=0,
+    early_stopping_patience=0,
     gradient_checkpointing=False,
 )
 SHORT = TRAINING.model_copy(update={"epochs": 2})
@@ -58,7 +58,7 @@ def decoder_config(
         "corpus": CorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test)),
         "output": str(output),
         "name": name,
-        "lora": LoraSection(rank=8, alpha=16),
+        "lora": LoraSection(r=8, alpha=16),
         "training": TRAINING,
         "dev": DevSection(sentences=SCORED),
         "workers": WorkersSection(accelerator="cpu"),
@@ -74,7 +74,7 @@ def trained(
 ) -> tuple[TrainedDecoder, list[int]]:
     """Two workers, one of which dies after the first epoch."""
     output = tmp_path_factory.mktemp("decoders")
-    workers = WorkersSection(count=2, accelerator="cpu", cpus_per_worker=0.5)
+    workers = WorkersSection(num_workers=2, accelerator="cpu", cpus_per_worker=0.5)
     killed: list[int] = []
     arguments = (output / "two" / "metrics.jsonl", killed)
     killer = threading.Thread(target=kill_a_worker_after_the_first_epoch, args=arguments)
@@ -102,7 +102,7 @@ def test_long_sentences_are_rejected_aloud(trained: tuple[TrainedDecoder, list[i
     result, _ = trained
     lines = (result.run.path / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
     rejected = [json.loads(line) for line in lines]
-    assert rejected and all("more than max_tokens: 420" in one["reason"] for one in rejected)
+    assert rejected and all("more than max_length: 420" in one["reason"] for one in rejected)
     assert f"rejected {len(rejected)} sentences" in (result.run.path / "log.txt").read_text()
 
 
@@ -115,7 +115,7 @@ def test_the_model_is_an_adapter_and_nothing_of_its_base(
     adapter = (model / "adapter_model.safetensors").stat().st_size
     assert adapter < (llama / "model.safetensors").stat().st_size
     card = json.loads((model / "raybio.json").read_text())
-    assert (card["kind"], card["base_model"], card["max_tokens"]) == ("decoder", str(llama), 420)
+    assert (card["kind"], card["base_model"], card["max_length"]) == ("decoder", str(llama), 420)
 
 
 def test_the_reloaded_adapter_computes_what_was_trained(
@@ -156,7 +156,7 @@ def written_tags(result: TrainedDecoder) -> list[tuple[str, ...]]:
 
 @pytest.mark.soak
 def test_two_workers_share_the_weights_by_zero_3(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
-    workers = WorkersSection(count=2, accelerator="cpu", cpus_per_worker=0.5)
+    workers = WorkersSection(num_workers=2, accelerator="cpu", cpus_per_worker=0.5)
     shared = DeepSpeedSection(zero_stage=3)
     result = train_decoder(
         decoder_config(llama, sample, tmp_path, "shared", deepspeed=shared, workers=workers, training=SHORT)
@@ -176,7 +176,7 @@ def test_tag_tokens_are_learned_and_merged(llama: Path, sample: SampleFiles, tmp
             tmp_path,
             "merged",
             prompt=PromptSection(tag_tokens=True),
-            lora=LoraSection(rank=8, alpha=16, targets=("q_proj", "v_proj", "down_proj")),
+            lora=LoraSection(r=8, alpha=16, target_modules=("q_proj", "v_proj", "down_proj")),
             training=SHORT,
             merge="full-precision",
         )
@@ -210,7 +210,7 @@ def test_tag_head_gives_an_encoder(llama: Path, sample: SampleFiles, tmp_path: P
 
 
 def test_a_run_that_would_fail_does_not_start(llama: Path, sample: SampleFiles, tmp_path: Path) -> None:
-    too_long = TRAINING.model_copy(update={"max_tokens": 100_000, "max_batch_tokens": 100_000})
+    too_long = TRAINING.model_copy(update={"max_length": 100_000, "max_batch_tokens": 100_000})
     with pytest.raises(ConfigError, match="length over the model's limit"):
         train_decoder(decoder_config(llama, sample, tmp_path, "long", training=too_long))
     assert not (tmp_path / "long").exists()

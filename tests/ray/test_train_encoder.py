@@ -75,7 +75,7 @@ def test_any_hugging_face_pipeline_loads_the_model(trained: TrainedEncoder) -> N
 def test_two_workers_learn_what_one_does(
     trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
 ) -> None:
-    workers = WorkersSection(count=2, accelerator="cpu")
+    workers = WorkersSection(num_workers=2, accelerator="cpu")
     two = train_encoder(training_config(sample, tmp_path, "two", workers=workers, test=False))
     one = trained.run.metrics()
     # The arithmetic is the same but for drop-out, which each worker draws for itself.
@@ -86,8 +86,8 @@ def test_two_workers_learn_what_one_does(
 
 @pytest.mark.soak
 def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_path: Path) -> None:
-    training = TrainingSection(epochs=3, learning_rate=3e-4, patience=0)
-    workers = WorkersSection(count=2, accelerator="cpu")
+    training = TrainingSection(epochs=3, learning_rate=3e-4, early_stopping_patience=0)
+    workers = WorkersSection(num_workers=2, accelerator="cpu")
     config = training_config(sample, tmp_path, "killed", training=training, workers=workers, test=False)
     log = tmp_path / "killed" / "log.txt"
     metrics = tmp_path / "killed" / "metrics.jsonl"
@@ -115,15 +115,15 @@ def test_a_run_is_resumed_only_when_asked(sample: SampleFiles, tmp_path: Path) -
 
 def test_a_resumed_run_goes_on_with_its_averaged_weights(sample: SampleFiles, tmp_path: Path) -> None:
     options = {
-        "average": 0.9,
+        "ema_decay": 0.9,
         "layer_decay": 0.8,
-        "schedule": "constant",
+        "lr_scheduler_type": "constant",
         "warmup_ratio": 0.0,
         "dropout": 0.0,
     }
 
     def run(name: str, epochs: int, resume: bool = False) -> TrainedEncoder:
-        training = TrainingSection(epochs=epochs, learning_rate=3e-4, batch_sentences=4, **options)
+        training = TrainingSection(epochs=epochs, learning_rate=3e-4, batch_size=4, **options)
         config = training_config(sample, tmp_path, name, training=training, resume=resume, test=False)
         return train_encoder(config)
 
@@ -149,7 +149,7 @@ def test_the_soup_of_two_runs_is_a_run(trained: TrainedEncoder, tmp_path: Path) 
 
 def test_a_dev_that_is_learned_is_not_scored(sample: SampleFiles, tmp_path: Path) -> None:
     files = {split: str(getattr(sample, split)) for split in ("train", "dev", "test")}
-    last = TrainingSection(epochs=1, learning_rate=3e-4, keep="last", patience=0)
+    last = TrainingSection(epochs=1, learning_rate=3e-4, keep_checkpoint="last", early_stopping_patience=0)
     corpus = CorpusSection(**files, train_with_dev=True)
     result = train_encoder(training_config(sample, tmp_path, "run", corpus=corpus, training=last))
     assert list(result.scores) == ["test"] and result.best_epoch == 1
@@ -162,13 +162,13 @@ def test_teachers_teach_gold_and_text_of_their_own(
     trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
 ) -> None:
     distillation = DistillationSection(
-        teachers=(str(trained.run.model),), text=(str(sample.dump),), text_limit=20
+        teachers=(str(trained.run.model),), text=(str(sample.dump),), max_text_documents=20
     )
     config = training_config(
         sample,
         tmp_path,
         "taught",
-        training=TrainingSection(epochs=1, learning_rate=3e-4, batch_sentences=4),
+        training=TrainingSection(epochs=1, learning_rate=3e-4, batch_size=4),
         # All that there is: neither teachers nor workers may wait for a reader that wants a CPU too.
         workers=WorkersSection(accelerator="cpu", cpus_per_worker=2),
         distillation=distillation,
@@ -215,7 +215,7 @@ def test_a_finished_run_that_is_begun_again_stays_what_it_is(trained: TrainedEnc
 
 
 def test_a_sweep_touches_test_once(sample: SampleFiles, tmp_path: Path) -> None:
-    one_epoch = TrainingSection(epochs=1, batch_sentences=4)
+    one_epoch = TrainingSection(epochs=1, batch_size=4)
     config = TrainEncoderConfig.model_validate(
         {
             **resolved(training_config(sample, tmp_path, "sweep", training=one_epoch)),

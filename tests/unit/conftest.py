@@ -102,5 +102,5 @@ def tiny_decoder(tmp_path_factory, tiny_llm) -> Path:
     lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
     get_peft_model(LlamaForCausalLM.from_pretrained(tiny_llm), lora).save_pretrained(folder)
     AutoTokenizer.from_pretrained(tiny_llm).save_pretrained(folder)
-    DecoderCard(LABELS, str(tiny_llm), PromptStyle(tuple(LABELS)), max_tokens=512).write(folder)
+    DecoderCard(LABELS, str(tiny_llm), PromptStyle(tuple(LABELS)), max_length=512).write(folder)
     return folder

@@ -66,9 +66,9 @@ def test_a_pickle_is_opened_once_until_it_changes(tiny_encoder, tmp_path, monkey
     first = model_folder(str(folder), allow_pickle=True)
     assert model_folder(str(folder), allow_pickle=True) == first and len(opened) == 1
     card = json.loads((folder / "raybio.json").read_text())
-    (folder / "raybio.json").write_text(json.dumps({**card, "legal": True}))
+    (folder / "raybio.json").write_text(json.dumps({**card, "constrained_decoding": True}))
     second = model_folder(str(folder), allow_pickle=True)
-    assert second != first and json.loads((second / "raybio.json").read_text())["legal"]
+    assert second != first and json.loads((second / "raybio.json").read_text())["constrained_decoding"]
 
 
 def test_safetensors_are_taken_where_there_are_both(tiny_encoder, tmp_path):

@@ -216,9 +216,9 @@ def test_a_run_folder_of_before_versions_is_opened_and_resumed(tmp_path):
 
 def test_a_run_folder_says_its_version_and_a_later_one_is_refused(run):
     held = run.read_json("environment.json")
-    assert held["schema_version"] == 1
-    run.write_json("environment.json", {**held, "schema_version": 2})
-    with pytest.raises(UsageError, match=r"environment.json: of schema version 2; this raybio reads up to 1"):
+    assert held["schema_version"] == 2
+    run.write_json("environment.json", {**held, "schema_version": 3})
+    with pytest.raises(UsageError, match=r"environment.json: of schema version 3; this raybio reads up to 2"):
         RunFolder.existing(run.path)
     run.write_text("environment.json", '{"py')
     with pytest.raises(FormatError, match=r"environment.json: not JSON"):

@@ -114,7 +114,7 @@ def test_values_of_secret_variables(monkeypatch):
 
 
 def test_words_about_credentials_stay():
-    text = "holds a secret; the token 'BRCA1' has no tag, password reset, max_tokens=512, key: value"
+    text = "holds a secret; the token 'BRCA1' has no tag, password reset, max_length=512, key: value"
     assert safe(text) == text
 
 

@@ -30,10 +30,10 @@ def ids(corpus, split):
 
 
 def test_train_and_what_is_scored_have_limits_of_their_own(files):
-    corpus = CorpusSection(**files, train_limit=2)
+    corpus = CorpusSection(**files, max_train_documents=2)
     assert [len(ids(corpus, split)) for split in ("train", "dev", "test")] == [2, 10, 3]
-    assert len(ids(CorpusSection(**files, train_limit=3, limit=2), "train")) == 2
-    scored = CorpusSection(**files, scored_limit=2)
+    assert len(ids(CorpusSection(**files, max_train_documents=3, max_documents=2), "train")) == 2
+    scored = CorpusSection(**files, max_eval_documents=2)
     assert [len(ids(scored, split)) for split in ("train", "dev", "test")] == [4, 2, 2]
 
 
@@ -45,10 +45,10 @@ def test_a_part_of_dev_stands_in_for_train(files):
 
 
 def test_dev_is_learned_too(files):
-    corpus = CorpusSection(**files, train_with_dev=True, train_limit=2, scored_limit=1)
+    corpus = CorpusSection(**files, train_with_dev=True, max_train_documents=2, max_eval_documents=1)
     assert ids(corpus, "train") == ["train0", "train1", *(f"dev{i}" for i in range(10))]
     assert ids(corpus, "dev") == ["dev0"]
-    smoke = CorpusSection(**files, train_with_dev=True, limit=1)
+    smoke = CorpusSection(**files, train_with_dev=True, max_documents=1)
     assert ids(smoke, "train") == ["train0", "dev0"]
 
 

@@ -24,7 +24,7 @@ MODES: Mapping[str, Callable[..., list[Answer]]] = {
 """Each mode is called as `decode(reader, tokens, words, drafts, limits)`, one entry a sentence in each."""
 
 TAG_MODES = frozenset({"forced-tags", "verified-tags"})
-"""The modes that force the words, take `legal=True` and are never malformed."""
+"""The modes that force the words, take `constrained_decoding=True` and are never malformed."""
 
 __all__ = [
     "MODES",

@@ -21,14 +21,14 @@ def decode(
     drafts: Sequence[Sequence[str]] = (),
     limits: Sequence[int] = (),
     *,
-    legal: bool = False,
+    constrained_decoding: bool = False,
 ) -> list[Answer]:
     """Tag sentences, given by their words, in one batch; neither drafts nor limits are looked at.
 
-    With `legal`, I-X may only follow B-X or I-X.
+    With `constrained_decoding`, I-X may only follow B-X or I-X.
     """
     tokens.learn(word for sentence in words for word in sentence)
-    candidates = Candidates(tokens, legal)
+    candidates = Candidates(tokens, constrained_decoding)
     sentences = [_ForcedTags(Progress(sentence, candidates)) for sentence in words]
     counts = run(reader, tokens, sentences, among_branches)
     return [

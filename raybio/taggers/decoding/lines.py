@@ -66,19 +66,21 @@ def grow(lines: Mapping[str, Sequence[int]]) -> Node:
 
 
 class Candidates:
-    """The tries of words, made once each. With `legal`, I-X may only follow B-X or I-X."""
+    """The tries of words, made once each. With `constrained_decoding`, I-X may only follow B-X or I-X."""
 
-    def __init__(self, tokens: Tokens, legal: bool = False) -> None:
+    def __init__(self, tokens: Tokens, constrained_decoding: bool = False) -> None:
         self.tokens = tokens
-        self._legal = legal
+        self._constrained = constrained_decoding
         self._tries: dict[tuple[str, str], Node] = {}
 
     def of(self, word: str, previous: str) -> Node:
         """Return the trie of the lines that `word` may have after a word tagged `previous`."""
-        before = label_of(previous) if self._legal else ""
+        before = label_of(previous) if self._constrained else ""
         if (word, before) not in self._tries:
             lines = self.tokens.line_ids(word)
-            allowed = {tag: ids for tag, ids in lines.items() if not self._legal or may_follow(tag, before)}
+            allowed = {
+                tag: ids for tag, ids in lines.items() if not self._constrained or may_follow(tag, before)
+            }
             self._tries[word, before] = grow(allowed)
         return self._tries[word, before]
 

@@ -26,15 +26,15 @@ def decode(
     drafts: Sequence[Sequence[str]],
     limits: Sequence[int] = (),
     *,
-    legal: bool = False,
+    constrained_decoding: bool = False,
 ) -> list[Answer]:
     """Tag sentences, given by their words, in one batch; `drafts` holds a guess for every tag.
 
     A drafted tag that the model does not know, or that may not stand where it does, is replaced.
-    Limits are not looked at. With `legal`, I-X may only follow B-X or I-X.
+    Limits are not looked at. With `constrained_decoding`, I-X may only follow B-X or I-X.
     """
     tokens.learn(word for sentence in words for word in sentence)
-    candidates = Candidates(tokens, legal)
+    candidates = Candidates(tokens, constrained_decoding)
     sentences = [
         _VerifiedTags(Progress(sentence, candidates), draft)
         for sentence, draft in zip(words, drafts, strict=True)

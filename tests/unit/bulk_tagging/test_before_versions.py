@@ -73,10 +73,10 @@ def test_a_corpus_is_resumed_and_each_document_is_in_it_once(ledger):
 def test_what_is_written_now_says_its_version(ledger):
     resume(ledger)
     held = [json.loads(path.read_text()) for path in Path("tagged/ledger").iterdir()]
-    assert [each.get("schema_version") for each in held].count(1) == 1  # b; a was finished before
+    assert [each.get("schema_version") for each in held].count(2) == 1  # b; a was finished before
     assert ledger.reopen(["a-00001"]) == 1
     [entry] = Path("tagged/ledger").glob("a@*/*.json")
-    assert json.loads(entry.read_text())["schema_version"] == 1
+    assert json.loads(entry.read_text())["schema_version"] == 2
 
 
 def test_a_current_set_is_kept_up_to_date(ledger):
@@ -84,7 +84,7 @@ def test_a_current_set_is_kept_up_to_date(ledger):
     resume(ledger)
     compact("tagged", "current")
     assert sum(len(documents) for documents, _ in current("current")) == 9
-    assert json.loads(Path("current/compaction/00002.json").read_text())["schema_version"] == 1
+    assert json.loads(Path("current/compaction/00002.json").read_text())["schema_version"] == 2
 
 
 def test_another_model_is_still_refused(ledger):
@@ -106,7 +106,7 @@ def test_a_damaged_or_later_record_is_refused_in_one_line(ledger, name, change):
     [path] = Path("tagged").glob(name)
     held = json.loads(path.read_text())
     changed = {"torn": '{"count', "list": "[1]", "emptied": "{}"}
-    path.write_text(changed.get(change) or json.dumps({**held, "schema_version": 2}))
+    path.write_text(changed.get(change) or json.dumps({**held, "schema_version": 3}))
     with pytest.raises(CommitError, match=path.name) as caught:
         resume(ledger)
         list(ledger.entries())

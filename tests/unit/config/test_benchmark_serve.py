@@ -22,7 +22,10 @@ def config(**options):
     ("options", "fault"),
     [
         ({"models": [MODEL, MODEL]}, "models: found 'm' more than once"),
-        ({"corpora": [{"name": "BC5CDR"}, {"name": "BC5CDR", "limit": 5}]}, "found 'BC5CDR' more than once"),
+        (
+            {"corpora": [{"name": "BC5CDR"}, {"name": "BC5CDR", "max_documents": 5}]},
+            "found 'BC5CDR' more than once",
+        ),
         ({"models": []}, "models"),
         ({"scaling": {"replicas": [2, 4]}}, "allowed: rising numbers from 1"),
         ({"scaling": {"replicas": [1, 4, 2]}}, "allowed: rising numbers from 1"),

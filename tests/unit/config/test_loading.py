@@ -21,10 +21,10 @@ def test_job_chooses_the_class_and_defaults_fill_the_rest(train, tag):
 
 
 def test_values_come_typed(train):
-    config = train("training:\n  learning_rate: 5e-5\n  weight_decay: 1\n  gradient_clip: null\nname: 'NO'\n")
+    config = train("training:\n  learning_rate: 5e-5\n  weight_decay: 1\n  max_grad_norm: null\nname: 'NO'\n")
     assert config.training.learning_rate == 5e-5
     assert type(config.training.weight_decay) is float
-    assert config.training.gradient_clip is None
+    assert config.training.max_grad_norm is None
     assert config.name == "NO"
 
 
@@ -60,23 +60,23 @@ corpus: {name: bc5cdr, train: x.tsv}
 training:
   epochs: 3
   epochs: 4
-  window_overlap: 300
-  batch_sentences: !!bool yes
+  stride: 300
+  batch_size: !!bool yes
 sweep:
   training.seed: [1]
 """
-    found = faults(load, text, "seed=x", "foo", "workers.count=0", "output=[a")
+    found = faults(load, text, "seed=x", "foo", "workers.num_workers=0", "output=[a")
     assert [fault.split(": ")[:2] for fault in found] == [
         ["model", "missing; encoder to start from"],
         ["line 2", "corpus.name"],
         ["line 5", "training.epochs"],
-        ["line 6", "training.window_overlap"],
-        ["line 7", "training.batch_sentences"],
-        ["line 7", "training.batch_sentences"],
+        ["line 6", "training.stride"],
+        ["line 7", "training.batch_size"],
+        ["line 7", "training.batch_size"],
         ["line 9", "sweep.training.seed"],
         ["override 'seed=x'", "seed"],
         ["override 'foo'", "not an override; write key=value, such as training.epochs=3"],
-        ["override 'workers.count=0'", "workers.count"],
+        ["override 'workers.num_workers=0'", "workers.num_workers"],
         ["override 'output=[a'", "output"],
     ]
 
@@ -105,7 +105,10 @@ def test_the_error_names_the_file_and_survives_a_pickle(tmp_path):
         ("output: 5", "line 4: output: found 5; allowed: non-empty text; put it in quotes to make it text"),
         ("output: ''", "line 4: output: found ''; allowed: non-empty text"),
         ("training: 3", "line 4: training: found 3; allowed: a section with the keys epochs, learning_rate,"),
-        ("workers:", "line 4: workers: found null; allowed: a section with the keys count, accelerator,"),
+        (
+            "workers:",
+            "line 4: workers: found null; allowed: a section with the keys num_workers, accelerator,",
+        ),
         (
             "training: {learning_rate: 0}",
             "line 4: training.learning_rate: found 0; allowed: number, more than 0",
@@ -243,13 +246,13 @@ class TestOverrides:
             "training: {epochs: 3}\nname: a\n",
             "training.epochs=5",
             "training.learning_rate=5e-5",
-            "training.gradient_clip=null",
+            "training.max_grad_norm=null",
             "test=false",
             "name=NO",
             "output=s3://bucket/a: b #c",
         )
         assert (config.training.epochs, config.training.learning_rate) == (5, 5e-5)
-        assert config.training.gradient_clip is None
+        assert config.training.max_grad_norm is None
         assert config.test is False
         assert config.name == "NO"
         assert config.output == "s3://bucket/a: b #c"
@@ -268,7 +271,7 @@ class TestOverrides:
         assert train("training: {epochs: ten}\n", "training.epochs=10").training.epochs == 10
 
     def test_they_fill_an_empty_section(self, train):
-        assert train("workers:\n", "workers.count=2").workers.count == 2
+        assert train("workers:\n", "workers.num_workers=2").workers.num_workers == 2
 
     def test_they_may_bring_what_the_file_lacks(self, load):
         config = load("job: train-encoder\n", "model=x", "corpus.name=sample")

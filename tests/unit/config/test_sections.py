@@ -15,10 +15,10 @@ def corpus(section: str) -> str:
     "section",
     [
         "name: BC5CDR",
-        "name: Reddit-Impacts, data: /corpora, protocol: study, limit: 5",
+        "name: Reddit-Impacts, data: /corpora, protocol: study, max_documents: 5",
         "name: sample",
         FILES,
-        f"{FILES}, format: iob2, limit: 1",
+        f"{FILES}, format: iob2, max_documents: 1",
     ],
 )
 def test_a_corpus_is_a_name_or_three_files(load, section):
@@ -29,7 +29,7 @@ def test_a_corpus_is_a_name_or_three_files(load, section):
     ("section", "expected"),
     [
         ("", ["corpus.train: missing; give either name, or train, dev and test"]),
-        ("limit: 5", ["corpus.train: missing; give either name, or train, dev and test"]),
+        ("max_documents: 5", ["corpus.train: missing; give either name, or train, dev and test"]),
         ("train: a.tsv, test: c.tsv", ["corpus.dev: missing; train, dev and test go together"]),
         (
             "name: BC5CDR, dev: b.tsv, format: iob2",
@@ -56,11 +56,11 @@ def test_a_dev_that_is_learned_chooses_nothing(faults, load):
     learned = corpus("name: BC5CDR, train_with_dev: true")
     fault = (
         "training: dev is learned (corpus.train_with_dev), so that it can choose nothing; "
-        "set keep to last and patience to 0, without a sweep"
+        "set keep_checkpoint to last and early_stopping_patience to 0, without a sweep"
     )
-    good = "training: {keep: last, patience: 0}\n"
+    good = "training: {keep_checkpoint: last, early_stopping_patience: 0}\n"
     assert load(learned + good).corpus.train_with_dev
-    for training in ("", "training: {keep: last}\n", "training: {patience: 0}\n"):
+    for training in ("", "training: {keep_checkpoint: last}\n", "training: {early_stopping_patience: 0}\n"):
         assert [found.removeprefix("line 4: ") for found in faults(load, learned + training)] == [fault]
     assert faults(load, learned + good + "sweep: {seed: [1, 2]}\n")
     halves = corpus("name: ChemProt, train_with_dev: true, train_from_dev: 0.5") + good
@@ -70,15 +70,15 @@ def test_a_dev_that_is_learned_chooses_nothing(faults, load):
 
 
 def test_windows_overlap_by_half_at_most_even_when_the_overlap_is_the_default(faults, train):
-    fault = "found 64; allowed: at most half of max_tokens, which is 100"
-    assert faults(train, "training: {max_tokens: 100}") == [f"line 4: training.window_overlap: {fault}"]
-    assert train("training: {max_tokens: 100, window_overlap: 50}").training.window_overlap == 50
+    fault = "found 64; allowed: at most half of max_length, which is 100"
+    assert faults(train, "training: {max_length: 100}") == [f"line 4: training.stride: {fault}"]
+    assert train("training: {max_length: 100, stride: 50}").training.stride == 50
 
 
 def test_a_batch_has_room_for_a_window(faults, train, tag):
-    fault = "max_batch_tokens: found 500; allowed: at least max_tokens, which is 512"
+    fault = "max_batch_tokens: found 500; allowed: at least max_length, which is 512"
     assert faults(train, "training: {max_batch_tokens: 500}") == [f"line 4: training.{fault}"]
-    assert faults(train, "training: {max_tokens: 20000}")[0].startswith(
+    assert faults(train, "training: {max_length: 20000}")[0].startswith(
         "line 4: training.max_batch_tokens: found 16384"
     )
     assert tag("max_batch_tokens: null").max_batch_tokens is None
@@ -110,12 +110,14 @@ def test_there_is_something_to_tag(faults, load, tag):
 
 
 def test_legal_tags_need_probabilities(faults, train):
-    fault = "found true, which needs probabilities: set word_decision to mean, first or last"
-    assert faults(train, "training: {word_decision: majority, legal: true}") == [
-        f"line 4: training.legal: {fault}"
+    fault = "found true, which needs probabilities: set aggregation_strategy to mean, first or last"
+    assert faults(train, "training: {aggregation_strategy: majority, constrained_decoding: true}") == [
+        f"line 4: training.constrained_decoding: {fault}"
     ]
-    assert train("training: {word_decision: first, legal: true}").training.legal
-    assert not train("training: {word_decision: majority}").training.legal
+    assert train(
+        "training: {aggregation_strategy: first, constrained_decoding: true}"
+    ).training.constrained_decoding
+    assert not train("training: {aggregation_strategy: majority}").training.constrained_decoding
 
 
 def test_decoding_is_asked_for_only_where_it_differs_from_the_default():
@@ -130,8 +132,8 @@ def test_decoding_is_asked_for_only_where_it_differs_from_the_default():
         ("precision: bf16", "distillation.precision: found 'bf16', but there are no teachers; give teachers"),
         ("text: [a.xml]", "distillation.text: found ['a.xml'], but there are no teachers; give teachers"),
         (
-            "teachers: [runs/a/model], text_limit: 5",
-            "distillation.text_limit: found 5, but there is no text; give text",
+            "teachers: [runs/a/model], max_text_documents: 5",
+            "distillation.max_text_documents: found 5, but there is no text; give text",
         ),
     ],
 )
@@ -141,5 +143,8 @@ def test_without_teachers_or_text_what_goes_with_them_is_a_fault(faults, load, s
 
 
 def test_a_resolved_config_without_teachers_is_none(load):
-    text = corpus("name: sample") + "distillation: {teachers: [], weight: 0.5, text: [], text_limit: null}\n"
+    text = (
+        corpus("name: sample")
+        + "distillation: {teachers: [], weight: 0.5, text: [], max_text_documents: null}\n"
+    )
     assert load(text).distillation.teachers == ()

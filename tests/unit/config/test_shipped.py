@@ -40,8 +40,8 @@ def test_the_encoders_of_the_study_are_swept_as_the_study_did(name):
     points = sweep_points(config)
     assert len(points) == 12
     assert {p.training.learning_rate for p in points} == {1e-5, 2e-5, 3e-5}
-    assert {p.training.batch_sentences for p in points} == {4, 8, 16, 32}
-    kept = ("epochs", "patience", "warmup_ratio", "schedule", "max_tokens")
+    assert {p.training.batch_size for p in points} == {4, 8, 16, 32}
+    kept = ("epochs", "early_stopping_patience", "warmup_ratio", "lr_scheduler_type", "max_length")
     assert [resolved(config)["training"][key] for key in kept] == [20, 3, 0.1, "linear", 512]
 
 
@@ -59,18 +59,29 @@ def test_a_header_says_all_that_the_studys_code_did_otherwise(name):
 def test_the_decoders_of_the_study_are_trained_as_the_study_did(name, gpus):
     config = load_config(CONFIGS / "train_decoder" / f"{name}_{gpus}gpu.yaml")
     assert isinstance(config, TrainDecoderConfig)
-    assert (config.workers.count, config.workers.accelerator) == (gpus, "gpu")
+    assert (config.workers.num_workers, config.workers.accelerator) == (gpus, "gpu")
     assert [p.training.learning_rate for p in sweep_points(config)] == [2e-5, 4e-5]
     quantization, lora, training = config.quantization, config.lora, config.training
     assert (quantization.bits, quantization.type, quantization.double) == (4, "nf4", True)
-    assert (lora.rank, lora.alpha, lora.dropout) == (128, 256, 0.05)
-    assert {t.removesuffix("_proj") for t in lora.targets} == {*"qkvo", "gate", "up", "down", "lm_head"}
-    assert (training.batch_sentences, training.max_tokens, training.optimizer) == (
+    assert (lora.r, lora.alpha, lora.dropout) == (128, 256, 0.05)
+    assert {t.removesuffix("_proj") for t in lora.target_modules} == {
+        *"qkvo",
+        "gate",
+        "up",
+        "down",
+        "lm_head",
+    }
+    assert (training.batch_size, training.max_length, training.optimizer) == (
         32,
         2048,
         "paged-adamw-8bit",
     )
-    assert (training.epochs, training.patience, training.schedule, training.warmup_ratio) == (
+    assert (
+        training.epochs,
+        training.early_stopping_patience,
+        training.lr_scheduler_type,
+        training.warmup_ratio,
+    ) == (
         20,
         3,
         "linear",
@@ -82,7 +93,7 @@ def test_the_decoders_of_the_study_are_trained_as_the_study_did(name, gpus):
 @pytest.mark.parametrize("name", ["mistral_7b", "llama_8b"])
 def test_a_second_gpu_changes_only_the_number_of_workers(name):
     one, two = (resolved(load_config(CONFIGS / "train_decoder" / f"{name}_{n}gpu.yaml")) for n in (1, 2))
-    assert two["workers"].pop("count") == one["workers"].pop("count") + 1
+    assert two["workers"].pop("num_workers") == one["workers"].pop("num_workers") + 1
     assert one == two
 
 

@@ -55,17 +55,17 @@ def test_options_of_the_study_then_of_the_model(study):
     config = study(text, "options.training.epochs=2")
     (point,) = points(config, "enc")["BC5CDR"]
     assert (point.training.epochs, point.bootstrap, point.seed) == (2, 5, 7)
-    model = config.models[0].model_copy(update={"options": {"training.epochs": 9, "corpus.train_limit": 10}})
+    model = config.models[0].model_copy(
+        update={"options": {"training.epochs": 9, "corpus.max_train_documents": 10}}
+    )
     (own,) = points(config.model_copy(update={"models": (model,)}), "enc")["BC5CDR"]
-    assert (own.training.epochs, own.corpus.train_limit) == (9, 10)
+    assert (own.training.epochs, own.corpus.max_train_documents) == (9, 10)
 
 
 def test_a_sweep_makes_points_that_differ_in_name(study):
-    config = study(
-        "options: {sweep: {training.learning_rate: [1e-5, 2e-5], training.batch_sentences: [4, 8]}}"
-    )
+    config = study("options: {sweep: {training.learning_rate: [1e-5, 2e-5], training.batch_size: [4, 8]}}")
     found = points(config, "enc")["BC5CDR"]
-    assert [(p.training.learning_rate, p.training.batch_sentences) for p in found] == [
+    assert [(p.training.learning_rate, p.training.batch_size) for p in found] == [
         (1e-5, 4), (1e-5, 8), (2e-5, 4), (2e-5, 8),
     ]  # fmt: skip
     assert len({p.name for p in found}) == 4 and not any(p.sweep for p in found)
@@ -85,11 +85,17 @@ def test_a_runs_name_changes_with_its_config_and_with_nothing_else(study):
 
 
 def test_the_studys_protocol_sets_every_point_and_each_stays_overridable(study):
-    config = study("protocol: study\noptions: {training.keep: best}\n")
+    config = study("protocol: study\noptions: {training.keep_checkpoint: best}\n")
     (encoder,), (llm,) = (points(config, model)["BC5CDR"] for model in ("enc", "llm"))
-    assert (encoder.training.long_inputs, encoder.training.gradient_clip) == ("cut", None)
-    assert (encoder.training.word_decision, encoder.training.legal) == ("majority", False)
-    assert encoder.training.keep == "best" and encoder.training.choose_by == "paper"
+    assert (encoder.training.long_inputs, encoder.training.max_grad_norm) == ("cut", None)
+    assert (encoder.training.aggregation_strategy, encoder.training.constrained_decoding) == (
+        "majority",
+        False,
+    )
+    assert (
+        encoder.training.keep_checkpoint == "best"
+        and encoder.training.metric_for_best_model == "dev_paper_strict_f1"
+    )
     assert isinstance(llm, TrainDecoderConfig)
     assert (llm.training.loss_on, llm.prompt.label_order, llm.dev.mode) == ("padded", "random", "greedy")
     corpora = {name: found[0].corpus for name, found in points(config, "enc").items()}
@@ -118,7 +124,7 @@ def test_a_resolved_study_is_the_same_study(study, load):
 
 
 def test_all_faults_of_all_train_configs_come_at_once(study):
-    config = study("options: {training.epochs: none, trainning.keep: best}\n")
+    config = study("options: {training.epochs: none, trainning.keep_checkpoint: best}\n")
     with pytest.raises(ConfigError) as error:
         cells(config)
     faults = "\n".join(error.value.faults)
@@ -128,7 +134,10 @@ def test_all_faults_of_all_train_configs_come_at_once(study):
 
 
 def test_a_study_does_not_learn_dev(study):
-    options = "options: {corpus.train_with_dev: true, training.keep: last, training.patience: 0}"
+    options = (
+        "options: {corpus.train_with_dev: true, training.keep_checkpoint: last, "
+        "training.early_stopping_patience: 0}"
+    )
     with pytest.raises(ConfigError) as error:
         cells(study(options))
     assert "corpus.train_with_dev: found true, but a study chooses on dev; remove it" in str(error.value)
@@ -219,7 +228,7 @@ def test_the_paper_is_six_models_on_five_corpora_with_its_grid(monkeypatch):
     assert len(found) == 6 * 6  # ChemProt twice
     assert {len(cell.points) for cell in found if "large" in cell.model.name} == {12}
     assert {len(cell.points) for cell in found if cell.model.name[-1] == "b"} == {2}
-    assert {cell.points[0].workers.count for cell in found if cell.model.name == "llama_8b"} == {2}
+    assert {cell.points[0].workers.num_workers for cell in found if cell.model.name == "llama_8b"} == {2}
     assert {cell.corpus for cell in found} >= {"ChemProt", "ChemProt-study", "BioRED"}
 
 

@@ -7,13 +7,13 @@ from raybio.config import resolved, sweep_points
 GRID = """\
 sweep:
   training.learning_rate: [1e-5, 2e-5, 1]
-  training.batch_sentences: [4, 8]
+  training.batch_size: [4, 8]
 """
 
 
 def test_points_are_all_combinations_the_last_key_fastest(train):
     points = sweep_points(train(GRID + "seed: 7\n"))
-    assert [(p.training.learning_rate, p.training.batch_sentences) for p in points] == [
+    assert [(p.training.learning_rate, p.training.batch_size) for p in points] == [
         (1e-5, 4),
         (1e-5, 8),
         (2e-5, 4),
@@ -28,7 +28,7 @@ def test_points_are_all_combinations_the_last_key_fastest(train):
 
 
 def test_a_point_equals_the_config_written_out(train):
-    assert sweep_points(train(GRID))[1] == train("training: {learning_rate: 1e-5, batch_sentences: 8}\n")
+    assert sweep_points(train(GRID))[1] == train("training: {learning_rate: 1e-5, batch_size: 8}\n")
 
 
 def test_a_config_without_a_sweep_is_its_only_point(train):
@@ -46,8 +46,8 @@ def test_named_points_have_names_of_their_own(train):
 
 
 def test_top_level_and_nested_keys_and_null_may_be_swept(train):
-    points = sweep_points(train("sweep: {seed: [1, 2], training.gradient_clip: [null, 1], model: [a]}\n"))
-    assert [(p.seed, p.training.gradient_clip, p.model) for p in points] == [
+    points = sweep_points(train("sweep: {seed: [1, 2], training.max_grad_norm: [null, 1], model: [a]}\n"))
+    assert [(p.seed, p.training.max_grad_norm, p.model) for p in points] == [
         (1, None, "a"),
         (1, 1.0, "a"),
         (2, None, "a"),
@@ -65,7 +65,7 @@ sweep:
   training.learnin_rate: [1]
   training: [1]
   name: [a, b]
-  training.patience: []
+  training.early_stopping_patience: []
   training.epochs: 3
   training.precision: [fp32, bf61]
 """
@@ -75,7 +75,7 @@ sweep:
         "line 9: sweep.training.learnin_rate: unknown key; did you mean 'learning_rate'?",
         "line 10: sweep.training: names a section; sweep one of its keys",
         "line 11: sweep.name: cannot be swept",
-        "line 12: sweep.training.patience: found []; allowed: a list of the values to try",
+        "line 12: sweep.training.early_stopping_patience: found []; allowed: a list of the values to try",
         "line 13: sweep.training.epochs: found 3; allowed: a list of the values to try",
         "line 14: sweep.training.precision[1]: found 'bf61'; allowed: one of auto, fp32, bf16, fp16;"
         " did you mean 'bf16'?",
@@ -83,12 +83,12 @@ sweep:
 
 
 def test_values_that_only_clash_together_are_found_before_anything_runs(faults, train):
-    text = "sweep:\n  seed: [1, 2]\n  training.max_tokens: [512, 100]\n"
+    text = "sweep:\n  seed: [1, 2]\n  training.max_length: [512, 100]\n"
     assert faults(train, text) == [
-        "line 4: sweep: with seed=1, training.max_tokens=100: training.window_overlap: found 64;"
-        " allowed: at most half of max_tokens, which is 100"
+        "line 4: sweep: with seed=1, training.max_length=100: training.stride: found 64;"
+        " allowed: at most half of max_length, which is 100"
     ]
-    assert len(sweep_points(train(text + "training: {window_overlap: 50}\n"))) == 4
+    assert len(sweep_points(train(text + "training: {stride: 50}\n"))) == 4
 
 
 def test_a_sweep_has_an_end(faults, train):
@@ -105,10 +105,10 @@ def test_a_sweep_is_a_mapping(faults, train, sweep):
 
 
 def test_an_override_sets_one_key_of_the_sweep(faults, train):
-    config = train(GRID, "sweep.training.batch_sentences=[32]", "sweep.seed=[1,2]")
+    config = train(GRID, "sweep.training.batch_size=[32]", "sweep.seed=[1,2]")
     assert resolved(config)["sweep"] == {
         "training.learning_rate": [1e-5, 2e-5, 1],
-        "training.batch_sentences": [32],
+        "training.batch_size": [32],
         "seed": [1, 2],
     }
     assert train(GRID, "sweep={}").sweep == {}

@@ -12,7 +12,7 @@ def test_what_is_not_said_is_as_the_study_had_it(train_decoder):
     config = train_decoder()
     assert type(config) is TrainDecoderConfig
     assert (config.head, config.merge, config.prompt) == ("text", "none", PromptSection())
-    assert (config.training.learning_rate, config.training.batch_sentences) == (2e-5, 32)
+    assert (config.training.learning_rate, config.training.batch_size) == (2e-5, 32)
     assert (config.deepspeed.zero_stage, config.dev.mode, config.dev.sentences) == (2, "verified-tags", None)
 
 
@@ -21,7 +21,7 @@ def test_it_shares_the_rules_of_every_training_job(faults, train_decoder):
     assert faults(train_decoder, text) == [
         "line 4: resume: found true, but there is no name; give the name of the run to resume",
         "line 5: training.epochs: found 0; allowed: whole number, at least 1",
-        "line 5: training.max_batch_tokens: found 2000; allowed: at least max_tokens, which is 2048",
+        "line 5: training.max_batch_tokens: found 2000; allowed: at least max_length, which is 2048",
     ]
 
 
@@ -144,7 +144,7 @@ class TestDecoding:
             "mode: greedy",
             "mode: verified-text, draft: previous",
             "draft: encoder, draft_model: runs/minilm/model",
-            "mode: forced-tags, legal: true",
+            "mode: forced-tags, constrained_decoding: true",
         ],
     )
     def test_what_goes_together(self, tag, section):
@@ -163,8 +163,9 @@ class TestDecoding:
                 "draft: found 'previous', but greedy uses no draft; remove it, or verify with it",
             ),
             (
-                "mode: verified-text, legal: true",
-                "legal: found true, but in verified-text the model writes freely; allowed: false",
+                "mode: verified-text, constrained_decoding: true",
+                "constrained_decoding: found true, but in verified-text the model writes freely; "
+                "allowed: false",
             ),
             (
                 "mode: tag-head",
@@ -218,9 +219,9 @@ class TestAttention:
 
     def test_it_goes_with_a_tag_head_only(self, faults, train_decoder):
         problem = "goes with head: tags only; remove it"
-        assert faults(train_decoder, "attention: upper-half\ntraining: {word_decision: last}") == [
+        assert faults(train_decoder, "attention: upper-half\ntraining: {aggregation_strategy: last}") == [
             f"line 4: attention: found 'upper-half', which {problem}",
-            f"line 5: training.word_decision: found 'last', which {problem}",
+            f"line 5: training.aggregation_strategy: found 'last', which {problem}",
         ]
 
     @pytest.mark.parametrize(

@@ -80,9 +80,9 @@ def test_rows_say_what_is_allowed_and_the_default():
     table = describe(TrainEncoderConfig)
     assert "| `model` | non-empty text | required |" in table
     assert "| `training.learning_rate` | number, more than 0 | 3e-05 |" in table
-    assert "| `training.gradient_clip` | null or number, more than 0 | 1.0 |" in table
-    assert "| `training.schedule` | one of linear, constant | linear |" in table
-    assert "| `training.max_tokens` | whole number, at least 16 | 512 |" in table
+    assert "| `training.max_grad_norm` | null or number, more than 0 | 1.0 |" in table
+    assert "| `training.lr_scheduler_type` | one of linear, constant | linear |" in table
+    assert "| `training.max_length` | whole number, at least 16 | 512 |" in table
     assert "| `test` | true or false | true |" in table
     table = describe(TrainDecoderConfig)
     assert "| `quantization.bits` | one of 4, 16, 32 | 4 |" in table

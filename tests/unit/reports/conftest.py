@@ -48,9 +48,9 @@ def make_run(tmp_path: Path) -> MakeRun:
     ) -> Path:
         told = {
             "model": "bundled:minilm",
-            "corpus": corpus or {"name": "BC5CDR", "protocol": "corrected", "limit": None},
+            "corpus": corpus or {"name": "BC5CDR", "protocol": "corrected", "max_documents": None},
             "seed": 7,
-            "training": {"keep": "best"},
+            "training": {"keep_checkpoint": "best"},
         }
         run = RunFolder.create(tmp_path / name, yaml.safe_dump(told | config))
         scores = {}

@@ -100,14 +100,14 @@ def test_several_runs_are_compared(make_run, tmp_path):
 
 
 def test_a_partial_run_is_marked_beside_the_study(make_run, tmp_path):
-    run = make_run(corpus={"name": "BC5CDR", "limit": 200})
+    run = make_run(corpus={"name": "BC5CDR", "max_documents": 200})
     text = text_of(write_report([run], tmp_path / "report.html"))
     assert "Not like for like" in text and "first (first 200 documents)" in text
     assert "only the first 200 documents of each split" in text
 
 
 def test_a_dev_that_was_learned_is_told(make_run, tmp_path):
-    run = make_run(splits=["test"], corpus={"name": "BC5CDR", "limit": None, "train_with_dev": True})
+    run = make_run(splits=["test"], corpus={"name": "BC5CDR", "max_documents": None, "train_with_dev": True})
     (run / "splits.json").write_text('{"train": "train and dev", "dev": "dev"}')
     text = text_of(write_report([run], tmp_path / "report.html"))
     assert "BC5CDR, learned from train and dev" in text
@@ -116,7 +116,7 @@ def test_a_dev_that_was_learned_is_told(make_run, tmp_path):
 @pytest.fixture
 def rebuilt(make_run):
     """A run that learned from a part of a train split that is not the corpus's own."""
-    path = make_run("rebuilt", corpus={"name": "JNLPBA", "limit": None, "train_limit": 4_560})
+    path = make_run("rebuilt", corpus={"name": "JNLPBA", "max_documents": None, "max_train_documents": 4_560})
     (path / "splits.json").write_text('{"train": "rebuilt train", "dev": "the last 25% of dev"}')
     return path
 
@@ -129,7 +129,7 @@ def test_what_stood_for_train_is_told_of_a_run_and_beside_the_study(rebuilt, tmp
 
 
 def test_what_stood_for_train_is_told_of_compared_runs(rebuilt, make_run, tmp_path):
-    other = make_run("part", corpus={"name": "JNLPBA", "limit": 20})
+    other = make_run("part", corpus={"name": "JNLPBA", "max_documents": 20})
     page = page_of(write_report([rebuilt, other], tmp_path / "report.html"))
     assert "Only the first 20 documents of each split were read by part." in page.text_content()
     rows = page.xpath("//figure[contains(figcaption, 'The runs side by side')]//tr")
@@ -188,7 +188,9 @@ def test_half_a_line_of_metrics_that_a_killed_run_left_is_left_out(make_run, tmp
 
 
 def test_the_kept_epoch_is_that_of_the_scorer_that_chose(make_run):
-    path = make_run(metrics=False, training={"keep": "best", "choose_by": "paper"})
+    path = make_run(
+        metrics=False, training={"keep_checkpoint": "best", "metric_for_best_model": "dev_paper_strict_f1"}
+    )
     rows = [{"epoch": 1, "dev_strict_f1": 0.1, "dev_paper_strict_f1": 0.9}]
     rows += [{"epoch": 2, "dev_strict_f1": 0.9, "dev_paper_strict_f1": 0.1}]
     for row in rows:

@@ -204,7 +204,7 @@ def test_training_runs_and_served_ones_in_one_report(make_run, run, tmp_path):
 
 
 def test_a_served_model_tells_what_its_run_learned_from(make_run, run, tmp_path):
-    path = make_run("rebuilt", corpus={"name": "BC5CDR", "train_limit": 4_560})
+    path = make_run("rebuilt", corpus={"name": "BC5CDR", "max_train_documents": 4_560})
     report = json.loads((run / "benchmark.json").read_text())
     report["results"][0]["model_source"] = str(path / "model")
     (run / "benchmark.json").write_text(json.dumps(report))

@@ -338,7 +338,7 @@ def test_a_model_that_does_not_answer(raised, status, seconds):
 
 
 def test_an_answer_that_takes_too_long_is_not_waited_for():
-    response = tag(client_of(Model("one", seconds=30), seconds=0.05), text="a")
+    response = tag(client_of(Model("one", seconds=30), request_timeout_s=0.05), text="a")
     assert "no answer within 0.05 s" in error(response, 503)
     assert response.headers["Retry-After"] == "5"
 

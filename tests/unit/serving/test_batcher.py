@@ -59,7 +59,7 @@ def test_what_waits_is_batched_in_the_order_of_arrival_and_never_over_the_bound(
     answers = tag_all(model, *requests)
     assert model.batches == [[("a", 4), ("b", 4)], [("c", 4), ("d", 4)], [("e", 4)]]
     assert [answer.tags for answer in answers] == [tuple(map(tags_of, request)) for request in requests]
-    assert [(answer.batch_requests, answer.batch_sentences) for answer in answers][::4] == [(2, 4), (1, 2)]
+    assert [(answer.batch_requests, answer.batch_size) for answer in answers][::4] == [(2, 4), (1, 2)]
 
 
 def test_a_long_request_takes_turns_with_the_others():

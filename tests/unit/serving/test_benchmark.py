@@ -49,8 +49,8 @@ class Ray:
     def undeploy(self, name):
         self.asked.append(("undeploy", name))
 
-    def tag_alone(self, section, sentences, batch_sentences):
-        self.asked.append(("alone", section.name, section.model, batch_sentences))
+    def tag_alone(self, section, sentences, batch_size):
+        self.asked.append(("alone", section.name, section.model, batch_size))
         return Bare("encoder", tuple(self._alone(sentence).tags for sentence in sentences), 0.5, "NVIDIA L4")
 
 
@@ -157,7 +157,7 @@ def test_what_is_left_out_is_not_run(monkeypatch, config):
     bare = config(
         single_stream=SingleStreamSection(requests=0),
         server=ServerSection(loads=()),
-        paper=config().paper.model_copy(update={"batch_sentences": 0}),
+        paper=config().paper.model_copy(update={"batch_size": 0}),
     )
     report = benchmark.benchmark_serve(bare, lambda line: None).report
     assert [s["scenario"] for s in report["results"][0]["scenarios"]] == ["offline"]

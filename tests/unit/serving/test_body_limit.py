@@ -58,14 +58,14 @@ def test_a_body_in_pieces_arrives_whole():
 
 
 def test_a_body_that_does_not_arrive_in_time_is_refused():
-    status, answer = asyncio.run(ask(limited_by(body_seconds=0.1), b"{", ends=False))
+    status, answer = asyncio.run(ask(limited_by(body_timeout_s=0.1), b"{", ends=False))
     assert (status, json.loads(answer)["error"]["message"]) == (408, "the body did not arrive within 0.1 s")
 
 
 @pytest.mark.parametrize("piece", [(), (b"{",)])
 def test_slow_bodies_of_one_client_are_few_and_nobody_else_waits(piece):
     async def drive():
-        limited = limited_by(body_seconds=0.5, slow_bodies=4)
+        limited = limited_by(body_timeout_s=0.5, slow_bodies=4)
         slow = [asyncio.create_task(ask(limited, *piece, ends=False)) for _ in range(1010)]
         await asyncio.sleep(0.1)
         assert await ask(limited, method="GET", ends=False) == (200, b"0")
@@ -82,7 +82,7 @@ def test_bodies_being_read_are_bounded_together(monkeypatch):
     monkeypatch.setattr(body_limit, "_MAX_BODIES", 2)
 
     async def drive():
-        limited = limited_by(body_bytes=100, body_seconds=0.2)
+        limited = limited_by(body_bytes=100, body_timeout_s=0.2)
         clients = [ask(limited, b"x" * 90, ends=False, client=str(number)) for number in range(4)]
         return [status for status, _ in await asyncio.gather(*clients)]
 

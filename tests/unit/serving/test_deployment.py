@@ -12,7 +12,7 @@ def options_of(**fields):
 
 
 def test_replicas_are_fixed_where_nothing_else_is_said():
-    options = options_of(replicas=3, cpus=2.0, drain_seconds=7.0)
+    options = options_of(replicas=3, cpus=2.0, graceful_shutdown_timeout_s=7.0)
     assert options["num_replicas"] == 3 and "autoscaling_config" not in options
     assert (options["ray_actor_options"]["num_cpus"], options["ray_actor_options"]["num_gpus"]) == (2.0, 0.0)
     assert options["graceful_shutdown_timeout_s"] == 7.0
@@ -20,7 +20,7 @@ def test_replicas_are_fixed_where_nothing_else_is_said():
 
 def test_with_autoscaling_replicas_are_the_fewest():
     growing = AutoscalingSection(
-        max_replicas=4, target_ongoing_requests=2.0, upscale_delay_seconds=1.0, downscale_delay_seconds=5.0
+        max_replicas=4, target_ongoing_requests=2.0, upscale_delay_s=1.0, downscale_delay_s=5.0
     )
     options = options_of(replicas=2, autoscaling=growing)
     assert "num_replicas" not in options

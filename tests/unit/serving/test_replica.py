@@ -185,7 +185,7 @@ def test_a_replica_whose_model_hangs_is_not_healthy(replica_of):
             return super().tag(sentences)
 
     async def check():
-        served = replica_of(Stuck(), stuck_after_seconds=0.2)
+        served = replica_of(Stuck(), batch_timeout_s=0.2)
         await served.check_health()
         asked = asyncio.ensure_future(anext(served.tag([sentence_of_words("a")])))
         until = time.monotonic() + 20

@@ -23,7 +23,7 @@ def trial(make_study, monkeypatch):
             folder = RunFolder(asha.run_path(point))
             folder.write_text("config.yaml", "")
             for epoch in (1, 2):
-                folder.add_metrics({"epoch": epoch, point.training.dev_metric: 0.5})
+                folder.add_metrics({"epoch": epoch, point.training.metric_for_best_model: 0.5})
             end(told)
 
         monkeypatch.setattr(asha, "train", train)

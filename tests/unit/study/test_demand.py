@@ -19,14 +19,14 @@ def trained(make_study):
 @pytest.mark.parametrize(("has_gpus", "gpus"), [(True, 1.0), (False, 0.0)])
 def test_auto_has_a_gpu_where_the_cluster_has_any(trained, monkeypatch, has_gpus, gpus):
     monkeypatch.setattr(room, "uses_gpu", lambda workers: has_gpus)
-    run = trained(count=2, cpus_per_worker=3)
+    run = trained(num_workers=2, cpus_per_worker=3)
     assert room.demand(run) == (Demand("training worker", 2, 3.0, gpus),)
 
 
 def test_a_measurement_asks_for_its_most_replicas_and_for_no_worker(make_study, finish):
     measure = {"enabled": True, "scaling": {"replicas": [1, 2, 4]}}
     models = make_study().model_dump(mode="json")["models"][:1]
-    models[0].update(options={"workers.count": 8}, serve={"cpus": 2, "gpus": 0.5})
+    models[0].update(options={"workers.num_workers": 8}, serve={"cpus": 2, "gpus": 0.5})
     study = make_study(models=models, measure=measure)
     finish(known_runs(study)[0], 5, "dev", "test")
     (run,) = [run for run in known_runs(study) if run.kind == "measure"]

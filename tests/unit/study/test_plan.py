@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from raybio.config import TrainEncoderConfig, load_config, load_job
-from raybio.config.study import ReckoningSection, StudyConfig
+from raybio.config.study import EstimateSection, StudyConfig
 from raybio.errors import ConfigError
 from raybio.reports.published import INSTANCES
 from raybio.study.estimate import Work, cascade_hours, estimated, measured, scoring_hours, training_hours
@@ -53,7 +53,7 @@ def test_a_cascade_reads_dev_twice_and_test_once():
 
 def test_a_reckoned_speed_is_arithmetic():
     config = load_job(TrainEncoderConfig, BERT, ["sweep={}"])
-    by = ReckoningSection(peak_tflops=100.0, utilization=0.5)
+    by = EstimateSection(peak_tflops=100.0, utilization=0.5)
     work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
     speed = estimated(config, "BC5CDR", work, 1_000_000, 2, by)
     assert speed.learn == pytest.approx(6 * 1e6 * 30 / (2 * 50e12))
@@ -64,9 +64,9 @@ def test_a_greedy_llm_is_scored_as_slowly_as_was_published():
     path = ROOT / "configs/train_decoder/mistral_7b_2gpu.yaml"
     config = load_config(path, ["sweep={}", "dev.mode=greedy"])
     work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
-    speed = estimated(config, "ChemProt-study", work, 7_000_000_000, 2, ReckoningSection())
+    speed = estimated(config, "ChemProt-study", work, 7_000_000_000, 2, EstimateSection())
     assert speed.read == 2.2937 and "Table IV" in speed.basis
-    other = estimated(config, "mine", work, 7_000_000_000, 2, ReckoningSection())
+    other = estimated(config, "mine", work, 7_000_000_000, 2, EstimateSection())
     assert other.read is None and scoring_hours(work, other) is None and "left out" in other.basis
 
 
@@ -127,7 +127,8 @@ def test_corpora_that_are_here_are_counted_beside_the_published_figures(corpora)
 def test_all_that_the_preflight_refuses_is_refused_at_once():
     models = (
         "models=[{name: a, config: configs/train_decoder/mistral_7b_1gpu.yaml, "
-        "options: {training.max_tokens: 40000, training.max_batch_tokens: 40000, lora.targets: [qq]}}, "
+        "options: {training.max_length: 40000, training.max_batch_tokens: 40000, "
+        "lora.target_modules: [qq]}}, "
         "{name: b, config: configs/train_encoder/minilm_bc5cdr.yaml, options: {model: ./nowhere}}]"
     )
     with pytest.raises(ConfigError) as error:
@@ -140,5 +141,5 @@ def test_all_that_the_preflight_refuses_is_refused_at_once():
 
 @pytest.mark.usefixtures("in_the_checkout")
 def test_the_machine_must_be_on_the_price_list():
-    with pytest.raises(ConfigError, match=r"reckoning.machine: found 'p9'"):
-        plan_study(shipped("paper", "reckoning.machine=p9"))
+    with pytest.raises(ConfigError, match=r"estimate.machine: found 'p9'"):
+        plan_study(shipped("paper", "estimate.machine=p9"))

@@ -36,7 +36,7 @@ def test_models_are_compared_on_the_same_sentences(done):
 
 def test_variants_are_compared_on_dev_with_what_they_vary(make_study, finish):
     (one, _) = make_study().model_dump(mode="json")["models"]
-    variant = {**one, "name": "one-last", "options": {"training.keep": "last", "test": False}}
+    variant = {**one, "name": "one-last", "options": {"training.keep_checkpoint": "last", "test": False}}
     study = make_study(models=[{**one, "options": {}}, variant])
     for run in known_runs(study):
         finish(run, 9 if run.model == "one" else 4)

@@ -38,7 +38,7 @@ def test_of_equals_the_first_is_chosen(make_study, finish):
 
 def test_the_scorer_that_chooses_is_an_option(make_study, finish):
     def chosen_by(scorer):
-        study = make_study(options={"training.choose_by": scorer})
+        study = make_study(options={"training.metric_for_best_model": scorer})
         first, second, *_ = known_runs(study)
         for run, paper in ((first, 0.9), (second, 0.1)):
             finish(run, 4 if run is first else 6)
@@ -47,7 +47,7 @@ def test_the_scorer_that_chooses_is_an_option(make_study, finish):
             RunFolder(run.path).write_json("scores.json", scores)
         return [first.config, second.config].index(chosen(study, cells(study)[0]))
 
-    assert (chosen_by("paper"), chosen_by("corrected")) == (0, 1)
+    assert (chosen_by("dev_paper_strict_f1"), chosen_by("dev_strict_f1")) == (0, 1)
 
 
 def test_a_finished_run_is_found_again_unless_its_config_changed(make_study, finish):
@@ -65,14 +65,14 @@ def test_what_is_not_to_be_tested_is_not_tested_nor_measured(make_study, finish)
 
 
 def test_the_chosen_model_is_measured_once_it_was_tested(make_study, finish):
-    study = make_study(measure={"enabled": True, "paper": {"batch_sentences": 0}})
+    study = make_study(measure={"enabled": True, "paper": {"batch_size": 0}})
     first, second, *_ = known_runs(study)
     finish(first, 5)
     finish(second, 6, "dev", "test")
     (run,) = [run for run in known_runs(study) if run.kind == "measure"]
     assert isinstance(run.config, BenchmarkServeConfig) and not run.done
     assert run.config.models[0].model == str(second.path / "model")
-    assert run.config.paper.batch_sentences == 0
+    assert run.config.paper.batch_size == 0
     run.path.mkdir()
     (run.path / "benchmark.json").write_text('{"results": [{}]}')
     assert run.done

@@ -248,9 +248,9 @@ def test_it_learns_as_it_tags_and_is_read_back_the_same(folder, tmp_path, checkp
         head="tags",
         attention=(1,),
         corpus=CorpusSection(train="a", dev="b", test="c"),
-        lora=LoraSection(rank=4, targets=("q_proj", "down_proj")),
+        lora=LoraSection(r=4, target_modules=("q_proj", "down_proj")),
         quantization=QuantizationSection(bits=32),
-        training=DecoderTrainingSection(gradient_checkpointing=checkpointing, word_decision="last"),
+        training=DecoderTrainingSection(gradient_checkpointing=checkpointing, aggregation_strategy="last"),
     )
     device = torch.device("cpu")
     torch.manual_seed(1)

@@ -27,11 +27,11 @@ def test_a_card_says_its_version_and_a_later_one_is_refused_in_one_line(tmp_path
     card.write(tmp_path)
     path = tmp_path / "raybio.json"
     held = json.loads(path.read_text())
-    assert held["schema_version"] == 1
+    assert held["schema_version"] == 2
     path.write_text(json.dumps({**held, "field of another raybio": 1}))
     assert DecoderCard.read(tmp_path) == replace(card)
-    path.write_text(json.dumps({**held, "schema_version": 2}))
+    path.write_text(json.dumps({**held, "schema_version": 3}))
     for read in (DecoderCard.read, EncoderCard.read, kind_of):
-        with pytest.raises(ModelError, match=r"raybio.json: of schema version 2") as caught:
+        with pytest.raises(ModelError, match=r"raybio.json: of schema version 3") as caught:
             read(tmp_path)
         assert "\n" not in str(caught.value)

@@ -45,13 +45,18 @@ def test_the_mode_decides_the_tags_and_the_draft_does_not(tiny_decoder, tagger, 
 
 
 def test_an_encoder_may_draft(tiny_decoder, tiny_encoder, tagger):
-    decoding = {"mode": "verified-tags", "draft": "encoder", "draft_model": str(tiny_encoder), "legal": False}
+    decoding = {
+        "mode": "verified-tags",
+        "draft": "encoder",
+        "draft_model": str(tiny_encoder),
+        "constrained_decoding": False,
+    }
     drafted = load_tagger(tiny_decoder, decoding=decoding)
     assert [one.tags for one in drafted.tag(SENTENCES)] == [one.tags for one in tagger.tag(SENTENCES)]
 
 
 def test_legal_tags_only(tiny_decoder):
-    tagged = DecoderTagger.load(tiny_decoder, device="cpu", legal=True).tag(SENTENCES)
+    tagged = DecoderTagger.load(tiny_decoder, device="cpu", constrained_decoding=True).tag(SENTENCES)
     for one in tagged:
         for before, tag in zip(("O", *one.tags), one.tags, strict=False):
             assert not tag.startswith("I-") or before[2:] == tag[2:]

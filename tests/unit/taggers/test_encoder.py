@@ -93,7 +93,7 @@ def test_neither_the_budget_nor_the_company_changes_the_tags(tiny_encoder, tagge
 
 
 def test_a_word_of_a_long_sentence_has_the_tag_of_the_window_that_owns_it(tiny_encoder, tokenizer):
-    first = EncoderTagger.load(tiny_encoder, device="cpu", word_decision="first")
+    first = EncoderTagger.load(tiny_encoder, device="cpu", aggregation_strategy="first")
     short = list("abcdefghij" * 20)  # one subword a word: windows are sentences
     whole = first.tag([sentence(*short)])[0]
     encoded = SubwordEncoder(tokenizer).encode([short])[0]
@@ -111,7 +111,7 @@ def test_a_word_of_a_long_sentence_has_the_tag_of_the_window_that_owns_it(tiny_e
 
 def test_the_logits_are_those_of_the_model_itself(tiny_encoder, tokenizer):
     """The same words through transformers alone, first subword, one sentence at a time."""
-    tagger = EncoderTagger.load(tiny_encoder, device="cpu", word_decision="first")
+    tagger = EncoderTagger.load(tiny_encoder, device="cpu", aggregation_strategy="first")
     model = AutoModelForTokenClassification.from_pretrained(tiny_encoder).eval()
     for one in (SHORT[0], SHORT[2]):
         batch = tokenizer(list(one.words), is_split_into_words=True, return_tensors="pt")
@@ -132,7 +132,7 @@ def test_it_agrees_with_the_pipeline_of_transformers(tiny_encoder):
     starts = np.cumsum([0, *(len(word) + 1 for word in one.words)])
     pipe = pipeline("token-classification", model=str(tiny_encoder), device="cpu", ignore_labels=[])
     theirs = {piece["start"]: piece for piece in pipe(text)}
-    [ours] = EncoderTagger.load(tiny_encoder, device="cpu", word_decision="first").tag([one])
+    [ours] = EncoderTagger.load(tiny_encoder, device="cpu", aggregation_strategy="first").tag([one])
     assert list(ours.tags) == [theirs[start]["entity"] for start in starts[:-1]]
     np.testing.assert_allclose(ours.scores, [theirs[start]["score"] for start in starts[:-1]], atol=1e-5)
 
@@ -142,15 +142,15 @@ def test_it_agrees_with_the_pipeline_of_transformers(tiny_encoder):
 
 @pytest.mark.parametrize("decision", ["mean", "majority", "first"])
 def test_the_card_decides_unless_the_caller_does(tiny_encoder, decision):
-    by_caller = EncoderTagger.load(tiny_encoder, device="cpu", word_decision=decision)
-    assert by_caller._card.word_decision == decision
-    assert EncoderTagger.load(tiny_encoder, device="cpu")._card.word_decision == "mean"
+    by_caller = EncoderTagger.load(tiny_encoder, device="cpu", aggregation_strategy=decision)
+    assert by_caller._card.aggregation_strategy == decision
+    assert EncoderTagger.load(tiny_encoder, device="cpu")._card.aggregation_strategy == "mean"
     assert len(by_caller.tag([MEDIUM])[0].tags) == len(MEDIUM)
 
 
 def test_a_legal_tagger_gives_no_orphans_and_changes_only_sentences_that_had_some(tiny_encoder):
     plain = EncoderTagger.load(tiny_encoder, device="cpu").tag([*SHORT, MEDIUM])
-    legal = EncoderTagger.load(tiny_encoder, device="cpu", legal=True).tag([*SHORT, MEDIUM])
+    legal = EncoderTagger.load(tiny_encoder, device="cpu", constrained_decoding=True).tag([*SHORT, MEDIUM])
     assert any(orphans(one.tags) for one in plain)
     assert not any(orphans(one.tags) for one in legal)
     assert_same(
@@ -219,7 +219,7 @@ def test_any_scheme_is_passed_on_as_iob2(tiny_encoder, tmp_path, names, legal):
     ours = load_tagger(tiny_encoder, device="cpu").tag([*SHORT, MEDIUM])
     scheme = recognise(names)
     back = dict(zip(load_tagger(tiny_encoder, device="cpu")._scheme.tags, scheme.tags, strict=True))
-    tagged = load_tagger(folder, device="cpu", legal=legal).tag([*SHORT, MEDIUM])
+    tagged = load_tagger(folder, device="cpu", constrained_decoding=legal).tag([*SHORT, MEDIUM])
     for one, other in zip(tagged, ours, strict=True):
         spans = spans_from_tags(one.tags)
         assert scheme.name == "IOB2" or not orphans(one.tags)
@@ -258,8 +258,8 @@ def test_the_card_survives_the_folder(tmp_path):
     card.write(tmp_path)
     assert EncoderCard.read(tmp_path) == card
     assert EncoderCard.read(tmp_path / "nowhere") is None
-    assert card.but(max_tokens=128, word_decision=None).max_tokens == 128
-    assert card.but(word_decision=None) == card
+    assert card.but(max_length=128, aggregation_strategy=None).max_length == 128
+    assert card.but(aggregation_strategy=None) == card
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"flavour": 1}', "\ud800"])

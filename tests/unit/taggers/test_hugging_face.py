@@ -134,26 +134,26 @@ DAMAGED = {
     "a card in a list": (lambda at: (at / "raybio.json").write_text("[]"), "raybio.json: not a JSON object"),
     "a card cut off": (lambda at: (at / "raybio.json").write_text('{"kind": '), "raybio.json: not JSON"),
     "a card of text": (
-        with_card(max_tokens="many"),
-        "raybio.json: max_tokens: input should be",
+        with_card(max_length="many"),
+        "raybio.json: max_length: input should be",
     ),
     "a card of one text": (with_card(labels="Disease"), "raybio.json: labels: input should be a valid list"),
     "a card of no decision": (
-        with_card(word_decision="best"),
-        "raybio.json: word_decision: input ",
+        with_card(aggregation_strategy="best"),
+        "raybio.json: aggregation_strategy: input ",
     ),
     "a card of no kind": (
         with_card(kind="mixer"),
         "is of a model of kind 'mixer', which this",
     ),
     "a card of a list of kinds": (with_card(kind=["encoder"]), "which this raybio does not know"),
-    "a card without a field": (with_card(window_overlap=None), "raybio.json: window_overlap: field required"),
+    "a card without a field": (with_card(stride=None), "raybio.json: stride: field required"),
     "a card of a later raybio": (
         with_card(schema_version=99),
         "of schema version 99; this raybio",
     ),
-    "a card of no window": (with_card(max_tokens=0), "raybio.json: max_tokens"),
-    "a card of a negative overlap": (with_card(window_overlap=-1), "raybio.json: window_overlap"),
+    "a card of no window": (with_card(max_length=0), "raybio.json: max_length"),
+    "a card of a negative overlap": (with_card(stride=-1), "raybio.json: stride"),
 }
 
 

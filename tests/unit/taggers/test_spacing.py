@@ -107,7 +107,7 @@ def test_a_model_with_a_card_of_before_is_read_glued_and_that_is_said(published,
 def test_neither_company_nor_a_blank_before_the_first_word_changes_a_words_tag(published, foreign):
     """With the mean of a word's subwords, each unit ends where its sentence does."""
     given = [as_sentence(text) for text in ("", *TEXTS[:8], "β", "-")]
-    tagger = load_tagger(foreign, device="cpu", word_decision="mean", legal=True)
+    tagger = load_tagger(foreign, device="cpu", aggregation_strategy="mean", constrained_decoding=True)
     together = tagger.tag(given)
     assert [one.tags for one in together] == [tagger.tag([sentence])[0].tags for sentence in given]
     assert [len(one.tags) for one in together] == [len(sentence) for sentence in given]

@@ -86,7 +86,7 @@ def test_documents_that_are_to_stay_unseen_are_left_out_and_told(tmp_path):
         model="bundled:minilm",
         text={
             "files": [str(tmp_path / "text.pubtator")],
-            "apart_from": [str(tmp_path / "test.txt")],
+            "decontaminate_against": [str(tmp_path / "test.txt")],
         },
     )
     left_out = []
@@ -105,11 +105,16 @@ def test_documents_that_are_to_stay_unseen_are_left_out_and_told(tmp_path):
 def test_all_faults_of_a_config_are_told_at_once(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text(
-        "job: adapt-encoder\nmodel: bundled:minilm\ntext:\n  file: [a.txt]\n  held_out: 1\n"
-        "training:\n  masked: 0\n  max_batch_tokens: 128\n"
+        "job: adapt-encoder\nmodel: bundled:minilm\ntext:\n  file: [a.txt]\n  validation_fraction: 1\n"
+        "training:\n  mlm_probability: 0\n  max_batch_tokens: 128\n"
     )
     with pytest.raises(ConfigError) as caught:
         load_config(file)
     told = str(caught.value)
-    for part in ("did you mean 'files'", "text.held_out", "training.masked", "at least max_tokens"):
+    for part in (
+        "did you mean 'files'",
+        "text.validation_fraction",
+        "training.mlm_probability",
+        "at least max_length",
+    ):
         assert part in told

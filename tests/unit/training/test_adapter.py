@@ -27,7 +27,7 @@ def adapted(folder, bits):
         job="train-decoder",
         model=str(folder),
         corpus=CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv"),
-        lora=LoraSection(rank=4, dropout=0.0, targets=TARGETS),
+        lora=LoraSection(r=4, dropout=0.0, target_modules=TARGETS),
         quantization=QuantizationSection(bits=bits),
     )
     return adapted_model(config, folder, ("A",), {}, torch.device("cpu"), torch.float32)

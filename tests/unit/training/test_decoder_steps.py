@@ -54,13 +54,13 @@ def test_or_the_whole_text_which_its_first_token_begins(tokenizer):
 def test_a_long_sentence_is_rejected_with_its_reason(tokenizer):
     [one] = maker(tokenizer).examples(ROW)
     length = len(one.ids)
-    exact = maker(tokenizer, max_tokens=length)
+    exact = maker(tokenizer, max_length=length)
     assert exact.examples(ROW) == [one] and not exact.rejected
-    short = maker(tokenizer, max_tokens=length - 1)
+    short = maker(tokenizer, max_length=length - 1)
     assert short.examples(ROW) == short.examples(ROW) == []
     [rejected] = short.rejected.values()
     assert (
-        rejected.reason == f"prompt and completion take {length} tokens, more than max_tokens: {length - 1}"
+        rejected.reason == f"prompt and completion take {length} tokens, more than max_length: {length - 1}"
     )
     assert (rejected.source, rejected.document_id) == ("train.tsv", "d1")
     assert rejected.raw == "Naloxone reverses hypotension ."
@@ -97,7 +97,7 @@ def test_padded_examples_are_as_long_as_the_longest_and_learn_the_padding(tokeni
 
 
 def test_what_is_too_long_is_cut_at_its_end_where_the_config_says_so(tokenizer):
-    made = maker(tokenizer, long_inputs="cut", max_tokens=16)
+    made = maker(tokenizer, long_inputs="cut", max_length=16)
     [one] = made.examples(ROW)
     assert len(one.ids) == 16 == made.longest
     assert made.cut == {"s1"} and not made.rejected

@@ -41,18 +41,16 @@ def test_an_encoder_learns_all_of_its_weights_in_fp32():
 
 def test_an_average_and_other_workers_take_memory_of_their_own():
     plain = estimate_encoder(config(), BERT, TOKENIZER, ["Chemical"], [ROW]).memory
-    averaged = config(training={"average": 0.9})
+    averaged = config(training={"ema_decay": 0.9})
     assert (
         estimate_encoder(averaged, BERT, TOKENIZER, ["Chemical"], [ROW]).memory.weights == 2 * plain.weights
     )
-    two = config().model_copy(update={"workers": WorkersSection(accelerator="cpu", count=2)})
+    two = config().model_copy(update={"workers": WorkersSection(accelerator="cpu", num_workers=2)})
     assert estimate_encoder(two, BERT, TOKENIZER, ["Chemical"], [ROW]).memory.gradients == 2 * plain.gradients
 
 
 def test_steps_and_passes_are_counted_with_the_models_own_tokens():
-    chosen = config(
-        training={"batch_sentences": 2, "max_tokens": 64, "window_overlap": 8, "max_batch_tokens": 64}
-    )
+    chosen = config(training={"batch_size": 2, "max_length": 64, "stride": 8, "max_batch_tokens": 64})
     found = estimate_encoder(chosen, BERT, TOKENIZER, ["Chemical"], [ROW, ROW, LONG]).corpus
     # Four tokens a short sentence; the long one's 100 in windows of 62 between two special tokens.
     assert found.sentences == 3

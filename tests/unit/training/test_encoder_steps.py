@@ -16,20 +16,20 @@ from raybio.training.steps import IGNORED
 TAG_IDS = {"O": 0, "B-Chemical": 1, "I-Chemical": 2, "B-Disease": 3, "I-Disease": 4}
 
 
-def card(max_tokens):
-    return EncoderCard(["Chemical"], max_tokens, 0, "all", "mean")
+def card(max_length):
+    return EncoderCard(["Chemical"], max_length, 0, "all", "mean")
 
 
 @pytest.fixture(scope="module")
 def maker(tokenizer):
-    def make(subword_labels="all", max_tokens=64, overlap=16, cut=False):
+    def make(label_subwords="all", max_length=64, overlap=16, cut=False):
         return ExampleMaker(
             SubwordEncoder(tokenizer),
             special_tokens(tokenizer),
             TAG_IDS,
-            max_tokens=max_tokens,
+            max_length=max_length,
             overlap=overlap,
-            subword_labels=subword_labels,
+            label_subwords=label_subwords,
             cut=cut,
         )
 
@@ -56,15 +56,15 @@ def test_all_subwords_the_first_or_the_last_learn_a_words_tag(maker, tokenizer):
 
 @given(st.integers(1, 200), st.integers(3, 40), st.data())
 @settings(max_examples=60)
-def test_every_subword_is_learned_in_one_window(maker, tokenizer, length, max_tokens, data):
-    overlap = data.draw(st.integers(0, max_tokens - 3))
+def test_every_subword_is_learned_in_one_window(maker, tokenizer, length, max_length, data):
+    overlap = data.draw(st.integers(0, max_length - 3))
     words = ["." * (1 + i % 3) for i in range(length)]
     tags = [list(TAG_IDS)[i % 5] for i in range(length)]
-    examples = maker("all", max_tokens, overlap).examples(words, tags)
+    examples = maker("all", max_length, overlap).examples(words, tags)
     prefix, suffix = special_tokens(tokenizer)
     learned = []
     for one in examples:
-        assert len(one.ids) == len(one.labels) <= max_tokens
+        assert len(one.ids) == len(one.labels) <= max_length
         assert [one.ids[0]] == prefix and [one.ids[-1]] == suffix
         assert one.labels[0] == one.labels[-1] == IGNORED
         learned += [label for label in one.labels if label != IGNORED]
@@ -73,11 +73,11 @@ def test_every_subword_is_learned_in_one_window(maker, tokenizer, length, max_to
 
 @given(st.integers(1, 60), st.integers(3, 20), st.data())
 @settings(max_examples=30)
-def test_every_subword_learns_what_teachers_say_of_its_word(maker, length, max_tokens, data):
-    overlap = data.draw(st.integers(0, max_tokens - 3))
+def test_every_subword_learns_what_teachers_say_of_its_word(maker, length, max_length, data):
+    overlap = data.draw(st.integers(0, max_length - 3))
     words = ["." * (1 + i % 3) for i in range(length)]
     shares = [[float(i + 1)] * len(TAG_IDS) for i in range(length)]
-    examples = maker("all", max_tokens, overlap).examples(words, ["O"] * length, shares)
+    examples = maker("all", max_length, overlap).examples(words, ["O"] * length, shares)
     learned = []
     for one in examples:
         assert len(one.targets) == len(one.labels)

@@ -95,7 +95,7 @@ def config_of(**training: Any) -> TrainEncoderConfig:
 def train(run: RunFolder, judge: epochs.Judge, **training: Any) -> None:
     learner: Any = FakeLearner()
     config = config_of(**training)
-    patience = config.training.patience
+    patience = config.training.early_stopping_patience
     epochs.train_epochs(config, run, ALONE, [], learner, judge, patience=patience, keep_best=True)
 
 
@@ -112,9 +112,15 @@ def judge_of(*scores: float | Exception) -> epochs.Judge:
     return judge
 
 
-@pytest.mark.parametrize(("choose_by", "learned"), [("corrected", 4), ("paper", 3)])
+@pytest.mark.parametrize(
+    ("metric_for_best_model", "learned"), [("dev_strict_f1", 4), ("dev_paper_strict_f1", 3)]
+)
 def test_the_scorer_that_chooses_also_stops(
-    choose_by: str, learned: int, fake_ray: FakeRay, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+    metric_for_best_model: str,
+    learned: int,
+    fake_ray: FakeRay,
+    run: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By the corrected scorer every epoch is better than the one before, by the paper's none."""
     scored = iter(zip(CORRECTED, PAPER, strict=True))
@@ -125,7 +131,7 @@ def test_the_scorer_that_chooses_also_stops(
         return SimpleNamespace(strict_f1=corrected, paper=strict)
 
     monkeypatch.setattr(epochs, "evaluate", evaluate)
-    recipe = {"epochs": 4, "patience": 2, "choose_by": choose_by}
+    recipe = {"epochs": 4, "early_stopping_patience": 2, "metric_for_best_model": metric_for_best_model}
     learner: Any = FakeLearner()
     train(run, epochs.judged_on_dev(config_of(**recipe), learner, []), **recipe)
     assert [row["dev_strict_f1"] for row in fake_ray.metrics] == list(CORRECTED[:learned])

@@ -75,12 +75,12 @@ def test_a_long_word_alone_is_hidden_too(tokenizer):
 
 @given(st.integers(1, 200), st.integers(3, 40), st.data())
 @settings(max_examples=60, deadline=None)
-def test_what_is_hidden_of_a_long_sentence_is_learned_in_one_window(tokenizer, length, max_tokens, data):
-    overlap = data.draw(st.integers(0, max_tokens - 3))
+def test_what_is_hidden_of_a_long_sentence_is_learned_in_one_window(tokenizer, length, max_length, data):
+    overlap = data.draw(st.integers(0, max_length - 3))
     whole = MaskedExampleMaker(tokenizer, 0.3, 512, 0).examples(["."] * length, random.Random(3))
-    cut = MaskedExampleMaker(tokenizer, 0.3, max_tokens, overlap).examples(["."] * length, random.Random(3))
+    cut = MaskedExampleMaker(tokenizer, 0.3, max_length, overlap).examples(["."] * length, random.Random(3))
     prefix, suffix = special_tokens(tokenizer)
-    assert all(len(one.ids) == len(one.labels) <= max_tokens for one in cut)
+    assert all(len(one.ids) == len(one.labels) <= max_length for one in cut)
     assert all(one.ids[: len(prefix)] == prefix and one.ids[-len(suffix) :] == suffix for one in cut)
     told = [[label for one in form for label in one.labels if label != IGNORED] for form in (whole, cut)]
     assert told[0] == told[1] and told[0]

@@ -37,7 +37,7 @@ def config(model="any", corpus="nowhere.tsv", **changes):
 
 
 CPU = WorkersSection(accelerator="cpu")
-SHORT = DecoderTrainingSection(max_tokens=512)
+SHORT = DecoderTrainingSection(max_length=512)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def corpus(tmp_path_factory):
 
 
 def test_new_tokens_and_a_tag_head_count():
-    lora = LoraSection(rank=4, targets=("q_proj",))
+    lora = LoraSection(r=4, target_modules=("q_proj",))
     plain = count_parameters(config(lora=lora), tiny_llama_config(), ["A"])
     assert plain.learning == 2 * 4 * (64 + 64)
     grown = count_parameters(config(lora=lora), tiny_llama_config(), ["A"], [600, 601, 602])
@@ -82,7 +82,7 @@ def test_workers_share_what_zero_shares():
     sizes = Sizes(learning=1_000_000, quantizable=8_000_000, kept=0)
 
     def reckoned(count, stage=2, **changes):
-        workers = WorkersSection(count=count)
+        workers = WorkersSection(num_workers=count)
         chosen = config(workers=workers, deepspeed=DeepSpeedSection(zero_stage=stage), **changes)
         return memory(chosen, tiny_llama_config(), sizes, 2, paged=False)
 
@@ -117,14 +117,14 @@ def test_a_run_is_reckoned_from_model_and_corpus(llama, corpus):
 def test_long_sentences_are_foretold(llama, corpus, tmp_path):
     longest = preflight(config(llama, corpus, training=SHORT, workers=CPU)).corpus.longest
     (tmp_path / "mixed.tsv").write_text(TEXT * 32 + TEXT.strip() + "\n" + TEXT)
-    fitting = DecoderTrainingSection(max_tokens=longest)
+    fitting = DecoderTrainingSection(max_length=longest)
     found = preflight(config(llama, tmp_path / "mixed.tsv", training=fitting, workers=CPU)).corpus
     assert (found.sentences, found.rejected, found.steps_per_epoch) == (33, 1, 1)
     assert found.longest > longest
 
 
 def test_a_limit_that_no_sentence_keeps_is_refused(llama, corpus):
-    short = DecoderTrainingSection(max_tokens=16)
+    short = DecoderTrainingSection(max_length=16)
     with pytest.raises(ConfigError, match="nothing left to learn from: all 33 training sentences"):
         preflight(config(llama, corpus, training=short, workers=CPU))
 
@@ -184,7 +184,7 @@ def test_the_studys_models_are_reckoned_without_the_hub(name, learning, corpus):
 def test_rows_that_only_a_tokenizer_could_count_are_said_to_be_left_out(corpus):
     changes = {
         "prompt": PromptSection(tag_tokens=True),
-        "lora": LoraSection(targets=("q_proj",)),
+        "lora": LoraSection(target_modules=("q_proj",)),
         "workers": CPU,
     }
     found = preflight(config("mistralai/Mistral-7B-Instruct-v0.3", corpus, **changes))
@@ -201,15 +201,15 @@ def test_a_tokenizer_that_is_there_and_broken_is_refused(llama, corpus, tmp_path
 @pytest.mark.parametrize(
     ("changes", "faults"),
     [
-        ({"training": DecoderTrainingSection(max_tokens=4096)}, ["length over the model's limit"]),
+        ({"training": DecoderTrainingSection(max_length=4096)}, ["length over the model's limit"]),
         ({"prompt": PromptSection(chat_template=True)}, ["chat template"]),
         ({"prompt": PromptSection(aliases={"Chemical": "Disease"})}, ["is a label itself"]),
-        ({"lora": LoraSection(targets=("q_proj", "query"))}, ["targets that the model lacks"]),
+        ({"lora": LoraSection(target_modules=("q_proj", "query"))}, ["targets that the model lacks"]),
         ({"prompt": PromptSection(tag_tokens=True)}, ["tag tokens with an adapted head"]),
         (
             {
-                "training": DecoderTrainingSection(max_tokens=4096),
-                "lora": LoraSection(targets=("query",)),
+                "training": DecoderTrainingSection(max_length=4096),
+                "lora": LoraSection(target_modules=("query",)),
                 "prompt": PromptSection(tag_tokens=True),
                 "deepspeed": DeepSpeedSection(zero_stage=3),
             },
@@ -226,7 +226,7 @@ def test_what_is_known_to_fail_is_refused_all_at_once(llama, corpus, changes, fa
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
 def test_what_this_machine_cannot_do_is_refused(llama, corpus):
-    training = DecoderTrainingSection(max_tokens=512, optimizer="paged-adamw-8bit")
+    training = DecoderTrainingSection(max_length=512, optimizer="paged-adamw-8bit")
     storage = QuantizationSection(storage="bfloat16")
     zero = DeepSpeedSection(zero_stage=3)
     with pytest.raises(ConfigError) as error:
@@ -259,7 +259,7 @@ def test_a_model_that_does_not_write_is_refused(tiny_encoder, corpus):
 def test_an_architecture_is_tried_on_its_twin(architecture, head, targets, fault):
     shape = AutoConfig.for_model(architecture)
     shape.architectures = [f"{architecture}ForCausalLM"]
-    chosen = config(head=head, lora=LoraSection(targets=targets), training=SHORT, workers=CPU)
+    chosen = config(head=head, lora=LoraSection(target_modules=targets), training=SHORT, workers=CPU)
     found = refusals(chosen, shape, gpu=False)
     assert len(found) == (fault is not None)
     assert not fault or fault in found[0]
@@ -282,7 +282,9 @@ def test_what_fails_in_the_first_step_is_refused(monkeypatch):
     monkeypatch.setattr("raybio.training.adapter_faults.add_adapter", lambda *_: torch.nn.Linear(2, 2))
     shape = tiny_llama_config()
     shape.architectures = ["LlamaForCausalLM"]
-    (fault,) = refusals(config(lora=LoraSection(targets=("q_proj",)), training=SHORT), shape, gpu=False)
+    (fault,) = refusals(
+        config(lora=LoraSection(target_modules=("q_proj",)), training=SHORT), shape, gpu=False
+    )
     assert fault.startswith("a small llama model cannot be trained so (TypeError")
 
 

@@ -5,7 +5,7 @@ from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.training.rehearsed_job import chosen_rows, generated_rows, rehearsed_config, write_rows
 
 CORPUS = CorpusSection(train="a.tsv", dev="b.tsv", test="c.tsv")
-TWO_GPUS = WorkersSection(accelerator="gpu", count=2)
+TWO_GPUS = WorkersSection(accelerator="gpu", num_workers=2)
 
 
 def row(length, tag="B-Disease"):
@@ -23,8 +23,8 @@ def test_an_llm_on_a_cpu_takes_what_runs_there(tmp_path):
         sweep={"training.learning_rate": [1e-5, 2e-5]},
     )
     job, changes = rehearsed_config(config, tmp_path, gpus=0)
-    assert (job.training.optimizer, job.training.batch_sentences, job.training.epochs) == ("adamw", 1, 1)
-    assert (job.workers.accelerator, job.workers.count) == ("cpu", 1)
+    assert (job.training.optimizer, job.training.batch_size, job.training.epochs) == ("adamw", 1, 1)
+    assert (job.workers.accelerator, job.workers.num_workers) == ("cpu", 1)
     assert not job.sweep
     assert not job.test
     assert job.lora == config.lora
@@ -37,8 +37,8 @@ def test_on_its_own_gpus_nothing_but_the_length_differs(tmp_path):
     config = TrainEncoderConfig(job="train-encoder", model="any", corpus=CORPUS, workers=TWO_GPUS)
     job, changes = rehearsed_config(config, tmp_path, gpus=8)
     assert changes == []
-    assert job.workers.count == 2
-    assert job.training.batch_sentences == config.training.batch_sentences
+    assert job.workers.num_workers == 2
+    assert job.training.batch_size == config.training.batch_size
 
 
 def test_teachers_stay_away_and_the_output_says_so(tmp_path):

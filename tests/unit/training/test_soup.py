@@ -36,7 +36,7 @@ def test_models_that_learned_otherwise_have_none(tiny_encoder, other):
     for name, value in (
         ("spacing", "blank"),
         ("labels", ["Chemical", "Gene"]),
-        ("subword_labels", "first"),
+        ("label_subwords", "first"),
         ("base_model", "another"),
     ):
         (other / "raybio.json").write_text(json.dumps({**card, name: value}))
@@ -53,7 +53,12 @@ def test_models_that_learned_otherwise_have_none(tiny_encoder, other):
 
 def test_models_that_are_read_in_another_way_have_one(tiny_encoder, other):
     card = json.loads((other / "raybio.json").read_text())
-    changes = {"max_tokens": 32, "window_overlap": 8, "word_decision": "first", "legal": not card["legal"]}
+    changes = {
+        "max_length": 32,
+        "stride": 8,
+        "aggregation_strategy": "first",
+        "constrained_decoding": not card["constrained_decoding"],
+    }
     (other / "raybio.json").write_text(json.dumps({**card, **changes}))
     found = mean_model([tiny_encoder, other]).state_dict()
     for name, weight in load_file(tiny_encoder / "model.safetensors").items():

@@ -23,7 +23,7 @@ def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_
     ):
         begin_run(config(resume=True, seed=2, training={"epochs": 3, "learning_rate": 1e-5}), "mine")
 
-    longer = config(resume=True, seed=1, training={"epochs": 5}, workers={"count": 2})
+    longer = config(resume=True, seed=1, training={"epochs": 5}, workers={"num_workers": 2})
     assert begin_run(longer, "mine").path == begun.path
     recorded = load_job(TrainEncoderConfig, begun.path / "config.yaml")
     assert recorded == longer.model_copy(update={"resume": False})

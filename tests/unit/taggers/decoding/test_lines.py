@@ -34,7 +34,7 @@ def test_the_closest_tag_has_the_label(tag, tags, expected):
 
 
 def test_only_legal_tags_are_candidates(llm):
-    legal = Candidates(llm.tokens, legal=True)
+    legal = Candidates(llm.tokens, constrained_decoding=True)
     assert set(legal.of("rats", "O").tags) == {"O", "B-Chemical", "B-Disease"}
     assert set(legal.of("rats", "I-Disease").tags) == {"O", "B-Chemical", "B-Disease", "I-Disease"}
     assert set(Candidates(llm.tokens).of("rats", "O").tags) == set(llm.tokens.prompts.tags)

@@ -64,8 +64,8 @@ def assert_same_tags(answers, others):
 @settings(max_examples=25)
 def test_verified_tags_are_forced_tags_whatever_the_draft(llm, drawn, legal):
     batch, drafts, _ = drawn
-    forced = decode(llm, "forced-tags", batch, legal=legal)
-    verified = decode(llm, "verified-tags", batch, drafts, legal=legal)
+    forced = decode(llm, "forced-tags", batch, constrained_decoding=legal)
+    verified = decode(llm, "verified-tags", batch, drafts, constrained_decoding=legal)
     assert_same_tags(verified, forced)
     for quick, plain, words in zip(verified, forced, batch, strict=True):
         assert (len(quick.tags), quick.malformed) == (len(words), ())
@@ -121,8 +121,8 @@ def test_greedy_is_what_transformers_itself_generates(llm, words):
 @given(st.lists(sentences.filter(bool), min_size=1, max_size=3), st.booleans())
 @settings(max_examples=4)
 def test_the_right_draft_takes_one_pass(llm, batch, legal):
-    truth = [answer.tags for answer in decode(llm, "forced-tags", batch, legal=legal)]
-    verified = decode(llm, "verified-tags", batch, truth, legal=legal)
+    truth = [answer.tags for answer in decode(llm, "forced-tags", batch, constrained_decoding=legal)]
+    verified = decode(llm, "verified-tags", batch, truth, constrained_decoding=legal)
     assert [answer.passes for answer in verified] == [1] * len(batch)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from raybio.iob2 import orphans
 from raybio.label_schemes import LabelScheme, recognise
-from raybio.taggers.word_decision import legal_tags, softmax, word_votes
+from raybio.taggers.aggregation import legal_tags, softmax, word_votes
 
 # Three words of 3, 1 and 4 subwords.
 PROBABILITIES = np.array(

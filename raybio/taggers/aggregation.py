@@ -13,7 +13,7 @@ from raybio.iob2 import inside, tags_from_spans
 from raybio.label_schemes import LabelScheme, spans_of
 from raybio.taggers.base import Tags
 
-WordDecision = Literal["mean", "majority", "first", "last"]
+AggregationStrategy = Literal["mean", "majority", "first", "last"]
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -26,7 +26,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def word_votes(
-    probabilities: NDArray[np.float32], starts: NDArray[np.int64], decision: WordDecision
+    probabilities: NDArray[np.float32], starts: NDArray[np.int64], decision: AggregationStrategy
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Gather (subwords, tags) probabilities into (words, tags) votes and scores.
 
