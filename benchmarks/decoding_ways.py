@@ -138,15 +138,15 @@ def generated(llm: Llm, sentences: Sequence[Sentence], lookup: int | None = None
         pad_token_id=filler,
     )
     return [
-        _written(llm, sentence, row[longest:].tolist(), told=lookup is None)
+        _written(llm, sentence, row[longest:].tolist(), reported=lookup is None)
         for sentence, row in zip(sentences, out, strict=True)
     ]
 
 
-def _written(llm: Llm, sentence: Sentence, ids: list[int], told: bool) -> Answer:
+def _written(llm: Llm, sentence: Sentence, ids: list[int], reported: bool) -> Answer:
     """Return what `generate` wrote up to its end; transformers does not tell the passes of its lookup."""
     end = next((i + 1 for i, token in enumerate(ids) if token in llm.tokens.eos_ids), len(ids))
     own = tuple(ids[:end])
     read = read_completion(llm.tokens.decode(own), sentence.words, llm.tokens.prompts)
-    passes = len(own) if told else 0
+    passes = len(own) if reported else 0
     return Answer(tuple(read.tags), (), passes, 0, len(own), "", tuple(read.malformed), own)

@@ -66,22 +66,22 @@ def _write(data: str, most_words: int, to: Path) -> None:
         instances = list(_instances(sentences, abstracts, most_words))
         lines = (_lines([pair for one in instance for pair in _pairs(one)]) for instance in instances)
         (to / f"{split}.tsv").write_text("\n".join(lines), encoding="utf-8")
-        told = {"abstracts": abstracts, "words": [len(sentence.words) for sentence in sentences]}
-        (to / f"{split}.json").write_text(json.dumps(told), encoding="utf-8")
+        reported = {"abstracts": abstracts, "words": [len(sentence.words) for sentence in sentences]}
+        (to / f"{split}.json").write_text(json.dumps(reported), encoding="utf-8")
         of = f"{len(set(abstracts))} abstracts, {len(sentences)} sentences"
         print(f"{split}: {of}, {len(instances)} instances")
 
 
 def _compare(folder: Path, of_sentences: Path, of_context: Path, split: str) -> None:
-    told = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))
+    reported = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))
     gold, without = _columns(of_sentences, split)
     joined_gold, joined = ([tag for tags in column for tag in tags] for column in _columns(of_context, split))
-    ends = list(accumulate(told["words"], initial=0))
+    ends = list(accumulate(reported["words"], initial=0))
     within = [joined[start:end] for start, end in pairwise(ends)]
     assert [joined_gold[start:end] for start, end in pairwise(ends)] == gold, "not the same sentences"
     for name, tags in ((of_sentences, without), (of_context, within)):
         print(f"{name}: strict F1 on {split} {100 * evaluate(gold, tags).strict_f1:.2f}")
-    difference = paired_difference(gold, within, without, told["abstracts"])
+    difference = paired_difference(gold, within, without, reported["abstracts"])
     print(render_difference(difference, "with context", "without"))
 
 

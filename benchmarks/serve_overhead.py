@@ -149,8 +149,8 @@ def in_turns(
             "bare": ray.get(bare.tag.remote(sentences)),
             **{f"replicas-{n}": full(client, n, sentences, arguments) for n, client in clients.items()},
         }
-        told = ", ".join(f"{name} {rate:.1f}" for name, rate in found.items())
-        print(f"{f'round {number}' if number else 'warm-up'}: {told} sentences/s", flush=True)
+        reported = ", ".join(f"{name} {rate:.1f}" for name, rate in found.items())
+        print(f"{f'round {number}' if number else 'warm-up'}: {reported} sentences/s", flush=True)
         if number:
             for name, rate in found.items():
                 rates[name].append(rate)

@@ -32,7 +32,7 @@ class _Mark:
 
     count: int
     run: str
-    in_hand: Range | None = None
+    in_flight: Range | None = None
     deaths: list[Range] = field(default_factory=list)
 
 
@@ -47,8 +47,8 @@ class Attempt:
         self._seconds = seconds
         before = ledger.read_record(self._mark, _Mark) or _Mark(0, run)
         self._deaths = list(before.deaths)
-        if before.in_hand is not None and before.run == run:
-            self._deaths.append(before.in_hand)
+        if before.in_flight is not None and before.run == run:
+            self._deaths.append(before.in_flight)
         self.count = before.count + 1
         self.ranges, self.culprits = to_tag(len(shard.documents), self._deaths)
 
@@ -69,8 +69,8 @@ class Attempt:
         if self._deaths:
             self._write(None)
 
-    def _write(self, in_hand: Range | None) -> None:
-        mark = _Mark(self.count, self._run, in_hand, self._deaths)
+    def _write(self, in_flight: Range | None) -> None:
+        mark = _Mark(self.count, self._run, in_flight, self._deaths)
         self._ledger.write_json(self._mark, versioned(asdict(mark)))
 
 

@@ -156,7 +156,7 @@ def _download(url: str, part: Path, name: str, progress: Progress | None) -> Non
     except NothingLeftError:
         return  # The part was whole already, or is wrong: its checksum decides.
     with response:
-        if not _goes_on_at(have, response):
+        if not _continues_at(have, response):
             have = 0
         length = length_of(url, response)
         size = None if length is None else have + length
@@ -170,7 +170,7 @@ def _download(url: str, part: Path, name: str, progress: Progress | None) -> Non
         raise DroppedError(f"the connection broke off after {have} of {size} bytes")
 
 
-def _goes_on_at(start: int, response: http.client.HTTPResponse) -> bool:
+def _continues_at(start: int, response: http.client.HTTPResponse) -> bool:
     """Say whether the server sends the rest from `start`, and not the whole file in spite of the range.
 
     Raises:

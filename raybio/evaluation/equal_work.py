@@ -9,7 +9,7 @@ MARK = "NOT EQUAL WORK"
 """What stands before a figure whose answers were not the tagger's own."""
 
 
-def told_difference(accuracy: Mapping[str, Any]) -> str:
+def describe_difference(accuracy: Mapping[str, Any]) -> str:
     """Return both F1, and how many sentences have other tags or none; `accuracy` is benchmark.json's."""
     return (
         f"strict F1 {100 * accuracy['served_strict_f1']:.2f} served, "

@@ -58,7 +58,7 @@ def _strict_table(tested: Sequence[Tested], corpus: str) -> Table:
         (
             each.model,
             "published",
-            *_told(each.overall),
+            *_reported(each.overall),
             *(f"{each.by_length[group].f1:.2f}" for group in GROUPS),
         )
         for each in STRICT[corpus]
@@ -85,7 +85,7 @@ def _relaxed_table(tested: Sequence[Tested], corpus: str) -> Table:
         (each.marked, "this report", *tables.ratios(each.scores["paper"]["overall"]["partial"]))
         for each in tested
     ]
-    theirs = [(model, "published", *_told(figures)) for model, figures in RELAXED[corpus].items()]
+    theirs = [(model, "published", *_reported(figures)) for model, figures in RELAXED[corpus].items()]
     return Table(
         caption=f"{corpus}, test, relaxed, paper scorer, in percent",
         header=("model", "source", *_RATIOS),
@@ -149,7 +149,7 @@ def _lengths_table(tested: Sequence[Tested], corpus: str) -> Table:
     )
 
 
-def _told(ratios: Ratios) -> tuple[str, str, str]:
+def _reported(ratios: Ratios) -> tuple[str, str, str]:
     return f"{ratios.precision:.2f}", f"{ratios.recall:.2f}", f"{ratios.f1:.2f}"
 
 

@@ -19,7 +19,7 @@ from raybio.cost import (
 )
 from raybio.reports.blocks import Axis, Block, Chart, Line, Mark, Table
 from raybio.reports.measurements import result_measurement
-from raybio.reports.served import Served, told_seconds
+from raybio.reports.served import Served, show_seconds
 from raybio.reports.tables import ABSENT, interval, percent
 
 _ASSUMPTIONS = Assumptions()
@@ -85,7 +85,7 @@ def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
                 each.served.corpus,
                 percent(each.served.strict_f1),
                 interval(each.served.accuracy["corrected"].get("intervals"), "f1"),
-                told_seconds(each.served.p50),
+                show_seconds(each.served.p50),
                 f"{each.measurement.sentences_per_second:,.1f}",
                 dollars(_dollars(each)),
             )

@@ -93,6 +93,6 @@ def served_results(benchmarks: Sequence[Benchmark], corpus: str) -> list[Served]
     return sorted(served, key=lambda each: (not each.ranked, -each.strict_f1))
 
 
-def told_seconds(seconds: float | None) -> str:
+def show_seconds(seconds: float | None) -> str:
     """Return seconds as they are written, a dash where they are not known."""
     return ABSENT if seconds is None else Shares.shown(seconds)

@@ -7,14 +7,14 @@ from typing import Any
 
 from raybio.config.prices import InstancePrice
 from raybio.cost import dollars
-from raybio.evaluation.equal_work import told_difference
+from raybio.evaluation.equal_work import describe_difference
 from raybio.reports import cost_section, serving_plots, serving_tables
 from raybio.reports.benchmark import Benchmark, corpora
 from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Figure, Headline, Section, Verbatim
 from raybio.reports.cost_section import Priced
 from raybio.reports.differences import difference_sections, length_chart
-from raybio.reports.served import Served, served_results, told_seconds
+from raybio.reports.served import Served, served_results, show_seconds
 from raybio.reports.tables import percent
 from raybio.reports.tested import Tested, tested_results
 from raybio.safe_text import without_secrets
@@ -84,7 +84,7 @@ def _at_a_glance(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator
         if not each.equal:
             yield (
                 f"Not equal work: the answers of {each.name} are not the tagger's own "
-                f"({told_difference(each.accuracy)}). Its speed does not count until that is explained."
+                f"({describe_difference(each.accuracy)}). Its speed does not count until that is explained."
             )
     yield from _unlike(served)
     figures = tuple(_headline([each for each in served if each.ranked], priced))
@@ -120,7 +120,7 @@ def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Fi
         fastest = min(quick, key=lambda each: each.p50 or 0.0)
         yield Figure(
             "Fastest answer",
-            told_seconds(fastest.p50),
+            show_seconds(fastest.p50),
             f"median of {fastest.name}, one at a time",
         )
     able = [each for each in served if each.throughput]

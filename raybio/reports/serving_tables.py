@@ -13,7 +13,7 @@ from raybio.reports.benchmark import Scenario, scenario, scenarios
 from raybio.reports.blocks import Table
 from raybio.reports.cost_section import Priced
 from raybio.reports.published import SECONDS_PER_INSTANCE, SOURCE
-from raybio.reports.served import Served, told_seconds
+from raybio.reports.served import Served, show_seconds
 from raybio.reports.tables import ABSENT, interval, percent
 
 
@@ -29,8 +29,8 @@ def glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
             (
                 each.name,
                 percent(each.strict_f1),
-                told_seconds(each.p50),
-                told_seconds(p99),
+                show_seconds(each.p50),
+                show_seconds(p99),
                 f"{each.throughput:,.1f}" if each.throughput else ABSENT,
                 dollars(cost.cost.per_million_abstracts) if cost else ABSENT,
                 cost.instance.name if cost else ABSENT,
@@ -200,7 +200,7 @@ def _goodput_cells(measured: Scenario) -> tuple[str, str]:
     goodput = measured.get("goodput")
     if not goodput:
         return ABSENT, ABSENT
-    return f"{100 * goodput['fraction']:.1f} %", told_seconds(goodput["target_seconds"])
+    return f"{100 * goodput['fraction']:.1f} %", show_seconds(goodput["target_seconds"])
 
 
 def throughput_table(served: Sequence[Served]) -> Table | None:

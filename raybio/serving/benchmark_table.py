@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from raybio.evaluation.equal_work import MARK, told_difference
+from raybio.evaluation.equal_work import MARK, describe_difference
 from raybio.evaluation.latency import CONFIDENCE, fewest_for
 from raybio.evaluation.tables import align
 
@@ -21,7 +21,7 @@ def render_benchmark(report: Mapping[str, Any]) -> str:
 def unequal_work(report: Mapping[str, Any]) -> str:
     """Return one line that says where served answers were not the tagger's own; "" where all were."""
     places = [
-        f"{result['model']} on {result['corpus']} ({told_difference(result['accuracy'])})"
+        f"{result['model']} on {result['corpus']} ({describe_difference(result['accuracy'])})"
         for result in report["results"]
         if not result["accuracy"]["equal"]
     ]

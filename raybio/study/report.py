@@ -117,7 +117,9 @@ def _score_table(found: Sequence[Finding], split: str) -> Table:
     uneven = {
         corpus for corpus in corpora if len({e.sentences(split) for e in found if e.corpus == corpus}) > 1
     }
-    cell = {(each.model, each.corpus): _told(each, split, counted=each.corpus in uneven) for each in found}
+    cell = {
+        (each.model, each.corpus): _reported(each, split, counted=each.corpus in uneven) for each in found
+    }
     return Table(
         caption=f"Strict F1 on {split}, corrected scorer, percent: mean over seeds, and standard deviation; "
         "of one seed its 95 % interval",
@@ -141,7 +143,7 @@ def _notes(found: Sequence[Finding], split: str, uneven: bool) -> Iterator[str]:
         )
 
 
-def _told(each: Finding, split: str, counted: bool) -> str:
+def _reported(each: Finding, split: str, counted: bool) -> str:
     middle = percent(each.mean(split) or 0.0) + ("*" if each.is_cut else "")
     return " ".join(
         [middle, *_sureness(each, split), *([f"of {each.sentences(split):,}"] if counted else [])]

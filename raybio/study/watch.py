@@ -13,15 +13,15 @@ class Watch:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
 
     def look(self, runs: Iterable[Run]) -> None:
         """Say each row of the metrics of the training runs among `runs` that was not said yet."""
         for run in runs:
             if run.kind == "train":
                 metrics = RunFolder(run.path).metrics()
-                for row in metrics[self._told.get(run.name, 0) :]:
+                for row in metrics[self._reported.get(run.name, 0) :]:
                     score = row.get("dev_strict_f1")
                     found = "not scored" if score is None else f"dev strict F1 {100 * score:.2f}"
                     self._say(f"{run.name}: epoch {row['epoch']}, {found}")
-                self._told[run.name] = len(metrics)
+                self._reported[run.name] = len(metrics)

@@ -58,19 +58,19 @@ class _Log:
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self.length = 0
-        self._told = 0
+        self._reported = 0
         self._show = show
 
     def begin(self) -> None:
         """Say that the log is sent from its beginning now."""
-        self._told = 0
+        self._reported = 0
 
     def add(self, lines: str) -> None:
         """Show what is new in the next lines."""
-        self._told += len(lines)
-        if (new := self._told - self.length) > 0:
+        self._reported += len(lines)
+        if (new := self._reported - self.length) > 0:
             self._show(lines[-new:])
-            self.length = self._told
+            self.length = self._reported
 
 
 class JobServer:

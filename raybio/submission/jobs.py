@@ -40,7 +40,7 @@ def submit(
     """
     config = load_job(JOBS[job], config_file, overrides)
     _check_output(config)
-    words = [*overrides, *_way_to_go_on(config)]
+    words = [*overrides, *_resume_words(config)]
     entrypoint = shlex.join(["python", *_files(folder, config, config_file), *words])
     server = JobServer(address)
     jobs = server.jobs()
@@ -94,7 +94,7 @@ def _files(folder: Path, config: JobConfig, config_file: str) -> tuple[str, str]
         ) from None
 
 
-def _way_to_go_on(config: JobConfig) -> list[str]:
+def _resume_words(config: JobConfig) -> list[str]:
     """Return what makes a training resume where the same one ended; the other jobs do by themselves.
 
     Whether there is anything to resume the job decides: only it is sure to see its run folder.

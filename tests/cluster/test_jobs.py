@@ -34,7 +34,7 @@ def wait_while(condition: Callable[[], bool], follower: subprocess.Popen[str]) -
         time.sleep(0.05)
 
 
-def test_a_job_is_stopped_in_the_middle_and_goes_on(
+def test_a_job_is_stopped_in_the_middle_and_resumes(
     head: Head, tiny_model: Path, many_documents: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"

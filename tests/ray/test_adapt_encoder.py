@@ -39,7 +39,7 @@ def adapted(sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> Ad
     return adapt_encoder(config_of(sample, folder, "adapted", text=text))
 
 
-def test_it_learns_to_fill_in_words_and_the_run_folder_tells_all(adapted: AdaptedEncoder) -> None:
+def test_it_learns_to_fill_in_words_and_the_run_folder_holds_everything(adapted: AdaptedEncoder) -> None:
     first, last = adapted.run.metrics()
     assert last["train_loss"] < first["train_loss"]
     assert adapted.held_out_loss == last["held_out_loss"] < first["held_out_loss"] < 10
@@ -81,7 +81,7 @@ def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleF
     assert two.held_out_found == pytest.approx(adapted.held_out_found, abs=0.05)
 
 
-def test_a_resumed_run_goes_on(sample: SampleFiles, tmp_path: Path) -> None:
+def test_a_run_is_resumed(sample: SampleFiles, tmp_path: Path) -> None:
     short = {"epochs": 1, "learning_rate": 2e-4, "batch_size": 8, "precision": "fp32"}
     adapt_encoder(config_of(sample, tmp_path, "run", training=short))
     with pytest.raises(UsageError, match="resume=true"):
@@ -93,19 +93,21 @@ def test_a_resumed_run_goes_on(sample: SampleFiles, tmp_path: Path) -> None:
     assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
 
 
-def test_too_little_text_to_hold_any_out_is_told(sample: SampleFiles, tmp_path: Path) -> None:
+def test_too_little_text_to_hold_any_out_is_reported(sample: SampleFiles, tmp_path: Path) -> None:
     text = {"files": [str(sample.train)], "max_documents": 3, "validation_fraction": 0.001}
     with pytest.raises(TrainingError, match=r"none would be held out, or none learned\. Give more text"):
         adapt_encoder(config_of(sample, tmp_path, "little", text=text))
     # Nothing was learned, so that the run may go on with options that mend it.
     once = {"epochs": 1, "batch_size": 8}
-    mended = config_of(
+    fixed = config_of(
         sample, tmp_path, "little", text={**text, "validation_fraction": 0.4}, training=once, resume=True
     )
-    assert adapt_encoder(mended).held_out_loss > 0
+    assert adapt_encoder(fixed).held_out_loss > 0
 
 
-def test_a_file_that_is_not_there_is_told_before_the_run_begins(sample: SampleFiles, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported_before_the_run_begins(
+    sample: SampleFiles, tmp_path: Path
+) -> None:
     text = {"files": [str(sample.train), str(tmp_path / "typo.tsv")]}
     with pytest.raises(AccessError, match="typo"):
         adapt_encoder(config_of(sample, tmp_path, "run", text=text))

@@ -40,7 +40,7 @@ def rehearsed(config, tmp_path, capsys):
 
 @pytest.mark.parametrize("config", [ENCODER, DECODER], ids=["encoder", "llm"])
 def test_two_steps_through_the_very_job(config, tmp_path, capsys):
-    told, found = rehearsed(config, tmp_path, capsys)
+    reported, found = rehearsed(config, tmp_path, capsys)
     assert found["steps"] == 2
     assert found["step_seconds"] > 0
     for measured in ("training_bytes", "tagging_bytes"):
@@ -49,6 +49,6 @@ def test_two_steps_through_the_very_job(config, tmp_path, capsys):
     kept = tmp_path / "kept" / "runs" / "rehearsal"
     assert [json.loads(line)["steps"] for line in (kept / "metrics.jsonl").read_text().splitlines()] == [2]
     assert (kept / "model").is_dir()
-    assert "random weights" in told
-    assert "generated sentences" in told
-    assert "not known without its corpus" in told
+    assert "random weights" in reported
+    assert "generated sentences" in reported
+    assert "not known without its corpus" in reported

@@ -214,7 +214,7 @@ def test_an_llm_and_a_cascade_answer_as_they_do_alone(
     assert all(tags.effort is not None and tags.effort.passes > 0 for tags in found)
 
 
-def test_a_model_that_has_to_go_answers_what_it_has_in_hand(
+def test_a_replica_that_is_removed_answers_what_it_has_in_flight(
     address: str, trained: TrainedEncoder, sentences: list[Sentence]
 ) -> None:
     many = sentences * 40
@@ -257,7 +257,7 @@ def test_http_answers_what_the_tagger_says(address: str, trained: TrainedEncoder
     assert text.startswith(f"1|t|{TEXT}\n")
 
 
-def test_http_tells_what_is_served_and_how_it_is(address: str, trained: TrainedEncoder) -> None:
+def test_http_lists_what_is_served_and_its_health(address: str, trained: TrainedEncoder) -> None:
     with OPENER.open(f"{address}/models") as answer:
         models = json.load(answer)["models"]
     assert [(model["name"], model["kind"], model["mode"]) for model in models] == [

@@ -139,8 +139,8 @@ def test_a_measurement_that_is_killed_leaves_nothing_in_serve(
     killer.start()
     first = run_study(study, print)
     killer.join()
-    (told,) = first.failed.values()
-    assert "its process died" in told and states(study)[-1] == ("tiny", "measure", "failed")
+    (reported,) = first.failed.values()
+    assert "its process died" in reported and states(study)[-1] == ("tiny", "measure", "failed")
     until = time.monotonic() + 60
     while serve.status().applications and time.monotonic() < until:
         time.sleep(0.5)

@@ -153,7 +153,7 @@ def test_a_replay_leaves_what_it_could_not_read_again(trained: TrainedEncoder, t
     assert tree(tmp_path / "out") == before
 
 
-def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_go_on(
+def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_continue(
     trained: TrainedEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For want of memory, say: not a try for ever, and a clear end that a later run mends."""
@@ -231,7 +231,7 @@ def test_metrics_reach_prometheus() -> None:
     @ray.remote(num_cpus=0)
     class Teller:
         def __init__(self) -> None:
-            self._metrics = WorkerMetrics("told")
+            self._metrics = WorkerMetrics("reported")
 
         def tell(self) -> None:
             work = {"passes": 5, "tokens_fed": 70}

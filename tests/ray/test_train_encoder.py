@@ -38,7 +38,7 @@ def strict_f1(scores: dict) -> float:
     return scores["corrected"]["overall"]["strict"]["f1"]
 
 
-def test_the_model_learns_and_the_run_folder_tells_all(trained: TrainedEncoder) -> None:
+def test_the_model_learns_and_the_run_folder_holds_everything(trained: TrainedEncoder) -> None:
     run = trained.run
     epochs = run.metrics()
     assert [row["epoch"] for row in epochs] == [1, 2]
@@ -113,7 +113,7 @@ def test_a_run_is_resumed_only_when_asked(sample: SampleFiles, tmp_path: Path) -
     assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
 
 
-def test_a_resumed_run_goes_on_with_its_averaged_weights(sample: SampleFiles, tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_averaged_weights(sample: SampleFiles, tmp_path: Path) -> None:
     options = {
         "ema_decay": 0.9,
         "layer_decay": 0.8,

@@ -122,7 +122,7 @@ def test_efficiency_is_that_asked_for_else_measured_else_assumed_and_said():
     assert unit_cost(measured, one, Assumptions()).node_sentences_per_second == 10  # as many CPUs as measured
 
 
-def test_every_plan_tells_measured_extrapolated_and_assumed_apart():
+def test_every_plan_keeps_measured_extrapolated_and_assumed_apart():
     found = plan(ON_CPU, Machine(), 10**8, 8, PLAIN).basis
     assert found.measured == ("10.00 sentences/s: offline",)
     assert "m: from 2 x CPU to 8 x vCPU" in found.extrapolated[0]
@@ -164,8 +164,8 @@ def test_nobody_beats_the_front_and_the_front_beats_all_others(choices):
 
 
 @pytest.mark.parametrize(
-    ("amount", "told"),
+    ("amount", "reported"),
     [(None, "–"), (15318.6, "$15,319"), (12.136, "$12.14"), (0.662, "$0.662"), (0.0000872, "$0.0000872")],
 )
-def test_dollars_are_told_in_digits_that_count(amount, told):
-    assert dollars(amount) == told
+def test_dollars_are_reported_in_digits_that_count(amount, reported):
+    assert dollars(amount) == reported

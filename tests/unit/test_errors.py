@@ -38,10 +38,10 @@ def test_every_error_is_in_the_tree_of_the_docstring_with_its_exit_code(error_cl
     assert error_class.exit_code in (errors.FAILURE, errors.UNUSABLE, errors.REJECTED)
 
 
-def test_every_exit_code_is_told_and_is_like_no_other():
+def test_every_exit_code_is_reported_and_is_like_no_other():
     codes = [value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)]
-    told = re.findall(r"(?m)^(\d+)  ", errors.__doc__ or "")
-    assert sorted(map(int, told)) == sorted(codes)
+    reported = re.findall(r"(?m)^(\d+)  ", errors.__doc__ or "")
+    assert sorted(map(int, reported)) == sorted(codes)
     assert len(set(codes)) == len(codes)
 
 

@@ -114,7 +114,7 @@ def test_names_that_cannot_be_told_apart_are_refused(labels, aliases, message):
         PromptStyle(labels, aliases)
 
 
-def test_an_alias_may_mend_a_label_and_may_be_the_label_itself():
+def test_an_alias_may_fix_a_label_and_may_be_the_label_itself():
     assert PromptStyle(("cell line",), {"cell line": "cell_line"}).written("cell line") == "cell_line"
     assert PromptStyle(LABELS, {"Disease": "Disease"}).written("Disease") == "Disease"
 

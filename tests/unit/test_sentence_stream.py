@@ -79,7 +79,7 @@ def test_documents_are_cut_into_windows_of_words(files):
         )
 
 
-def test_a_mention_across_a_seam_is_told():
+def test_a_mention_across_a_seam_is_reported():
     lost = []
     across = replace(document("d"), mentions=(Mention(8, 22, "Chemical", TEXT[8:22]),))
     one, two, _ = window_document(across, 3, lost.append)

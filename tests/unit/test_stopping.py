@@ -49,7 +49,7 @@ def stopped(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_in_hand_is_put_away_and_the_way_on_is_said_once(
+def test_work_in_flight_is_cleaned_up_and_the_resume_hint_is_shown_once(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     code, out, err = stopped(tmp_path, [number], "print('put away')")

@@ -112,7 +112,7 @@ def test_a_fault_of_whoever_writes_is_not_blamed_on_the_file(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_what_cannot_be_written_is_told_in_one_line(tmp_path, bucket):
+def test_what_cannot_be_written_is_reported_in_one_line(tmp_path, bucket):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file/below: cannot be written \(File exists\)") as caught:
         storage.write_text(tmp_path / "file" / "below", "")

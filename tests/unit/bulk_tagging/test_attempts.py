@@ -80,7 +80,7 @@ def test_killed_drivers_put_no_blame_on_documents(tmp_path):
 
 
 @pytest.mark.parametrize("deaths", [0, 2])
-def test_nothing_is_in_hand_after_tagging(tmp_path, deaths):
+def test_nothing_is_in_flight_after_tagging(tmp_path, deaths):
     ledger = Ledger(str(tmp_path))
     for _ in range(deaths):
         dies(Attempt(ledger, SHARD, "run"))
@@ -91,4 +91,4 @@ def test_nothing_is_in_hand_after_tagging(tmp_path, deaths):
     attempt.tagged()
     mark = json.loads((tmp_path / ledger.mark_of(SHARD.file, 0)).read_text())
     # A shard that nobody died of keeps its mark until it is committed: it costs one write, not two.
-    assert mark["in_hand"] == ([0, 4] if not deaths else None)
+    assert mark["in_flight"] == ([0, 4] if not deaths else None)

@@ -226,7 +226,7 @@ def test_a_part_whose_tables_do_not_belong_together_is_refused(tmp_path):
         compact(str(tmp_path / "out"), str(tmp_path / "set"))
 
 
-def test_files_in_hand_are_left_for_the_next_time(tmp_path):
+def test_files_in_flight_are_left_for_the_next_time(tmp_path):
     tag_file(tmp_path / "out", "n01", BASE["n01"])
     ledger = tag_file(tmp_path / "out", "n02", BASE["n02"])
     ledger.reopen(["n02-00001"])

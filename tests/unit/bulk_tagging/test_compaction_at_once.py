@@ -136,12 +136,12 @@ def test_a_run_that_others_went_on_from_came_first(tmp_path, mine, other, meanwh
     target = str(tmp_path / "set")
     tag(mine, "z", *(f"z{number}" for number in range(20)))
 
-    def go_on():
+    def proceed():
         for number in range(more):
             tag(other, f"c{number}", f"c{number}")
             compact(other, target)
 
-    meanwhile(OutputFolder, "create_json", go_on, after=True)
+    meanwhile(OutputFolder, "create_json", proceed, after=True)
     assert compact(mine, target).new == 2
     assert len(documents_in(target)) == 22 + 3 + more
 

@@ -16,8 +16,8 @@ def test_every_event_is_a_line_of_json_with_the_run(capsys):
     except ValueError:
         logger.exception("it failed")
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
-    told = {key: first[key] for key in ("level", "message", "run_id", "shard", "documents")}
-    assert told == {
+    reported = {key: first[key] for key in ("level", "message", "run_id", "shard", "documents")}
+    assert reported == {
         "level": "INFO",
         "message": "shard β\nis done",
         "run_id": "r2",

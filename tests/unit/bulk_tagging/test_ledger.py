@@ -146,7 +146,7 @@ def test_keys_that_begin_alike_are_not_mixed(ledger):
     assert list(ledger.entries()) == [entry(0, "ab")]
 
 
-def test_the_first_run_claims_the_output_and_the_same_may_go_on(ledger):
+def test_the_first_run_claims_the_output_and_the_same_may_continue(ledger):
     assert not ledger.has_other_provenance(PROVENANCE)
     ledger.claim(PROVENANCE)
     again = Ledger(ledger.output)

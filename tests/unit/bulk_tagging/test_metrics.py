@@ -1,6 +1,6 @@
 """What a committed shard is counted as."""
 
-from told_metrics import ToldMetrics
+from fake_metrics import FakeMetrics
 
 from raybio.bulk_tagging import metrics
 from raybio.bulk_tagging.ledger import ShardEntry
@@ -22,20 +22,20 @@ ENTRY = ShardEntry(
 
 
 def test_a_shard_is_counted_as_its_entry_says(monkeypatch):
-    told = ToldMetrics(monkeypatch, metrics)
+    reported = FakeMetrics(monkeypatch, metrics)
     worker = metrics.WorkerMetrics("runs/m/model")
     worker.committed(ENTRY)
     expected = {"shards": 1, "documents": 9, "rejected": 2, "passes": 50, "tokens_fed": 900}
-    assert told.counts == {
+    assert reported.counts == {
         **{(f"raybio_tagging_{name}", "runs/m/model"): count for name, count in expected.items()},
         ("raybio_tagging_mentions", "runs/m/model", "Chemical"): 5,
         ("raybio_tagging_mentions", "runs/m/model", "Disease"): 7,
     }
-    assert told.observed == {(metrics.SHARD_SECONDS, "runs/m/model"): [30.5]}
+    assert reported.observed == {(metrics.SHARD_SECONDS, "runs/m/model"): [30.5]}
 
 
 def test_what_there_was_nothing_of_is_not_counted(monkeypatch):
-    told = ToldMetrics(monkeypatch, metrics)
+    reported = FakeMetrics(monkeypatch, metrics)
     worker = metrics.WorkerMetrics("m")
     worker.committed(ShardEntry("in-00001", 0, 0, 0, 1, 0, 0, {}, {}, {}, 1.0, 2.0))
-    assert told.counts == {("raybio_tagging_shards", "m"): 1}
+    assert reported.counts == {("raybio_tagging_shards", "m"): 1}

@@ -38,7 +38,7 @@ def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_
         (TaggersSection(gpus=0.5), 8),
     ],
 )
-def test_the_pool_is_told_with_the_room_it_had(monkeypatch, taggers, had):
+def test_the_pool_is_reported_with_the_room_it_had(monkeypatch, taggers, had):
     monkeypatch.setattr(pipeline.ray, "cluster_resources", lambda: {"CPU": 16.0, "GPU": 4.0})
     config = tagging_config(Path("m"), Path("in"), Path("out"), taggers=taggers)
     assert pipeline._had(config) == {"taggers": had, "cluster_cpus": 16.0, "cluster_gpus": 4.0}
@@ -51,7 +51,7 @@ def test_circles_are_looked_for_again_after_unpacking():
     assert gc.isenabled()
 
 
-def test_a_model_that_cannot_be_used_is_told_in_our_words(tiny_encoder, tmp_path):
+def test_a_model_that_cannot_be_used_is_reported_in_our_words(tiny_encoder, tmp_path):
     """It loads in a worker; what is raised there reaches the driver as Ray's own error."""
     config = tagging_config(tiny_encoder, tmp_path / "in", tmp_path / "out", precision="4bit")
     worker = _TagAndCommit(config, tiny_encoder, Provenance("m", "f", "c", {}), config.output, "run")

@@ -82,8 +82,10 @@ def test_a_run_that_could_not_read_a_file_says_so_at_its_end(ledger):
     run.see(
         Unread("a", AccessError("in/a.jsonl", "", "cannot be opened (Input/output error)", "Check the path"))
     )
-    told = r"in/a.jsonl: cannot be opened \(.*\)\. Check the path\. All else is tagged; run the same command"
-    with pytest.raises(AccessError, match=told):
+    reported = (
+        r"in/a.jsonl: cannot be opened \(.*\)\. Check the path\. All else is tagged; run the same command"
+    )
+    with pytest.raises(AccessError, match=reported):
         run.check_finished()
     assert [done for _, done in ledger.todo([FILE])] == [{0}]
 
@@ -100,7 +102,7 @@ def test_a_file_whose_shards_are_not_those_that_it_ended_with_is_not_finished(le
     assert [done for _, done in ledger.todo([FILE])] == [{0, 1, 2}]
 
 
-def test_a_store_that_fails_while_a_file_is_finished_is_told_at_the_end(ledger, monkeypatch):
+def test_a_store_that_fails_while_a_file_is_finished_is_reported_at_the_end(ledger, monkeypatch):
     run = watch(ledger)
     monkeypatch.setattr(ledger, "remove", lambda name: (_ for _ in ()).throw(CommitError("no")))
     run.see(commit(ledger, 0, rejected=0))

@@ -147,7 +147,7 @@ def test_convert_keeps_rejected_records_in_a_file(raybio, tmp_path):
     assert (record["source"], record["place"], record["raw"]) == ("bad.tsv", "line 2", "a\tO\nb")
 
 
-def test_convert_mends_orphan_tags_and_counts_them(raybio, refused, tmp_path):
+def test_convert_repairs_orphan_tags_and_counts_them(raybio, refused, tmp_path):
     (tmp_path / "orphans.tsv").write_text("d\tB-X\n\na\tI-X\nb\tI-X\nc\tI-Y\n")
     words = ("corpus", "convert", "orphans.tsv", "mended.tsv")
     assert "'I-X' continues no entity" in refused(*words)
@@ -171,7 +171,7 @@ def test_convert_says_which_label_scheme_it_saw(raybio, tmp_path, tags, scheme):
     assert (tmp_path / "again.tsv").read_text() == (tmp_path / "out.tsv").read_text()
 
 
-def test_convert_tells_of_deletion_notices(raybio, tmp_path):
+def test_convert_reports_deletion_notices(raybio, tmp_path):
     raybio("corpus", "sample", "s", "--citations", 2)
     outcome = raybio("corpus", "convert", "s/pubmed_sample.xml.gz", "out.jsonl")
     assert "deletion notices left out: 2\n" in outcome.err

@@ -26,7 +26,7 @@ def test_check_prints_a_config_that_reads_back(raybio, tmp_path):
     assert load_config(tmp_path / "again.yaml") == load_config(MINILM, ["training.epochs=7", "name=mine"])
 
 
-def test_check_tells_all_faults(raybio):
+def test_check_reports_all_faults(raybio):
     outcome = raybio("check", MINILM, "training.epochs=ten", "modle=x")
     assert (outcome.code, outcome.out) == (2, "")
     assert "2 faults" in outcome.err
@@ -43,7 +43,7 @@ def test_a_job_refuses_the_config_of_another_and_names_its_command(raybio, comma
     assert outcome.err.endswith(f"job: this file configures {other}; run `raybio {other}` with it\n")
 
 
-def test_tag_tells_all_faults_of_its_options(raybio):
+def test_tag_reports_all_faults_of_its_options(raybio):
     outcome = raybio(
         "tag", "a.txt", "--model", "m", "--output", "o", "--formats", "pubtater,brat", "--taggers", 0
     )

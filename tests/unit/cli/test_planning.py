@@ -111,24 +111,24 @@ def test_a_tagged_output_will_do(raybio, tagged):
 
 
 def test_a_tagged_output_is_priced_by_what_its_pool_had(raybio, tagged):
-    def told(taggers, cpus=0.0, cluster_gpus=0.0, **options):
+    def reported(taggers, cpus=0.0, cluster_gpus=0.0, **options):
         pool = {"taggers": taggers, "cluster_cpus": cpus, "cluster_gpus": cluster_gpus}
         return raybio("plan", tagged(pool=pool, **options), *CORPUS).out
 
-    assert "from 64 x CPU" in told(64, cpus=64.0, count=None)
-    assert "from 6 x CPU" in told(6, cpus=64.0, count=2, max_count=6)
-    assert "from 8 x CPU" in told(99, cpus=8.0, count=2, max_count=99)
-    assert "from 2 x GPU (which kind was not noted)" in told(4, cluster_gpus=8.0, count=None, gpus=0.5)
+    assert "from 64 x CPU" in reported(64, cpus=64.0, count=None)
+    assert "from 6 x CPU" in reported(6, cpus=64.0, count=2, max_count=6)
+    assert "from 8 x CPU" in reported(99, cpus=8.0, count=2, max_count=99)
+    assert "from 2 x GPU (which kind was not noted)" in reported(4, cluster_gpus=8.0, count=None, gpus=0.5)
 
 
 @pytest.mark.parametrize(
-    ("accelerators", "told"),
+    ("accelerators", "reported"),
     [("NVIDIA L4, NVIDIA L4", "NVIDIA L4"), ("NVIDIA L4, NVIDIA T4", "GPU (which kind was not noted)")],
 )
-def test_the_kind_of_gpu_is_told_where_all_are_alike(raybio, tagged, accelerators, told):
+def test_the_kind_of_gpu_is_reported_where_all_are_alike(raybio, tagged, accelerators, reported):
     out = raybio("plan", tagged(gpus=1.0, accelerators=accelerators), *CORPUS).out
-    assert f"from 2 x {told} to" in out
-    assert ("g6.xlarge" in out, "H100" in out) == (True, told != "NVIDIA L4")
+    assert f"from 2 x {reported} to" in out
+    assert ("g6.xlarge" in out, "H100" in out) == (True, reported != "NVIDIA L4")
 
 
 def test_unequal_work_is_priced_with_a_warning(raybio, tmp_path):

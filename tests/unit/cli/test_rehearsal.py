@@ -31,12 +31,12 @@ FOUND = Rehearsal(
 )
 
 
-def told(found, runs=1):
+def reported(found, runs=1):
     return "\n".join(rehearsal_lines(found, runs, PRICES))
 
 
 def test_what_was_measured_stands_beside_the_estimate():
-    text = told(FOUND)
+    text = reported(FOUND)
     assert "2 steps of 300 tokens" in text
     assert "not as configured: random weights" in text
     assert "4.00 GiB" in text
@@ -46,12 +46,12 @@ def test_what_was_measured_stands_beside_the_estimate():
 
 
 def test_hours_and_dollars_are_of_the_cheapest_machine_with_the_device_measured():
-    assert "all epochs, scoring left out: 10.0\n" in told(FOUND)
-    assert "on a c7i.2xlarge, were it as fast as this machine: $3.57" in told(FOUND)
-    assert "120.0 for the sweep of 12" in told(FOUND, runs=12)
-    assert "$42.84" in told(FOUND, runs=12)
+    assert "all epochs, scoring left out: 10.0\n" in reported(FOUND)
+    assert "on a c7i.2xlarge, were it as fast as this machine: $3.57" in reported(FOUND)
+    assert "120.0 for the sweep of 12" in reported(FOUND, runs=12)
+    assert "$42.84" in reported(FOUND, runs=12)
     gpu = replace(FOUND, gpus=1, accelerator="NVIDIA L4")
-    assert "on a g6.xlarge" in told(gpu)
+    assert "on a g6.xlarge" in reported(gpu)
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_hours_and_dollars_are_of_the_cheapest_machine_with_the_device_measured(
     ],
 )
 def test_what_is_not_known_is_said(found, line):
-    assert line in told(found)
+    assert line in reported(found)

@@ -29,8 +29,8 @@ def test_status_lists_the_runs_of_a_study_that_never_ran(raybio, study):
     outcome = raybio("study", "status", study, "seeds=[4]")
     assert (outcome.code, outcome.err) == (0, "")
     assert "minilm-BC5CDR-s4-" in outcome.out and "1 waiting" in outcome.out
-    told = json.loads(raybio("study", "status", study, "--json", "-").out)
-    assert told["counts"] == {"waiting": 1}
+    reported = json.loads(raybio("study", "status", study, "--json", "-").out)
+    assert reported["counts"] == {"waiting": 1}
 
 
 def test_a_study_without_finished_runs_has_no_report(refused, study):
@@ -46,7 +46,7 @@ def test_report_is_written_with_the_words_of_the_corpora_or_without(raybio, stud
 
 
 @pytest.mark.parametrize("command", ["plan", "run", "status", "report"])
-def test_faults_of_the_train_configs_are_told_at_once(raybio, study, command):
+def test_faults_of_the_train_configs_are_reported_at_once(raybio, study, command):
     outcome = raybio("study", command, study, "options.training.epochs=x", "options.modle=y")
     assert (outcome.code, outcome.out) == (2, "")
     assert "2 faults" in outcome.err and "did you mean 'model'?" in outcome.err

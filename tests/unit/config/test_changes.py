@@ -3,7 +3,7 @@
 from raybio.config import changes
 
 
-def test_only_what_differs_is_told_by_its_dotted_key(train):
+def test_only_what_differs_is_reported_by_its_dotted_key(train):
     before = train("seed: 1\ntraining: {epochs: 3, dropout: 0.1}\n")
     after = train("seed: 1\ntraining: {epochs: 5}\nlogging: {tensorboard: false}\n")
     assert sorted(map(str, changes(before, after))) == [

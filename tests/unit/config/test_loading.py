@@ -158,8 +158,8 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(faults, tag, secret):
 
 
 def test_a_password_hides_no_other_fault(faults, tag):
-    told = faults(tag, "", "output=s3://user:hunter2@bucket", "shard_documents=0")
-    assert [fault.split(": ")[1] for fault in told] == ["output", "shard_documents"]
+    reported = faults(tag, "", "output=s3://user:hunter2@bucket", "shard_documents=0")
+    assert [fault.split(": ")[1] for fault in reported] == ["output", "shard_documents"]
 
 
 def test_urls_without_a_password_are_taken(tag):
@@ -267,7 +267,7 @@ class TestOverrides:
     def test_the_last_one_wins(self, train):
         assert train("", "seed=2", "seed=3").seed == 3
 
-    def test_they_mend_a_fault_of_the_file(self, train):
+    def test_they_fix_a_fault_of_the_file(self, train):
         assert train("training: {epochs: ten}\n", "training.epochs=10").training.epochs == 10
 
     def test_they_fill_an_empty_section(self, train):

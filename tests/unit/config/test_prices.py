@@ -27,7 +27,7 @@ def test_the_shipped_list_has_a_day_and_source_for_every_price():
         assert machine.spot is None or machine.spot < machine.on_demand
 
 
-def test_every_fault_is_told_at_once_with_its_line(tmp_path):
+def test_every_fault_is_reported_at_once_with_its_line(tmp_path):
     path = tmp_path / "prices.yaml"
     path.write_text(
         "region: here\ninstances:"

@@ -134,7 +134,7 @@ def test_prompts_can_be_swept(train_decoder):
 
 
 class TestDecoding:
-    def test_tags_are_verified_unless_told_otherwise(self, tag):
+    def test_tags_are_verified_unless_configured_otherwise(self, tag):
         assert tag().decoding == DecodingSection(mode="verified-tags", draft="outside")
         assert tag("precision: 4bit").precision == "4bit"
 

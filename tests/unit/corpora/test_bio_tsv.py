@@ -113,7 +113,7 @@ def test_the_error_without_a_taker_names_file_line_and_remedy(tmp_path):
         list(read_corpus(str(path)))
 
 
-def test_repair_mends_orphans_and_counts_them():
+def test_repair_fixes_orphans_and_counts_them():
     found = records("a\tI-X\nb\tI-X\nc\tI-Y\n\nd\tO\n\ne\tQ\n", repair=True)
     assert found[0].sentences[0].gold == (Span(0, 2, "X"), Span(2, 3, "Y"))
     assert found[0].attributes == {"repaired_tags": "2"}

@@ -30,7 +30,7 @@ DOCUMENT = Document("1", "Aspirin helps.")
         ("new/folder/", "brat"),
     ],
 )
-def test_formats_are_told_by_name(path, name):
+def test_formats_are_recognised_by_name(path, name):
     assert format_of(path) == name
 
 

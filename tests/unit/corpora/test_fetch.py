@@ -91,14 +91,14 @@ def left_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_file_arrives_whole_and_its_progress_is_told(shelf: Shelf, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int | None]] = []
+def test_a_file_arrives_whole_and_its_progress_is_reported(shelf: Shelf, tmp_path: Path) -> None:
+    reported: list[tuple[str, int, int | None]] = []
     target = tmp_path / "deep" / "copy"
-    fetched = fetch_file(f"{shelf.base}/file", target, SHA256, lambda *step: told.append(step))
+    fetched = fetch_file(f"{shelf.base}/file", target, SHA256, lambda *step: reported.append(step))
     assert target.read_bytes() == CONTENT
     assert (fetched.path, fetched.size, fetched.fresh) == (target, len(CONTENT), True)
-    assert told[-1] == ("copy", len(CONTENT), len(CONTENT))
-    assert [step[1] for step in told] == sorted(step[1] for step in told)
+    assert reported[-1] == ("copy", len(CONTENT), len(CONTENT))
+    assert [step[1] for step in reported] == sorted(step[1] for step in reported)
     assert left_in(tmp_path) == ["copy"]
 
 

@@ -186,7 +186,7 @@ def authorization(request: str) -> str | None:
         ("me:%40%2F%C3%BC@", "me:@/ü"),
     ],
 )
-def test_credentials_of_an_address_are_sent_and_not_told(server, tmp_path, user, sent):
+def test_credentials_of_an_address_are_sent_and_not_shown(server, tmp_path, user, sent):
     server.answers |= {"/file": redirect(b"/other"), "/other": HEAD + b"\r\n" + BODY}
     fetched = fetch_file(server.url(user=user), tmp_path / "file", RIGHT)
     assert [authorization(request) for request in server.asked] == [sent, sent]
@@ -206,6 +206,6 @@ def test_credentials_go_to_no_other_server(server, tmp_path):
     other.close()
 
 
-def test_credentials_that_a_redirect_brings_are_not_told(server, tmp_path):
+def test_credentials_that_a_redirect_brings_are_not_shown(server, tmp_path):
     server.answers["/file"] = redirect(server.url(f"/gone?X-Amz-Signature={SECRET}").encode())
     assert SECRET not in fault(server.url(), tmp_path)

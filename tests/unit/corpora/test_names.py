@@ -58,7 +58,7 @@ def test_biored_in_separate_files_is_not_cut(data):
     assert [d.id for d in read_split("BioRED", "dev", str(data))] == ["7"]
 
 
-def test_a_label_that_is_not_the_corpus_s_is_told_by_file_and_line(data):
+def test_a_label_that_is_not_the_corpus_s_is_reported_by_file_and_line(data):
     (data / "bc5cdr/devel.tsv").write_text("a\tB-Disease\n\nb\tO\nc\tB-Chemcal\n")
     with pytest.raises(InputError) as caught:
         list(read_split("BC5CDR", "dev", str(data)))
@@ -68,7 +68,7 @@ def test_a_label_that_is_not_the_corpus_s_is_told_by_file_and_line(data):
     )
 
 
-def test_a_label_of_biored_is_told_by_document(data):
+def test_a_label_of_biored_is_reported_by_document(data):
     (data / "BioRED/Dev.PubTator").write_text("7|t|Title\n7|a|Text.\n7\t0\t5\tTitle\tDisese\t1\n\n")
     with pytest.raises(
         InputError, match=r"PubTator, document 7: unknown label 'Disese'\. Did you mean 'Disease'"

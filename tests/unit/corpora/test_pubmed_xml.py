@@ -120,7 +120,7 @@ def test_books(hand_written):
     assert passages(book) == [("title", "", "eng", "A Whole Book")]
 
 
-def test_what_cannot_be_read_is_rejected_whole_and_reading_goes_on(hand_written):
+def test_what_cannot_be_read_is_rejected_whole_and_reading_continues(hand_written):
     rejected = [record for record in hand_written.values() if isinstance(record, Rejected)]
     assert [(record.place, record.document_id) for record in rejected] == [
         ("record 4", ""),

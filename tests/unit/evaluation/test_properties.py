@@ -83,7 +83,7 @@ def study_mini_sentences(gold, predicted):
 
 
 @given(tagged())
-def test_paper_equals_the_study_told_literally(both):
+def test_paper_equals_the_study_taken_literally(both):
     gold, predicted = both
     paper = evaluate(gold, predicted).to_dict()["paper"]
     minis = [mini for pair in zip(gold, predicted, strict=True) for mini in study_mini_sentences(*pair)]

@@ -46,13 +46,13 @@ def make_run(tmp_path: Path) -> MakeRun:
         corpus: dict[str, object] | None = None,
         **config: object,
     ) -> Path:
-        told = {
+        reported = {
             "model": "bundled:minilm",
             "corpus": corpus or {"name": "BC5CDR", "protocol": "corrected", "max_documents": None},
             "seed": 7,
             "training": {"keep_checkpoint": "best"},
         }
-        run = RunFolder.create(tmp_path / name, yaml.safe_dump(told | config))
+        run = RunFolder.create(tmp_path / name, yaml.safe_dump(reported | config))
         scores = {}
         for split in splits:
             _, gold, predicted = zip(*ROWS, strict=True)

@@ -106,7 +106,7 @@ def test_a_partial_run_is_marked_beside_the_study(make_run, tmp_path):
     assert "only the first 200 documents of each split" in text
 
 
-def test_a_dev_that_was_learned_is_told(make_run, tmp_path):
+def test_a_dev_that_was_learned_is_reported(make_run, tmp_path):
     run = make_run(splits=["test"], corpus={"name": "BC5CDR", "max_documents": None, "train_with_dev": True})
     (run / "splits.json").write_text('{"train": "train and dev", "dev": "dev"}')
     text = text_of(write_report([run], tmp_path / "report.html"))
@@ -121,20 +121,20 @@ def rebuilt(make_run):
     return path
 
 
-def test_what_stood_for_train_is_told_of_a_run_and_beside_the_study(rebuilt, tmp_path):
+def test_what_stood_for_train_is_reported_of_a_run_and_beside_the_study(rebuilt, tmp_path):
     text = text_of(write_report([rebuilt], tmp_path / "report.html"))
     learned = "the first 4,560 documents of rebuilt train"
     assert f"JNLPBA, learned from {learned}, chosen on the last 25% of dev" in text
     assert f"the study learned from the whole of train, rebuilt from {learned}." in text
 
 
-def test_what_stood_for_train_is_told_of_compared_runs(rebuilt, make_run, tmp_path):
+def test_what_stood_for_train_is_reported_of_compared_runs(rebuilt, make_run, tmp_path):
     other = make_run("part", corpus={"name": "JNLPBA", "max_documents": 20})
     page = page_of(write_report([rebuilt, other], tmp_path / "report.html"))
     assert "Only the first 20 documents of each split were read by part." in page.text_content()
     rows = page.xpath("//figure[contains(figcaption, 'The runs side by side')]//tr")
-    told = [row.xpath("./*[3]")[0].text_content() for row in rows]
-    assert told == ["learned from", "the first 4,560 documents of rebuilt train", "train"]
+    reported = [row.xpath("./*[3]")[0].text_content() for row in rows]
+    assert reported == ["learned from", "the first 4,560 documents of rebuilt train", "train"]
 
 
 def test_another_corpus_has_nothing_beside_it(make_run, tmp_path):
@@ -198,7 +198,7 @@ def test_the_kept_epoch_is_that_of_the_scorer_that_chose(make_run):
     assert read_run(path).kept_epoch == 1
 
 
-def test_tagging_is_told_and_shown(tagged, tmp_path):
+def test_tagging_is_reported_and_shown(tagged, tmp_path):
     page = write_report([], tmp_path / "report.html", [tagged])
     text = text_of(page)
     assert "Documents a second3.00measured: 1,200 in 400.0 s of tagging" in text

@@ -83,8 +83,8 @@ def test_the_page_is_well_formed_and_says_what_the_markdown_says(run, tmp_path):
         re.sub(r"<(meta[^>]*)>", r"<\1/>", source).replace("<!DOCTYPE html>", "").encode()
     )
     assert not tree.xpath("//script | //link | //img")
-    told = page_of(page).xpath("//body//text()[not(ancestor::*[local-name() = 'svg'])]")
-    figures = set(re.findall(r"\d+\.\d\d\b", " ".join(told)))
+    reported = page_of(page).xpath("//body//text()[not(ancestor::*[local-name() = 'svg'])]")
+    figures = set(re.findall(r"\d+\.\d\d\b", " ".join(reported)))
     assert figures - set(re.findall(r"\d+\.\d\d\b", render_markdown([run]))) == set()
 
 
@@ -96,7 +96,7 @@ def test_unequal_work_comes_first(tmp_path):
     assert "3 sentences differ, 0 have no answer" in first
 
 
-def test_sentences_without_an_answer_are_told(tmp_path):
+def test_sentences_without_an_answer_are_reported(tmp_path):
     run = make_benchmark(tmp_path / "bench", models=[ENCODER, Made("odd", unanswered=40)])
     assert "0 sentences differ, 40 have no answer" in blocks_of(chapter_of(run), str)[0]
     assert [row[-2] for row in table_of(chapter_of(run), "Strict F1 of the").rows if row[0] == "odd"] == [
@@ -124,8 +124,8 @@ def test_a_part_of_a_corpus_is_marked_and_wins_nothing(tmp_path):
     part = make_benchmark(tmp_path / "part", models=[lucky], sentences=SENTENCES[:40], limit=10)
     chapter = chapter_of(whole, part)
     name = "lucky (first 10 documents)"
-    told = blocks_of(chapter, str)[0]
-    assert told.startswith(f"Not the same sentences: {name} tagged 40 of the 100 that others did.")
+    reported = blocks_of(chapter, str)[0]
+    assert reported.startswith(f"Not the same sentences: {name} tagged 40 of the 100 that others did.")
     assert not any("lucky" in each for each in headline_of(chapter))
     for caption in ("How good", "Strict F1 of the", "Milliseconds at", "Everything at once", "F1 points"):
         assert {row[0] for row in table_of(chapter, caption).rows} == {"minilm", name}
@@ -136,7 +136,7 @@ def test_a_part_of_a_corpus_is_marked_and_wins_nothing(tmp_path):
     assert name in headline_of(chapter_of(part))[0]
 
 
-def test_a_rate_that_was_too_much_is_told(run, tmp_path):
+def test_a_rate_that_was_too_much_is_reported(run, tmp_path):
     def overload(report):
         for result in report["results"]:
             slowest, worst = (each for each in result["scenarios"] if each["scenario"] == "server")
@@ -174,7 +174,7 @@ def test_scaling_from_nothing_is_not_drawn(run, tmp_path):
     assert write_report([run], tmp_path / "report.html").is_file()
 
 
-def test_what_could_not_be_measured_is_told(tmp_path):
+def test_what_could_not_be_measured_is_reported(tmp_path):
     run = make_benchmark(tmp_path / "bench", models=[ENCODER])
 
     def fail(report):
@@ -203,7 +203,7 @@ def test_training_runs_and_served_ones_in_one_report(make_run, run, tmp_path):
     assert "2 runs, trained and served" in page.text_content()
 
 
-def test_a_served_model_tells_what_its_run_learned_from(make_run, run, tmp_path):
+def test_a_served_model_says_what_its_run_learned_from(make_run, run, tmp_path):
     path = make_run("rebuilt", corpus={"name": "BC5CDR", "max_train_documents": 4_560})
     report = json.loads((run / "benchmark.json").read_text())
     report["results"][0]["model_source"] = str(path / "model")

@@ -178,14 +178,14 @@ ENDED = RayTaskError("tag", "a traceback", RuntimeError("CUDA out of memory")).a
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (ServingError("model b did not start"), "model b did not start"),
         (ENDED, "RuntimeError: CUDA out of memory"),
         (WorkerCrashedError(), "WorkerCrashedError: "),
     ],
 )
-def test_what_fails_is_noted_and_the_rest_is_measured(monkeypatch, config, tmp_path, error, told):
+def test_what_fails_is_noted_and_the_rest_is_measured(monkeypatch, config, tmp_path, error, reported):
     ray = Ray(monkeypatch)
 
     def deploy(section, *, run_id=""):
@@ -201,9 +201,9 @@ def test_what_fails_is_noted_and_the_rest_is_measured(monkeypatch, config, tmp_p
         ("a", "other"),
     ]
     assert [(each["model"], each["corpus"]) for each in report["failed"]] == [("b", "mine"), ("b", "other")]
-    assert all(each["error"].startswith(told) for each in report["failed"])
+    assert all(each["error"].startswith(reported) for each in report["failed"])
     assert ray.asked.count(("undeploy", "b")) == 2
-    assert f"b on other FAILED: {told}" in (tmp_path / "runs/run/log.txt").read_text()
+    assert f"b on other FAILED: {reported}" in (tmp_path / "runs/run/log.txt").read_text()
     with pytest.raises(ServingError, match=r"2 of 4 measurements failed: b on mine: .*; b on other: "):
         done.check()
 

@@ -80,7 +80,7 @@ def test_the_table_has_a_line_for_each_scenario(measured):
     assert "p50 needs 6, p90 needs 36, p99 needs 368" in lines[-1]
 
 
-def test_what_failed_is_told():
+def test_what_failed_is_reported():
     failed = {**report(OFFLINE), "failed": [{"model": "n", "corpus": "c", "error": "it did not start"}]}
     assert render_benchmark(failed).splitlines()[1] == "n on c: FAILED: it did not start"
 

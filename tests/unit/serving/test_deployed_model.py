@@ -5,10 +5,10 @@ import logging
 import time
 
 import pytest
+from fake_metrics import FakeMetrics
 from ray.exceptions import ActorDiedError
 from samples import sentence_of_words
 from serving_fakes import NEVER, failed_with, handle_that, tags_of
-from told_metrics import ToldMetrics
 
 from raybio.errors import OverloadedError, ServingError
 from raybio.serving import client, metrics
@@ -21,12 +21,12 @@ DIED = ActorDiedError()
 
 
 @pytest.fixture
-def told(monkeypatch):
+def reported(monkeypatch):
     async def at_once(seconds):
         """No backoff."""
 
     monkeypatch.setattr(client.asyncio, "sleep", at_once)
-    return ToldMetrics(monkeypatch, metrics)
+    return FakeMetrics(monkeypatch, metrics)
 
 
 def ask(*outcomes, seconds=30.0):
@@ -34,36 +34,36 @@ def ask(*outcomes, seconds=30.0):
     return asyncio.run(asyncio.wait_for(model.tag(SENTENCES), seconds))
 
 
-def counts_of(told):
-    return {name.removeprefix("raybio_serving_"): count for (name, _), count in told.counts.items()}
+def counts_of(reported):
+    return {name.removeprefix("raybio_serving_"): count for (name, _), count in reported.counts.items()}
 
 
-def test_retries_of_an_answered_request_are_counted(told):
+def test_retries_of_an_answered_request_are_counted(reported):
     assert ask(DIED, DIED, ANSWER).retries == 2
-    assert counts_of(told) == {"retries": 2}
+    assert counts_of(reported) == {"retries": 2}
 
 
-def test_retries_of_a_request_that_fails_are_counted_too(told):
+def test_retries_of_a_request_that_fails_are_counted_too(reported):
     with pytest.raises(ServingError):
         ask(*[DIED] * 4)
-    assert counts_of(told) == {"retries": 3, "failed": 1}
+    assert counts_of(reported) == {"retries": 3, "failed": 1}
 
 
-def test_a_refusal_is_counted(told):
+def test_a_refusal_is_counted(reported):
     with pytest.raises(OverloadedError):
         ask(DIED, failed_with(OverloadedError("3 requests wait")))
-    assert counts_of(told) == {"retries": 1, "overloaded": 1}
+    assert counts_of(reported) == {"retries": 1, "overloaded": 1}
 
 
-def test_who_waited_in_vain_is_counted_and_said(told, caplog):
+def test_who_waited_in_vain_is_counted_and_said(reported, caplog):
     with caplog.at_level(logging.ERROR, "ray.serve"), pytest.raises(TimeoutError):
         ask(DIED, NEVER, seconds=0.05)
-    assert counts_of(told) == {"retries": 1, "failed": 1}
+    assert counts_of(reported) == {"retries": 1, "failed": 1}
     (record,) = caplog.records
     assert (record.run_id, record.model) == ("r1", "m")
 
 
-def test_after_a_refusal_requests_as_long_are_refused_without_asking_until_there_may_be_room(told):
+def test_after_a_refusal_requests_as_long_are_refused_without_asking_until_there_may_be_room(reported):
     full = failed_with(OverloadedError("too much waits", retry_after=0.1))
     handle = handle_that(full, ANSWER, ANSWER)
     model = DeployedModel({"name": "m"}, handle, run_id="r1")
@@ -83,4 +83,4 @@ def test_after_a_refusal_requests_as_long_are_refused_without_asking_until_there
     asyncio.run(check())
     time.sleep(0.11)
     assert asyncio.run(model.tag(SENTENCES)).answer == ANSWER
-    assert counts_of(told) == {"overloaded": 4}
+    assert counts_of(reported) == {"overloaded": 4}

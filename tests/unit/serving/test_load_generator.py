@@ -50,7 +50,7 @@ def test_each_answer_stays_with_its_request():
         assert outcome.served.answer.replica == outcome.request[0].id
 
 
-def test_a_failed_request_is_an_outcome_and_the_rest_go_on():
+def test_a_failed_request_is_an_outcome_and_the_rest_continue():
     model = FakeModel(fails=lambda asked: asked % 3 == 0)
     outcomes = asyncio.run(in_window(model.tag, SINGLE, 2))
     failed = [outcome for outcome in outcomes if outcome.served is None]

@@ -5,8 +5,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from fake_metrics import FakeMetrics
 from samples import sentence_of_words
-from told_metrics import ToldMetrics
 
 from raybio.bio_output import Malformed
 from raybio.bulk_tagging import metrics as tagging
@@ -53,38 +53,38 @@ LLM = Tags(
 
 
 def test_a_request_to_an_llm_is_counted_with_what_it_took(monkeypatch):
-    told = ToldMetrics(monkeypatch, metrics)
+    reported = FakeMetrics(monkeypatch, metrics)
     replica = metrics.ReplicaMetrics("m")
     replica.answered([sentence_of_words("a", "b"), sentence_of_words("c", "d")], [LLM, LLM], seconds=0.5)
     expected = {"requests": 1, "documents": 1, "sentences": 2, "words": 4, "passes": 6, "tokens_fed": 80}
     expected["malformed"] = 2
-    assert told.counts == {
+    assert reported.counts == {
         **{(f"raybio_serving_{name}", "m"): count for name, count in expected.items()},
         ("raybio_serving_mentions", "m", "X"): 2,
     }
-    assert told.observed == {("raybio_serving_seconds", "m"): [0.5]}
+    assert reported.observed == {("raybio_serving_seconds", "m"): [0.5]}
 
 
 def test_a_rejected_request_counts_its_documents_and_nothing_else(monkeypatch):
-    told = ToldMetrics(monkeypatch, metrics)
+    reported = FakeMetrics(monkeypatch, metrics)
     two = [replace(sentence_of_words("a"), document_id=name) for name in ("1", "1", "2")]
     metrics.ReplicaMetrics("m").rejected(two)
-    assert told.counts == {("raybio_serving_rejected", "m"): 2}
-    assert not told.observed
+    assert reported.counts == {("raybio_serving_rejected", "m"): 2}
+    assert not reported.observed
 
 
 def test_a_batch_is_observed(monkeypatch):
-    told = ToldMetrics(monkeypatch, metrics)
+    reported = FakeMetrics(monkeypatch, metrics)
     metrics.ReplicaMetrics("m").batch(words=70, seconds=0.25)
-    assert told.observed == {
+    assert reported.observed == {
         ("raybio_serving_model_seconds", "m"): [0.25],
         ("raybio_serving_batch_words", "m"): [70],
     }
 
 
 def test_a_retry_is_counted_each_time(monkeypatch):
-    told = ToldMetrics(monkeypatch, metrics)
+    reported = FakeMetrics(monkeypatch, metrics)
     client = metrics.ClientMetrics("m")
     client.retried()
     client.retried()
-    assert told.counts == {("raybio_serving_retries", "m"): 2}
+    assert reported.counts == {("raybio_serving_retries", "m"): 2}

@@ -23,9 +23,9 @@ class DiedError(Exception):
 def cluster(monkeypatch, finish):
     """Stand in for a cluster of one node with two CPUs; `does` says what each run does, by its model.
 
-    `in_hand` has the kinds of the runs that were in hand together, `down` what was taken down.
+    `in_flight` has the kinds of the runs in flight together, `down` what was taken down.
     """
-    at = SimpleNamespace(started=[], in_hand=[], does={}, cpus=2.0, down=[])
+    at = SimpleNamespace(started=[], in_flight=[], does={}, cpus=2.0, down=[])
 
     def perform(run, *_):
         def task():
@@ -40,7 +40,7 @@ def cluster(monkeypatch, finish):
         return task
 
     def wait(tasks, **_):
-        at.in_hand.append([kind for kind, _ in tasks])
+        at.in_flight.append([kind for kind, _ in tasks])
         return tasks[:1], tasks[1:]
 
     def remote(**_):
@@ -121,7 +121,7 @@ def test_a_run_that_leaves_no_result_has_failed(make_study, cluster, monkeypatch
 def test_as_many_runs_at_a_time_as_there_is_room_for(make_study, cluster, cpus, most):
     cluster.cpus = cpus
     engine.run_study(make_study(), lambda line: None)
-    assert max(map(len, cluster.in_hand)) == most
+    assert max(map(len, cluster.in_flight)) == most
 
 
 def test_a_run_that_no_machine_here_can_hold_fails_and_says_so(make_study, cluster):
@@ -137,9 +137,9 @@ def test_a_search_and_a_measurement_have_the_cluster_to_themselves(make_study, c
     outcome = engine.run_study(study, lambda line: None)
     assert not outcome.failed and all(run.done for run in known_runs(study))
     for kind in ("search", "measure"):
-        together = [kinds for kinds in cluster.in_hand if kind in kinds]
+        together = [kinds for kinds in cluster.in_flight if kind in kinds]
         assert len(together) == 2 and all(kinds == [kind] for kinds in together)
-    assert max(map(len, cluster.in_hand)) > 1
+    assert max(map(len, cluster.in_flight)) > 1
 
 
 def test_a_measurement_is_not_overtaken_by_what_comes_after_it(make_study, cluster):

@@ -51,7 +51,7 @@ def test_a_cascade_reads_dev_twice_and_test_once():
     assert cascade_hours(work, encoder, replace(decoder, read=None), 0.2) is None
 
 
-def test_a_reckoned_speed_is_arithmetic():
+def test_an_estimated_speed_is_arithmetic():
     config = load_job(TrainEncoderConfig, BERT, ["sweep={}"])
     by = EstimateSection(peak_tflops=100.0, utilization=0.5)
     work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
@@ -109,8 +109,8 @@ def test_a_part_of_dev_is_planned_where_it_stands_in_for_train():
                               "cascades=[]"))  # fmt: skip
     published = INSTANCES["ChemProt"]
     train = round(0.75 * published.dev)
-    told = f"{train:,} train, {published.dev - train:,} dev, {published.test:,} test, published"
-    assert any(told in line for line in plan.basis)
+    reported = f"{train:,} train, {published.dev - train:,} dev, {published.test:,} test, published"
+    assert any(reported in line for line in plan.basis)
 
 
 @pytest.mark.usefixtures("in_the_checkout")

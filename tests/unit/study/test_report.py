@@ -84,7 +84,7 @@ def test_windows_are_compared_with_cutting_on_the_whole_gold(make_study, finish)
         ([(["Aspirin"], ["B-Chemical"], ["O"])] * 9, "scored on 9 and 10 sentences of dev"),
     ],
 )
-def test_what_cannot_be_compared_is_told_with_the_reason(make_study, finish, rows, why):
+def test_what_cannot_be_compared_is_reported_with_the_reason(make_study, finish, rows, why):
     study = variants(make_study, {}, {"training.epochs": 2})
     one, other = known_runs(study)
     finish(one, 5)
@@ -95,7 +95,7 @@ def test_what_cannot_be_compared_is_told_with_the_reason(make_study, finish, row
     assert f"Not compared: b and a on {pair.corpus}: {pair.note}." in write_study_report(study).read_text()
 
 
-def test_a_variant_whose_base_is_not_done_is_told(make_study, finish):
+def test_a_variant_whose_base_is_not_done_is_reported(make_study, finish):
     study = variants(make_study, {}, {"training.epochs": 2})
     finish(known_runs(study)[1], 5)
     (pair,) = on_dev(study, findings(study))

@@ -41,6 +41,6 @@ def test_a_study_asks_for_each_of_its_runs_alone(monkeypatch):
     assert asked == [(Demand("training worker", 1, 1, 1),), (Demand("training worker", 2, 1, 1),)]
 
 
-def test_a_demand_is_told_in_words():
+def test_a_demand_is_reported_in_words():
     assert str(Demand("tagger", 2, 4, 0.5)) == "2 tagger with 4 CPU and 0.5 GPU each"
     assert str(Demand("tagger", 1, 1, 0)) == "1 tagger with 1 CPU"

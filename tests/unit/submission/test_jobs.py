@@ -70,7 +70,7 @@ def test_words_with_blanks_and_stars_stay_words(send):
     assert entrypoint.endswith(" output=s3://b/t 'input=[a b/*.xml, c]'")
 
 
-def test_a_job_that_ended_goes_on_under_the_next_name(send):
+def test_a_job_that_ended_resumes_under_the_next_name(send):
     first = first_id(LOADED, ROOT)
     _, name, _, said = send(jobs=[job(first, "FAILED"), job(f"{first}-2", "STOPPED")])
     assert name == f"{first}-3"
@@ -85,7 +85,7 @@ def test_a_job_that_ended_goes_on_under_the_next_name(send):
         ([], "name={work} resume=if-begun"),
     ],
 )
-def test_a_training_is_told_to_go_on_with_what_it_began(send, words, sent):
+def test_a_training_job_is_asked_to_resume_what_it_began(send, words, sent):
     """Under one name each time: the name of the work, where the config gives none."""
     options = {"words": ["output=/shared/runs", *words], "config": TRAINING, "kind": "train-encoder"}
     (first, *_), name, *_ = send(**options)
@@ -100,7 +100,7 @@ def test_a_training_is_told_to_go_on_with_what_it_began(send, words, sent):
     assert load_config(TRAINING, shlex.split(first)[3:]).name is not None
 
 
-def test_what_cannot_go_on_does_not_say_so(send):
+def test_what_cannot_continue_does_not_say_so(send):
     options = {"words": ["output=/shared/runs"], "config": BENCHMARK, "kind": "benchmark-serve"}
     _, name, *_ = send(**options)
     _, second, _, said = send(jobs=[job(name)], **options)
@@ -112,7 +112,7 @@ def _inside(path):
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
-def test_work_that_goes_on_is_refused_whatever_its_code(send, state):
+def test_work_under_way_is_refused_whatever_its_code(send, state):
     busy = f"{work_name(LOADED)}-0therc0de-2"
     with pytest.raises(
         UsageError, match=f"{busy} does this work and is {state.lower()}.*ray job stop {busy}"

@@ -27,7 +27,7 @@ def tagger(tiny_decoder):
     return DecoderTagger.load(tiny_decoder, device="cpu")
 
 
-def test_every_word_gets_a_tag_and_the_effort_is_told(tagger):
+def test_every_word_gets_a_tag_and_the_effort_is_reported(tagger):
     tagged = tagger.tag(SENTENCES)
     assert [len(one.tags) for one in tagged] == [len(s) for s in SENTENCES]
     assert all(0 <= score <= 1 for one in tagged for score in one.scores)

@@ -5,7 +5,7 @@ from raybio.errors import ModelError
 from raybio.taggers.out_of_memory import tell_out_of_memory
 
 
-def test_a_cpu_that_has_not_enough_memory_is_told():
+def test_a_cpu_that_has_not_enough_memory_is_reported():
     with pytest.raises(ModelError, match="take less"), tell_out_of_memory(ModelError, lambda: "take less"):
         torch.empty(1 << 50)
 

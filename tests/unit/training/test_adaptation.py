@@ -74,7 +74,7 @@ def test_a_share_of_the_sentences_is_held_out_and_none_is_both(share, first, tmp
     assert sorted(learned + held_out) == list(range(2500))
 
 
-def test_documents_that_are_to_stay_unseen_are_left_out_and_told(tmp_path):
+def test_documents_that_are_to_stay_unseen_are_left_out_and_reported(tmp_path):
     scored = "We saw that high doses of naloxone reversed the effect of clonidine in all rats."
     (tmp_path / "test.txt").write_text(scored)
     (tmp_path / "text.pubtator").write_text(
@@ -102,7 +102,7 @@ def test_documents_that_are_to_stay_unseen_are_left_out_and_told(tmp_path):
     ]
 
 
-def test_all_faults_of_a_config_are_told_at_once(tmp_path):
+def test_all_faults_of_a_config_are_reported_at_once(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text(
         "job: adapt-encoder\nmodel: bundled:minilm\ntext:\n  file: [a.txt]\n  validation_fraction: 1\n"
@@ -110,11 +110,11 @@ def test_all_faults_of_a_config_are_told_at_once(tmp_path):
     )
     with pytest.raises(ConfigError) as caught:
         load_config(file)
-    told = str(caught.value)
+    reported = str(caught.value)
     for part in (
         "did you mean 'files'",
         "text.validation_fraction",
         "training.mlm_probability",
         "at least max_length",
     ):
-        assert part in told
+        assert part in reported

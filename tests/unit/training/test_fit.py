@@ -9,7 +9,7 @@ from raybio.errors import FormatError
 from raybio.training.fit import fine_tune
 
 
-def test_a_fault_in_any_split_is_told_before_the_run_begins(tmp_path: Path) -> None:
+def test_a_fault_in_any_split_is_reported_before_the_run_begins(tmp_path: Path) -> None:
     files = {split: tmp_path / f"{split}.tsv" for split in ("train", "dev", "test")}
     for file in files.values():
         file.write_text("Aspirin\tB-Chemical\n")

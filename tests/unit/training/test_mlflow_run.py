@@ -139,8 +139,8 @@ def test_a_store_that_goes_away_ends_no_run(run, uri, tmp_path):
         log = MetricsLog(run, config.logging)
         shutil.rmtree(tmp_path / "mlruns")
         log.add(ROWS[0])
-    told = (run.path / "log.txt").read_text()
-    assert "metrics of epoch 1" in told and "the end of the run (FINISHED)" in told
+    reported = (run.path / "log.txt").read_text()
+    assert "metrics of epoch 1" in reported and "the end of the run (FINISHED)" in reported
     assert run.metrics() == ROWS[:1]
 
 

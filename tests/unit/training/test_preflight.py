@@ -81,17 +81,17 @@ def test_four_bits_take_half_a_byte_and_their_scales():
 def test_workers_share_what_zero_shares():
     sizes = Sizes(learning=1_000_000, quantizable=8_000_000, kept=0)
 
-    def reckoned(count, stage=2, **changes):
+    def estimated(count, stage=2, **changes):
         workers = WorkersSection(num_workers=count)
         chosen = config(workers=workers, deepspeed=DeepSpeedSection(zero_stage=stage), **changes)
         return memory(chosen, tiny_llama_config(), sizes, 2, paged=False)
 
-    one, two, three = reckoned(1), reckoned(2), reckoned(2, stage=3)
+    one, two, three = estimated(1), estimated(2), estimated(2, stage=3)
     assert one.optimizer == 12 * sizes.learning and two.optimizer == one.optimizer // 2
     assert (two.gradients, two.adapter, two.weights) == (one.gradients // 2, one.adapter, one.weights)
     assert (three.adapter, three.weights) == (one.adapter // 2, one.weights // 2)
-    thrifty = reckoned(1, training=DecoderTrainingSection(gradient_checkpointing=True))
-    greedy = reckoned(1, training=DecoderTrainingSection(gradient_checkpointing=False))
+    thrifty = estimated(1, training=DecoderTrainingSection(gradient_checkpointing=True))
+    greedy = estimated(1, training=DecoderTrainingSection(gradient_checkpointing=False))
     assert thrifty.activations < greedy.activations
 
 
@@ -105,7 +105,7 @@ def test_a_mistral_of_four_bits_fits_where_one_of_sixteen_does_not():
 # What is said, and what is refused --------------------------------------------------------------
 
 
-def test_a_run_is_reckoned_from_model_and_corpus(llama, corpus):
+def test_a_run_is_estimated_from_model_and_corpus(llama, corpus):
     found = preflight(config(llama, corpus, training=SHORT, workers=CPU))
     weights = AutoModelForCausalLM.from_pretrained(llama)
     assert found.sizes.base == sum(p.numel() for p in weights.parameters())
@@ -114,7 +114,7 @@ def test_a_run_is_reckoned_from_model_and_corpus(llama, corpus):
     assert f"trainable parameters: {found.sizes.learning:,}" in lines and "steps per epoch: 2" in lines
 
 
-def test_long_sentences_are_foretold(llama, corpus, tmp_path):
+def test_long_sentences_are_predicted(llama, corpus, tmp_path):
     longest = preflight(config(llama, corpus, training=SHORT, workers=CPU)).corpus.longest
     (tmp_path / "mixed.tsv").write_text(TEXT * 32 + TEXT.strip() + "\n" + TEXT)
     fitting = DecoderTrainingSection(max_length=longest)
@@ -134,7 +134,7 @@ def test_a_tag_head_has_no_prompts_to_tell_of(llama, corpus):
     assert lines[-2:] == ["training sentences: 33", "steps per epoch: 2"]
 
 
-def test_without_the_corpus_the_rest_is_reckoned(llama):
+def test_without_the_corpus_the_rest_is_estimated(llama):
     found = preflight(config(llama, training=SHORT, workers=CPU))
     assert found.corpus is None
     assert any("not at hand" in line and "nowhere.tsv" in line for line in found.lines())
@@ -170,7 +170,7 @@ def no_hub(monkeypatch, tmp_path):
         ("llama_8b_2gpu", 352_485_376),
     ],
 )
-def test_the_studys_models_are_reckoned_without_the_hub(name, learning, corpus):
+def test_the_studys_models_are_estimated_without_the_hub(name, learning, corpus):
     shipped = load_job(TrainDecoderConfig, SHIPPED / f"{name}.yaml", [])
     files = CorpusSection(train=str(corpus), dev=str(corpus), test=str(corpus))
     found = preflight(shipped.model_copy(update={"corpus": files}))

@@ -29,8 +29,8 @@ def test_an_llm_on_a_cpu_takes_what_runs_there(tmp_path):
     assert not job.test
     assert job.lora == config.lora
     assert job.quantization == config.quantization
-    told = " | ".join(changes)
-    assert all(word in told for word in ("1 of 2 workers", "no GPU", "one short sentence", "adamw"))
+    reported = " | ".join(changes)
+    assert all(word in reported for word in ("1 of 2 workers", "no GPU", "one short sentence", "adamw"))
 
 
 def test_on_its_own_gpus_nothing_but_the_length_differs(tmp_path):

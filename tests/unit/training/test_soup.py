@@ -97,7 +97,7 @@ def run_of(path, config):
     return RunFolder.create(path, to_yaml(config)).path
 
 
-def test_runs_that_do_not_belong_together_are_told(tmp_path):
+def test_runs_that_do_not_belong_together_are_reported(tmp_path):
     first = encoder_run(tmp_path / "a")
     decoder = TrainDecoderConfig(
         job="train-decoder", model="bundled:smollm2", corpus=CorpusSection(name="sample")

@@ -96,7 +96,7 @@ def test_teachers_answer_in_the_precision_that_was_asked_for(monkeypatch, tiny_e
         (None, "nowhere.docx", UsageError),
     ],
 )
-def test_what_is_not_there_is_told_before_a_run_begins(teacher, text, error, tiny_encoder, tmp_path):
+def test_what_is_not_there_is_reported_before_a_run_begins(teacher, text, error, tiny_encoder, tmp_path):
     distillation = DistillationSection(
         teachers=(teacher or str(tiny_encoder),), text=(str(tmp_path / text),) if text else ()
     )

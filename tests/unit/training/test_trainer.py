@@ -10,7 +10,7 @@ from raybio.errors import TrainingError, UsageError
 from raybio.training.trainer import _less_memory, _StopWhereNothingWouldChange, begin_run, cause_of
 
 
-def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_path: Path) -> None:
+def test_a_run_is_resumed_only_with_options_that_continue_with_what_it_learned(tmp_path: Path) -> None:
     def config(**options: object) -> TrainEncoderConfig:
         corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
         given = {"model": "bundled:minilm", "output": str(tmp_path), "name": "mine", "test": False, **options}
@@ -29,7 +29,7 @@ def test_a_run_is_resumed_only_with_options_that_go_on_with_what_it_learned(tmp_
     assert recorded == longer.model_copy(update={"resume": False})
 
 
-def test_a_run_that_may_have_begun_goes_on_where_it_did(tmp_path: Path) -> None:
+def test_a_run_that_may_have_begun_resumes_where_it_had(tmp_path: Path) -> None:
     """What a cluster's job is told: the first time may have died before there was a run folder."""
 
     def config(**options: object) -> TrainEncoderConfig:
@@ -47,7 +47,7 @@ def test_a_run_that_may_have_begun_goes_on_where_it_did(tmp_path: Path) -> None:
         begin_run(config(seed=2), "mine")
 
 
-def test_a_run_that_learned_nothing_may_go_on_in_another_way(tmp_path: Path) -> None:
+def test_a_run_that_learned_nothing_may_continue_in_another_way(tmp_path: Path) -> None:
     """Its first options may be what ended it: text that could not be read, teachers of other labels."""
 
     def config(**options: object) -> AdaptEncoderConfig:
@@ -56,15 +56,15 @@ def test_a_run_that_learned_nothing_may_go_on_in_another_way(tmp_path: Path) -> 
 
     begun = begin_run(config(), "adapted")
     assert re.fullmatch(r"mine-adapted-\d.*", begun.path.name)
-    mended = config(name=begun.path.name, resume=True, text={"files": ["b.txt"]})
-    assert begin_run(mended, "adapted").path == begun.path
+    fixed = config(name=begun.path.name, resume=True, text={"files": ["b.txt"]})
+    assert begin_run(fixed, "adapted").path == begun.path
     (begun.path / "text.parquet").touch()
     with pytest.raises(UsageError, match=r"text\.files"):
         begin_run(config(name=begun.path.name, resume=True, text={"files": ["c.txt"]}), "adapted")
 
 
 @pytest.mark.parametrize(
-    ("told", "cause"),
+    ("reported", "cause"),
     [
         (
             "Training failed due to worker errors:\n[Rank 0 Error Snippet]:\nTraceback:\n"
@@ -80,20 +80,22 @@ def test_a_run_that_learned_nothing_may_go_on_in_another_way(tmp_path: Path) -> 
         ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
     ],
 )
-def test_the_cause_is_the_last_line_that_names_an_error(told: str, cause: str) -> None:
-    assert cause_of(RuntimeError(told)) == cause
+def test_the_cause_is_the_last_line_that_names_an_error(reported: str, cause: str) -> None:
+    assert cause_of(RuntimeError(reported)) == cause
 
 
-def test_a_failure_without_words_is_told_by_its_name() -> None:
+def test_a_failure_without_words_is_reported_by_its_name() -> None:
     assert cause_of(RuntimeError()) == "RuntimeError"
 
 
-def test_a_worker_that_said_why_it_cannot_go_on_ends_the_run() -> None:
+def test_a_worker_that_said_why_it_cannot_continue_ends_the_run() -> None:
     callback = _StopWhereNothingWouldChange()
     callback.after_exception(None, {0: RuntimeError("ConnectionError: the node is gone")})
-    told = "Traceback:\nraybio.errors.TrainingError: training does not fit in the device's memory. Lower it"
+    reported = (
+        "Traceback:\nraybio.errors.TrainingError: training does not fit in the device's memory. Lower it"
+    )
     with pytest.raises(TrainingError, match="does not fit"):
-        callback.after_exception(None, {0: RuntimeError("lost"), 1: RuntimeError(told)})
+        callback.after_exception(None, {0: RuntimeError("lost"), 1: RuntimeError(reported)})
 
 
 def test_out_of_memory_names_the_options_that_the_job_has() -> None:

@@ -12,7 +12,7 @@ Key = tuple[str, ...]
 """A metric's name and the values of its labels."""
 
 
-class ToldMetrics:
+class FakeMetrics:
     """Takes the place of `Counter` and `Histogram` in a module: what they counted and observed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
@@ -23,9 +23,9 @@ class ToldMetrics:
 
 
 class _Metric:
-    def __init__(self, told: ToldMetrics, name: str, description: str, tag_keys: Sequence[str]) -> None:
+    def __init__(self, reported: FakeMetrics, name: str, description: str, tag_keys: Sequence[str]) -> None:
         assert name and description
-        self._told, self._name, self._keys = told, name, tuple(tag_keys)
+        self._reported, self._name, self._keys = reported, name, tuple(tag_keys)
         self._default: Mapping[str, str] = {}
 
     def set_default_tags(self, tags: Mapping[str, str]) -> Any:
@@ -41,20 +41,20 @@ class _Metric:
 class _Counter(_Metric):
     def inc(self, value: float = 1.0, tags: Mapping[str, str] | None = None) -> None:
         assert value > 0
-        self._told.counts[self._key(tags)] += value
+        self._reported.counts[self._key(tags)] += value
 
 
 class _Histogram(_Metric):
     def __init__(
         self,
-        told: ToldMetrics,
+        reported: FakeMetrics,
         name: str,
         description: str,
         boundaries: Sequence[float],
         tag_keys: Sequence[str],
     ) -> None:
-        super().__init__(told, name, description, tag_keys)
+        super().__init__(reported, name, description, tag_keys)
         assert list(boundaries) == sorted(set(boundaries))
 
     def observe(self, value: float, tags: Mapping[str, str] | None = None) -> None:
-        self._told.observed[self._key(tags)].append(value)
+        self._reported.observed[self._key(tags)].append(value)
