@@ -16,7 +16,8 @@ rehearsal.py       a few steps of the very job on this machine, measured; rehear
                    rehearsal_room.py whether it fits, worker_memory.py what its workers hold
 stand_in.py        a model at full size with random weights; stand_in_tokenizer.py its tokenizer
 fit.py             what every tagger's run does on the driver: its labels, best epoch and scores
-trainer.py         what every run does there: run folder, Ray Train, why it ended
+trainer.py         what every run does there: run folder, Ray Train
+callbacks.py       what Ray Train's controller does with workers' reports, and why a run ended
 rows_file.py       rows that a run learns from, kept in its folder
 scoring.py         a trained model's figures on a split
 metrics_log.py     where an epoch's metrics go

@@ -37,7 +37,10 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes in each worker (on a GPU, of its memory), by what they hold."""
+    """Bytes in each worker (on a GPU, of its memory), by what they hold.
+
+    `step` is what an optimizer step takes beyond the activations and logits, which are gone by then.
+    """
 
     weights: int
     adapter: int
@@ -45,6 +48,7 @@ class Memory:
     optimizer: int
     activations: int
     logits: int
+    step: int = 0
     libraries: int = 0
 
     @property
@@ -78,14 +82,18 @@ def memory(
     adapter = _FP32 * sizes.learning
     states = 2 * (1 + _FP32 / _OPTIMIZER_BLOCK if paged else _FP32) + _FP32  # two moments, one fp32 copy
     tokens = tokens or config.training.max_batch_tokens
+    activations = tokens * _kept_per_token(config, model) * number_bytes
+    # In the computation's format, as fp32 for the loss, and the gradient of that.
+    logits = tokens * _outputs(config, model) * (number_bytes + 2 * _FP32)
+    gradients = adapter // world
     return Memory(
         weights=_frozen(config, sizes, number_bytes) // (world if spread else 1),
         adapter=adapter // (world if spread else 1),
-        gradients=adapter // world,
+        gradients=gradients,
         optimizer=0 if config.deepspeed.offload == "cpu" else round(states * sizes.learning / world),
-        activations=tokens * _kept_per_token(config, model) * number_bytes,
-        # In the computation's format, as fp32 for the loss, and the gradient of that.
-        logits=tokens * _outputs(config, model) * (number_bytes + 2 * _FP32),
+        activations=activations,
+        logits=logits,
+        step=max(0, gradients - activations - logits),  # DeepSpeed's copy of all gradients, in one piece
         libraries=0 if gpu else _LIBRARIES,
     )
 

@@ -34,9 +34,9 @@ from raybio.sentence_stream import (
     sentence_tables,
 )
 from raybio.taggers import Tagger, Tags, check_tagger, load_tagger
+from raybio.training.callbacks import cause_of
 from raybio.training.rows_file import read_rows, write_rows
 from raybio.training.scoring import uses_gpu
-from raybio.training.trainer import cause_of
 
 _BATCH_SENTENCES = 512
 _ANSWERS = "taught.parquet"

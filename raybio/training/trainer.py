@@ -5,7 +5,6 @@ What is learned is no matter of this file: `fine_tune` trains taggers with it, `
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,23 +14,22 @@ from typing import Any
 
 import ray.data
 import ray.train
-from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from raybio.cluster import connected, settle_data
-from raybio.config import LearnConfig, LoggingSection, TrainDecoderConfig, changes, load_recorded, to_yaml
+from raybio.config import LearnConfig, TrainDecoderConfig, changes, load_recorded, to_yaml
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import resume_hint
 from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
+from raybio.training.callbacks import LogEpochs, StopWhereNothingWouldChange, cause_of
 from raybio.training.kept import Kept, best_model
-from raybio.training.metrics_log import MetricsLog
 from raybio.training.mlflow_run import check_mlflow, tracked
 from raybio.training.scoring import uses_gpu
 
 _RAY = "ray"
-_FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 
 # What a resumed run may change: when it ends, where it runs, and what is done with what it learned.
 _MAY_CHANGE = {
@@ -143,7 +141,7 @@ def fit(
             failure_config=FailureConfig(max_failures=config.workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             # ray.train hands RunConfig out under the type of the version before.
-            callbacks=[_LogEpochs(run, config.logging), _StopWhereNothingWouldChange()],  # type: ignore[list-item]
+            callbacks=[LogEpochs(run, config.logging), StopWhereNothingWouldChange()],  # type: ignore[list-item]
         ),
     )
     try:
@@ -166,43 +164,6 @@ class _Trainer(TorchTrainer):
 
     def _register_sigint_handler(self, controller: Any) -> None:
         pass
-
-
-def cause_of(error: BaseException) -> str:
-    """Return what really happened, of a failure that crossed processes: its last line that names an error.
-
-    Ray Data adds advice of its own below it, and that it failed because of it.
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    theirs = [line for line in named if not line.startswith("ray.exceptions.")]
-    return (theirs or named or lines or [type(error).__name__])[-1]
-
-
-class _LogEpochs(ray.train.UserCallback):
-    """Logs what rank 0 reports; runs in Ray Train's controller, so it survives a worker."""
-
-    def __init__(self, run: RunFolder, logging: LoggingSection) -> None:
-        self._run = run
-        self._logging = logging
-        self._log: MetricsLog | None = None
-
-    def after_report(
-        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
-    ) -> None:
-        if checkpoint is None:  # an epoch's checkpoint comes first, its metrics once it is scored
-            self._log = self._log or MetricsLog(self._run, self._logging)
-            self._log.add(metrics[0])
-
-
-class _StopWhereNothingWouldChange(ray.train.UserCallback):
-    """Ends a run whose worker said why it cannot continue: what Ray Train would try again fails again."""
-
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        for error in worker_exceptions.values():
-            cause = cause_of(error)
-            if cause.startswith(_FINAL):
-                raise TrainingError(cause)  # from a callback it ends the run, whatever `max_failures` says
 
 
 def _less_memory(config: Any) -> str:

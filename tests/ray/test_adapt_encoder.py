@@ -65,6 +65,7 @@ def test_an_encoder_is_fine_tuned_from_it(
     assert tuned.scores["dev"]["corrected"]["overall"]["strict"]["f1"] > 0.2
 
 
+@pytest.mark.soak
 def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path) -> None:
     text = {
         "files": [str(sample.train), str(sample.dev)],
@@ -81,28 +82,25 @@ def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleF
     assert two.held_out_found == pytest.approx(adapted.held_out_found, abs=0.05)
 
 
-def test_a_run_is_resumed(sample: SampleFiles, tmp_path: Path) -> None:
-    short = {"epochs": 1, "learning_rate": 2e-4, "batch_size": 8, "precision": "fp32"}
-    adapt_encoder(config_of(sample, tmp_path, "run", training=short))
+def test_a_run_that_learned_nothing_may_change_and_one_that_did_is_resumed(
+    tiny_encoder: str, sample: SampleFiles, tmp_path: Path
+) -> None:
+    once = {"epochs": 1, "learning_rate": 2e-3, "batch_size": 8, "precision": "fp32"}
+    text = {"files": [str(sample.train)], "max_documents": 40}
+
+    def run(share: float, epochs: int, resume: bool = False) -> AdaptedEncoder:
+        changes = {"text": {**text, "validation_fraction": share}, "training": {**once, "epochs": epochs}}
+        return adapt_encoder(config_of(sample, tmp_path, "run", model=tiny_encoder, resume=resume, **changes))
+
+    with pytest.raises(TrainingError, match=r"none would be held out, or none learned\. Give more text"):
+        run(0.001, 1)
+    assert run(0.4, 1, resume=True).held_out_loss > 0
     with pytest.raises(UsageError, match="resume=true"):
-        adapt_encoder(config_of(sample, tmp_path, "run"))
-    result = adapt_encoder(config_of(sample, tmp_path, "run", resume=True))
-    first, second = result.run.metrics()
+        run(0.4, 2)
+    first, second = run(0.4, 2, resume=True).run.metrics()
     assert (first["epoch"], second["epoch"]) == (1, 2)
     assert second["train_loss"] < first["train_loss"]
     assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
-
-
-def test_too_little_text_to_hold_any_out_is_reported(sample: SampleFiles, tmp_path: Path) -> None:
-    text = {"files": [str(sample.train)], "max_documents": 3, "validation_fraction": 0.001}
-    with pytest.raises(TrainingError, match=r"none would be held out, or none learned\. Give more text"):
-        adapt_encoder(config_of(sample, tmp_path, "little", text=text))
-    # Nothing was learned, so that the run may go on with options that mend it.
-    once = {"epochs": 1, "batch_size": 8}
-    fixed = config_of(
-        sample, tmp_path, "little", text={**text, "validation_fraction": 0.4}, training=once, resume=True
-    )
-    assert adapt_encoder(fixed).held_out_loss > 0
 
 
 def test_a_file_that_is_not_there_is_reported_before_the_run_begins(

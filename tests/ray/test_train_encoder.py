@@ -7,7 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 from killing import kill_a_worker_after_the_first_epoch
+from safetensors.torch import load_file
 from samples import training_config
 
 from raybio.config import (
@@ -102,37 +104,44 @@ def test_a_killed_worker_costs_no_more_than_its_epoch(sample: SampleFiles, tmp_p
     assert [row["epoch"] for row in result.run.metrics()] == [1, 2, 3]
 
 
-def test_a_run_is_resumed_only_when_asked(sample: SampleFiles, tmp_path: Path) -> None:
-    short = TrainingSection(epochs=1, learning_rate=3e-4)
-    train_encoder(training_config(sample, tmp_path, "run", training=short, test=False))
-    longer = TrainingSection(epochs=2, learning_rate=3e-4)
-    with pytest.raises(UsageError, match="resume=true"):
-        train_encoder(training_config(sample, tmp_path, "run", training=longer))
-    result = train_encoder(training_config(sample, tmp_path, "run", training=longer, resume=True, test=False))
-    assert [row["epoch"] for row in result.run.metrics()] == [1, 2]
-    assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
-
-
-def test_a_resumed_run_keeps_its_averaged_weights(sample: SampleFiles, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_as_if_it_had_not_stopped(
+    tiny_encoder: str, sample: SampleFiles, tmp_path: Path
+) -> None:
+    """With a running average of the weights, on train and dev: that is not scored then."""
     options = {
         "ema_decay": 0.9,
         "layer_decay": 0.8,
         "lr_scheduler_type": "constant",
         "warmup_ratio": 0.0,
         "dropout": 0.0,
+        "keep_checkpoint": "last",
+        "early_stopping_patience": 0,
     }
+    files = {split: str(getattr(sample, split)) for split in ("train", "dev", "test")}
+    corpus = CorpusSection(**files, train_with_dev=True)
 
-    def run(name: str, epochs: int, resume: bool = False) -> TrainedEncoder:
-        training = TrainingSection(epochs=epochs, learning_rate=3e-4, batch_size=4, **options)
-        config = training_config(sample, tmp_path, name, training=training, resume=resume, test=False)
-        return train_encoder(config)
+    def run(name: str, epochs: int, test: bool = False, resume: bool = False) -> TrainedEncoder:
+        training = TrainingSection(epochs=epochs, learning_rate=3e-3, batch_size=4, **options)
+        changes = {"training": training, "corpus": corpus, "test": test, "resume": resume}
+        return train_encoder(training_config(sample, tmp_path, name, model=tiny_encoder, **changes))
 
     run("interrupted", 1)
-    resumed, whole = run("interrupted", 2, resume=True), run("whole", 2)
-    first, second = ([row["dev_strict_f1"] for row in one.run.metrics()] for one in (resumed, whole))
-    assert first == pytest.approx(second, abs=1e-3) and first[1] > 0.1
+    with pytest.raises(UsageError, match="resume=true"):
+        run("interrupted", 2)
+    resumed, whole = run("interrupted", 2, resume=True), run("whole", 2, test=True)
+    assert "resumed after epoch 1" in (tmp_path / "interrupted/log.txt").read_text()
+    for one in (resumed, whole):
+        assert [(row["epoch"], "dev_strict_f1" in row) for row in one.run.metrics()] == [
+            (1, False),
+            (2, False),
+        ]
     losses = [[row["train_loss"] for row in one.run.metrics()] for one in (resumed, whole)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3) and losses[0][1] < losses[0][0]
+    kept = [load_file(one.run.model / "model.safetensors") for one in (resumed, whole)]
+    for name, weights in kept[0].items():
+        assert torch.allclose(weights, kept[1][name], atol=1e-4), name
+    assert (list(resumed.scores), list(whole.scores), whole.best_epoch) == ([], ["test"], 2)
+    assert whole.run.read_json("splits.json")["train"] == "train and dev"
 
 
 def test_the_soup_of_two_runs_is_a_run(trained: TrainedEncoder, tmp_path: Path) -> None:
@@ -145,17 +154,6 @@ def test_the_soup_of_two_runs_is_a_run(trained: TrainedEncoder, tmp_path: Path) 
     assert soup.run.read_json("splits.json") == {"train": "train", "dev": "dev"}
     assert "the mean of 2 models" in (tmp_path / "soup/log.txt").read_text()
     assert "soup" in write_report([soup.run.path], tmp_path / "report.html").read_text()
-
-
-def test_a_dev_that_is_learned_is_not_scored(sample: SampleFiles, tmp_path: Path) -> None:
-    files = {split: str(getattr(sample, split)) for split in ("train", "dev", "test")}
-    last = TrainingSection(epochs=1, learning_rate=3e-4, keep_checkpoint="last", early_stopping_patience=0)
-    corpus = CorpusSection(**files, train_with_dev=True)
-    result = train_encoder(training_config(sample, tmp_path, "run", corpus=corpus, training=last))
-    assert list(result.scores) == ["test"] and result.best_epoch == 1
-    (epoch,) = result.run.metrics()
-    assert "dev_strict_f1" not in epoch and epoch["train_loss"] > 0
-    assert result.run.read_json("splits.json")["train"] == "train and dev"
 
 
 def test_teachers_teach_gold_and_text_of_their_own(
@@ -204,28 +202,31 @@ def test_a_teacher_of_other_labels_is_refused(
         train_encoder(config)
 
 
-def test_a_finished_run_that_is_begun_again_stays_what_it_is(trained: TrainedEncoder) -> None:
+def test_a_finished_run_that_is_begun_again_stays_what_it_is(trained: TrainedEncoder, tmp_path: Path) -> None:
     """As a job that is submitted to a cluster a second time."""
-    config = load_config(trained.run.path / "config.yaml", ["resume=if-begun"])
+    copy = shutil.copytree(trained.run.path, tmp_path / trained.run.path.name)
+    config = load_config(copy / "config.yaml", ["resume=if-begun", f"output={tmp_path}"])
     assert isinstance(config, TrainEncoderConfig)
     again = train_encoder(config)
-    assert again.run.path == trained.run.path
+    assert again.run.path == copy
     assert [row["epoch"] for row in again.run.metrics()] == [1, 2]
     assert (again.best_epoch, again.scores) == (trained.best_epoch, trained.scores)
 
 
-def test_a_sweep_touches_test_once(sample: SampleFiles, tmp_path: Path) -> None:
+def test_a_sweep_touches_test_once(tiny_encoder: str, sample: SampleFiles, tmp_path: Path) -> None:
     one_epoch = TrainingSection(epochs=1, batch_size=4)
     config = TrainEncoderConfig.model_validate(
         {
-            **resolved(training_config(sample, tmp_path, "sweep", training=one_epoch)),
-            "sweep": {"training.learning_rate": [1e-6, 3e-4]},
+            **resolved(training_config(sample, tmp_path, "sweep", model=tiny_encoder, training=one_epoch)),
+            "sweep": {"training.learning_rate": [1e-6, 3e-3]},
         }
     )
     best = train_sweep(config)
-    assert best.run.path.name == "sweep-2"
+    points = [RunFolder(tmp_path / f"sweep-{number}").read_json("scores.json") for number in (1, 2)]
+    assert [set(scores) for scores in points].count({"dev", "test"}) == 1
+    other = next(scores for scores in points if set(scores) == {"dev"})
     assert set(best.scores) == {"dev", "test"} == set(best.run.read_json("scores.json"))
-    assert set(RunFolder(tmp_path / "sweep-1").read_json("scores.json")) == {"dev"}
+    assert strict_f1(best.scores["dev"]) >= strict_f1(other["dev"])
 
 
 def test_a_split_without_entities_is_refused(sample: SampleFiles, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a run that is begun or gone on with, and of one whose workers failed."""
+"""A run that is begun or resumed, and one that needs more memory than there is."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from raybio.config import AdaptEncoderConfig, CorpusSection, TrainDecoderConfig, TrainEncoderConfig, load_job
-from raybio.errors import TrainingError, UsageError
-from raybio.training.trainer import _less_memory, _StopWhereNothingWouldChange, begin_run, cause_of
+from raybio.errors import UsageError
+from raybio.training.trainer import _less_memory, begin_run
 
 
 def test_a_run_is_resumed_only_with_options_that_continue_with_what_it_learned(tmp_path: Path) -> None:
@@ -61,41 +61,6 @@ def test_a_run_that_learned_nothing_may_continue_in_another_way(tmp_path: Path) 
     (begun.path / "text.parquet").touch()
     with pytest.raises(UsageError, match=r"text\.files"):
         begin_run(config(name=begun.path.name, resume=True, text={"files": ["c.txt"]}), "adapted")
-
-
-@pytest.mark.parametrize(
-    ("reported", "cause"),
-    [
-        (
-            "Training failed due to worker errors:\n[Rank 0 Error Snippet]:\nTraceback:\n"
-            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both\n"
-            "To change retry attempts, backoff, or which errors are retried, configure `ray.data`.",
-            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both",
-        ),
-        (
-            "raybio.errors.TrainingError: the teacher a knows Gene\n\nThe above was the direct cause\n"
-            "ray.exceptions.UserCodeException: UDF failed to process a data block.",
-            "raybio.errors.TrainingError: the teacher a knows Gene",
-        ),
-        ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
-    ],
-)
-def test_the_cause_is_the_last_line_that_names_an_error(reported: str, cause: str) -> None:
-    assert cause_of(RuntimeError(reported)) == cause
-
-
-def test_a_failure_without_words_is_reported_by_its_name() -> None:
-    assert cause_of(RuntimeError()) == "RuntimeError"
-
-
-def test_a_worker_that_said_why_it_cannot_continue_ends_the_run() -> None:
-    callback = _StopWhereNothingWouldChange()
-    callback.after_exception(None, {0: RuntimeError("ConnectionError: the node is gone")})
-    reported = (
-        "Traceback:\nraybio.errors.TrainingError: training does not fit in the device's memory. Lower it"
-    )
-    with pytest.raises(TrainingError, match="does not fit"):
-        callback.after_exception(None, {0: RuntimeError("lost"), 1: RuntimeError(reported)})
 
 
 def test_out_of_memory_names_the_options_that_the_job_has() -> None:

@@ -1,0 +1,59 @@
+"""What Ray Train's controller does with what workers report, and why a run ended.
+
+The controller is a process of its own, which imports this file: neither torch nor transformers are needed
+here, and would take it seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import ray.train
+from ray.train import Checkpoint
+
+from raybio.config import LoggingSection
+from raybio.errors import TrainingError
+from raybio.run_folder import RunFolder
+from raybio.training.metrics_log import MetricsLog
+
+_FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what really happened, of a failure that crossed processes: its last line that names an error.
+
+    Ray Data adds advice of its own below it, and that it failed because of it.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    theirs = [line for line in named if not line.startswith("ray.exceptions.")]
+    return (theirs or named or lines or [type(error).__name__])[-1]
+
+
+class LogEpochs(ray.train.UserCallback):
+    """Logs what rank 0 reports; runs in Ray Train's controller, so it survives a worker."""
+
+    def __init__(self, run: RunFolder, logging: LoggingSection) -> None:
+        self._run = run
+        self._logging = logging
+        self._log: MetricsLog | None = None
+
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+    ) -> None:
+        """Log what rank 0 reported; an epoch's checkpoint comes before its metrics, and has none."""
+        if checkpoint is None:
+            self._log = self._log or MetricsLog(self._run, self._logging)
+            self._log.add(metrics[0])
+
+
+class StopWhereNothingWouldChange(ray.train.UserCallback):
+    """Ends a run whose worker said why it cannot continue: what Ray Train would try again fails again."""
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Raise TrainingError where one of them is final; from a callback it ends the run at once."""
+        for error in worker_exceptions.values():
+            cause = cause_of(error)
+            if cause.startswith(_FINAL):
+                raise TrainingError(cause)
