@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
-    ["safe_text.py", "entities.py", "errors.py", "progress.py", "special_files.py"],
+    ["safe_text.py", "entities.py", "errors.py", "progress.py", "special_files.py", "plugins.py"],
     ["iob2.py", "label_schemes.py", "stopping.py", "storage.py", "versioned.py", "word_cache.py", "config/"],
     [
         "corpora/",
@@ -41,7 +41,7 @@ FLOORS = [
     ["cluster.py", "sentence_stream.py"],
     ["training/", "bulk_tagging/", "serving/", "reports/", "submission/"],
     ["demo.py", "study/"],
-    ["cli/"],
+    ["cli/", "__main__.py"],
 ]
 
 # What a researcher calls from Python, floor by floor: modules with all their public names, and rooms with

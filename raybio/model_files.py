@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from raybio import plugins
 from raybio.errors import ModelError
 
 READ = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
@@ -69,21 +70,33 @@ def is_cascade(folder: Path) -> bool:
     return (folder / CASCADE).is_file()
 
 
+def added_kind(folder: Path) -> str | None:
+    """Return the kind of a model that another installed package tags with, or None of raybio's own."""
+    kind = read_object(folder / CARD).get("kind") if (folder / CARD).is_file() else None
+    return kind if kind in plugins.names(plugins.TAGGERS) else None
+
+
+def _kind(folder: Path) -> str:
+    kind = read_object(folder / CARD).get("kind") if (folder / CARD).is_file() else None
+    return f". Its {CARD} is of kind {kind!r}: install the package that adds it" if kind else ""
+
+
 def inspect_model(folder: Path) -> None:
     """See that a model folder holds what it should, and nothing that would run.
 
     Raises:
         ModelError: names the file, what is wrong with it and what to do.
     """
-    if not any((folder / name).is_file() for name in (_CONFIG, ADAPTER, CASCADE)):
-        raise ModelError(f"{folder} has no config.json: it is not a Hugging Face model folder")
+    added = added_kind(folder)
+    if added is None and not any((folder / name).is_file() for name in (_CONFIG, ADAPTER, CASCADE)):
+        raise ModelError(f"{folder} has no config.json: it is not a Hugging Face model folder{_kind(folder)}")
     for pattern in READ:
         for path in folder.glob(pattern):
             _refuse_pointer(path)
     for name in (_CONFIG, ADAPTER, "tokenizer_config.json", "generation_config.json"):
         if (folder / name).is_file():
             read_object(folder / name)
-    if is_cascade(folder):
+    if is_cascade(folder) or added is not None:
         return
     _refuse_code(folder)
     for path in weights_files(folder):

@@ -12,11 +12,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["raybio.corpora"]):
-    from raybio.corpora import FORMATS, format_named
+    from raybio.corpora import format_named, formats
     from raybio.errors import InputError
 
-    for each in FORMATS.values():
-        __import__(f"raybio.corpora.{each.module}")
+    for each in formats().values():
+        __import__(each.module)
 
 from mutations import FORMATS_MUTATED, good_file
 

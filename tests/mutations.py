@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from raybio.corpora import FORMATS
+from raybio.corpora import format_named
 from raybio.entities import Document, Mention, Passage, Sentence, Span
 
 FORMATS_MUTATED = ("pubmed", "jsonl", "pubtator", "iob2", "bioc-xml", "bioc-json", "chemprot")
@@ -150,7 +150,7 @@ def good_file(format: str) -> bytes:
     if format == "chemprot":
         return _chemprot()
     stream = io.BytesIO()
-    FORMATS[format].write_stream([_document(number) for number in range(_DOCUMENTS)], stream)
+    format_named(format).write_stream([_document(number) for number in range(_DOCUMENTS)], stream)
     return stream.getvalue()
 
 

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments, reject
-from raybio.corpora import FORMATS
+from raybio.corpora import format_named
 from raybio.corpora.parquet import mention_table
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError
@@ -90,7 +90,7 @@ class ShardFiles:
     def _put_format(self, name: str, shard: Shard, content: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
         """Write one format's files; a folder is one entry, hashed over its files in order of name."""
         path = _path(name, shard)
-        if not FORMATS[name].takes_path:
+        if not format_named(name).takes_path:
             return {path: self._put(path, content[""])}
         for file, each in content.items():
             self._put(f"{path}/{file}", each)
@@ -108,7 +108,7 @@ class ShardFiles:
 
 def _path(name: str, shard: Shard) -> str:
     """Return where a shard's file of a format goes, or its folder."""
-    entry = FORMATS[name]
+    entry = format_named(name)
     return f"{name}/{shard.name}{'' if entry.takes_path else entry.suffixes[0]}"
 
 
@@ -133,7 +133,7 @@ def _held(name: str, documents: Sequence[Document], source: str) -> tuple[dict[s
 
 
 def _written(name: str, documents: Sequence[Document]) -> dict[str, bytes]:
-    entry = FORMATS[name]
+    entry = format_named(name)
     if not entry.takes_path:
         buffer = io.BytesIO()
         entry.write_stream(documents, buffer)

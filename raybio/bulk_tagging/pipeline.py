@@ -33,8 +33,9 @@ from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, settle_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
+from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
-from raybio.errors import ClusterError, CommitError, RaybioError, first_line
+from raybio.errors import ClusterError, CommitError, RaybioError, UsageError, first_line
 from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import model_folder
 from raybio.run_folder import environment
@@ -80,6 +81,9 @@ def tag_corpus(
         RejectedError: more records than `max_rejected` were rejected; what is done stays done.
     """
     started = time.perf_counter()
+    for name in config.formats:
+        if not format_named(name).can_write:
+            raise UsageError(f"formats: {name} can be read but not written. Leave it out")
     folder = model_folder(config.model, allow_pickle=config.allow_pickle)
     check_tagger(
         folder,

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from raybio.corpora import FORMATS, format_named, format_of
+from raybio.corpora import format_named, format_of
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.opening import refuse_special, stem_of
 from raybio.entities import Deletion, Document, Record, Rejected
@@ -186,7 +186,7 @@ def _is_readable(path: str, format: str | None) -> bool:
         found = format_of(path)
     except UsageError:
         return False
-    return FORMATS[found].can_read and format in (None, found)
+    return format_named(found).can_read and format in (None, found)
 
 
 def _fingerprint(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from raybio import plugins
 from raybio.config.section import Section, Text
 
 CorpusName: TypeAlias = Literal["JNLPBA", "BioRED", "ChemProt", "BC5CDR", "Reddit-Impacts", "sample"]
-ReadFormat: TypeAlias = Literal[
-    "iob2", "pubtator", "bioc-xml", "bioc-json", "chemprot", "pubmed", "jsonl", "text", "parquet", "brat"
-]
+
+ADDED_FORMATS = plugins.names(plugins.FORMATS)
+"""Those of installed packages, of which only their import says whether they can be read and written."""
+
+if TYPE_CHECKING:
+    ReadFormat: TypeAlias = str
+else:
+    _READ = "iob2 pubtator bioc-xml bioc-json chemprot pubmed jsonl text parquet brat"
+    ReadFormat = Literal[(*_READ.split(), *ADDED_FORMATS)]
 
 
 class CorpusSection(Section):

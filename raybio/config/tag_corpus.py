@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from raybio.config.corpus import ReadFormat
+from raybio.config.corpus import ADDED_FORMATS, ReadFormat
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.section import AllowPickle, JobConfig, Section, Text
 
-WriteFormat: TypeAlias = Literal["parquet", "pubtator", "bioc-json", "bioc-xml", "jsonl", "brat"]
+if TYPE_CHECKING:
+    WriteFormat: TypeAlias = str
+else:
+    _WRITTEN = "parquet pubtator bioc-json bioc-xml jsonl brat"
+    WriteFormat = Literal[(*_WRITTEN.split(), *ADDED_FORMATS)]
 
 OTHER_LANGUAGES = ("vernacular_title", "other_abstract")
 """The kinds of PubMed's passages that are not in English."""

@@ -7,25 +7,32 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from raybio import plugins
 from raybio.corpora.opening import open_bytes, write_bytes
 from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import FormatError, UsageError
 from raybio.storage import is_url
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format: its file suffixes, and the module and functions that read and write it.
 
-    `reader` and `writer` name functions of `raybio.corpora.<module>`, an empty name meaning
-    that the format cannot be read or written. They take an open stream, or where
-    `takes_path` is true (a folder, a file that is read out of order) the path itself.
+    `reader` and `writer` name functions of `module`, which is imported when one of them is first used; an
+    empty name means that the format cannot be read or written. A reader takes an open binary stream, the
+    name to give in messages, and options as keywords (`max_record_bytes` in jobs), and yields Records;
+    a writer takes documents and an open stream. Where `takes_path` is true (a folder, a file that is read
+    out of order) both take the path itself.
     """
 
     name: str
@@ -83,41 +90,43 @@ class Format:
         self._function(self.writer)(documents, stream)
 
     def _function(self, name: str) -> Callable[..., Any]:
-        return cast("Callable[..., Any]", getattr(import_module(f"raybio.corpora.{self.module}"), name))
+        return cast("Callable[..., Any]", getattr(import_module(self.module), name))
 
 
-FORMATS: dict[str, Format] = {
-    entry.name: entry
-    for entry in (
-        Format("iob2", "words and tags in columns", (".tsv", ".iob2", ".bio", ".conll"), "bio_tsv"),
-        Format("pubtator", "PubTator: title, abstract, mentions, relations", (".pubtator",), "pubtator"),
-        Format("bioc-xml", "BioC in XML", (".bioc.xml",), "bioc_xml"),
-        Format("bioc-json", "BioC in JSON", (".bioc.json",), "bioc_json"),
-        Format("chemprot", "ChemProt's JSON lines of words and word offsets", (), "chemprot_json", writer=""),
-        Format("pubmed", "PubMed's XML: citations, books, deletions", (".xml",), "pubmed_xml", writer=""),
-        Format("jsonl", "JSON lines, lossless", (".jsonl",), "jsonl"),
-        Format("text", "one plain text file, one document", (".txt",), "plain_text"),
-        Format(
-            "parquet",
-            "Parquet, lossless",
-            (".parquet",),
-            "parquet",
-            "read_path",
-            "write_path",
-            takes_path=True,
-        ),
-        Format(
-            "brat",
-            "a folder of .txt and .ann files",
-            (),
-            "brat",
-            "read_folder",
-            "write_folder",
-            takes_path=True,
-        ),
-    )
-}
-"""Every format by name."""
+_BUILT_IN = (
+    Format("iob2", "words and tags in columns", (".tsv", ".iob2", ".bio", ".conll"), f"{__name__}.bio_tsv"),
+    Format("pubtator", "title, abstract, mentions, relations", (".pubtator",), f"{__name__}.pubtator"),
+    Format("bioc-xml", "BioC in XML", (".bioc.xml",), f"{__name__}.bioc_xml"),
+    Format("bioc-json", "BioC in JSON", (".bioc.json",), f"{__name__}.bioc_json"),
+    Format("chemprot", "JSON lines of words and word offsets", (), f"{__name__}.chemprot_json", writer=""),
+    Format("pubmed", "citations, books, deletions", (".xml",), f"{__name__}.pubmed_xml", writer=""),
+    Format("jsonl", "JSON lines, lossless", (".jsonl",), f"{__name__}.jsonl"),
+    Format("text", "one plain text file, one document", (".txt",), f"{__name__}.plain_text"),
+    Format("parquet", "lossless", (".parquet",), f"{__name__}.parquet", "read_path", "write_path", True),
+    Format("brat", "a folder of .txt and .ann", (), f"{__name__}.brat", "read_folder", "write_folder", True),
+)
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """Return every format by name: raybio's own, then those that installed packages add under other names."""
+    added = plugins.load_all(plugins.FORMATS)
+    return {**{each.name: each for each in _BUILT_IN}, **_checked(added)}
+
+
+def _checked(added: Mapping[str, object]) -> dict[str, Format]:
+    taken = {each.name for each in _BUILT_IN}
+    good = {}
+    for name, found in added.items():
+        if name in taken or not isinstance(found, Format) or found.name != name:
+            logger.warning(
+                "the format %r of an installed package is left out: it is no raybio.corpora.Format of that "
+                "name, or the name is one of raybio's own",
+                name,
+            )
+        else:
+            good[name] = found
+    return good
 
 
 def format_named(name: str) -> Format:
@@ -126,11 +135,11 @@ def format_named(name: str) -> Format:
     Raises:
         UsageError: there is none; the message offers the nearest name.
     """
-    if name in FORMATS:
-        return FORMATS[name]
-    near = difflib.get_close_matches(name, FORMATS, n=1)
+    if name in formats():
+        return formats()[name]
+    near = difflib.get_close_matches(name, formats(), n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise UsageError(f"unknown format {name!r}.{hint} Formats: {', '.join(FORMATS)}")
+    raise UsageError(f"unknown format {name!r}.{hint} Formats: {', '.join(formats())}")
 
 
 def format_of(path: str) -> str:
@@ -145,13 +154,13 @@ def format_of(path: str) -> str:
     if path.endswith("/") or (not is_url(path) and Path(path).is_dir()):
         return "brat"
     matches = [
-        (len(end), entry.name) for entry in FORMATS.values() for end in entry.suffixes if name.endswith(end)
+        (len(end), entry.name) for entry in formats().values() for end in entry.suffixes if name.endswith(end)
     ]
     if matches:
         return max(matches)[1]
     if name.endswith(".json") and "chemprot" in name:
         return "chemprot"
-    raise UsageError(f"{path}: the name does not tell its format. Name one of: {', '.join(FORMATS)}")
+    raise UsageError(f"{path}: the name does not tell its format. Name one of: {', '.join(formats())}")
 
 
 def read_corpus(
@@ -163,7 +172,7 @@ def read_corpus(
 ) -> Iterator[Document]:
     """Yield the documents of a file, folder or URL.
 
-    `format` is a name in `FORMATS`; None asks `format_of`. A record that cannot be read is
+    `format` is a name in `formats()`; None asks `format_of`. A record that cannot be read is
     passed to `on_rejected` and reading continues; without `on_rejected` it is raised. Deletion
     notices are passed to `on_deletion`, if given. `options` are the reader's own (iob2:
     `repair`, `labels`; chemprot: `protocol`; all: `max_record_bytes`).

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from raybio.config import LimitsSection
 from raybio.config.faults import closest, dotted
-from raybio.corpora import FORMATS
+from raybio.corpora import format_named
 from raybio.corpora.sentences import split_document
 from raybio.entities import Document, Passage, Sentence
 from raybio.errors import InputError
@@ -197,7 +197,7 @@ def as_format(format: str, work: Work, tagged: Sequence[Tags]) -> bytes:
     ]
     stream = BytesIO()
     try:
-        FORMATS[format].write_stream(documents, stream)
+        format_named(format).write_stream(documents, stream)
     except InputError as error:
         message = f"{error.place}: {error.problem}"
         raise RequestError(422, message, f"{error.remedy}, or accept JSON") from error

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from raybio import plugins
 from raybio.model_sources import whole_classifier
 from raybio.taggers.base import Effort, Tagger, Tags, place_mentions
 from raybio.taggers.checking import check_tagger, kind_for
@@ -37,13 +38,16 @@ def load_tagger(
     Raises:
         ModelError: the folder holds nothing that raybio can tag with, or not at this precision.
     """
+    folder = whole_classifier(folder)
+    kind = kind_for(folder, precision, decoding or {}, labels)
+    if kind in plugins.names(plugins.TAGGERS):
+        tagger: Tagger = plugins.load(plugins.TAGGERS, kind)(folder)
+        return tagger
     import torch
 
-    folder = whole_classifier(folder)
     if threads:
         torch.set_num_threads(threads)
     bounds = {"threads": threads, "max_batch_tokens": max_batch_tokens}
-    kind = kind_for(folder, precision, decoding or {}, labels)
     if kind == "cascade":
         return _load_cascade(folder, precision, decoding or {}, bounds, options)
     if kind == "decoder":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from raybio.errors import ModelError
-from raybio.model_files import CARD, is_adapter, read_object
+from raybio.model_files import CARD, added_kind, is_adapter, read_object
 from raybio.storage import write_json
 from raybio.versioned import check_version, read_record, versioned
 
@@ -52,6 +52,8 @@ def read_card(folder: Path, card: type[SomeCard], name: str = CARD) -> SomeCard 
 def kind_of(folder: Path) -> str:
     """Return the kind of model in a folder: as its card says, or "encoder" where it has none.
 
+    It is "encoder" or "decoder", or one that an installed package adds.
+
     Raises:
         ModelError: its card cannot be read, or is of a kind that this raybio does not know; or it has none
             and is an LLM or an adapter, of which nothing else says how they tag.
@@ -60,10 +62,13 @@ def kind_of(folder: Path) -> str:
     if not path.is_file():
         _refuse_without_card(folder)
         return "encoder"
+    if (added := added_kind(folder)) is not None:
+        return added
     kind = check_version(_held(path), str(path), ModelError, _REMEDY).get("kind", "encoder")
     if kind not in ("encoder", "decoder"):
         raise ModelError(
-            f"{path} is of a model of kind {kind!r}, which this raybio does not know. Use a later raybio"
+            f"{path} is of a model of kind {kind!r}, which this raybio does not know. Use a later raybio, or "
+            "install the package that adds it"
         )
     return str(kind)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raybio import plugins
 from raybio.alignment import SubwordEncoder
 from raybio.errors import ModelError
 from raybio.model_files import CARD, is_adapter, is_cascade, read_object
@@ -49,12 +50,19 @@ def check_tagger(
 
 
 def kind_for(folder: Path, precision: str, decoding: Mapping[str, Any], labels: Labels | None) -> str:
-    """Return "cascade", "decoder" or "encoder"; refuse the options that such a model does not have.
+    """Return the kind of model in a folder; refuse the options that such a model does not have.
+
+    It is "cascade", "decoder" or "encoder", or one that an installed package adds.
 
     Raises:
         ModelError: names the option to leave out.
     """
     kind = "cascade" if is_cascade(folder) else kind_of(folder)
+    if kind in plugins.names(plugins.TAGGERS) and (decoding or labels or precision in ("int8", "4bit")):
+        raise ModelError(
+            f"{folder} is a {kind} model of another package, which has no such options. Leave `precision`, "
+            "`decoding` and `model_labels` out"
+        )
     if labels and kind != "encoder":
         raise ModelError(
             f"{folder} is no token classifier: its labels are in its card. Leave `model_labels` out"
@@ -77,7 +85,10 @@ def _check_one(folder: Path, labels: Labels | None) -> None:
     parts = [folder]
     if is_adapter(folder):
         parts.append(model_folder(str(read_object(folder / CARD).get("base_model"))))
-    if kind_of(folder) == "decoder":
+    kind = kind_of(folder)
+    if kind in plugins.names(plugins.TAGGERS):
+        plugins.load(plugins.TAGGERS, kind)
+    elif kind == "decoder":
         checked_once(parts, lambda: _check_decoder(*parts))
     else:
         checked_once(parts, lambda: _check_encoder(folder, labels), labels)

@@ -7,7 +7,7 @@ import pytest
 
 import raybio as package
 from raybio.cli import corpus
-from raybio.corpora import FORMATS
+from raybio.corpora import formats
 from raybio.errors import FAILURE, STOPPED, RejectedError
 
 HEAVY = {
@@ -65,7 +65,7 @@ def test_every_command_has_help(raybio, command):
 
 def test_help_names_every_format_to_write(raybio):
     outcome = raybio("corpus", "convert", "--help")
-    assert all(name in outcome.out for name in FORMATS)
+    assert all(name in outcome.out for name in formats())
 
 
 def test_version(raybio):

@@ -11,7 +11,7 @@ from raybio.config.corpus import ReadFormat
 from raybio.config.protocol import STUDY_OPTIONS
 from raybio.config.tag_corpus import WriteFormat
 from raybio.config.yaml_text import parse
-from raybio.corpora import FORMATS
+from raybio.corpora import formats
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
@@ -98,5 +98,5 @@ def test_a_second_gpu_changes_only_the_number_of_workers(name):
 
 
 def test_formats_are_those_of_the_corpora():
-    assert set(get_args(ReadFormat)) == {name for name, entry in FORMATS.items() if entry.can_read}
-    assert set(get_args(WriteFormat)) <= {name for name, entry in FORMATS.items() if entry.can_write}
+    assert set(get_args(ReadFormat)) == {name for name, entry in formats().items() if entry.can_read}
+    assert set(get_args(WriteFormat)) <= {name for name, entry in formats().items() if entry.can_write}

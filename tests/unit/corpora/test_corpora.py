@@ -6,7 +6,7 @@ import os
 import pytest
 import s3fs
 
-from raybio.corpora import FORMATS, format_of, read_corpus, write_corpus
+from raybio.corpora import format_named, format_of, formats, read_corpus, write_corpus
 from raybio.entities import Deletion, Document, Rejected
 from raybio.errors import FormatError, InputError, UsageError
 
@@ -49,16 +49,16 @@ def test_unknown_formats_are_refused_at_the_call_with_the_nearest():
         read_corpus("a.txt", "pubtater")
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if not FORMATS[name].can_write])
+@pytest.mark.parametrize("name", [name for name, each in formats().items() if not each.can_write])
 def test_formats_that_cannot_be_written_say_so(tmp_path, name):
     with pytest.raises(UsageError, match="can be read but not written"):
         write_corpus([DOCUMENT], str(tmp_path / "a"), name)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", formats())
 def test_every_entry_names_functions_of_its_shape(name):
-    entry = FORMATS[name]
+    entry = format_named(name)
     first = "path" if entry.takes_path else "stream"
     assert first in inspect.signature(entry._function(entry.reader)).parameters
     if entry.can_write:

@@ -14,7 +14,7 @@ from serving_fakes import FakeModel
 
 from raybio.bio_output import Malformed
 from raybio.config import LimitsSection
-from raybio.corpora import FORMATS
+from raybio.corpora import format_named
 from raybio.errors import OverloadedError, ServingError, TaggingError
 from raybio.serving.app import create_app
 from raybio.serving.refusal import RequestError
@@ -167,7 +167,7 @@ def test_other_formats_read_back_to_the_same_mentions(client, tmp_path, accept, 
     response = tag(client, accept, texts=[TEXT, "Aspirin"])
     assert (response.status_code, response.headers["content-type"]) == (200, media)
     (tmp_path / "answer").write_bytes(response.content)
-    documents = list(FORMATS[format].read_path(str(tmp_path / "answer")))
+    documents = list(format_named(format).read_path(str(tmp_path / "answer")))
     assert [document.text for document in documents] == [TEXT, "Aspirin"]
     assert [[m.text for m in d.mentions] for d in documents] == [
         ["Naloxone", "Rats", "Clonidine"],
