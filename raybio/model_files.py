@@ -72,13 +72,16 @@ def is_cascade(folder: Path) -> bool:
 
 def added_kind(folder: Path) -> str | None:
     """Return the kind of a model that another installed package tags with, or None of raybio's own."""
-    kind = read_object(folder / CARD).get("kind") if (folder / CARD).is_file() else None
+    kind = _kind(folder)
     return kind if kind in plugins.names(plugins.TAGGERS) else None
 
 
 def _kind(folder: Path) -> str:
-    kind = read_object(folder / CARD).get("kind") if (folder / CARD).is_file() else None
-    return f". Its {CARD} is of kind {kind!r}: install the package that adds it" if kind else ""
+    """Return the kind that a folder's card says, or "": a damaged card is refused by who reads it."""
+    try:
+        return str(read_object(folder / CARD).get("kind", ""))
+    except ModelError:
+        return ""
 
 
 def inspect_model(folder: Path) -> None:
@@ -89,7 +92,9 @@ def inspect_model(folder: Path) -> None:
     """
     added = added_kind(folder)
     if added is None and not any((folder / name).is_file() for name in (_CONFIG, ADAPTER, CASCADE)):
-        raise ModelError(f"{folder} has no config.json: it is not a Hugging Face model folder{_kind(folder)}")
+        kind = _kind(folder)
+        added_by = f". Its {CARD} is of kind {kind!r}: install the package that adds it" if kind else ""
+        raise ModelError(f"{folder} has no config.json: it is not a Hugging Face model folder{added_by}")
     for pattern in READ:
         for path in folder.glob(pattern):
             _refuse_pointer(path)
