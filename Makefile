@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 QUICK := not gpu and not soak
+PYTEST := $(BIN)/pytest --durations 20 --durations-min 5
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test gpu gpu-pack soak audit docs
@@ -22,9 +23,9 @@ test: install ## every check and every quick test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy raybio jobs
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 -m "$(QUICK)" tests/unit
-	$(BIN)/pytest -m "$(QUICK)" tests/docs
-	$(BIN)/pytest -n 2 --dist loadfile -m "$(QUICK)" --ignore tests/unit --ignore tests/docs
+	$(PYTEST) -n 2 -m "$(QUICK)" tests/unit
+	$(PYTEST) -m "$(QUICK)" tests/docs
+	$(PYTEST) -n 2 --dist loadfile -m "$(QUICK)" --ignore tests/unit --ignore tests/docs
 
 gpu: install ## checks and figures of this machine's GPU; ARGS="--data DATA --encoder FOLDER ..."
 	PYTHONPATH=tests:benchmarks $(BIN)/python -m gpu $(ARGS)

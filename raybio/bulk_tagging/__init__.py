@@ -22,6 +22,6 @@ import os
 os.environ.setdefault("RAY_task_oom_retries", "10")
 
 from raybio.bulk_tagging.pipeline import tag_corpus
-from raybio.bulk_tagging.watch import TaggedCorpus
+from raybio.bulk_tagging.progress_tracker import TaggedCorpus
 
 __all__ = ["TaggedCorpus", "tag_corpus"]

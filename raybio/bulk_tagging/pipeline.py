@@ -26,10 +26,10 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, Worke
 from ray.util.annotations import RayDeprecationWarning
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance
+from raybio.bulk_tagging.progress_tracker import ProgressTracker, TaggedCorpus, summarize
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import cut
-from raybio.bulk_tagging.watch import TaggedCorpus, Watch, summarize
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, settle_data
 from raybio.config import TagCorpusConfig, config_hash, resolved
@@ -109,7 +109,7 @@ def tag_corpus(
         progress(f"{ledger.reopen(shards)} shards with rejected records are tagged again")
     todo = ledger.todo(files)
     progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
-    watch = Watch(config, ledger, files, todo, progress)
+    watch = ProgressTracker(config, ledger, files, todo, progress)
     pool: dict[str, float] = {}
     try:
         watch.check_rejected()

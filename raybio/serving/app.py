@@ -35,7 +35,7 @@ from raybio.serving.refusal import RequestError, without_folders
 from raybio.serving.requests import (
     JSON,
     MEDIA_TYPES,
-    Work,
+    ParsedRequest,
     accepted,
     as_format,
     as_json,
@@ -124,7 +124,7 @@ def create_app(
         media = accepted(accept)
         body = await request.body()
 
-        def understand() -> tuple[str, Work]:
+        def understand() -> tuple[str, ParsedRequest]:
             asked = read_body(body, limits)
             return choose_model(asked.model, models), read_request(asked, limits)
 
@@ -181,7 +181,7 @@ async def _ask(model: ServedModel, sentences: Sequence[Sentence], most_seconds: 
         raise RequestError(503, without_folders(str(error)), "Come again later", _RETRY_LATER) from error
 
 
-def _response(media: str, name: str, work: Work, served: Served) -> Response:
+def _response(media: str, name: str, work: ParsedRequest, served: Served) -> Response:
     format = MEDIA_TYPES[media]
     if format == "json":
         return JSONResponse(as_json(name, work, served))

@@ -41,7 +41,7 @@ _MAX_RANGES = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ParsedRequest:
     """Documents to tag, each with its sentences."""
 
     documents: tuple[Document, ...]
@@ -104,7 +104,7 @@ def _check_counts(data: Mapping[str, object], limits: LimitsSection) -> None:
         )
 
 
-def read_request(request: TagRequest, limits: LimitsSection) -> Work:
+def read_request(request: TagRequest, limits: LimitsSection) -> ParsedRequest:
     """Return what to tag.
 
     Raises:
@@ -120,7 +120,7 @@ def read_request(request: TagRequest, limits: LimitsSection) -> Work:
     else:
         texts = request.texts if request.text is None else [request.text]
         documents = _of_texts(texts or [], limits)
-    return Work(tuple(documents), tuple(split_document(document) for document in documents))
+    return ParsedRequest(tuple(documents), tuple(split_document(document) for document in documents))
 
 
 def choose_model(asked: str | None, served: Iterable[str]) -> str:
@@ -163,7 +163,7 @@ def accepted(header: str) -> str:
     )
 
 
-def as_json(model: str, work: Work, served: Served) -> dict[str, object]:
+def as_json(model: str, work: ParsedRequest, served: Served) -> dict[str, object]:
     """Return the answer as plain data: a `schema.TagResponse`."""
     answer = served.answer
     efforts = [tags.effort for tags in answer.tags if tags.effort]
@@ -185,7 +185,7 @@ def as_json(model: str, work: Work, served: Served) -> dict[str, object]:
     }
 
 
-def as_format(format: str, work: Work, tagged: Sequence[Tags]) -> bytes:
+def as_format(format: str, work: ParsedRequest, tagged: Sequence[Tags]) -> bytes:
     """Return the documents with their mentions in a format of `raybio.corpora`.
 
     Raises:
@@ -250,7 +250,7 @@ def _check_size(count: int, what: str, texts: Sequence[str], limits: LimitsSecti
 
 
 def _by_document(
-    work: Work, tagged: Sequence[Tags]
+    work: ParsedRequest, tagged: Sequence[Tags]
 ) -> Iterable[tuple[Document, tuple[Sentence, ...], list[Tags]]]:
     left = iter(tagged)
     for document, sentences in zip(work.documents, work.sentences, strict=True):

@@ -19,13 +19,13 @@ from raybio.config import TrainConfig
 from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder
 from raybio.study.demand import at_once, nodes_now
-from raybio.study.runs import SEARCH_FILE, Run, best_on_dev, dev_f1, run_path
+from raybio.study.runs import SEARCH_FILE, StudyRun, best_on_dev, dev_f1, run_path
 from raybio.study.training import train
 
 _LOOK_SECONDS = 0.5
 
 
-def search(run: Run, grace_epochs: int, reduction: int) -> None:
+def search(run: StudyRun, grace_epochs: int, reduction: int) -> None:
     """Train the points of a search, most of them in part; write which one is best on dev.
 
     Raises:

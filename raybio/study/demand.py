@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import ray
 
-from raybio.study.runs import Run
+from raybio.study.runs import StudyRun
 from raybio.submission.demand import Together, demands
 from raybio.submission.room import Nodes, lacking
 from raybio.training.scoring import uses_gpu
 
 
-def demand(run: Run) -> Together:
+def demand(run: StudyRun) -> Together:
     """Return the processes that a run has at one time; "auto" has GPUs where the cluster has any."""
     if run.kind == "measure":
         return max(demands(run.config), key=lambda together: sum(each.count * each.cpus for each in together))
@@ -31,7 +31,7 @@ def nodes_now() -> list[Nodes]:
     ]
 
 
-def at_once(run: Run, nodes: Sequence[Nodes], most: int) -> int:
+def at_once(run: StudyRun, nodes: Sequence[Nodes], most: int) -> int:
     """Return how many runs like this one have room at the same time: 1 at least, and `most` at most."""
     fitting = 1
     while fitting < most and lacking(demand(run) * (fitting + 1), nodes) is None:

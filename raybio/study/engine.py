@@ -15,9 +15,9 @@ from raybio.errors import first_line
 from raybio.progress import Progress
 from raybio.stopping import resume_hint
 from raybio.study.demand import demand, nodes_now
+from raybio.study.epoch_reports import EpochReports
 from raybio.study.folder import StudyFolder
-from raybio.study.runs import Kind, Run, dev_f1, known_runs
-from raybio.study.watch import Watch
+from raybio.study.runs import Kind, StudyRun, dev_f1, known_runs
 from raybio.study.work import perform, take_down
 from raybio.submission.room import Nodes, lacking
 
@@ -58,8 +58,8 @@ class _Engine:
 
     def __init__(self, study: StudyConfig, table: Sequence[Cell], folder: StudyFolder, say: Say) -> None:
         self._study, self._table, self._folder, self._say = study, table, folder, say
-        self._watch = Watch(say)
-        self._active: dict[Any, Run] = {}
+        self._watch = EpochReports(say)
+        self._active: dict[Any, StudyRun] = {}
         self._failed: dict[str, str] = {}
         self._finished: list[str] = []
 
@@ -84,7 +84,7 @@ class _Engine:
         ended = sum(run.done or run.name in self._failed for run in runs)
         self._say(str(Progress("study", "run", ended, len(runs), f"{len(self._failed)} failed")))
 
-    def _waiting(self) -> list[Run]:
+    def _waiting(self) -> list[StudyRun]:
         """Return what could be started now, in the order of the study."""
         running = {run.path for run in self._active.values()}
         return [
@@ -93,10 +93,10 @@ class _Engine:
             if run.name not in self._failed and run.path not in running and not run.done
         ]
 
-    def _start(self, waiting: Sequence[Run]) -> list[Run]:
+    def _start(self, waiting: Sequence[StudyRun]) -> list[StudyRun]:
         """Begin what there is room for; return the rest. Nothing overtakes what has to be alone."""
         nodes = nodes_now()
-        rest: list[Run] = []
+        rest: list[StudyRun] = []
         for run in waiting:
             overtakes = any(each.kind in _ALONE for each in rest)
             if not self._active or (self._has_room(run, nodes) and not overtakes):
@@ -106,14 +106,14 @@ class _Engine:
         self._folder.set_running(run.name for run in self._active.values())
         return rest
 
-    def _has_room(self, run: Run, nodes: Sequence[Nodes]) -> bool:
+    def _has_room(self, run: StudyRun, nodes: Sequence[Nodes]) -> bool:
         active = list(self._active.values())
         if any(each.kind in _ALONE for each in (run, *active)):
             return False
         together = tuple(one for each in (*active, run) for one in demand(each))
         return lacking(together, nodes) is None
 
-    def _begin(self, run: Run, nodes: Sequence[Nodes]) -> None:
+    def _begin(self, run: StudyRun, nodes: Sequence[Nodes]) -> None:
         self._folder.clear_error(run.name)
         lacks = lacking(demand(run), nodes)
         if lacks and not joins_a_cluster():  # a cluster may start nodes; this machine cannot
@@ -142,7 +142,7 @@ class _Engine:
         found = dev_f1(run.path) if run.kind in ("train", "cascade") else None
         self._say(f"{run.name}: done" + ("" if found is None else f", dev strict F1 {100 * found:.2f}"))
 
-    def _fail(self, run: Run, problem: str) -> None:
+    def _fail(self, run: StudyRun, problem: str) -> None:
         self._failed[run.name] = problem
         self._folder.set_error(run.name, problem)
         self._say(f"{run.name}: failed: {problem.strip().splitlines()[-1]}")

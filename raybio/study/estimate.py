@@ -44,7 +44,7 @@ ASSUMED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CorpusSize:
     """What a training run reads: sentences of each split, and words of a sentence."""
 
     sentences: Mapping[str, int]
@@ -63,7 +63,7 @@ class Speed:
     basis: str
 
 
-def measured(sentences_per_second: float, at_words: float, work: Work) -> Speed:
+def measured(sentences_per_second: float, at_words: float, work: CorpusSize) -> Speed:
     """Return the speed on `work` that a study's author measured in training on sentences of `at_words`."""
     learn = work.words_per_sentence / at_words / sentences_per_second
     basis = f"measured by you, at {at_words:g} words a sentence"
@@ -71,7 +71,7 @@ def measured(sentences_per_second: float, at_words: float, work: Work) -> Speed:
 
 
 def estimated(
-    config: TrainConfig, corpus: str, work: Work, parameters: int, gpus: int, by: EstimateSection
+    config: TrainConfig, corpus: str, work: CorpusSize, parameters: int, gpus: int, by: EstimateSection
 ) -> Speed:
     """Return the speed that follows from a model's size on `gpus` GPUs."""
     rate = gpus * by.peak_tflops * 1e12 * by.utilization
@@ -87,7 +87,7 @@ def estimated(
     return Speed(6 * parameters * learned / rate, reading, basis)
 
 
-def training_hours(config: TrainConfig, work: Work, speed: Speed) -> float:
+def training_hours(config: TrainConfig, work: CorpusSize, speed: Speed) -> float:
     """Return the hours of all epochs, dev scored after each and once more at the end."""
     epochs = config.training.epochs
     seconds = epochs * work.sentences["train"] * speed.learn
@@ -97,12 +97,12 @@ def training_hours(config: TrainConfig, work: Work, speed: Speed) -> float:
     return (seconds + (epochs + 1) * dev * (speed.read or 0.0)) / 3600
 
 
-def scoring_hours(work: Work, speed: Speed) -> float | None:
+def scoring_hours(work: CorpusSize, speed: Speed) -> float | None:
     """Return the hours of scoring test once; None where the speed is not known."""
     return None if speed.read is None else work.sentences["test"] * speed.read / 3600
 
 
-def cascade_hours(work: Work, encoder: Speed, decoder: Speed, budget: float) -> float | None:
+def cascade_hours(work: CorpusSize, encoder: Speed, decoder: Speed, budget: float) -> float | None:
     """Return the hours of making a cascade on dev and scoring it on dev and test; None where not known.
 
     The LLM reads a share `budget` of what the encoder reads.

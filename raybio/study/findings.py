@@ -11,9 +11,8 @@ from typing import Any
 from raybio.config import StudyConfig, StudyModelSection
 from raybio.config.study_cells import Cell, cells
 from raybio.evaluation.significance import Difference, mean_difference
-from raybio.reports.sources import Run as RunFolderContents
-from raybio.reports.sources import TaggedSentence, read_run
-from raybio.study.runs import Run, by_seed, f1, known_runs
+from raybio.reports.sources import Run, TaggedSentence, read_run
+from raybio.study.runs import StudyRun, by_seed, f1, known_runs
 
 _DRAWS = 1000
 
@@ -24,7 +23,7 @@ class Finding:
 
     model: str
     corpus: str
-    runs: tuple[RunFolderContents, ...]
+    runs: tuple[Run, ...]
 
     def f1s(self, split: str) -> list[float]:
         """Return the corrected strict F1 of each seed that was scored on a split, as fractions."""
@@ -86,7 +85,7 @@ def findings(study: StudyConfig) -> list[Finding]:
     return [each for each in found if each.runs]
 
 
-def _finding(cell: Cell, runs: Sequence[Run]) -> Finding:
+def _finding(cell: Cell, runs: Sequence[StudyRun]) -> Finding:
     return Finding(cell.model.name, cell.corpus, tuple(read_run(run.path) for run in runs if run.done))
 
 

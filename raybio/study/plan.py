@@ -19,8 +19,8 @@ from raybio.evaluation.tables import align
 from raybio.sentence_stream import read_sentences
 from raybio.study.estimate import (
     ASSUMED,
+    CorpusSize,
     Speed,
-    Work,
     cascade_hours,
     estimated,
     measured,
@@ -151,7 +151,7 @@ class _Ground:
     """What the rows of a cell rest on; `speed` is None where nobody knows it."""
 
     cell: Cell
-    work: Work
+    work: CorpusSize
     speed: Speed | None
 
 
@@ -219,7 +219,7 @@ def _gpus(point: TrainConfig) -> int:
     return point.workers.num_workers if point.workers.accelerator == "gpu" else 0
 
 
-def _speed(study: StudyConfig, cell: Cell, work: Work) -> Speed | None:
+def _speed(study: StudyConfig, cell: Cell, work: CorpusSize) -> Speed | None:
     first = cell.points[0]
     if cell.model.sentences_per_second:
         return measured(cell.model.sentences_per_second, cell.model.words_per_sentence, work)
@@ -246,7 +246,7 @@ def _decoder_parameters(config: str) -> int:
     return count_parameters(chosen, _shape(chosen.model, chosen.allow_pickle), _LABELS).base
 
 
-def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[Work, str]:
+def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[CorpusSize, str]:
     """Return what a corpus holds, and where the numbers come from."""
     try:
         return _counted(corpus.model_dump_json(), name)
@@ -259,7 +259,7 @@ def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[
         sentences = _published_part(corpus, published)
         words = corpus.instance_words or words_per_sentence
         size = f"{_size(name, sentences)}, published (Table I): the corpus is not here"
-        return Work(sentences, words), f"{size}; {words:g} words a sentence, assumed"
+        return CorpusSize(sentences, words), f"{size}; {words:g} words a sentence, assumed"
 
 
 def _published_part(corpus: CorpusSection, published: Mapping[str, int]) -> dict[str, int]:
@@ -272,7 +272,7 @@ def _published_part(corpus: CorpusSection, published: Mapping[str, int]) -> dict
 
 
 @cache
-def _counted(section: str, name: str) -> tuple[Work, str]:
+def _counted(section: str, name: str) -> tuple[CorpusSize, str]:
     corpus = CorpusSection.model_validate_json(section)
     sentences, words = {}, 0
     for split in SPLITS:
@@ -282,7 +282,7 @@ def _counted(section: str, name: str) -> tuple[Work, str]:
     each = words / max(1, sum(sentences.values()))
     published = PUBLISHED_INSTANCES.get(corpus.name or "")
     beside = f"; published: {_size('', published).strip()}" if published else ""
-    return Work(sentences, each), f"{_size(name, sentences)}, counted, of {each:.1f} words{beside}"
+    return CorpusSize(sentences, each), f"{_size(name, sentences)}, counted, of {each:.1f} words{beside}"
 
 
 def _size(name: str, sentences: Any) -> str:

@@ -35,7 +35,7 @@ SEARCH_FILE = "search.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class StudyRun:
     """One piece of work. `configs` has one config, and for a search (ASHA) those of all its points."""
 
     kind: Kind
@@ -63,7 +63,7 @@ class Run:
         return {"train": "dev", "test": "test", "cascade": "test"}[self.kind] in scores
 
 
-def known_runs(study: StudyConfig, table: Sequence[Cell] | None = None) -> list[Run]:
+def known_runs(study: StudyConfig, table: Sequence[Cell] | None = None) -> list[StudyRun]:
     """Return every run that can be named now, done or not, each after those that it needs.
 
     What dev has not chosen yet, and so its other seeds, test scores and measurements, comes later.
@@ -98,7 +98,7 @@ def best_on_dev(points: Sequence[TrainConfig]) -> TrainConfig:
     return max(points, key=lambda point: dev_f1(run_path(point), point.training.scorer) or 0.0)
 
 
-def by_seed(study: StudyConfig, cell: Cell) -> list[Run]:
+def by_seed(study: StudyConfig, cell: Cell) -> list[StudyRun]:
     """Return the training runs of the chosen point, one for each seed; none while nothing is chosen."""
     point = chosen(study, cell)
     if point is None:
@@ -106,9 +106,11 @@ def by_seed(study: StudyConfig, cell: Cell) -> list[Run]:
     return [train_run(cell, point), *(_repeat(study, cell, point, seed) for seed in study.seeds[1:])]
 
 
-def train_run(cell: Cell, point: TrainConfig) -> Run:
+def train_run(cell: Cell, point: TrainConfig) -> StudyRun:
     """Return the run that trains a point of a cell."""
-    return Run("train", str(point.name), cell.model.name, cell.corpus, point.seed, (point,), run_path(point))
+    return StudyRun(
+        "train", str(point.name), cell.model.name, cell.corpus, point.seed, (point,), run_path(point)
+    )
 
 
 def run_path(point: TrainConfig) -> Path:
@@ -131,11 +133,11 @@ def read(path: Path) -> dict[str, Any]:
     return RunFolder(path.parent).read_json(path.name) if path.is_file() else {}
 
 
-def _repeat(study: StudyConfig, cell: Cell, point: TrainConfig, seed: int) -> Run:
+def _repeat(study: StudyConfig, cell: Cell, point: TrainConfig, seed: int) -> StudyRun:
     return train_run(cell, with_seed(study, cell, point, seed))
 
 
-def _of_cell(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[Run]:
+def _of_cell(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[StudyRun]:
     """Yield the runs of a cell; none before its teachers are trained."""
     teachers = [_cell_of(table, name, cell.corpus) for name in cell.model.teachers]
     teaching = [by_seed(study, teacher) for teacher in teachers if teacher]
@@ -144,7 +146,7 @@ def _of_cell(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[
         yield from (_taught(run, paths) for run in _once_taught(study, cell, table))
 
 
-def _taught(run: Run, teachers: Sequence[str]) -> Run:
+def _taught(run: StudyRun, teachers: Sequence[str]) -> StudyRun:
     """Return a training run with the model folders of its teachers; any other run as it is."""
     if not (teachers and run.kind in ("train", "search")):
         return run
@@ -158,10 +160,10 @@ def _taught(run: Run, teachers: Sequence[str]) -> Run:
     return replace(run, configs=tuple(configs))
 
 
-def _once_taught(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[Run]:
+def _once_taught(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[StudyRun]:
     if len(cell.points) > 1 and study.search.method == "asha":
         path = _search_path(study, cell)
-        yield Run("search", path.name, cell.model.name, cell.corpus, study.seeds[0], cell.points, path)
+        yield StudyRun("search", path.name, cell.model.name, cell.corpus, study.seeds[0], cell.points, path)
     else:
         yield from (train_run(cell, point) for point in cell.points)
     for run in by_seed(study, cell):
@@ -180,11 +182,11 @@ def _search_path(study: StudyConfig, cell: Cell) -> Path:
     return study_folder(study) / f"{cell.model.name}-{cell.corpus}-search-{digits}"
 
 
-def _test_run(run: Run) -> Run:
-    return Run("test", f"{run.name}-test", run.model, run.corpus, run.seed, run.configs, run.path)
+def _test_run(run: StudyRun) -> StudyRun:
+    return StudyRun("test", f"{run.name}-test", run.model, run.corpus, run.seed, run.configs, run.path)
 
 
-def _cascades(study: StudyConfig, table: Sequence[Cell]) -> Iterator[Run]:
+def _cascades(study: StudyConfig, table: Sequence[Cell]) -> Iterator[StudyRun]:
     """Yield a cascade for each corpus and seed on which both of its models are trained."""
     for cascade in study.cascades:
         for cell in table:
@@ -196,7 +198,9 @@ def _cascades(study: StudyConfig, table: Sequence[Cell]) -> Iterator[Run]:
                         yield _cascade_run(study, cascade, encoder_run, decoder_run)
 
 
-def _cascade_run(study: StudyConfig, cascade: StudyCascadeSection, encoder: Run, decoder: Run) -> Run:
+def _cascade_run(
+    study: StudyConfig, cascade: StudyCascadeSection, encoder: StudyRun, decoder: StudyRun
+) -> StudyRun:
     config = CascadeConfig(
         encoder=str(encoder.path.absolute() / "model"),
         decoder=str(decoder.path.absolute() / "model"),
@@ -211,14 +215,14 @@ def _cascade_run(study: StudyConfig, cascade: StudyCascadeSection, encoder: Run,
     name = f"{cascade.name}-{encoder.corpus}-s{encoder.seed}-{digits}"
     config = config.model_copy(update={"name": name, "output": str(study_folder(study))})
     path = study_folder(study) / name
-    return Run("cascade", name, cascade.name, encoder.corpus, encoder.seed, (config,), path)
+    return StudyRun("cascade", name, cascade.name, encoder.corpus, encoder.seed, (config,), path)
 
 
 def _workers(config: TrainConfig) -> WorkersSection:
     return config.workers.model_copy(update={"num_workers": 1})
 
 
-def _measured(study: StudyConfig, cell: Cell, run: Run, table: Sequence[Cell]) -> Iterator[Run]:
+def _measured(study: StudyConfig, cell: Cell, run: StudyRun, table: Sequence[Cell]) -> Iterator[StudyRun]:
     """Yield the measurements of `run`, a cell's chosen model, once it was tested: one a decode mode."""
     if not (study.measure.enabled and cell.tested and _test_run(run).done):
         return
@@ -251,14 +255,14 @@ def _decoding(
     return DecodingSection.model_validate({"mode": mode, **guesses})
 
 
-def _measured_cascade(study: StudyConfig, run: Run) -> Iterator[Run]:
+def _measured_cascade(study: StudyConfig, run: StudyRun) -> Iterator[StudyRun]:
     serve = {cascade.name: cascade.serve for cascade in study.cascades}
     if study.measure.enabled and run.seed == study.seeds[0] and run.done:
         yield _measure_run(study, run, _served(run.model, run, serve[run.model]))
 
 
 def _served(
-    name: str, run: Run, serve: ServedAsSection, decoding: DecodingSection | None = None
+    name: str, run: StudyRun, serve: ServedAsSection, decoding: DecodingSection | None = None
 ) -> ServedModelSection:
     return ServedModelSection.model_validate(
         {
@@ -270,7 +274,7 @@ def _served(
     )
 
 
-def _measure_run(study: StudyConfig, run: Run, served: ServedModelSection) -> Run:
+def _measure_run(study: StudyConfig, run: StudyRun, served: ServedModelSection) -> StudyRun:
     config = BenchmarkServeConfig(
         job="benchmark-serve",
         models=(served,),
@@ -281,7 +285,7 @@ def _measure_run(study: StudyConfig, run: Run, served: ServedModelSection) -> Ru
     )
     name = f"{served.name}-{run.corpus}-measured-{config_hash(config)}"
     config = config.model_copy(update={"name": name, "output": str(study_folder(study))})
-    return Run("measure", name, run.model, run.corpus, run.seed, (config,), study_folder(study) / name)
+    return StudyRun("measure", name, run.model, run.corpus, run.seed, (config,), study_folder(study) / name)
 
 
 def _cell_of(table: Sequence[Cell], model: str, corpus: str) -> Cell | None:

@@ -11,7 +11,7 @@ from raybio.config import StudyConfig
 from raybio.evaluation.tables import align
 from raybio.run_folder import RunFolder
 from raybio.study.folder import StudyFolder
-from raybio.study.runs import Run, f1, known_runs, read
+from raybio.study.runs import StudyRun, f1, known_runs, read
 
 _HEADER = ("run", "what", "state", "epochs", "dev F1", "test F1")
 
@@ -81,7 +81,7 @@ def study_status(study: StudyConfig) -> StudyStatus:
     )
 
 
-def _state(run: Run, folder: StudyFolder, running: bool) -> RunState:
+def _state(run: StudyRun, folder: StudyFolder, running: bool) -> RunState:
     error = None if run.done or running else folder.error(run.name)
     state = "done" if run.done else "running" if running else "failed" if error else "waiting"
     scores = read(run.path / "scores.json")

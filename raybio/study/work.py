@@ -17,13 +17,13 @@ from raybio.sentence_stream import split_labels
 from raybio.serving.benchmark import benchmark_serve
 from raybio.serving.deployment import undeploy
 from raybio.study.asha import search
-from raybio.study.runs import Run, read
+from raybio.study.runs import StudyRun, read
 from raybio.study.training import in_the_log, train
 from raybio.training.cascade import make_cascade
 from raybio.training.scoring import score_splits, uses_gpu
 
 
-def perform(run: Run, grace_epochs: int, reduction: int) -> str | None:
+def perform(run: StudyRun, grace_epochs: int, reduction: int) -> str | None:
     """Do the run's work; return why it failed, or None. A process that dies returns nothing at all."""
     try:
         if run.kind == "train":
@@ -61,12 +61,12 @@ def _cascade(config: CascadeConfig, path: Path) -> None:
     _add_scores(config, path, ["dev", "test"])
 
 
-def _measure(run: Run) -> None:
+def _measure(run: StudyRun) -> None:
     shutil.rmtree(run.path, ignore_errors=True)  # measured anew: half a measurement is none
     benchmark_serve(run.config, in_the_log).check()
 
 
-def take_down(run: Run) -> None:
+def take_down(run: StudyRun) -> None:
     """Take down what a failed measurement may have left in Ray Serve.
 
     Where its process died nobody else did, and the replicas would keep the CPUs that later runs wait for.

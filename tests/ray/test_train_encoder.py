@@ -160,7 +160,7 @@ def test_teachers_teach_gold_and_text_of_their_own(
     trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
 ) -> None:
     distillation = DistillationSection(
-        teachers=(str(trained.run.model),), text=(str(sample.dump),), max_text_documents=20
+        teachers=(str(trained.run.model),), text=(str(sample.dump),), max_text_documents=10
     )
     config = training_config(
         sample,
@@ -174,7 +174,7 @@ def test_teachers_teach_gold_and_text_of_their_own(
     )
     taught = train_encoder(config)
     gold = sum(1 for _ in read_sentences(config.corpus, "train"))
-    text = sum(1 for _ in read_text(distillation.text, 20))
+    text = sum(1 for _ in read_text(distillation.text, 10))
     assert text > 20
     log = (taught.run.path / "log.txt").read_text()
     assert f"learning from {gold + text:,} sentences that they tagged" in log

@@ -9,7 +9,14 @@ from raybio.config import TrainEncoderConfig, load_config, load_job
 from raybio.config.study import EstimateSection, StudyConfig
 from raybio.errors import ConfigError
 from raybio.reports.published import INSTANCES
-from raybio.study.estimate import Work, cascade_hours, estimated, measured, scoring_hours, training_hours
+from raybio.study.estimate import (
+    CorpusSize,
+    cascade_hours,
+    estimated,
+    measured,
+    scoring_hours,
+    training_hours,
+)
 from raybio.study.plan import plan_study
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,20 +38,20 @@ def shipped(name, *overrides):
 
 def test_a_measured_speed_is_sentences_times_epochs():
     config = load_job(TrainEncoderConfig, BERT, ["training.epochs=2", "sweep={}"])
-    work = Work({"train": 3600, "dev": 1800, "test": 900}, 20.0)
+    work = CorpusSize({"train": 3600, "dev": 1800, "test": 900}, 20.0)
     speed = measured(1.0, 20.0, work)  # one second to learn a sentence, a third of one to tag it
     assert training_hours(config, work, speed) == pytest.approx(2 * 1.0 + 3 * 0.5 / 3)
     assert scoring_hours(work, speed) == pytest.approx(0.25 / 3)
 
 
 def test_a_measured_speed_goes_with_the_words_of_a_sentence():
-    speed = measured(2.0, 26.0, Work({}, 130.0))
+    speed = measured(2.0, 26.0, CorpusSize({}, 130.0))
     assert speed.learn == pytest.approx(5 / 2) and speed.read == pytest.approx(5 / 6)
     assert speed.basis == "measured by you, at 26 words a sentence"
 
 
 def test_a_cascade_reads_dev_twice_and_test_once():
-    work = Work({"train": 1, "dev": 1_000, "test": 1_600}, 26.0)
+    work = CorpusSize({"train": 1, "dev": 1_000, "test": 1_600}, 26.0)
     encoder, decoder = measured(1.0, 26.0, work), measured(0.1, 26.0, work)
     hours = cascade_hours(work, encoder, decoder, 0.2)
     assert hours == pytest.approx(3_600 * (1 / 3 + 0.2 * 10 / 3) / 3_600)
@@ -54,7 +61,7 @@ def test_a_cascade_reads_dev_twice_and_test_once():
 def test_an_estimated_speed_is_arithmetic():
     config = load_job(TrainEncoderConfig, BERT, ["sweep={}"])
     by = EstimateSection(peak_tflops=100.0, utilization=0.5)
-    work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
+    work = CorpusSize({"train": 1, "dev": 1, "test": 1}, 20.0)
     speed = estimated(config, "BC5CDR", work, 1_000_000, 2, by)
     assert speed.learn == pytest.approx(6 * 1e6 * 30 / (2 * 50e12))
     assert speed.read == pytest.approx(speed.learn / 3)
@@ -63,7 +70,7 @@ def test_an_estimated_speed_is_arithmetic():
 def test_a_greedy_llm_is_scored_as_slowly_as_was_published():
     path = ROOT / "configs/train_decoder/mistral_7b_2gpu.yaml"
     config = load_config(path, ["sweep={}", "dev.mode=greedy"])
-    work = Work({"train": 1, "dev": 1, "test": 1}, 20.0)
+    work = CorpusSize({"train": 1, "dev": 1, "test": 1}, 20.0)
     speed = estimated(config, "ChemProt-study", work, 7_000_000_000, 2, EstimateSection())
     assert speed.read == 2.2937 and "Table IV" in speed.basis
     other = estimated(config, "mine", work, 7_000_000_000, 2, EstimateSection())

@@ -49,7 +49,7 @@ class TaggedCorpus:
         return self.documents_this_run / self.tagging_seconds if self.tagging_seconds else None
 
 
-class Watch:
+class ProgressTracker:
     """Sees every result: reports progress, closes finished files, stops a job that goes wrong."""
 
     def __init__(
@@ -182,7 +182,7 @@ def _unread(errors: Sequence[AccessError]) -> AccessError:
     return AccessError(first.source, first.place, f"{first.problem}{others}", remedy)
 
 
-def summarize(ledger: Ledger, watch: Watch, seconds: float) -> TaggedCorpus:
+def summarize(ledger: Ledger, watch: ProgressTracker, seconds: float) -> TaggedCorpus:
     """Return what is in the output, from its ledger, and what the watched run did for it.
 
     All that is rejected is written into one replayable file on the way, in order of shards.

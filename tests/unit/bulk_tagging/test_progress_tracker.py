@@ -4,8 +4,8 @@ import pytest
 from samples import tagging_config
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
+from raybio.bulk_tagging.progress_tracker import ProgressTracker
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
-from raybio.bulk_tagging.watch import Watch
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 from raybio.progress import Progress
 
@@ -19,7 +19,7 @@ def ledger(tmp_path):
 
 def watch(ledger, **options):
     config = tagging_config("model", "in", ledger.output, **options)
-    return Watch(config, ledger, [FILE], ledger.todo([FILE]), print)
+    return ProgressTracker(config, ledger, [FILE], ledger.todo([FILE]), print)
 
 
 def commit(ledger, number, rejected):
@@ -46,11 +46,11 @@ def test_more_rejected_records_than_allowed_stop_every_run(ledger):
 
 
 def test_progress_is_in_files_until_all_shards_are_known(ledger, monkeypatch):
-    monkeypatch.setattr("raybio.bulk_tagging.watch._PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr("raybio.bulk_tagging.progress_tracker._PROGRESS_SECONDS", -1.0)
     other = InputFile("in/b.jsonl", "b", "jsonl", "f")
     lines = []
     config = tagging_config("model", "in", ledger.output)
-    run = Watch(config, ledger, [FILE, other], ledger.todo([FILE, other]), lines.append)
+    run = ProgressTracker(config, ledger, [FILE, other], ledger.todo([FILE, other]), lines.append)
     run.see(commit(ledger, 0, rejected=0))
     run.see(EndOfFile("b", 0))
     run.see(EndOfFile("a", 3))

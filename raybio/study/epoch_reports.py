@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from raybio.run_folder import RunFolder
-from raybio.study.runs import Run
+from raybio.study.runs import StudyRun
 
 
-class Watch:
+class EpochReports:
     """Says what is new in the metrics of runs, one line an epoch."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._reported: dict[str, int] = {}
 
-    def look(self, runs: Iterable[Run]) -> None:
+    def look(self, runs: Iterable[StudyRun]) -> None:
         """Say each row of the metrics of the training runs among `runs` that was not said yet."""
         for run in runs:
             if run.kind == "train":
