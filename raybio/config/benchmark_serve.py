@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from raybio.config.corpus import CorpusSection
+from raybio.config.demand import Together
 from raybio.config.section import FileName, JobConfig, Section, Text
 from raybio.config.serving import ServedModelSection
 
@@ -82,6 +84,8 @@ class PaperSection(Section):
 class BenchmarkServeConfig(JobConfig):
     """Score test splits through served models, and measure how fast they are and what they cost."""
 
+    starts_anew: ClassVar[bool] = True
+
     job: Literal["benchmark-serve"] = Field(description="which job this file configures")
     models: Annotated[tuple[ServedModelSection, ...], Field(strict=False)] = Field(
         min_length=1,
@@ -126,6 +130,14 @@ class BenchmarkServeConfig(JobConfig):
             raise ValueError(f"found {twice!r} more than once; give each corpus once")
         return corpora
 
+    def demands(self) -> Sequence[Together]:
+        """Return what each of its models asks of a cluster: they are deployed one after the other."""
+        return [(model.demand(self.replicas_at_once(model)),) for model in self.models]
+
+    def replicas_at_once(self, model: ServedModelSection) -> int:
+        """Return how many replicas of the model the benchmark has at one time, at most."""
+        return max(model.most_replicas, *self.scaling.replicas, 1)
+
 
 def corpus_name(corpus: CorpusSection) -> str:
     """Return what a run calls a corpus: its name, or that of its test file's folder.
@@ -148,11 +160,6 @@ def served_on(model: ServedModelSection, corpus: CorpusSection) -> ServedModelSe
             "decoding": model.decoding.model_copy(update=decoding),
         }
     )
-
-
-def replicas_at_once(config: BenchmarkServeConfig, model: ServedModelSection) -> int:
-    """Return how many replicas of the model the benchmark has at one time, at most."""
-    return max(model.most_replicas, *config.scaling.replicas, 1)
 
 
 def _repeated(names: list[str]) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from raybio.config.corpus import CorpusSection
+from raybio.config.demand import Together
 from raybio.config.section import FileName, JobConfig, Text
 from raybio.config.training import WorkersSection
 
@@ -24,3 +26,7 @@ class CascadeConfig(JobConfig):
     seed: int = Field(default=1, description="seed of resamples")
     bootstrap: int = Field(default=1000, ge=0, description="resamples of documents for 95 % intervals")
     workers: WorkersSection = Field(default=WorkersSection(), description="what scores it")
+
+    def demands(self) -> Sequence[Together]:
+        """Return what scoring it asks of a cluster."""
+        return self.workers.demands()

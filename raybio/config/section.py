@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+from raybio.config.demand import Together
 
 
 class Section(BaseModel):
@@ -15,9 +18,30 @@ class Section(BaseModel):
 
 
 class JobConfig(Section):
-    """The whole config of one job; `job` names which."""
+    """The whole config of one job; `job` names which. What follows its fields is what submitting it needs."""
 
     job: str = Field(description="which job this file configures")
+
+    starts_anew: ClassVar[bool] = False
+    """Whether the same job, submitted again, begins anew: it leaves nothing to resume."""
+    output_may_be_url: ClassVar[bool] = False
+    """Whether `output`, if it has one, may be a bucket's."""
+
+    def demands(self) -> Sequence[Together]:
+        """Return what the job asks of a cluster at least; each tuple must have room at the same time.
+
+        Where a config leaves a number to the cluster (`taggers.count: null`, autoscaling), that is the
+        smallest with which it works.
+        """
+        raise NotImplementedError(f"a {self.job} job is not submitted")
+
+    def same_work(self) -> Self:
+        """Return the config without what says only whether earlier work is resumed."""
+        return self
+
+    def resume_words(self, name: str) -> list[str]:
+        """Return the overrides with which a job resumes where the same one ended; most do by themselves."""
+        return []
 
 
 def _is_a_file_name(name: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from raybio.config.demand import Together
 from raybio.config.section import JobConfig, Section, Text
 from raybio.config.serving import ServedModelSection
 
@@ -29,6 +31,8 @@ class LimitsSection(Section):
 
 class ServeConfig(JobConfig):
     """Serve models over HTTP, with a page to try them, until it is stopped."""
+
+    starts_anew: ClassVar[bool] = True
 
     job: Literal["serve"] = Field(description="which job this file configures")
     host: Text = Field(
@@ -62,3 +66,7 @@ class ServeConfig(JobConfig):
         if twice:
             raise ValueError(f"found {twice[0]!r} more than once; give each model a name of its own")
         return models
+
+    def demands(self) -> Sequence[Together]:
+        """Return what all of its models ask of a cluster, together."""
+        return [tuple(model.demand(model.replicas) for model in self.models)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, ValidationInfo, field_validator
 
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
+from raybio.config.demand import Demand
 from raybio.config.section import AllowPickle, FileName, Section, Text
 
 
@@ -77,6 +78,10 @@ class ServedModelSection(Section):
         if most is not None and fewest is not None and most < fewest:
             raise ValueError(f"found max_replicas {most}; allowed: at least replicas, which is {fewest}")
         return autoscaling
+
+    def demand(self, replicas: int) -> Demand:
+        """Return what so many replicas ask of a cluster."""
+        return Demand(f"replica of {self.name}", replicas, self.cpus, self.gpus)
 
     @property
     def most_replicas(self) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from raybio.config.corpus import ADDED_FORMATS, ReadFormat
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
+from raybio.config.demand import Demand, Together
 from raybio.config.section import AllowPickle, JobConfig, Section, Text
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class TaggersSection(Section):
 
 class TagCorpusConfig(JobConfig):
     """Tag every document of the input once, shard by shard; a second run tags what is left."""
+
+    output_may_be_url: ClassVar[bool] = True
 
     job: Literal["tag-corpus"] = Field(description="which job this file configures")
     model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
@@ -98,3 +102,8 @@ class TagCorpusConfig(JobConfig):
     on_change: Literal["refuse", "new-generation"] = Field(
         default="refuse", description="what to do when the output was made with another model or config"
     )
+
+    def demands(self) -> Sequence[Together]:
+        """Return what its taggers ask of a cluster."""
+        taggers = self.taggers
+        return [(Demand("tagger", taggers.count or 1, taggers.cpus, taggers.gpus),)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from raybio.config.corpus import CorpusSection
+from raybio.config.demand import Demand, Together
 from raybio.config.faults import FaultsError, shown
 from raybio.config.section import AllowPickle, FileName, JobConfig, Section, Text
 from raybio.config.sweep import SweepableConfig
@@ -98,6 +100,11 @@ class WorkersSection(Section):
         default=1, ge=0, description="times a run resumes from its last checkpoint after a worker died"
     )
 
+    def demands(self) -> Sequence[Together]:
+        """Return what they ask of a cluster."""
+        gpus = 1.0 if self.accelerator == "gpu" else 0.0
+        return [(Demand("training worker", self.num_workers, self.cpus_per_worker, gpus),)]
+
 
 class LoggingSection(Section):
     """Where else the metrics go; the run folder always has them."""
@@ -139,6 +146,21 @@ class LearnConfig(JobConfig):
                 f"found {shown(resume)}, but there is no name; give the name of the run to resume"
             )
         return resume
+
+    def demands(self) -> Sequence[Together]:
+        """Return what its workers ask of a cluster."""
+        return self.workers.demands()
+
+    def same_work(self) -> Self:
+        """Return the config without `resume`."""
+        return self.model_copy(update={"resume": False})
+
+    def resume_words(self, name: str) -> list[str]:
+        """Return what makes the job resume its run, which is called `name` where the config names none.
+
+        Whether there is anything to resume the job decides: only it is sure to see its run folder.
+        """
+        return [] if self.resume else [*([] if self.name else [f"name={name}"]), "resume=if-begun"]
 
 
 class TrainConfig(LearnConfig, SweepableConfig):

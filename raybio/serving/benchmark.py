@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 
 from raybio.cluster import connected
 from raybio.config import AutoscalingSection, BenchmarkServeConfig, CorpusSection, ServedModelSection, to_yaml
-from raybio.config.benchmark_serve import corpus_name, replicas_at_once, served_on
+from raybio.config.benchmark_serve import corpus_name, served_on
 from raybio.entities import Sentence
 from raybio.errors import InputError, RaybioError, ServingError, UsageError
 from raybio.evaluation.latency import CONFIDENCE
@@ -220,7 +220,7 @@ def _check_room(config: BenchmarkServeConfig) -> None:
     """Refuse what would wait for ever for room: a benchmark's cluster should not grow under it."""
     resources = ray.cluster_resources()
     for model in config.models:
-        most = replicas_at_once(config, model)
+        most = config.replicas_at_once(model)
         for kind, each in (("CPU", model.cpus), ("GPU", model.gpus)):
             have = resources.get(kind, 0.0)
             if most * each > have:

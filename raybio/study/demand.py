@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import ray
 
+from raybio.config.demand import Together
 from raybio.study.runs import StudyRun
-from raybio.submission.demand import Together, demands
+from raybio.submission.demand import demands
 from raybio.submission.room import Nodes, lacking
 from raybio.training.scoring import uses_gpu
 

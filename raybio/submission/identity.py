@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from raybio.config import JobConfig, LearnConfig, config_hash
+from raybio.config import JobConfig, config_hash
 
 CODE = ("raybio", "jobs")
 """Folders of a checkout whose Python files are the code of a job."""
@@ -23,9 +23,7 @@ _DIGITS = 8
 
 def work_name(config: JobConfig) -> str:
     """Return what names the work: the job and its config. To resume it is the same work."""
-    if isinstance(config, LearnConfig):
-        config = config.model_copy(update={"resume": False})
-    return f"{config.job}-{config_hash(config)}"
+    return f"{config.job}-{config_hash(config.same_work())}"
 
 
 def first_id(config: JobConfig, checkout: Path) -> str:

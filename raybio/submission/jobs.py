@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from raybio.config import JOBS, JobConfig, LearnConfig, ServeConfig, StudyConfig, TagCorpusConfig, load_job
-from raybio.config.benchmark_serve import BenchmarkServeConfig
+from raybio.config import JOBS, JobConfig, load_job
+from raybio.config.demand import Demand
 from raybio.errors import UsageError
 from raybio.stopping import resume_hint
 from raybio.storage import is_url
-from raybio.submission.demand import Demand, demands
+from raybio.submission.demand import demands
 from raybio.submission.identity import first_id, next_id, work_name
 from raybio.submission.job_server import JobServer, SubmittedJob, running
 from raybio.submission.room import check_room, nodes_of_file
@@ -40,7 +40,7 @@ def submit(
     """
     config = load_job(JOBS[job], config_file, overrides)
     _check_output(config)
-    words = [*overrides, *_resume_words(config)]
+    words = [*overrides, *config.resume_words(work_name(config))]
     entrypoint = shlex.join(["python", *_files(folder, config, config_file), *words])
     server = JobServer(address)
     jobs = server.jobs()
@@ -53,8 +53,8 @@ def submit(
     first = first_id(config, folder)
     name = next_id(first, [job.id for job in jobs])
     if name != first:
-        anew = isinstance(config, ServeConfig | BenchmarkServeConfig)
-        progress(f"submitted before: {name} {'starts anew' if anew else 'resumes where that ended'}")
+        how = "starts anew" if config.starts_anew else "resumes where that ended"
+        progress(f"submitted before: {name} {how}")
     server.send(name, entrypoint, folder, {"job": job, "config": config_file}, driver.cpus)
     progress(f"submitted {name}: {entrypoint}")
     return name
@@ -94,16 +94,6 @@ def _files(folder: Path, config: JobConfig, config_file: str) -> tuple[str, str]
         ) from None
 
 
-def _resume_words(config: JobConfig) -> list[str]:
-    """Return what makes a training resume where the same one ended; the other jobs do by themselves.
-
-    Whether there is anything to resume the job decides: only it is sure to see its run folder.
-    """
-    if not isinstance(config, LearnConfig) or config.resume:
-        return []
-    return [*([] if config.name else [f"name={work_name(config)}"]), "resume=if-begun"]
-
-
 def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:
     if busy:
         raise UsageError(
@@ -114,11 +104,10 @@ def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:
 
 def _check_output(config: JobConfig) -> None:
     """Refuse an output that would go when the job's copy of the folder goes."""
-    if isinstance(config, TagCorpusConfig | LearnConfig | BenchmarkServeConfig | StudyConfig):
-        output = config.output
-        if not (is_url(output) or Path(output).is_absolute()):
-            where = "a URL or a path" if isinstance(config, TagCorpusConfig) else "a path"
-            raise UsageError(
-                f"output {output!r} is relative: on a cluster it would be lost with the job's own folder. "
-                f"Give {where} that every node sees: output=..."
-            )
+    output = getattr(config, "output", None)
+    if output is not None and not (is_url(output) or Path(output).is_absolute()):
+        where = "a URL or a path" if config.output_may_be_url else "a path"
+        raise UsageError(
+            f"output {output!r} is relative: on a cluster it would be lost with the job's own folder. "
+            f"Give {where} that every node sees: output=..."
+        )

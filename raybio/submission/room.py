@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from raybio.config.demand import Demand, Together
 from raybio.errors import InputError, UsageError
-from raybio.submission.demand import Demand, Together
 
 
 @dataclass(frozen=True, slots=True)

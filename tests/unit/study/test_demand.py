@@ -2,9 +2,9 @@
 
 import pytest
 
+from raybio.config.demand import Demand
 from raybio.study import demand as room
 from raybio.study.runs import known_runs
-from raybio.submission.demand import Demand
 from raybio.submission.room import Nodes
 
 

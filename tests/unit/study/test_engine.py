@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from raybio.config.demand import Demand
 from raybio.errors import ConfigError
 from raybio.run_folder import RunFolder
 from raybio.study import engine
 from raybio.study.folder import StudyFolder
 from raybio.study.runs import known_runs
-from raybio.submission.demand import Demand
 from raybio.submission.room import Nodes
 
 

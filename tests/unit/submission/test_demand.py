@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from raybio.config import load_config
-from raybio.submission.demand import Demand, demands
+from raybio.config.demand import Demand
+from raybio.submission.demand import demands
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from raybio.config.demand import Demand
 from raybio.errors import InputError, UsageError
-from raybio.submission.demand import Demand
 from raybio.submission.room import Nodes, check_room, nodes_of_file
 
 CPU = Nodes("cpu", 2, 4, 0)
