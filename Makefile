@@ -40,7 +40,7 @@ audit: install ## known vulnerabilities of what is installed; asks an advisory s
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --skip-editable --progress-spinner off --timeout 10
 
-docs: install ## write docs/configuration.md, docs/api.md and the map in README.md from the code
+docs: install ## write docs/configuration.md, docs/api.md and the map in docs/architecture.md from the code
 	$(BIN)/python docs/build.py
 
 # constraints.txt pins torch to the build without CUDA where one is offered.

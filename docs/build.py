@@ -1,7 +1,7 @@
 """`make docs`: what the documentation says of the code is made from the code.
 
 Writes docs/configuration.md from the configs' classes, docs/api.md from the docstrings of public
-names, and the map of the house in README.md from the first line of each module's docstring. A test
+names, and the map of the house in docs/architecture.md from the first line of each module's docstring. A test
 holds them up to date.
 """
 
@@ -17,7 +17,7 @@ from raybio.config import JOBS, describe
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 API = ROOT / "docs" / "api.md"
-README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
@@ -114,8 +114,8 @@ def _lines(path: Path, depth: int) -> Iterator[str]:
             yield from _lines(each, depth + 1)
 
 
-def readme(text: str) -> str:
-    """Return the README with its map made anew."""
+def architecture(text: str) -> str:
+    """Return docs/architecture.md with its map made anew."""
     return re.sub(r"(?s)(```text\n)floor 0\n.*?(```)", lambda m: f"{m[1]}{house_map()}\n{m[2]}", text)
 
 
@@ -227,4 +227,4 @@ def _says(file: Path) -> str:
 if __name__ == "__main__":
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
     API.write_text(api(), encoding="utf-8")
-    README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+    ARCHITECTURE.write_text(architecture(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")
