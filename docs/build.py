@@ -38,8 +38,8 @@ FLOORS = [
         "model_sources.py",
     ],
     ["taggers/"],
-    ["cluster.py", "sentence_stream.py"],
-    ["training/", "bulk_tagging/", "serving/", "reports/", "submission/"],
+    ["cluster.py", "sentence_stream.py", "text_tagger.py"],
+    ["training/", "bulk_tagging/", "serving/", "reports/", "submission/", "dataset.py"],
     ["demo.py", "study/"],
     ["cli/", "__main__.py"],
 ]
@@ -47,6 +47,8 @@ FLOORS = [
 # What a researcher calls from Python, floor by floor: modules with all their public names, and rooms with
 # those of their `__all__`. The jobs' configs have a page of their own.
 PUBLIC = [
+    "text_tagger",
+    "dataset",
     "entities",
     "errors",
     "iob2",

@@ -7,7 +7,8 @@ points of its document's text, so that `document.text[mention.start:mention.end]
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import html
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -118,6 +119,33 @@ class Document:
     def passage_text(self, passage: Passage) -> str:
         """Return the characters of `passage`."""
         return self.text[passage.start : passage.end]
+
+    def marked(self) -> str:
+        """Return the text with each mention in brackets: "[Naloxone|Chemical] reverses ..."."""
+        return self._with_marks(str, lambda text, mention: f"[{text}|{mention.label}]")
+
+    def _repr_html_(self) -> str:
+        """Return the text with its mentions marked, for a notebook."""
+
+        def mark(text: str, mention: Mention) -> str:
+            score = "" if mention.score is None else f" {mention.score:.2f}"
+            label = html.escape(mention.label)
+            return (
+                f'<mark title="{mention.start} to {mention.end}{score}">{text} <small>{label}</small></mark>'
+            )
+
+        marked = self._with_marks(html.escape, mark)
+        return f'<div style="white-space: pre-wrap; line-height: 1.7">{marked}</div>'
+
+    def _with_marks(self, plain: Callable[[str], str], mark: Callable[[str, Mention], str]) -> str:
+        """Return the text, `plain` between mentions; of those that overlap, the first is marked."""
+        pieces, at = [], 0
+        for mention in sorted(self.mentions or (), key=lambda each: (each.start, -each.end)):
+            if mention.start >= at:
+                pieces += [plain(self.text[at : mention.start])]
+                pieces += [mark(plain(self.text[mention.start : mention.end]), mention)]
+                at = mention.end
+        return "".join([*pieces, plain(self.text[at:])])
 
     def misplaced(self) -> Iterator[Mention]:
         """Yield the mentions whose offsets do not cover their text (there should be none)."""

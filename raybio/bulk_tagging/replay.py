@@ -12,6 +12,7 @@ from typing import Any
 
 from raybio.bulk_tagging.ledger import PROVENANCE, Ledger, file_of
 from raybio.bulk_tagging.shards import InputFile
+from raybio.config import with_present_names
 from raybio.corpora.opening import open_bytes, read_lines
 from raybio.errors import FormatError, UsageError
 
@@ -64,4 +65,4 @@ def recorded_job(output: str) -> dict[str, Any]:
     provenance = Ledger(output).provenance()
     if provenance is None:
         raise UsageError(f"{output} is no tagged output: there is no {PROVENANCE}. Name it with --output")
-    return {**provenance.config, "output": output}
+    return {**with_present_names(provenance.config), "output": output}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -35,6 +36,9 @@ def add_commands(commands: Commands) -> None:
 def _add_tag(commands: Commands) -> None:
     tag = add_command(commands, "tag", _tag)
     tag.add_argument("input", nargs="*", metavar="INPUT", help="file, folder or glob; a path or URL")
+    tag.add_argument(
+        "--text", help="tag this text (- = standard input) and print it with its mentions, without a cluster"
+    )
     tag.add_argument("--model", metavar="FOLDER", help="trained model, such as RUN/model")
     tag.add_argument(
         "--model-labels",
@@ -92,8 +96,13 @@ def _tag(options: Namespace) -> None:
     """Tag documents with a trained model: what `tag-corpus` does, without a config file."""
     from raybio.config import TagCorpusConfig, job_of
 
+    if options.text is not None:
+        _tag_text(options)
+        return
     if not (options.replay or (options.input and options.model and options.output)):
-        raise UsageError("tag needs INPUT, --model and --output; or --replay REJECTED alone")
+        raise UsageError(
+            "tag needs INPUT, --model and --output; or --text and --model; or --replay REJECTED alone"
+        )
     chosen = {
         "model": options.model,
         "allow_pickle": options.allow_pickle or None,
@@ -113,6 +122,23 @@ def _tag(options: Namespace) -> None:
     given = {key: value for key, value in chosen.items() if value is not None}
     config = job_of(TagCorpusConfig, {**_recorded(options), **given}, source="the options of tag")
     _tag_configured(config, options.json, options.replay)
+
+
+def _tag_text(options: Namespace) -> None:
+    if not options.model or options.input or options.output or options.replay:
+        raise UsageError("--text goes with --model, and with no INPUT, --output or --replay. Leave those out")
+    from raybio.text_tagger import load
+
+    tagger = load(
+        options.model,
+        precision=options.precision or "auto",
+        decoding=_decoding(options),
+        labels=_model_labels(options.model_labels),
+        allow_pickle=options.allow_pickle,
+    )
+    document = tagger(sys.stdin.read() if options.text == "-" else options.text)
+    found = {"text": document.text, "mentions": [asdict(mention) for mention in document.mentions or ()]}
+    show_figures(document.marked().rstrip("\n") + "\n", found, options.json)
 
 
 def _recorded(options: Namespace) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def check_raybio(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         config = load_config(options.config, options.overrides)
         job = words[0] if words[0] in JOBS else getattr(options, "job", config.job)
         assert config.job == job or words[0] == "preflight"
-    elif words[0] == "tag" and not options.replay:
+    elif words[0] == "tag" and not options.replay and options.text is None:
         checked: list[Namespace] = []
         monkeypatch.setattr(tagging, "_tag_configured", lambda config, *rest: checked.append(config))
         options.run(options)

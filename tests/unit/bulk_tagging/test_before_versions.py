@@ -16,8 +16,10 @@ from raybio.bulk_tagging.attempts import Attempt
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.compaction import compact, current
 from raybio.bulk_tagging.ledger import Ledger
+from raybio.bulk_tagging.replay import recorded_job
 from raybio.bulk_tagging.shards import EndOfFile, Shard, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import TaggedDocuments
+from raybio.config import TagCorpusConfig, job_of
 from raybio.errors import CommitError
 from raybio.reports.sources import read_tagging
 
@@ -68,6 +70,11 @@ def test_a_corpus_is_resumed_and_each_document_is_in_it_once(ledger):
     tables = [pq.read_table(path) for path in sorted(Path("tagged/documents").iterdir())]
     ids = [row["document_id"] for table in tables for row in table.to_pylist()]
     assert sorted(filter(None, ids)) == ["a0", "a1", "a2", *(f"b{number}" for number in range(6))]
+
+
+def test_its_job_is_replayed_though_options_have_other_names_now(here):
+    config = job_of(TagCorpusConfig, recorded_job("tagged"), "what was recorded")
+    assert config.decoding.constrained_decoding is False and config.shard_documents == 2
 
 
 def test_what_is_written_now_says_its_version(ledger):

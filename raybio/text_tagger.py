@@ -1,0 +1,115 @@
+"""A model that is called with text: what `raybio.load` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from raybio.corpora.sentences import split_document
+from raybio.entities import Document
+from raybio.errors import UsageError
+from raybio.model_sources import model_folder
+from raybio.taggers import Tagger, load_tagger, place_mentions
+
+_TOGETHER = 256
+"""Documents whose sentences are sorted by length together."""
+
+Text = str | Document
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "4bit"]
+
+
+def load(
+    model: str | Path,
+    *,
+    precision: Precision = "auto",
+    threads: int | None = None,
+    max_batch_tokens: int | None = None,
+    decoding: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    allow_pickle: bool = False,
+) -> TextTagger:
+    """Load a model that tags text, on a GPU where there is one.
+
+    `model` is a run folder of raybio, a model folder, a Hugging Face id or "bundled:NAME". `precision`,
+    `decoding` (an LLM's mode and draft) and `labels` (what a token classifier's outputs stand for) are as in
+    a config; `threads` bounds the computing threads on a CPU, `max_batch_tokens` what is read in one pass.
+
+    Raises:
+        ModelError: there is no such model, or nothing that tags, or not at this precision.
+    """
+    return TextTagger(
+        load_tagger(
+            folder_of(model, allow_pickle=allow_pickle),
+            precision=precision,
+            threads=threads,
+            max_batch_tokens=max_batch_tokens,
+            decoding=decoding,
+            labels=labels,
+        )
+    )
+
+
+def folder_of(model: str | Path, *, allow_pickle: bool = False) -> Path:
+    """Return the folder of a model, which may be given by its run folder.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    of_run = Path(model) / "model"
+    return model_folder(str(of_run if of_run.is_dir() else model), allow_pickle=allow_pickle)
+
+
+class TextTagger:
+    """Tags text: `tagger("...")` gives a Document, `tagger(["...", "..."])` a list of them, in order."""
+
+    def __init__(self, tagger: Tagger) -> None:
+        self.tagger = tagger
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The entity labels that the model has, sorted."""
+        return self.tagger.labels
+
+    @overload
+    def __call__(self, text: Text) -> Document: ...  # type: ignore[overload-overlap]  # text is iterable
+
+    @overload
+    def __call__(self, text: Iterable[Text]) -> list[Document]: ...
+
+    def __call__(self, text: Text | Iterable[Text]) -> Document | list[Document]:
+        """Return what was tagged, with its mentions: offsets count code points of the document's text.
+
+        Mentions that a Document came with are replaced, and relations between them left out. Words and
+        sentences that it brings are kept; else its text is split.
+
+        Raises:
+            UsageError: it is neither text nor a Document.
+        """
+        if isinstance(text, Text):
+            return next(self.stream([text]))
+        return list(self.stream(text))
+
+    def stream(self, texts: Iterable[Text]) -> Iterator[Document]:
+        """Yield the documents of `texts` in order, tagged, with some hundred in memory at a time."""
+        documents = map(_document, texts)
+        while together := list(islice(documents, _TOGETHER)):
+            yield from self._tagged(together)
+
+    def _tagged(self, documents: Sequence[Document]) -> Iterator[Document]:
+        split = [split_document(replace(document, mentions=None)) for document in documents]
+        tags = iter(self.tagger.tag([sentence for sentences in split for sentence in sentences]))
+        for document, sentences in zip(documents, split, strict=True):
+            own = [next(tags) for _ in sentences]
+            mentions = tuple(place_mentions(document, sentences, own))
+            yield replace(document, mentions=mentions, relations=())
+
+
+def _document(text: Text) -> Document:
+    if isinstance(text, Document):
+        return text
+    if isinstance(text, str):
+        return Document("", text)
+    raise UsageError(f"found {type(text).__name__}; give text or a raybio.Document, or several of them")

@@ -1,0 +1,27 @@
+"""`raybio tag --text`: one text, answered on the terminal without a cluster."""
+
+import io
+import json
+
+import pytest
+
+from raybio.text_tagger import load
+
+TEXT = "Naloxone reverses the effect of α-methyldopa 😀 in rats."
+
+
+def test_a_text_is_tagged_and_printed(raybio, tiny_encoder, monkeypatch):
+    document = load(tiny_encoder)(TEXT)
+    assert document.mentions
+    assert raybio("tag", "--text", TEXT, "--model", tiny_encoder).out == document.marked() + "\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(TEXT))
+    found = json.loads(raybio("tag", "--text", "-", "--model", tiny_encoder, "--json", "-").out)
+    assert found["text"] == TEXT
+    assert [(each["start"], each["text"]) for each in found["mentions"]] == [
+        (each.start, each.text) for each in document.mentions
+    ]
+
+
+@pytest.mark.parametrize("more", [[], ["--model", "m", "input.xml"], ["--model", "m", "--output", "o"]])
+def test_what_does_not_go_with_a_text_is_refused(refused, more):
+    assert "--text goes with --model" in refused("tag", "--text", "a", *more)
