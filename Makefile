@@ -8,7 +8,7 @@ QUICK := not gpu and not soak
 PYTEST := $(BIN)/pytest --durations 20 --durations-min 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test gpu gpu-pack soak audit docs
+.PHONY: help install demo lint unit check test gpu gpu-pack soak audit docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,12 +18,18 @@ install: $(INSTALLED) ## make .venv and install raybio in it
 demo: install ## train, score and tag a generated sample corpus; ends with a table and a report
 	$(BIN)/raybio demo
 
-test: install ## every check and every quick test
+lint: install ## style, types and the contracts of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy raybio jobs
 	$(BIN)/lint-imports
+
+unit: install ## the tests without a cluster
 	$(PYTEST) -n 2 -m "$(QUICK)" tests/unit
+
+check: lint unit ## what a contributor runs before each commit
+
+test: check ## every check and every quick test
 	$(PYTEST) -m "$(QUICK)" tests/docs
 	$(PYTEST) -n 2 --dist loadfile -m "$(QUICK)" --ignore tests/unit --ignore tests/docs
 
