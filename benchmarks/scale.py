@@ -34,7 +34,6 @@ from raybio.bulk_tagging.pipeline import CUTTERS_FOR_A_GPU, unpack
 from raybio.bulk_tagging.progress_tracker import FINISHERS, ProgressTracker
 from raybio.bulk_tagging.shards import Shard, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import TaggedDocuments, cut, tag_documents
-from raybio.config import TagCorpusConfig
 from raybio.corpora.sample import generate_dump
 from raybio.entities import Sentence
 from raybio.evaluation.tables import align
@@ -95,8 +94,7 @@ def measure(folder: Path, citations: int, shard_documents: int) -> Units:
     files = ShardFiles(str(folder / "out"), (), "m", "c")
     writing, _ = timed(lambda: [files.write(s, t) for s, t in zip(shards, tagged, strict=True)])
     rows = [pickle.dumps(committed(s, t)) for s, t in zip(shards, tagged, strict=True)]
-    config = TagCorpusConfig(job="tag-corpus", model="m", input=(str(dump),), output=str(folder / "out"))
-    watch = ProgressTracker(config, Ledger(str(folder / "out")), [file], [(file, set())], lambda _: None)
+    watch = ProgressTracker(Ledger(str(folder / "out")), [file], [(file, set())], lambda _: None)
     seeing, _ = timed(lambda: [watch.see(pickle.loads(row)) for row in rows], rounds=1)
     ledger = Ledger(str(folder / "out"))
     for row in rows:

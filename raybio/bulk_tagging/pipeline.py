@@ -27,12 +27,13 @@ from ray.util.annotations import RayDeprecationWarning
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance
 from raybio.bulk_tagging.progress_tracker import ProgressTracker, TaggedCorpus, summarize
+from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find_inputs, read_shards
 from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, settle_data
-from raybio.config import TagCorpusConfig, config_hash, resolved
+from raybio.config import TagCorpusConfig, TaggersSection, config_hash, resolved
 from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.errors import ClusterError, CommitError, RaybioError, UsageError, first_line
@@ -102,48 +103,49 @@ def tag_corpus(
         *(["max_record_bytes"] * limited),
     )
     provenance = Provenance(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
-    ledger, provenance = _claim(config, provenance, folder)
+    ledger, provenance = _claim(config.output, provenance, folder, anew=config.on_change == "new-generation")
+    recipe = Recipe.of(config, folder, provenance, ledger.output)
     if replay is not None:
         shards = rejected_shards(replay)
         check_inputs(shards, files)
         progress(f"{ledger.reopen(shards)} shards with rejected records are tagged again")
     todo = ledger.todo(files)
     progress(f"{len(files)} input files, {len(files) - len(todo)} of them done before")
-    watch = ProgressTracker(config, ledger, files, todo, progress)
+    tracker = ProgressTracker(ledger, files, todo, progress, config.max_rejected)
     pool: dict[str, float] = {}
     try:
-        watch.check_rejected()
+        tracker.check_rejected()
         if todo:
             with resume_hint("Run the same command again to resume: what is committed stays"), connected():
                 settle_data()
-                pool = _had(config)
-                for result in _run(config, folder, provenance, ledger.output, todo):
+                pool = _had(config.taggers)
+                for result in _run(recipe, config.taggers, todo):
                     if isinstance(result, RaybioError):
                         raise result
-                    watch.see(result)
-                pool = {name: max(had, pool[name]) for name, had in _had(config).items()}
-        watch.check_finished()
+                    tracker.see(result)
+                pool = {name: max(had, pool[name]) for name, had in _had(config.taggers).items()}
+        tracker.check_finished()
     except Exception:
         # Where the disk is full, say, the first error is the one that tells why.
         with suppress(CommitError):
-            summarize(ledger, watch, time.perf_counter() - started)
+            summarize(ledger, tracker, time.perf_counter() - started)
         raise
-    summary = summarize(ledger, watch, time.perf_counter() - started)
+    summary = summarize(ledger, tracker, time.perf_counter() - started)
     ledger.write_json(
         "summary.json", versioned({**asdict(summary), "pool": pool, "environment": environment()})
     )
     return summary
 
 
-def _claim(config: TagCorpusConfig, provenance: Provenance, folder: Path) -> tuple[Ledger, Provenance]:
-    """Return the ledger of the output, and what makes it.
+def _claim(output: str, provenance: Provenance, model: Path, anew: bool) -> tuple[Ledger, Provenance]:
+    """Return the ledger of the output, or with `anew` of a generation in it, and what makes it.
 
     An output that has the fingerprint of before for this very model is resumed, and keeps it.
     """
-    earlier = replace(provenance, model_fingerprint=earlier_fingerprint(folder))
-    ledger = Ledger(config.output)
+    earlier = replace(provenance, model_fingerprint=earlier_fingerprint(model))
+    ledger = Ledger(output)
     others = ledger.has_other_provenance(provenance) and ledger.has_other_provenance(earlier)
-    if config.on_change == "new-generation" and others:
+    if anew and others:
         begun = Ledger(f"{ledger.output}/generation-{earlier.identity}")
         ledger = begun if begun.provenance() else Ledger(f"{ledger.output}/generation-{provenance.identity}")
     held = ledger.provenance()
@@ -154,18 +156,14 @@ def _claim(config: TagCorpusConfig, provenance: Provenance, folder: Path) -> tup
 
 
 def _run(
-    config: TagCorpusConfig,
-    folder: Path,
-    provenance: Provenance,
-    output: str,
-    todo: Sequence[tuple[InputFile, set[int]]],
+    recipe: Recipe, taggers: TaggersSection, todo: Sequence[tuple[InputFile, set[int]]]
 ) -> Iterator[CommittedShard | EndOfFile | Unread | RaybioError]:
     """Yield what was committed as it is, in no order, how files ended, and why a worker cannot continue."""
     context = ray.data.DataContext.get_current().copy()
     context.target_max_block_size = _BLOCK_BYTES
     context.max_errored_blocks = _MAX_BROKEN_FILES
     with ray.data.DataContext.current(context):
-        results = _results(config, folder, provenance, output, todo)
+        results = _results(recipe, taggers, todo)
     try:
         for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield from _items(batch)
@@ -178,15 +176,10 @@ def _run(
 
 
 def _results(
-    config: TagCorpusConfig,
-    folder: Path,
-    provenance: Provenance,
-    output: str,
-    todo: Sequence[tuple[InputFile, set[int]]],
+    recipe: Recipe, taggers: TaggersSection, todo: Sequence[tuple[InputFile, set[int]]]
 ) -> ray.data.Dataset:
     """Return what will read, cut, tag and commit, as its rows are asked for."""
-    taggers = config.taggers
-    least, most = _pool(config)
+    least, most = _pool(taggers)
     sources = ray.data.from_items(_rows(todo), override_num_blocks=len(todo))
     # Reading and cutting ask for no CPU: they are a small part of the work, and on a small machine
     # the taggers hold all the CPUs there are. Where there are as many files as taggers without a
@@ -196,7 +189,7 @@ def _results(
         warnings.simplefilter("ignore", RayDeprecationWarning)
         shards = sources.map_batches(
             _read,  # type: ignore[arg-type]  # Ray's types forget fn_kwargs
-            fn_kwargs={"size": config.shard_documents, "max_record_bytes": config.max_record_bytes},
+            fn_kwargs={"size": recipe.shard_documents, "max_record_bytes": recipe.max_record_bytes},
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=0,
@@ -204,7 +197,7 @@ def _results(
             max_retries=_MAX_RETRIES,
         ).map_batches(
             _cut,  # type: ignore[arg-type]
-            fn_kwargs={"skipped": config.skip_passages},
+            fn_kwargs={"skipped": recipe.skip_passages},
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=0,
@@ -213,7 +206,7 @@ def _results(
         )
         return shards.map_batches(
             _TagAndCommit,
-            fn_constructor_args=(config, folder, provenance, output, uuid.uuid4().hex),
+            fn_constructor_args=(recipe, uuid.uuid4().hex),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=taggers.cpus,
@@ -228,20 +221,19 @@ def _bounded_retries() -> dict[str, Any]:
     return {"max_task_retries": _MAX_DEATHS, "max_restarts": _MAX_DEATHS}
 
 
-def _pool(config: TagCorpusConfig) -> tuple[int, int]:
+def _pool(taggers: TaggersSection) -> tuple[int, int]:
     """Return the least and most taggers: as configured, or as many as the cluster has room for."""
-    taggers = config.taggers
     resources = ray.cluster_resources()
     room = resources.get("GPU", 0) / taggers.gpus if taggers.gpus else resources.get("CPU", 1) / taggers.cpus
     least = taggers.count or max(1, min(int(room), taggers.max_count or int(room)))
     return least, taggers.max_count or least
 
 
-def _had(config: TagCorpusConfig) -> dict[str, float]:
+def _had(taggers: TaggersSection) -> dict[str, float]:
     """Return how many taggers the pool may have, at most, and what the cluster has for them."""
     resources = ray.cluster_resources()
     return {
-        "taggers": _pool(config)[1],
+        "taggers": _pool(taggers)[1],
         "cluster_cpus": resources.get("CPU", 0.0),
         "cluster_gpus": resources.get("GPU", 0.0),
     }
@@ -296,10 +288,10 @@ class _TagAndCommit:
     nothing left of ours.
     """
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, recipe: Recipe, run: str) -> None:
         self._worker: Worker | RaybioError
         try:
-            self._worker = Worker(*arguments)
+            self._worker = Worker(recipe, run)
         except RaybioError as error:  # a model that cannot be used, say
             self._worker = error
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.output_folder import ahead
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
-from raybio.config import TagCorpusConfig
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 from raybio.progress import Progress
 
@@ -54,15 +53,15 @@ class ProgressTracker:
 
     def __init__(
         self,
-        config: TagCorpusConfig,
         ledger: Ledger,
         files: Sequence[InputFile],
         todo: Sequence[tuple[InputFile, set[int]]],
         progress: Callable[[str], None],
+        max_rejected: int | None = None,
     ) -> None:
-        self._max_rejected = config.max_rejected
+        self._max_rejected = max_rejected
         # Those of the runs before count, or the same command would stop once and then continue.
-        self._rejected_before = 0 if config.max_rejected is None else ledger.rejected(files)
+        self._rejected_before = 0 if max_rejected is None else ledger.rejected(files)
         self._ledger = ledger
         self._progress = progress
         self._open = {file.key: (file, set(done)) for file, done in todo}

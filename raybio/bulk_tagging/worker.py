@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from pathlib import Path
 
 from raybio.bulk_tagging.attempts import Attempt, Range
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.events import log_as_json
-from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance, ShardEntry
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.metrics import WorkerMetrics
+from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, joined, killer, tag_documents
-from raybio.config import TagCorpusConfig
 from raybio.taggers import load_tagger
 
 logger = logging.getLogger(__name__)
@@ -23,22 +22,14 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Holds a tagger for the length of a run; `run` names the run."""
 
-    def __init__(
-        self, config: TagCorpusConfig, folder: Path, provenance: Provenance, output: str, run: str
-    ) -> None:
+    def __init__(self, recipe: Recipe, run: str) -> None:
         log_as_json(run)
-        self._config = config
+        self._recipe = recipe
         self._run = run
-        self._tagger = load_tagger(
-            folder,
-            precision=config.precision,
-            threads=config.taggers.threads,
-            max_batch_tokens=config.max_batch_tokens,
-            decoding=config.decoding.asked(),
-            labels=config.model_labels,
-        )
-        self._files = ShardFiles(output, config.formats, provenance.model, provenance.config_hash)
-        self._ledger = Ledger(output)
+        self._tagger = load_tagger(recipe.model, **recipe.loading)
+        provenance = recipe.provenance
+        self._files = ShardFiles(recipe.output, recipe.formats, provenance.model, provenance.config_hash)
+        self._ledger = Ledger(recipe.output)
         self._metrics = WorkerMetrics(provenance.model)
 
     def commit(self, shard: Shard) -> CommittedShard:
@@ -54,7 +45,7 @@ class Worker:
     def _tag_and_write(self, shard: Shard) -> ShardEntry:
         started = time.time()
         work = Counter(self._tagger.counts)
-        attempt = Attempt(self._ledger, shard, self._run, self._config.shard_timeout_s)
+        attempt = Attempt(self._ledger, shard, self._run, self._recipe.shard_timeout_s)
         tagged = self._tag(shard, attempt)
         written = self._files.write(shard, tagged)
         entry = ShardEntry(
@@ -86,6 +77,6 @@ class Worker:
         for documents in attempt.ranges:
             with attempt.holding(documents):
                 held = shard.documents[slice(*documents)]
-                parts[documents] = tag_documents(held, self._tagger, self._config.skip_passages, source)
+                parts[documents] = tag_documents(held, self._tagger, self._recipe.skip_passages, source)
         attempt.tagged()
         return joined([parts[documents] for documents in sorted(parts)])

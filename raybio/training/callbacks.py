@@ -17,14 +17,19 @@ from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder
 from raybio.training.metrics_log import MetricsLog
 
+OUT_OF_MEMORY = "a worker was ended because its machine ran short of memory"
+
 _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
 
 
 def cause_of(error: BaseException) -> str:
     """Return what really happened, of a failure that crossed processes: its last line that names an error.
 
-    Ray Data adds advice of its own below it, and that it failed because of it.
+    Ray Data adds advice of its own below it, and that it failed because of it. Where Ray itself ended a
+    worker because its machine was short of memory, a page of advice says how to have it not do so.
     """
+    if "low on memory" in str(error) or "RAY_memory_usage_threshold" in str(error):
+        return OUT_OF_MEMORY
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
     theirs = [line for line in named if not line.startswith("ray.exceptions.")]

@@ -24,7 +24,7 @@ from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import resume_hint
 from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
-from raybio.training.callbacks import LogEpochs, StopWhereNothingWouldChange, cause_of
+from raybio.training.callbacks import OUT_OF_MEMORY, LogEpochs, StopWhereNothingWouldChange, cause_of
 from raybio.training.kept import Kept, best_model
 from raybio.training.mlflow_run import check_mlflow, tracked
 from raybio.training.scoring import uses_gpu
@@ -147,8 +147,10 @@ def fit(
     try:
         result: Any = trainer.fit()
     except ray.train.TrainingFailedError as error:
+        cause = cause_of(error)
+        remedy = f". {_ways_to_less_memory(config)}" if cause == OUT_OF_MEMORY else ""
         raise TrainingError(
-            f"training stopped: {cause_of(error)}. The logs are in {run.path / _RAY}"
+            f"training stopped: {cause}{remedy}. The logs are in {run.path / _RAY}"
         ) from error
     best = Kept.read(run).best_epoch if keep_best else 0
     with result.checkpoint.as_directory() as last, replace_folder(run.model) as model:
@@ -168,10 +170,14 @@ class _Trainer(TorchTrainer):
 
 def _less_memory(config: Any) -> str:
     """Say that training needs more memory than there is, and which options lower that."""
+    return f"training does not fit in the device's memory. {_ways_to_less_memory(config)}"
+
+
+def _ways_to_less_memory(config: Any) -> str:
     ways = [f"training.max_batch_tokens (now {config.training.max_batch_tokens})"]
     if isinstance(config, TrainDecoderConfig):
         if not config.training.gradient_checkpointing:
             ways.append("set training.gradient_checkpointing=true")
         if config.quantization.bits != 4:
             ways.append("set quantization.bits=4")
-    return f"training does not fit in the device's memory. Lower {', or '.join(ways)}"
+    return f"Lower {', or '.join(ways)}"

@@ -11,6 +11,7 @@ from samples import tagging_config
 from raybio.bulk_tagging import pipeline
 from raybio.bulk_tagging.ledger import Ledger, Provenance
 from raybio.bulk_tagging.pipeline import _cut, _items, _rows, _TagAndCommit, unpack
+from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
 from raybio.config import TaggersSection
 from raybio.entities import Deletion, Document, Passage
@@ -40,8 +41,7 @@ def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_
 )
 def test_the_pool_is_reported_with_the_room_it_had(monkeypatch, taggers, had):
     monkeypatch.setattr(pipeline.ray, "cluster_resources", lambda: {"CPU": 16.0, "GPU": 4.0})
-    config = tagging_config(Path("m"), Path("in"), Path("out"), taggers=taggers)
-    assert pipeline._had(config) == {"taggers": had, "cluster_cpus": 16.0, "cluster_gpus": 4.0}
+    assert pipeline._had(taggers) == {"taggers": had, "cluster_cpus": 16.0, "cluster_gpus": 4.0}
 
 
 def test_circles_are_looked_for_again_after_unpacking():
@@ -54,7 +54,8 @@ def test_circles_are_looked_for_again_after_unpacking():
 def test_a_model_that_cannot_be_used_is_reported_in_our_words(tiny_encoder, tmp_path):
     """It loads in a worker; what is raised there reaches the driver as Ray's own error."""
     config = tagging_config(tiny_encoder, tmp_path / "in", tmp_path / "out", precision="4bit")
-    worker = _TagAndCommit(config, tiny_encoder, Provenance("m", "f", "c", {}), config.output, "run")
+    recipe = Recipe.of(config, tiny_encoder, Provenance("m", "f", "c", {}), config.output)
+    worker = _TagAndCommit(recipe, "run")
     shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 0, (), (), ())
     end = EndOfFile("a", 1)
     error, same = _items(worker(pa.Table.from_pylist(_rows([shard, end]))))
@@ -68,21 +69,19 @@ def test_an_output_with_the_fingerprint_of_before_is_resumed(tiny_encoder, tmp_p
     before = replace(provenance, model_fingerprint=earlier_fingerprint(model))
     other = replace(provenance, config_hash="d" * 8)
 
-    def claimed(config, given=provenance):
-        ledger, kept = pipeline._claim(config, given, model)
+    def claimed(anew, given=provenance):
+        ledger, kept = pipeline._claim(str(tmp_path / "out"), given, model, anew)
         return Path(ledger.output).name, kept
 
-    config = tagging_config(model, tmp_path / "in", tmp_path / "out")
-    anew = config.model_copy(update={"on_change": "new-generation"})
     Ledger(str(tmp_path / "out")).claim(before)
-    assert claimed(config) == claimed(anew) == ("out", before)
+    assert claimed(False) == claimed(True) == ("out", before)
     with pytest.raises(CommitError, match="was made with another config"):
-        claimed(config, other)
-    assert claimed(anew, other) == (f"generation-{other.identity}", other)
+        claimed(False, other)
+    assert claimed(True, other) == (f"generation-{other.identity}", other)
     # A generation that was begun by the fingerprint of before is resumed too.
     earlier = replace(before, config_hash="e" * 8)
     Ledger(str(tmp_path / "out" / f"generation-{earlier.identity}")).claim(earlier)
-    assert claimed(anew, replace(provenance, config_hash="e" * 8)) == (
+    assert claimed(True, replace(provenance, config_hash="e" * 8)) == (
         f"generation-{earlier.identity}",
         earlier,
     )
@@ -90,5 +89,5 @@ def test_an_output_with_the_fingerprint_of_before_is_resumed(tiny_encoder, tmp_p
     (model / "config.json").write_text((model / "config.json").read_text() + " ")
     changed = replace(provenance, model_fingerprint=fingerprint(model))
     with pytest.raises(CommitError, match="was made with another model"):
-        claimed(config, changed)
-    assert claimed(anew, changed) == (f"generation-{changed.identity}", changed)
+        claimed(False, changed)
+    assert claimed(True, changed) == (f"generation-{changed.identity}", changed)

@@ -1,7 +1,6 @@
 """When a run stops, and when it does not end well."""
 
 import pytest
-from samples import tagging_config
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.progress_tracker import ProgressTracker
@@ -17,9 +16,8 @@ def ledger(tmp_path):
     return Ledger(str(tmp_path))
 
 
-def watch(ledger, **options):
-    config = tagging_config("model", "in", ledger.output, **options)
-    return ProgressTracker(config, ledger, [FILE], ledger.todo([FILE]), print)
+def watch(ledger, max_rejected=None):
+    return ProgressTracker(ledger, [FILE], ledger.todo([FILE]), print, max_rejected)
 
 
 def commit(ledger, number, rejected):
@@ -49,8 +47,7 @@ def test_progress_is_in_files_until_all_shards_are_known(ledger, monkeypatch):
     monkeypatch.setattr("raybio.bulk_tagging.progress_tracker._PROGRESS_SECONDS", -1.0)
     other = InputFile("in/b.jsonl", "b", "jsonl", "f")
     lines = []
-    config = tagging_config("model", "in", ledger.output)
-    run = ProgressTracker(config, ledger, [FILE, other], ledger.todo([FILE, other]), lines.append)
+    run = ProgressTracker(ledger, [FILE, other], ledger.todo([FILE, other]), lines.append)
     run.see(commit(ledger, 0, rejected=0))
     run.see(EndOfFile("b", 0))
     run.see(EndOfFile("a", 3))

@@ -24,6 +24,11 @@ from raybio.training.callbacks import StopWhereNothingWouldChange, cause_of
             "raybio.errors.TrainingError: the teacher a knows Gene",
         ),
         ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
+        (
+            "ray.exceptions.OutOfMemoryError: 1 worker(s) were killed due to the node running low on memory.\n"
+            "Refer to the documentation. Set `RAY_memory_usage_threshold` when starting Ray.",
+            "a worker was ended because its machine ran short of memory",
+        ),
     ],
 )
 def test_the_cause_is_the_last_line_that_names_an_error(reported: str, cause: str) -> None:

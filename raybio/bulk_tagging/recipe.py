@@ -1,0 +1,47 @@
+"""How an output is made: what every worker of a job needs to know of its config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raybio.bulk_tagging.ledger import Provenance
+from raybio.config import TagCorpusConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A model, how it is loaded (`load_tagger`'s options), what is read of the input and what is written."""
+
+    model: Path
+    loading: Mapping[str, Any]
+    provenance: Provenance
+    output: str
+    formats: tuple[str, ...]
+    skip_passages: tuple[str, ...]
+    shard_documents: int
+    max_record_bytes: int
+    shard_timeout_s: float | None
+
+    @classmethod
+    def of(cls, config: TagCorpusConfig, model: Path, provenance: Provenance, output: str) -> Recipe:
+        """Return what a job's config says; `output` may be a generation below the config's own."""
+        return cls(
+            model=model,
+            loading={
+                "precision": config.precision,
+                "threads": config.taggers.threads,
+                "max_batch_tokens": config.max_batch_tokens,
+                "decoding": config.decoding.asked(),
+                "labels": config.model_labels,
+            },
+            provenance=provenance,
+            output=output,
+            formats=config.formats,
+            skip_passages=config.skip_passages,
+            shard_documents=config.shard_documents,
+            max_record_bytes=config.max_record_bytes,
+            shard_timeout_s=config.shard_timeout_s,
+        )
