@@ -25,7 +25,7 @@ from raybio.training.callbacks import StopWhereNothingWouldChange, cause_of
         ),
         ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
         (
-            "ray.exceptions.OutOfMemoryError: 1 worker(s) were killed due to the node running low on memory.\n"
+            "1 worker(s) were killed due to the node running low on memory.\n"
             "Refer to the documentation. Set `RAY_memory_usage_threshold` when starting Ray.",
             "a worker was ended because its machine ran short of memory",
         ),
