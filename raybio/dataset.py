@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -59,10 +60,13 @@ def tag_dataset(
     if taken := [name for name in _ADDED if name in columns]:
         raise UsageError(f"the dataset has a column {taken[0]!r} already. Rename it")
     asked = {name: options[name] for name in ("precision", "decoding", "labels") if name in options}
-    check_tagger(folder_of(model, allow_pickle=options.get("allow_pickle", False)), **asked)
+    folder = folder_of(model, allow_pickle=options.get("allow_pickle", False))
+    check_tagger(folder, **asked)
+    # A folder by its whole path, since workers may stand elsewhere; other names each node resolves itself.
+    name = str(folder) if Path(model).is_dir() else model
     return dataset.map_batches(
         _TagBatches,
-        fn_constructor_args=(model, text, options),
+        fn_constructor_args=(name, text, options),
         batch_size=batch_size,
         batch_format="pyarrow",
         compute=_pool(concurrency),

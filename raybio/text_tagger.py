@@ -93,7 +93,13 @@ class TextTagger:
         return list(self.stream(text))
 
     def stream(self, texts: Iterable[Text]) -> Iterator[Document]:
-        """Yield the documents of `texts` in order, tagged, with some hundred in memory at a time."""
+        """Yield the documents of `texts` in order, tagged, with some hundred in memory at a time.
+
+        Raises:
+            UsageError: `texts` is one text, or holds what is neither text nor a Document.
+        """
+        if isinstance(texts, Text):
+            raise UsageError("found one text; give several, or call the tagger with it")
         documents = map(_document, texts)
         while together := list(islice(documents, _TOGETHER)):
             yield from self._tagged(together)

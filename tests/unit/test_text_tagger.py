@@ -51,6 +51,8 @@ def test_a_stream_does_not_wait_for_its_end(ner):
             yield TEXTS[0]
 
     assert next(ner.stream(endless())).text == TEXTS[0]
+    with pytest.raises(UsageError, match="found one text; give several"):
+        next(ner.stream(TEXTS[0]))
 
 
 def test_a_document_keeps_what_it_is_and_gets_the_models_mentions(ner):
