@@ -37,13 +37,13 @@ class TextSection(Section):
         default=0.01,
         gt=0,
         lt=1,
-        description="share of the sentences, at even distances, that is not learned: each epoch's loss on "
+        description="share of the sentences, at even distances, that is not trained on: each epoch's loss on "
         "them is logged",
     )
 
 
 class MaskingSection(OptimizationSection):
-    """How an encoder learns to fill in words."""
+    """How an encoder is trained to fill in words."""
 
     epochs: int = Field(default=3, ge=1, description="passes over the text")
     learning_rate: LearningRate = 1e-4
@@ -66,4 +66,4 @@ class AdaptEncoderConfig(LearnConfig):
     job: Literal["adapt-encoder"] = Field(description="which job this file configures")
     model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
     text: TextSection = Field(description="what is read")
-    training: MaskingSection = Field(default=MaskingSection(), description="how the model learns")
+    training: MaskingSection = Field(default=MaskingSection(), description="how the model is trained")

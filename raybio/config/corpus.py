@@ -52,7 +52,7 @@ class CorpusSection(Section):
     max_train_documents: int | None = Field(
         default=None,
         ge=1,
-        description="learn from the first documents of train only; dev and test stay whole; null = all",
+        description="train on the first documents of train only; dev and test stay whole; null = all",
     )
     max_eval_documents: int | None = Field(
         default=None,
@@ -68,7 +68,7 @@ class CorpusSection(Section):
     )
     train_with_dev: bool = Field(
         default=False,
-        description="learn from dev too, once it has chosen all settings; no epoch is scored then",
+        description="train on dev too, once it has chosen all settings; no epoch is scored then",
     )
     instance_words: int | None = Field(
         default=None,

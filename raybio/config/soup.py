@@ -12,14 +12,14 @@ from raybio.config.training import WorkersSection
 
 
 class SoupConfig(JobConfig):
-    """The mean of the weights of encoders that began as one model and learned one corpus."""
+    """The mean of the weights of encoders that began as one model and were trained on one corpus."""
 
     job: Literal["soup"] = Field(default="soup", description="what the run folder is of")
     runs: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         min_length=2, description="run folders of the encoders"
     )
     model: Text = Field(description="pretrained model that all of them began as")
-    corpus: CorpusSection = Field(description="corpus that all of them learned")
+    corpus: CorpusSection = Field(description="corpus that all of them were trained on")
     output: Text = Field(default="runs", description="folder that receives the run folder")
     name: FileName = Field(description="name of the run folder")
     seed: int = Field(default=1, description="seed of resamples")

@@ -93,7 +93,9 @@ class SearchSection(Section):
         default="grid",
         description="grid = every combination to its end, as in the study; asha = many stop early (Ray Tune)",
     )
-    grace_epochs: int = Field(default=2, ge=1, description="asha: epochs that every combination may learn")
+    grace_epochs: int = Field(
+        default=2, ge=1, description="asha: epochs that every combination is trained for"
+    )
     reduction: int = Field(default=3, ge=2, description="asha: one of so many continues at each halt")
 
 
@@ -141,7 +143,7 @@ class StudyConfig(JobConfig):
         "point an option that `options` can take back",
     )
     corpora: Annotated[tuple[CorpusSection, ...], Field(strict=False)] = Field(
-        min_length=1, description="corpora that every model learns, one after the other"
+        min_length=1, description="corpora that every model is trained on, one after the other"
     )
     models: Annotated[tuple[StudyModelSection, ...], Field(strict=False)] = Field(
         min_length=1, description="models to train"
@@ -214,7 +216,7 @@ def _idle_teachers(study: StudyConfig, i: int) -> Iterator[tuple[KeyPath, str]]:
             yield at, f"found {teacher.name!r}, which stands below; put teachers above those that they teach"
         for corpus in _corpora(study, model):
             if corpus not in _corpora(study, teacher):
-                yield at, f"found {teacher.name!r}, which does not learn {corpus}; add it to its corpora"
+                yield at, f"found {teacher.name!r}, which is not trained on {corpus}; add it to its corpora"
 
 
 def _corpora(study: StudyConfig, model: StudyModelSection) -> Sequence[str]:

@@ -34,7 +34,7 @@ def _in_one_piece(alias: str) -> str:
 
 
 class PromptSection(Section):
-    """The wording that the adapter learns, and that tagging with it repeats."""
+    """The wording that the adapter is trained on, and that tagging with it repeats."""
 
     aliases: dict[str, Annotated[str, AfterValidator(_in_one_piece)]] = Field(
         default={}, description="label -> short name that stands for it in prompts and completions"
@@ -83,7 +83,7 @@ class QuantizationSection(Section):
 
 
 class LoraSection(Section):
-    """The adapter: for each target, the product of two thin matrices that learn."""
+    """The adapter: for each target, the product of two thin matrices that are trained."""
 
     r: int = Field(default=128, ge=1, description="inner size of the adapter's matrices")
     alpha: int = Field(default=256, ge=1, description="the adapter's output is scaled by alpha / r")
@@ -97,7 +97,7 @@ class LoraSection(Section):
 
 
 class DecoderTrainingSection(LearningSection):
-    """How an LLM learns, at which lengths, and which epoch is kept."""
+    """How an LLM is trained, at which lengths, and which epoch is kept."""
 
     learning_rate: LearningRate = 2e-5
     batch_size: BatchSize = 32
@@ -118,13 +118,13 @@ class DecoderTrainingSection(LearningSection):
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 8192
     loss_on: Literal["completion", "all", "padded"] = Field(
         default="completion",
-        description="tokens to learn: the completion's; all = the prompt's too; padded = also padding to "
-        "the longest example of the split, as in the study",
+        description="tokens that the loss counts: the completion's; all = the prompt's too; padded = also "
+        "padding to the longest example of the split, as in the study",
     )
     aggregation_strategy: Literal["mean", "first", "last"] = Field(
         default="mean",
-        description="with head: tags, which subwords learn a word's tag and decide it: all of them, by their "
-        "mean; the first; or the last, which has read the whole word",
+        description="with head: tags, which subwords are labelled with a word's tag and decide it: all of "
+        "them, by their mean; the first; or the last, which has read the whole word",
     )
     optimizer: Literal["auto", "adamw", "paged-adamw-8bit"] = Field(
         default="auto", description="auto = paged-adamw-8bit on a GPU, adamw on CPU"
@@ -170,7 +170,7 @@ class TrainDecoderConfig(TrainConfig):
     )
     lora: LoraSection = Field(default=LoraSection(), description="the adapter")
     training: DecoderTrainingSection = Field(
-        default=DecoderTrainingSection(), description="how the adapter learns"
+        default=DecoderTrainingSection(), description="how the adapter is trained"
     )
     deepspeed: DeepSpeedSection = Field(default=DeepSpeedSection(), description="how DeepSpeed runs it")
     dev: DevSection = Field(default=DevSection(), description="how dev is scored")

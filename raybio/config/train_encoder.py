@@ -21,7 +21,7 @@ from raybio.config.training import (
 
 
 class TrainingSection(LearningSection):
-    """How an encoder learns, how words become subwords and back, and which epoch is kept."""
+    """How an encoder is trained, how words become subwords and back, and which epoch is kept."""
 
     learning_rate: LearningRate = 3e-5
     batch_size: BatchSize = 16
@@ -35,7 +35,8 @@ class TrainingSection(LearningSection):
     )
     max_batch_tokens: Annotated[MaxBatchTokens, HoldsAWindow] = 16384
     label_subwords: Literal["all", "first", "last"] = Field(
-        default="all", description="subwords that learn their word's tag: all of them, the first, or the last"
+        default="all",
+        description="subwords that are labelled with their word's tag: all of them, the first, or the last",
     )
     aggregation_strategy: Literal["majority", "mean", "first", "last"] = Field(
         default="mean",
@@ -58,7 +59,7 @@ class TrainingSection(LearningSection):
         default=1.0,
         gt=0,
         le=1,
-        description="each layer learns at this share of the rate of the layer above it; 1 = all alike",
+        description="learning rate of each layer as a share of that of the layer above it; 1 = all alike",
     )
     dropout: float | None = Field(
         default=None,
@@ -84,20 +85,20 @@ class DistillationSection(Section):
     teachers: Files = Field(
         default=(),
         description="model folders of trained taggers with the same labels, encoders or LLMs: the mean of "
-        "their answers is learned; one process, with one worker's share of the machine, holds them all; "
+        "their answers is the target; one process, with one worker's share of the machine, holds them all; "
         "none = gold alone",
     )
     weight: float = Field(
         default=0.5,
         gt=0,
         le=1,
-        description="the teachers' share in what an annotated word teaches; the rest is its gold tag's",
+        description="the teachers' share in the target of an annotated word; the rest is its gold tag's",
     )
     precision: TaggerPrecision = "auto"
     text: Files = Field(
         default=(),
         description="files without annotations, or whose annotations are left alone, that the teachers tag "
-        "to be learned from too, sentence by sentence; their format is by their suffix, and a record "
+        "to be trained on too, sentence by sentence; their format is by their suffix, and a record "
         "that cannot be read ends the run",
     )
     max_text_documents: int | None = Field(
@@ -126,7 +127,7 @@ class TrainEncoderConfig(TrainConfig):
     job: Literal["train-encoder"] = Field(description="which job this file configures")
     model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
     attention: LlmAttention = "causal"
-    training: TrainingSection = Field(default=TrainingSection(), description="how the model learns")
+    training: TrainingSection = Field(default=TrainingSection(), description="how the model is trained")
     distillation: DistillationSection = Field(
         default=DistillationSection(), description="which taggers teach it, beside the gold tags"
     )

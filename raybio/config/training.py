@@ -1,4 +1,4 @@
-"""What every training job's config has: its model and run folder, how it learns, its workers, its log."""
+"""What every training job's config has: its model and run folder, how it is trained, its workers, its log."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EncoderPrecision = Annotated[
 class OptimizationSection(Section):
     """How any model's weights are moved."""
 
-    epochs: int = Field(default=20, ge=1, description="passes over what is learned, at most")
+    epochs: int = Field(default=20, ge=1, description="passes over the training data, at most")
     learning_rate: LearningRate
     weight_decay: float = Field(
         default=0.01, ge=0, description="weight decay of AdamW; biases and norms have none"
@@ -60,7 +60,7 @@ class OptimizationSection(Section):
 
 
 class LearningSection(OptimizationSection):
-    """How any model learns to tag, and which epoch is kept."""
+    """How any model is trained to tag, and which epoch is kept."""
 
     early_stopping_patience: int = Field(
         default=3,
@@ -116,13 +116,13 @@ class LoggingSection(Section):
 
 
 class LearnConfig(JobConfig):
-    """A job whose workers learn: what they begin with, where the run goes, how, and what is logged."""
+    """A job whose workers train: what they begin with, where the run goes, how, and what is logged."""
 
     model: Text
     allow_pickle: AllowPickle = False
     output: Text = Field(default="runs", description="folder that receives one run folder per run")
     name: FileName | None = Field(
-        default=None, description="name of the run folder; null = from model, what is learned, and time"
+        default=None, description="name of the run folder; null = from model, training data, and time"
     )
     seed: int = Field(
         default=1, ge=0, le=2**32 - 1, description="seed of weights, dropout and the order of sentences"
@@ -166,7 +166,7 @@ class LearnConfig(JobConfig):
 class TrainConfig(LearnConfig, SweepableConfig):
     """Fine-tune one model on one corpus, choose its best epoch on dev, and score it on test."""
 
-    corpus: CorpusSection = Field(description="what to learn from")
+    corpus: CorpusSection = Field(description="what to train on")
     training: LearningSection
     test: bool = Field(default=True, description="score the test split at the end")
     bootstrap: int = Field(
@@ -180,7 +180,7 @@ class TrainConfig(LearnConfig, SweepableConfig):
         )
         if self.corpus.train_with_dev and chooses:
             fault = (
-                "dev is learned (corpus.train_with_dev), so that it can choose nothing; "
+                "dev is trained on (corpus.train_with_dev), so that it can choose nothing; "
                 "set keep_checkpoint to last and early_stopping_patience to 0, without a sweep"
             )
             raise FaultsError([(("training",), fault)])

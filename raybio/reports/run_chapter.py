@@ -36,7 +36,7 @@ def run_chapter(run: Run, alone: bool) -> Chapter:
     """Say all about one run; `alone`, with the study's figures for its corpus."""
     if not run.tags:
         sections: tuple[Section, ...] = (
-            Section("How it learned", ("It fills in hidden words, and tags nothing yet.", *_learning(run))),
+            Section("Training", ("It fills in hidden words, and tags nothing yet.", *_learning(run))),
             Section("How to run it again", _recipe(run)),
         )
         return Chapter(run.name, tuple(_facts(run)), sections)
@@ -45,7 +45,7 @@ def run_chapter(run: Run, alone: bool) -> Chapter:
         *(beside_study(tested_runs([run])) if alone else ()),
         Section("By length and by label", tuple(_groups(run))),
         Section("Where it fails", tuple(_failures(run))),
-        Section("How it learned", tuple(_learning(run))),
+        Section("Training", tuple(_learning(run))),
         Section("How to run it again", _recipe(run)),
     )
     return Chapter(run.name, tuple(_facts(run)), tuple(section for section in sections if section.blocks))

@@ -43,7 +43,7 @@ class Tagger(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The entity labels this tagger knows, sorted."""
+        """The entity labels that this tagger gives, sorted."""
         ...
 
     @property

@@ -67,7 +67,7 @@ def kind_of(folder: Path) -> str:
     kind = check_version(_held(path), str(path), ModelError, _REMEDY).get("kind", "encoder")
     if kind not in ("encoder", "decoder"):
         raise ModelError(
-            f"{path} is of a model of kind {kind!r}, which this raybio does not know. Use a later raybio, or "
+            f"{path} is of a model of kind {kind!r}, which this raybio cannot read. Use a later raybio, or "
             "install the package that adds it"
         )
     return str(kind)

@@ -88,7 +88,7 @@ class CascadeTagger:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The entity labels that either tagger knows, sorted."""
+        """The entity labels that either tagger gives, sorted."""
         return tuple(sorted({*self._encoder.labels, *self._decoder.labels}))
 
     @property

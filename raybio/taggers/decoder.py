@@ -156,7 +156,7 @@ class DecoderTagger:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The entity labels this tagger knows, sorted."""
+        """The entity labels that this tagger gives, sorted."""
         return self._tokens.prompts.style.labels
 
     def tag(self, sentences: Sequence[Sentence]) -> list[Tags]:

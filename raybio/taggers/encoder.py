@@ -184,7 +184,7 @@ class EncoderTagger:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The entity labels this tagger knows, sorted."""
+        """The entity labels that this tagger gives, sorted."""
         return self._scheme.labels
 
     def tag(self, sentences: Sequence[Sentence]) -> list[Tags]:

@@ -96,7 +96,7 @@ def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
     if int(count * config.text.validation_fraction) in (0, count):
         path.unlink()
         raise TrainingError(
-            f"of {count:,} sentences none would be held out, or none learned. Give more text, or another "
+            f"of {count:,} sentences none would be held out, or none trained on. Give more text, or another "
             "text.validation_fraction"
         )
     return path

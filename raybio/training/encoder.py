@@ -42,7 +42,7 @@ def train_encoder(
     Raises:
         ConfigError, ModelError, InputError: what the run was given cannot be used.
         UsageError: a run of that name exists and `resume` is false, or the reverse.
-        TrainingError: the workers failed more often than `workers.max_failures`, or a teacher knows other
+        TrainingError: the workers failed more often than `workers.max_failures`, or a teacher has other
             labels.
     """
     base = base_folder(config.model, allow_pickle=config.allow_pickle)

@@ -65,7 +65,7 @@ def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFo
     The answers are kept in the run folder, and read from there when the run is resumed.
 
     Raises:
-        TrainingError: a teacher knows other labels or cannot be loaded, or a file of text cannot be read.
+        TrainingError: a teacher has other labels or cannot be loaded, or a file of text cannot be read.
     """
     path = run.path / _ANSWERS
     if not path.exists():
@@ -168,7 +168,7 @@ def _load(
     tagger = load_tagger(folder, precision=distillation.precision)
     if sorted(tagger.labels) != sorted(labels):
         raise TrainingError(
-            f"the teacher {teacher} knows {', '.join(sorted(tagger.labels))}, but the training split has "
-            f"{', '.join(sorted(labels))}. Name teachers that learned these very labels"
+            f"the teacher {teacher} has {', '.join(sorted(tagger.labels))}, but the training split has "
+            f"{', '.join(sorted(labels))}. Name teachers that were trained on these very labels"
         )
     return tagger

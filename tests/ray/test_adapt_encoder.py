@@ -92,7 +92,7 @@ def test_a_run_that_learned_nothing_may_change_and_one_that_did_is_resumed(
         changes = {"text": {**text, "validation_fraction": share}, "training": {**once, "epochs": epochs}}
         return adapt_encoder(config_of(sample, tmp_path, "run", model=tiny_encoder, resume=resume, **changes))
 
-    with pytest.raises(TrainingError, match=r"none would be held out, or none learned\. Give more text"):
+    with pytest.raises(TrainingError, match=r"none would be held out, or none trained on\. Give more text"):
         run(0.001, 1)
     assert run(0.4, 1, resume=True).held_out_loss > 0
     with pytest.raises(UsageError, match="resume=true"):

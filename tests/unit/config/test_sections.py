@@ -55,7 +55,7 @@ def test_a_corpus_in_both_forms_or_in_none_is_a_fault(faults, load, section, exp
 def test_a_dev_that_is_learned_chooses_nothing(faults, load):
     learned = corpus("name: BC5CDR, train_with_dev: true")
     fault = (
-        "training: dev is learned (corpus.train_with_dev), so that it can choose nothing; "
+        "training: dev is trained on (corpus.train_with_dev), so that it can choose nothing; "
         "set keep_checkpoint to last and early_stopping_patience to 0, without a sweep"
     )
     good = "training: {keep_checkpoint: last, early_stopping_patience: 0}\n"

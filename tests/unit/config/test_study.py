@@ -183,7 +183,7 @@ def test_teachers_must_come_before_whom_they_teach_and_know_its_corpora(study, f
     found = "\n".join(faults(study, "", one))
     for fault in (
         "found 'encc'; allowed: one of enc, taught; did you mean 'enc'?",
-        "found 'enc', which does not learn ChemProt; add it to its corpora",
+        "found 'enc', which is not trained on ChemProt; add it to its corpora",
         "found 'taught', which stands below; put teachers above those that they teach",
     ):
         assert f"models[1].teachers: {fault}" in found

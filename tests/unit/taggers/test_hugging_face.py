@@ -146,7 +146,7 @@ DAMAGED = {
         with_card(kind="mixer"),
         "is of a model of kind 'mixer', which this",
     ),
-    "a card of a list of kinds": (with_card(kind=["encoder"]), "which this raybio does not know"),
+    "a card of a list of kinds": (with_card(kind=["encoder"]), "which this raybio cannot read"),
     "a card without a field": (with_card(stride=None), "raybio.json: stride: field required"),
     "a card of a later raybio": (
         with_card(schema_version=99),
