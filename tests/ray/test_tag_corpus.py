@@ -241,4 +241,4 @@ def test_metrics_reach_prometheus() -> None:
     teller = Teller.remote()
     ray.get(teller.tell.remote())
     wanted = {f"ray_{name}_{'bucket' if name == SHARD_SECONDS else 'total'}" for name in METRICS}
-    assert wanted <= wait_for_metrics(wanted, 'model="told"')
+    assert wanted <= wait_for_metrics(wanted, 'model="reported"')
