@@ -313,7 +313,8 @@ def test_tag_says_what_a_models_outputs_stand_for(raybio, room, tmp_path):
 
 def test_tag_needs_an_input_or_rejected_records(raybio):
     outcome = raybio("tag", "a", "--model", "m")
-    assert outcome.code == 2 and "tag needs INPUT, --model and --output; or --replay" in outcome.err
+    needed = "tag needs INPUT, --model and --output; or --text and --model; or --replay"
+    assert outcome.code == 2 and needed in outcome.err
 
 
 def test_a_replay_is_the_job_that_left_the_rejected_records(raybio, room):
