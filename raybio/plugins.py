@@ -20,6 +20,7 @@ from raybio.errors import UsageError, first_line
 
 FORMATS = "raybio.formats"
 TAGGERS = "raybio.taggers"
+_OWN_KINDS = ("encoder", "decoder", "cascade")
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ def _found(group: str) -> dict[str, EntryPoint]:
 
 
 def names(group: str) -> tuple[str, ...]:
-    """Return what installed packages add to a group, by name."""
-    return tuple(_found(group))
+    """Return what installed packages add to a group, by name; raybio's own kinds of models stay its own."""
+    return tuple(name for name in _found(group) if group != TAGGERS or name not in _OWN_KINDS)
 
 
 def load(group: str, name: str) -> Any:

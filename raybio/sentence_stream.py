@@ -31,7 +31,7 @@ SENTENCES = pa.schema(
 
 def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
     """Yield the documents of one split ("train", "dev" or "test") of a configured corpus."""
-    yield from islice(_own_documents(corpus, split), corpus.most_documents(split))
+    yield from islice(_own_documents(corpus, split), corpus.document_limit(split))
     if split == "train" and corpus.train_with_dev:
         yield from islice(_whole_split(corpus, "dev"), corpus.max_documents)
 
@@ -90,7 +90,7 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
                 yield sentence
 
 
-def read_text(paths: Iterable[str], most_documents: int | None = None) -> Iterator[Sentence]:
+def read_text(paths: Iterable[str], max_documents: int | None = None) -> Iterator[Sentence]:
     """Yield the sentences of files, the first documents of each, whose annotations are left alone.
 
     Passages that bulk tagging skips by default, those in other languages, are skipped here too.
@@ -100,7 +100,7 @@ def read_text(paths: Iterable[str], most_documents: int | None = None) -> Iterat
         InputError: a file, or a record of it, cannot be read.
     """
     for path in paths:
-        for document in islice(read_corpus(path), most_documents):
+        for document in islice(read_corpus(path), max_documents):
             yield from text_sentences(document)
 
 

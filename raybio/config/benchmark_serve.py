@@ -136,7 +136,7 @@ class BenchmarkServeConfig(JobConfig):
 
     def replicas_at_once(self, model: ServedModelSection) -> int:
         """Return how many replicas of the model the benchmark has at one time, at most."""
-        return max(model.most_replicas, *self.scaling.replicas, 1)
+        return max(model.max_replicas, *self.scaling.replicas, 1)
 
 
 def corpus_name(corpus: CorpusSection) -> str:

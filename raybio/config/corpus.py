@@ -77,7 +77,7 @@ class CorpusSection(Section):
         "145 is nearest to the study's BioRED; null = into sentences",
     )
 
-    def most_documents(self, split: str) -> int | None:
+    def document_limit(self, split: str) -> int | None:
         """Return how many documents of "train", "dev" or "test" are read at most; None where all are."""
         own = self.max_train_documents if split == "train" else self.max_eval_documents
         return min((limit for limit in (self.max_documents, own) if limit), default=None)

@@ -84,7 +84,7 @@ class ServedModelSection(Section):
         return Demand(f"replica of {self.name}", replicas, self.cpus, self.gpus)
 
     @property
-    def most_replicas(self) -> int:
+    def max_replicas(self) -> int:
         """Replicas that there may be at one time."""
         return self.autoscaling.max_replicas or self.replicas
 

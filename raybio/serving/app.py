@@ -162,13 +162,13 @@ def _public(info: Mapping[str, Any]) -> dict[str, Any]:
     return {**info, "model": model}
 
 
-async def _ask(model: ServedModel, sentences: Sequence[Sentence], most_seconds: float) -> Served:
+async def _ask(model: ServedModel, sentences: Sequence[Sentence], max_seconds: float) -> Served:
     if not sentences:
         return _NOTHING
     try:
-        return await asyncio.wait_for(model.tag(sentences), most_seconds)
+        return await asyncio.wait_for(model.tag(sentences), max_seconds)
     except TimeoutError as error:
-        message = f"no answer within {most_seconds:g} s"
+        message = f"no answer within {max_seconds:g} s"
         raise RequestError(503, message, "Send less at once, or come again later", _RETRY_LATER) from error
     except OverloadedError as error:
         retry = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}

@@ -189,7 +189,7 @@ def _described(model: ServedModelSection, alone: Bare) -> dict[str, Any]:
         "accelerator": alone.accelerator,
         "threads": model.computing_threads,
         # With autoscaling fewer may have been up for a while; none are priced as fewer than there were.
-        "replicas": model.most_replicas,
+        "replicas": model.max_replicas,
     }
 
 
@@ -269,7 +269,7 @@ async def _drive(
     say: Say,
 ) -> list[Measured]:
     """Run the scenarios of a deployed model; the first is offline, whose answers are all there are."""
-    scored = await offline(client.tag, sentences, config, model.most_replicas)
+    scored = await offline(client.tag, sentences, config, model.max_replicas)
     _say_speed(scored, say)
     done = [scored]
     if config.single_stream.requests:

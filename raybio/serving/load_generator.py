@@ -123,15 +123,15 @@ async def warm_up(tag: Tag, requests: Sequence[Request], window: int, seconds: f
     return await in_window(tag, endless(), window)
 
 
-def poisson_times(rate: float, most: int, most_seconds: float, seed: int) -> list[float]:
+def poisson_times(rate: float, most: int, max_seconds: float, seed: int) -> list[float]:
     """Return the times, in seconds, of a Poisson process with `rate` arrivals a second.
 
     The gaps between arrivals are independent and exponential. There are `most` arrivals, or as many
-    as come within `most_seconds`, but one at least.
+    as come within `max_seconds`, but one at least.
     """
     source = random.Random(seed)  # noqa: S311 - a timetable, not a secret
     times = [source.expovariate(rate)]
-    while len(times) < most and (following := times[-1] + source.expovariate(rate)) <= most_seconds:
+    while len(times) < most and (following := times[-1] + source.expovariate(rate)) <= max_seconds:
         times.append(following)
     return times
 

@@ -268,7 +268,7 @@ def _published_part(corpus: CorpusSection, published: Mapping[str, int]) -> dict
     if corpus.train_from_dev:
         sentences["train"] = round(corpus.train_from_dev * published["dev"])
         sentences["dev"] -= sentences["train"]
-    return {split: min(count, corpus.most_documents(split) or count) for split, count in sentences.items()}
+    return {split: min(count, corpus.document_limit(split) or count) for split, count in sentences.items()}
 
 
 @cache

@@ -216,7 +216,7 @@ def test_the_rayservice_names_applications_that_are_there():
         assert module == applications.__name__ and callable(getattr(applications, name))
     config = job_of(ServeConfig, {"models": [model["args"]]}, source="rayservice.yaml")
     assert [config.models[0].name] == [model["name"]] == http["args"]["models"]
-    check_room([(Demand("replica", config.models[0].most_replicas, 1, 1),)], nodes_of_file(file))
+    check_room([(Demand("replica", config.models[0].max_replicas, 1, 1),)], nodes_of_file(file))
 
 
 def test_the_dockerfile_stands_on_the_clusters_image_and_copies_what_is_there():

@@ -83,3 +83,12 @@ def test_a_tagger_that_cannot_be_loaded_is_refused(added):
     added(taggers={"lexicon": "no_such_module:load"})
     with pytest.raises(UsageError, match="Repair or uninstall that package"):
         plugins.load(plugins.TAGGERS, "lexicon")
+
+
+def test_a_package_does_not_take_over_raybio_s_own_kinds(added, folder):
+    added(taggers={"encoder": "json:loads", "lexicon": "json:loads"})
+    assert plugins.names(plugins.TAGGERS) == ("lexicon",)
+    (folder / "raybio.json").write_text('{"kind": "encoder"}')
+    assert kind_of(folder) == "encoder"
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        inspect_model(folder)

@@ -96,7 +96,7 @@ def test_biored_has_about_as_many_instances_as_the_study_says(corpora):
 
 
 def test_text_comes_without_its_annotations(files):
-    sentences = list(read_text([files["train"], files["test"]], most_documents=2))
+    sentences = list(read_text([files["train"], files["test"]], max_documents=2))
     assert [sentence.document_id for sentence in sentences] == [
         name for name in ("train0", "train1", "test0", "test1") for _ in range(2)
     ]

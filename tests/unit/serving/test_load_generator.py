@@ -111,12 +111,12 @@ def test_a_warm_up_without_time_still_fills_the_concurrency():
 
 @settings(deadline=None)
 @given(st.floats(0.1, 1000), COUNTS, st.floats(0.01, 100), st.integers(0, 2**32 - 1))
-def test_arrivals_rise_and_keep_to_their_bounds(rate, most, most_seconds, seed):
-    times = poisson_times(rate, most, most_seconds, seed)
+def test_arrivals_rise_and_keep_to_their_bounds(rate, most, max_seconds, seed):
+    times = poisson_times(rate, most, max_seconds, seed)
     assert 1 <= len(times) <= most
     assert times == sorted(times) and times[0] >= 0
-    assert len(times) == 1 or times[-1] <= most_seconds
-    assert times == poisson_times(rate, most, most_seconds, seed)
+    assert len(times) == 1 or times[-1] <= max_seconds
+    assert times == poisson_times(rate, most, max_seconds, seed)
 
 
 def test_gaps_between_arrivals_are_exponential():
