@@ -125,8 +125,12 @@ def _tag(options: Namespace) -> None:
 
 
 def _tag_text(options: Namespace) -> None:
-    if not options.model or options.input or options.output or options.replay:
-        raise UsageError("--text goes with --model, and with no INPUT, --output or --replay. Leave those out")
+    of_a_job = [
+        *("input", "output", "replay", "format", "formats", "shard_documents", "taggers"),
+        *("max_rejected", "max_record_bytes", "new_generation"),
+    ]
+    if not options.model or any(getattr(options, name) for name in of_a_job):
+        raise UsageError("--text goes with --model, and with no INPUT or option of a job. Leave those out")
     from raybio.text_tagger import load
 
     tagger = load(
