@@ -8,7 +8,7 @@ QUICK := not gpu and not soak
 PYTEST := $(BIN)/pytest --durations 20 --durations-min 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lint unit check test gpu gpu-pack soak audit docs
+.PHONY: help install demo lint unit check test gpu gpu-pack soak audit docs site
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,8 +46,11 @@ audit: install ## known vulnerabilities of what is installed; asks an advisory s
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --skip-editable --progress-spinner off --timeout 10
 
-docs: install ## write docs/configuration.md, docs/api.md and the map in docs/architecture.md from the code
+docs: install ## write the map in docs/architecture.md from the code
 	$(BIN)/python docs/build.py
+
+site: install ## build the documentation into site/, without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # constraints.txt pins torch to the build without CUDA where one is offered.
 $(INSTALLED): pyproject.toml constraints.txt requirements-models.txt requirements-test.txt
