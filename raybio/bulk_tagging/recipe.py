@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from raybio.bulk_tagging.ledger import Provenance
 from raybio.config import TagCorpusConfig
+from raybio.model_sources import ModelReference, name_anywhere
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """A model, how it is loaded (`load_tagger`'s options), what is read of the input and what is written."""
 
-    model: Path
+    model: ModelReference
     loading: Mapping[str, Any]
     provenance: Provenance
     output: str
@@ -26,15 +26,19 @@ class Recipe:
     shard_timeout_s: float | None
 
     @classmethod
-    def of(cls, config: TagCorpusConfig, model: Path, provenance: Provenance, output: str) -> Recipe:
+    def of(
+        cls, config: TagCorpusConfig, model: ModelReference, provenance: Provenance, output: str
+    ) -> Recipe:
         """Return what a job's config says; `output` may be a generation below the config's own."""
+        drafter = config.decoding.draft_model
+        decoding = config.decoding.model_copy(update={"draft_model": drafter and name_anywhere(drafter)})
         return cls(
             model=model,
             loading={
                 "precision": config.precision,
                 "threads": config.taggers.threads,
                 "max_batch_tokens": config.max_batch_tokens,
-                "decoding": config.decoding.asked(),
+                "decoding": decoding.asked(),
                 "labels": config.model_labels,
             },
             provenance=provenance,

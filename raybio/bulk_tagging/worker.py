@@ -26,7 +26,7 @@ class Worker:
         log_as_json(run)
         self._recipe = recipe
         self._run = run
-        self._tagger = load_tagger(recipe.model, **recipe.loading)
+        self._tagger = load_tagger(recipe.model.folder(), **recipe.loading)
         provenance = recipe.provenance
         self._files = ShardFiles(recipe.output, recipe.formats, provenance.model, provenance.config_hash)
         self._ledger = Ledger(recipe.output)

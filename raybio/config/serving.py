@@ -30,7 +30,9 @@ class ServedModelSection(Section):
     """One model and the replicas that hold it."""
 
     name: FileName = Field(description="what clients call the model")
-    model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
+    model: Text = Field(
+        description="trained model: bundled:NAME, a Hugging Face id, a folder or a URL (s3://...)"
+    )
     allow_pickle: AllowPickle = False
     model_labels: ModelLabels = Field(default={})
     precision: TaggerPrecision = "auto"

@@ -54,7 +54,9 @@ class TagCorpusConfig(JobConfig):
     output_may_be_url: ClassVar[bool] = True
 
     job: Literal["tag-corpus"] = Field(description="which job this file configures")
-    model: Text = Field(description="trained model: bundled:NAME, a Hugging Face id, or a folder")
+    model: Text = Field(
+        description="trained model: bundled:NAME, a Hugging Face id, a folder or a URL (s3://...)"
+    )
     allow_pickle: AllowPickle = False
     model_labels: ModelLabels = Field(default={})
     input: Annotated[tuple[Text, ...], Field(strict=False)] = Field(

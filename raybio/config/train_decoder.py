@@ -158,7 +158,9 @@ class TrainDecoderConfig(TrainConfig):
     """Train an LLM's adapter (QLoRA) on one corpus, choose its best epoch on dev, and score it on test."""
 
     job: Literal["train-decoder"] = Field(description="which job this file configures")
-    model: Text = Field(description="LLM to start from: bundled:NAME, a Hugging Face id, or a folder")
+    model: Text = Field(
+        description="LLM to start from: bundled:NAME, a Hugging Face id, a folder or a URL (s3://...)"
+    )
     head: Literal["text", "tags"] = Field(
         default="text",
         description="text = the LLM writes a word:TAG line for each word; tags = a token classifier on it",

@@ -125,7 +125,9 @@ class TrainEncoderConfig(TrainConfig):
     """Train a token classifier on one corpus, choose its best epoch on dev, and score it on test."""
 
     job: Literal["train-encoder"] = Field(description="which job this file configures")
-    model: Text = Field(description="encoder to start from: bundled:NAME, a Hugging Face id, or a folder")
+    model: Text = Field(
+        description="encoder to start from: bundled:NAME, a Hugging Face id, a folder or a URL (s3://...)"
+    )
     attention: LlmAttention = "causal"
     training: TrainingSection = Field(default=TrainingSection(), description="how the model is trained")
     distillation: DistillationSection = Field(

@@ -12,6 +12,7 @@ from raybio.config import ServedModelSection
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.iob2 import tags_from_spans
+from raybio.model_sources import ModelReference
 from raybio.serving.deployment import found_from_anywhere
 from raybio.serving.load_generator import together
 from raybio.serving.replica import load
@@ -43,12 +44,14 @@ def tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_
     """
     # The process ends with the task, so that a replica finds its memory free.
     remote = ray.remote(num_cpus=section.cpus, num_gpus=section.gpus, max_calls=1)(_tag_alone)
-    bare: Bare = ray.get(remote.remote(found_from_anywhere(section), list(sentences), batch_size))
+    bare: Bare = ray.get(remote.remote(*found_from_anywhere(section), list(sentences), batch_size))
     return bare
 
 
-def _tag_alone(section: ServedModelSection, sentences: Sequence[Sentence], batch_size: int) -> Bare:
-    kind, tagger = load(section, max_batch_tokens=_WHOLE_BATCH if batch_size else None)
+def _tag_alone(
+    section: ServedModelSection, model: ModelReference, sentences: Sequence[Sentence], batch_size: int
+) -> Bare:
+    kind, tagger = load(section, model, max_batch_tokens=_WHOLE_BATCH if batch_size else None)
     gold = [tags_from_spans(sentence.gold or (), len(sentence)) for sentence in sentences]
     started = time.perf_counter()
     batches = together(sentences, batch_size or len(sentences))

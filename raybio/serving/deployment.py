@@ -6,7 +6,6 @@ import functools
 import logging
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import ray._private.worker as ray_worker
@@ -17,7 +16,7 @@ from ray.serve.schema import LoggingConfig
 
 from raybio.config import ServedModelSection
 from raybio.errors import ServingError
-from raybio.model_sources import model_folder
+from raybio.model_sources import ModelReference, name_anywhere
 from raybio.serving.replica import Replica
 from raybio.taggers import check_tagger
 
@@ -96,8 +95,8 @@ def model_application(section: ServedModelSection, run_id: str) -> Application:
     Raises:
         ModelError: there is no such model, or not one that tags as `section` says.
     """
-    section = found_from_anywhere(section)
-    return serve.deployment(**_options(section))(Replica).bind(section, run_id)
+    section, model = found_from_anywhere(section)
+    return serve.deployment(**_options(section))(Replica).bind(section, model, run_id)
 
 
 def undeploy(name: str, *, wait: bool = True) -> None:
@@ -146,22 +145,22 @@ def states(names: list[str]) -> dict[str, str]:
     }
 
 
-def found_from_anywhere(section: ServedModelSection) -> ServedModelSection:
-    """Return `section` with its folders absolute: replicas do not run in this process's folder.
+def found_from_anywhere(section: ServedModelSection) -> tuple[ServedModelSection, ModelReference]:
+    """Return `section` with its folders absolute, and its model: replicas run in other folders and nodes.
 
     Raises:
         ModelError: there is no such model, or not one that tags as `section` says.
     """
-    folder = model_folder(section.model, allow_pickle=section.allow_pickle)
+    model = ModelReference.of(section.model, allow_pickle=section.allow_pickle)
     check_tagger(
-        folder,
+        model.folder(),
         precision=section.precision,
         decoding=section.decoding.asked(),
         labels=section.model_labels,
     )
     drafter = section.decoding.draft_model
-    decoding = section.decoding.model_copy(update={"draft_model": drafter and _absolute(drafter)})
-    return section.model_copy(update={"model": _absolute(section.model), "decoding": decoding})
+    decoding = section.decoding.model_copy(update={"draft_model": drafter and name_anywhere(drafter)})
+    return section.model_copy(update={"model": model.name, "decoding": decoding}), model
 
 
 def _options(section: ServedModelSection) -> dict[str, Any]:
@@ -192,7 +191,3 @@ def _options(section: ServedModelSection) -> dict[str, Any]:
         "downscale_delay_s": growing.downscale_delay_s,
     }
     return {**options, "autoscaling_config": scale}
-
-
-def _absolute(model: str) -> str:
-    return str(Path(model).absolute()) if Path(model).is_dir() else model

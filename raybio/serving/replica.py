@@ -19,7 +19,7 @@ from ray import serve
 from raybio.config import ServedModelSection
 from raybio.entities import Sentence
 from raybio.errors import TaggingError
-from raybio.model_sources import model_folder
+from raybio.model_sources import ModelReference
 from raybio.serving.answers import Answer
 from raybio.serving.batcher import Batcher, Tagged
 from raybio.serving.metrics import ReplicaMetrics
@@ -42,14 +42,14 @@ PROBE = Sentence("probe", ("Aspirin", "reduces", "fever", "."), (0, 8, 16, 21), 
 class Replica:
     """The class that Ray Serve deploys; see the module."""
 
-    def __init__(self, section: ServedModelSection, run_id: str) -> None:
+    def __init__(self, section: ServedModelSection, model: ModelReference, run_id: str) -> None:
         self._section = section
         self._name = serve.get_replica_context().replica_id.unique_id
         self._said = {"run_id": run_id, "model": section.name}
         # Torch keeps a team of computing threads for each thread that calls it: so there is one.
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         started = time.perf_counter()
-        self._kind, self._tagger = self._model_thread.submit(load, section).result()
+        self._kind, self._tagger = self._model_thread.submit(load, section, model).result()
         self._said_loaded(time.perf_counter() - started)
         self._metrics = ReplicaMetrics(section.name)
         self._batcher = Batcher(
@@ -149,15 +149,15 @@ class Replica:
         logger.info(f"model {self._section.name} is loaded", extra=figures)
 
 
-def load(section: ServedModelSection, **options: Any) -> tuple[str, Tagger]:
+def load(section: ServedModelSection, model: ModelReference, **options: Any) -> tuple[str, Tagger]:
     """Load the model of `section`; return its kind ("encoder", "decoder" or "cascade") and its tagger.
 
     `options` are more of `load_tagger`'s.
 
     Raises:
-        ModelError: there is no such model, or not at this precision.
+        ModelError: this node cannot get the model, or not at this precision.
     """
-    folder = model_folder(section.model, allow_pickle=section.allow_pickle)
+    folder = model.folder()
     tagger = load_tagger(
         folder,
         precision=section.precision,

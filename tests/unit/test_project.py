@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from raybio.model_sources import BUNDLED
+from raybio.bundled_models import BUNDLED
 
 ROOT = Path(__file__).resolve().parents[2]
 

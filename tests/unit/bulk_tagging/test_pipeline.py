@@ -17,6 +17,7 @@ from raybio.config import TaggersSection
 from raybio.entities import Deletion, Document, Passage
 from raybio.errors import CommitError, ModelError
 from raybio.model_identity import earlier_fingerprint, fingerprint
+from raybio.model_sources import ModelReference
 
 
 def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_it_is():
@@ -54,13 +55,25 @@ def test_circles_are_looked_for_again_after_unpacking():
 def test_a_model_that_cannot_be_used_is_reported_in_our_words(tiny_encoder, tmp_path):
     """It loads in a worker; what is raised there reaches the driver as Ray's own error."""
     config = tagging_config(tiny_encoder, tmp_path / "in", tmp_path / "out", precision="4bit")
-    recipe = Recipe.of(config, tiny_encoder, Provenance("m", "f", "c", {}), config.output)
+    model = ModelReference.of(config.model)
+    recipe = Recipe.of(config, model, Provenance("m", "f", "c", {}), config.output)
     worker = _TagAndCommit(recipe, "run")
     shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 0, (), (), ())
     end = EndOfFile("a", 1)
     error, same = _items(worker(pa.Table.from_pylist(_rows([shard, end]))))
     assert isinstance(error, ModelError) and "4bit is for LLMs" in str(error)
     assert same == end
+
+
+def test_workers_are_given_names_that_hold_on_their_nodes(tiny_encoder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tiny_encoder.parent)
+    decoding = {"draft": "encoder", "draft_model": tiny_encoder.name}
+    config = tagging_config("bundled:minilm", tmp_path / "in", tmp_path / "out", decoding=decoding)
+    model = ModelReference.of(config.model)
+    recipe = Recipe.of(config, model, Provenance("m", "f", "c", {}), config.output)
+    assert recipe.loading["decoding"]["draft_model"] == str(tiny_encoder)
+    assert recipe.model.name == "bundled:minilm"
+    assert str(model.folder()).encode() not in pickle.dumps(recipe)
 
 
 def test_an_output_with_the_fingerprint_of_before_is_resumed(tiny_encoder, tmp_path):

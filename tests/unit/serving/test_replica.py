@@ -13,6 +13,7 @@ from serving_fakes import tags_of
 
 from raybio.config import ServedModelSection
 from raybio.errors import OverloadedError, TaggingError
+from raybio.model_sources import ModelReference
 from raybio.serving import replica
 from raybio.serving.replica import MAX_FAILED_BATCHES, Replica, tag_requests
 
@@ -69,8 +70,10 @@ def replica_of(monkeypatch):
     monkeypatch.setattr(replica, "ReplicaMetrics", lambda model: nothing)
 
     def make(tagger, **options):
-        monkeypatch.setattr(replica, "load", lambda section: ("encoder", tagger))
-        return Replica(ServedModelSection(name="m", model="m", **options), run_id="")
+        monkeypatch.setattr(replica, "load", lambda *_: ("encoder", tagger))
+        return Replica(
+            ServedModelSection(name="m", model="m", **options), ModelReference("m", "f"), run_id=""
+        )
 
     return make
 
