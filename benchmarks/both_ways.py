@@ -45,6 +45,7 @@ from raybio.taggers.hugging_face import read_config, read_model, read_tokenizer,
 from raybio.training import steps
 from raybio.training.adapter import add_adapter
 from raybio.training.encoder_steps import ExampleMaker
+from raybio.training.recipes import AdapterRecipe
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 BATCH_TOKENS = 2048
@@ -165,7 +166,7 @@ def _model(options: argparse.Namespace, base: Path, card: EncoderCard) -> Any:
     config = TrainDecoderConfig(
         job="train-decoder", model=options.model, head="tags", corpus=corpus, lora=lora
     )
-    return add_adapter(model, config, ()).train()
+    return add_adapter(model, AdapterRecipe.of(config), ()).train()
 
 
 def _learn(

@@ -30,6 +30,7 @@ from raybio.study.estimate import (
 from raybio.study.runs import served_names
 from raybio.training.adapter_faults import refusals
 from raybio.training.adapter_shapes import count_parameters
+from raybio.training.recipes import AdapterRecipe
 from raybio.training.shapes import classifier_parameters, shape_of
 
 _HEADER = ("run", "what", "GPUs", "hours", "dollars")
@@ -125,7 +126,8 @@ def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
                 # Which machine runs it is not known yet: "auto" is taken to find a GPU.
                 gpu = point.workers.accelerator != "cpu"
                 faults |= dict.fromkeys(
-                    f"{cell.model.name}: {one}" for one in refusals(point, architecture, gpu)
+                    f"{cell.model.name}: {one}"
+                    for one in refusals(AdapterRecipe.of(point), architecture, gpu)
                 )
     if faults:
         raise ConfigError(f"the study {study.name}", list(faults))
@@ -243,7 +245,7 @@ def _shape(model: str, allow_pickle: bool) -> Any:
 @cache
 def _decoder_parameters(config: str) -> int:
     chosen = TrainDecoderConfig.model_validate_json(config)
-    return count_parameters(chosen, _shape(chosen.model, chosen.allow_pickle), _LABELS).base
+    return count_parameters(AdapterRecipe.of(chosen), _shape(chosen.model, chosen.allow_pickle), _LABELS).base
 
 
 def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[CorpusSize, str]:

@@ -20,6 +20,7 @@ from raybio.study.asha import search
 from raybio.study.runs import StudyRun, read
 from raybio.study.training import in_the_log, train
 from raybio.training.cascade import make_cascade
+from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, uses_gpu
 
 
@@ -45,7 +46,7 @@ def perform(run: StudyRun, grace_epochs: int, reduction: int) -> str | None:
 
 def _add_scores(config: TrainConfig | CascadeConfig, path: Path, splits: list[str]) -> None:
     run = RunFolder(path)
-    scores = {**read(run.path / "scores.json"), **score_splits(config, run, splits)}
+    scores = {**read(run.path / "scores.json"), **score_splits(Scoring.of(config), run, splits)}
     run.write_json("scores.json", scores)
 
 

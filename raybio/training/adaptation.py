@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from transformers import AutoModelForMaskedLM
 
-from raybio.config import AdaptEncoderConfig
+from raybio.config import AdaptEncoderConfig, TextSection
 from raybio.corpora import read_corpus
 from raybio.corpora.shared_passages import Passages
 from raybio.entities import Sentence
@@ -32,10 +32,11 @@ from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import window_of
 from raybio.training.epochs import Judge, Verdict, train_epochs
 from raybio.training.masking import MaskedExampleMaker
+from raybio.training.recipes import MaskingRecipe, Task
 from raybio.training.rows_file import read_rows, write_rows
 from raybio.training.splits import TrainingBatches, split_rows
 from raybio.training.steps import IGNORED
-from raybio.training.trainer import Task, begin_run, fit, under_way
+from raybio.training.trainer import begun, fit
 from raybio.training.workers import Workers, begin
 
 _TEXT = "text.parquet"
@@ -72,28 +73,28 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     check_base(AutoModelForMaskedLM, base)
     check_precision(read_config(base), base, config.training.precision)
     check_text((*config.text.files, *config.text.decontaminate_against))
-    run = begin_run(config, "adapted")
-    with under_way(run, config, progress):
-        path, share = _text(config, run), config.text.validation_fraction
+    with begun(config, "adapted", progress) as run:
+        path, share = _text(config.text, run), config.text.validation_fraction
         datasets = {
             "train": dataset_of(lambda: _some(path, share, held_out=False)),
             "dev": dataset_of(lambda: _some(path, share, held_out=True)),
         }
-        fit(Task(config, base, (), run), _work, datasets, keep_best=False)
+        task = Task(run, base, MaskingRecipe.of(config), config.workers)
+        fit(task, _work, datasets, config.logging, keep_best=False)
     last = run.metrics()[-1]
     return AdaptedEncoder(run, last.get("held_out_loss"), last.get("held_out_found"))
 
 
-def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
+def _text(text: TextSection, run: RunFolder) -> Path:
     """Return the file of all sentences to read, written before the first epoch."""
     path = run.path / _TEXT
     if path.exists() and (run.path / _LEFT_OUT).exists():
         return path
     left_out: list[dict[str, str]] = []
-    count = write_rows(sentence_tables(_sentences(config, left_out)), path, SENTENCES)
+    count = write_rows(sentence_tables(_sentences(text, left_out)), path, SENTENCES)
     run.write_text(_LEFT_OUT, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in left_out))
     run.say(f"text of {count:,} sentences; documents left out, see {_LEFT_OUT}: {len(left_out):,}")
-    if int(count * config.text.validation_fraction) in (0, count):
+    if int(count * text.validation_fraction) in (0, count):
         path.unlink()
         raise TrainingError(
             f"of {count:,} sentences none would be held out, or none trained on. Give more text, or another "
@@ -102,9 +103,8 @@ def _text(config: AdaptEncoderConfig, run: RunFolder) -> Path:
     return path
 
 
-def _sentences(config: AdaptEncoderConfig, left_out: list[dict[str, str]]) -> Iterator[Sentence]:
+def _sentences(text: TextSection, left_out: list[dict[str, str]]) -> Iterator[Sentence]:
     """Yield the sentences of the text, and add to `left_out` what is not to be read."""
-    text = config.text
     unseen = Passages(document for path in text.decontaminate_against for document in read_corpus(path))
     for path in text.files:
         for document in islice(read_corpus(path), text.max_documents):
@@ -126,29 +126,28 @@ def _some(path: Path, share: float, held_out: bool) -> Iterator[pa.Table]:
 # What follows runs in the workers.
 
 
-def _work(task: Task) -> None:
-    config: AdaptEncoderConfig = task.config
-    training = config.training
-    workers = begin(config.seed, config.workers)
+def _work(task: Task[MaskingRecipe]) -> None:
+    seed, training = task.recipe.seed, task.recipe.training
+    workers = begin(seed, task.workers)
     tokenizer = read_tokenizer(task.base)
     maker = MaskedExampleMaker(tokenizer, training.mlm_probability, *window_of(task.base, training))
 
     def examples_of(row: dict[str, Any], epoch: int) -> list[steps.Example]:
-        return maker.examples(row["words"], random.Random(f"{config.seed} {epoch} {row['id']}"))  # noqa: S311
+        return maker.examples(row["words"], random.Random(f"{seed} {epoch} {row['id']}"))  # noqa: S311
 
-    batches = TrainingBatches(config, examples_of)
+    batches = TrainingBatches(training, seed, examples_of)
     held_out = sorted(
         (example for row in split_rows("dev") for example in examples_of(row, 0)), key=lambda e: len(e.ids)
     )
     learner = _FillingLearner(task, tokenizer, workers, len(batches) * training.epochs)
-    train_epochs(config, task.run, workers, batches, learner, learner.judge(held_out))
+    train_epochs(task, workers, batches, learner, learner.judge(held_out))
 
 
 class _FillingLearner(EncoderLearner):
     """A masked-language model."""
 
-    def __init__(self, task: Task, tokenizer: Any, workers: Workers, total: int) -> None:
-        training = task.config.training
+    def __init__(self, task: Task[MaskingRecipe], tokenizer: Any, workers: Workers, total: int) -> None:
+        training = task.recipe.training
         self._budget = training.max_batch_tokens
         super().__init__(
             training,

@@ -11,10 +11,10 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
-from raybio.config import TrainDecoderConfig
 from raybio.taggers.both_ways import blocks_of, read_both_ways
 from raybio.taggers.hugging_face import read_config, read_model, tag_options
 from raybio.taggers.language_model import FourBit, attach_adapter, describe_base, quantization
+from raybio.training.recipes import AdapterRecipe
 
 CLASSIFIER = "score"
 """What transformers calls the token classifier on an LLM."""
@@ -23,7 +23,7 @@ _ADAPTER = "default"
 
 
 def adapted_model(
-    config: TrainDecoderConfig,
+    recipe: AdapterRecipe,
     base: Path,
     labels: Sequence[str],
     new_tokens: Mapping[int, Sequence[int]],
@@ -37,37 +37,37 @@ def adapted_model(
     mean they begin as. `dtype` is that of the computation, and of weights unless they are
     quantized; what is trained is fp32.
     """
-    held = config.quantization
+    held = recipe.quantization
     options: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}}
     if held.bits == 4:
         storage = None if held.storage == "auto" else getattr(torch, held.storage)
         options["quantization_config"] = quantization(dtype, held.type, held.double, storage)
     else:
         options["dtype"] = {16: torch.bfloat16, 32: torch.float32}[held.bits]
-    if config.head == "text":
+    if recipe.head == "text":
         model: Any = read_model(AutoModelForCausalLM, base, **options)
     else:
         headed = read_config(base, **tag_options(labels))
         model = read_model(AutoModelForTokenClassification, base, config=headed, new_head=True, **options)
-        read_both_ways(model, blocks_of(config.attention, headed))
+        read_both_ways(model, blocks_of(recipe.attention, headed))
     _keep_gradients(model)
     grow_vocabulary(model, new_tokens)
-    if config.training.gradient_checkpointing:
+    if recipe.training.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    return add_adapter(model, config, sorted(new_tokens))
+    return add_adapter(model, recipe, sorted(new_tokens))
 
 
-def rounding(config: TrainDecoderConfig, dtype: torch.dtype) -> FourBit | None:
+def rounding(recipe: AdapterRecipe, dtype: torch.dtype) -> FourBit | None:
     """Return how `adapted_model` rounds the base's weights, or None where it does not."""
-    held = config.quantization
+    held = recipe.quantization
     if held.bits != 4:
         return None
     return FourBit(held.type, held.double, str(dtype).removeprefix("torch."))
 
 
-def add_adapter(model: Any, config: TrainDecoderConfig, new_tokens: Sequence[int]) -> PeftModel:
+def add_adapter(model: Any, recipe: AdapterRecipe, new_tokens: Sequence[int]) -> PeftModel:
     """Freeze a model and add LoRA to its targets; rows of `new_tokens` and a new head learn whole."""
-    lora, text = config.lora, config.head == "text"
+    lora, text = recipe.lora, recipe.head == "text"
     peft = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -81,7 +81,7 @@ def add_adapter(model: Any, config: TrainDecoderConfig, new_tokens: Sequence[int
         warnings.simplefilter("ignore")  # advice on tied heads, which `merge_adapter` minds
         adapted = get_peft_model(model, peft)
     # What the adapter's own file names: a hub id means something elsewhere, a cache folder does not.
-    adapted.peft_config[_ADAPTER].base_model_name_or_path = config.model
+    adapted.peft_config[_ADAPTER].base_model_name_or_path = recipe.model
     return adapted
 
 

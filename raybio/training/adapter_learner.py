@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from raybio.config import TrainDecoderConfig
 from raybio.entities import Sentence
 from raybio.taggers import Tagger
 from raybio.taggers.devices import pick_dtype
 from raybio.training import steps
 from raybio.training.adapter import adapted_model
 from raybio.training.deepspeed import AdapterEngine, Loss
-from raybio.training.trainer import Task
+from raybio.training.recipes import AdapterRecipe, Task
 from raybio.training.workers import Workers
 
 
@@ -35,7 +34,7 @@ class AdapterLearner(ABC):
 
     def __init__(
         self,
-        task: Task,
+        task: Task[AdapterRecipe],
         workers: Workers,
         card: Card,
         tokenizer: Any,
@@ -44,14 +43,14 @@ class AdapterLearner(ABC):
         total: int,
         new_tokens: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
-        config: TrainDecoderConfig = task.config
-        self.config, self.padding = config, padding
+        recipe = task.recipe
+        self.recipe, self.padding = recipe, padding
         self.tokenizer, self.device = tokenizer, workers.device
         self._workers, self._card, self._loss_of = workers, card, loss_of
-        dtype = pick_dtype(config.training.precision, workers.device)
-        model = adapted_model(config, task.base, task.labels, new_tokens or {}, workers.device, dtype)
+        dtype = pick_dtype(recipe.training.precision, workers.device)
+        model = adapted_model(recipe, task.base, task.labels, new_tokens or {}, workers.device, dtype)
         model.config.pad_token_id = padding
-        self._engine = AdapterEngine(model, config, workers, total, dtype)
+        self._engine = AdapterEngine(model, recipe, workers, total, dtype)
 
     @abstractmethod
     def tagger(self, model: Any) -> Tagger:

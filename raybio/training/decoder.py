@@ -18,7 +18,7 @@ from raybio.config import DevSection, TrainDecoderConfig
 from raybio.entities import Rejected
 from raybio.errors import TrainingError
 from raybio.model_sources import base_folder, model_folder
-from raybio.run_folder import RunFolder
+from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.storage import replace_folder
 from raybio.taggers import Tagger, check_tagger, load_tagger
 from raybio.taggers.decoder import DecoderCard, DecoderTagger, default_budget
@@ -30,11 +30,12 @@ from raybio.training.adapter import grow_vocabulary, merge_adapter
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
 from raybio.training.epochs import train_tagger
-from raybio.training.fit import TrainedModel, fine_tune, leave_calibration
+from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, scored_model
 from raybio.training.preflight import preflight
-from raybio.training.splits import TrainingBatches, dev_sentences
+from raybio.training.recipes import AdapterRecipe, Scoring, Task, dev_sentences
+from raybio.training.splits import TrainingBatches, dev_split
 from raybio.training.tag_head import train_tag_head
-from raybio.training.trainer import Task
+from raybio.training.trainer import begun, fit
 from raybio.training.workers import Workers, begin
 
 TrainedDecoder = TrainedModel
@@ -65,63 +66,77 @@ def train_decoder(
         check_base(kind, base)
         if config.dev.draft_model:
             check_tagger(model_folder(config.dev.draft_model))
-        return fine_tune(config, base, work, _merge, progress, score=score)
+        corpus = open_corpus(config.corpus, config.test)
+        with begun(config, corpus.title, progress) as run:
+            run.write_json(SPLITS_FILE, corpus.split_labels)
+            recipe = AdapterRecipe.of(config)
+            task = Task(
+                run, base, recipe, config.workers, corpus.labels, corpus.source, dev_sentences(config)
+            )
+
+            def finish(model: Path) -> None:
+                if config.merge != "none" or config.head == "tags":
+                    _merge(task, model)
+                if config.head == "tags":
+                    leave_calibration(config.corpus, config.seed, model)
+
+            epoch = fit(
+                task,
+                work,
+                {split: corpus.dataset(split) for split in ("train", "dev")},
+                config.logging,
+                keep_best=config.training.keep_checkpoint == "best",
+                finish=finish,
+            )
+            return scored_model(run, epoch, Scoring.of(config) if score else None, corpus)
 
 
-def _merge(task: Task, model: Path) -> None:
-    """Make the trained `model` a plain one where that is asked for; the adapter moves to `adapter/`.
+def _merge(task: Task[AdapterRecipe], model: Path) -> None:
+    """Make the trained `model` a plain one, which whatever reads its kind can read.
 
-    A token classifier always becomes one: whatever reads encoders can then read it.
+    The adapter moves to the run's `adapter/`.
     """
-    config: TrainDecoderConfig = task.config
-    if config.merge == "none" and config.head == "text":
-        return
     adapter = task.run.path / "adapter"
     with replace_folder(adapter) as draft:
         for path in model.glob("adapter_*"):
             shutil.move(path, draft / path.name)
     merge_adapter(_whole_base(task, adapter), adapter).save_pretrained(model)
-    if config.head == "tags":
-        leave_calibration(task, model)
 
 
-def _whole_base(task: Task, adapter: Path) -> Any:
+def _whole_base(task: Task[AdapterRecipe], adapter: Path) -> Any:
     """Return the base model in its own precision, in the shape and roundings that the adapter knew."""
-    config: TrainDecoderConfig = task.config
     options: dict[str, Any] = {
         "dtype": read_config(task.base).dtype or torch.float32,
         "device": torch.device("cpu"),
         "rounded": FourBit.read(adapter),
     }
-    if config.head == "tags":
+    if task.recipe.head == "tags":
         headed = read_config(task.base, **tag_options(task.labels))
         return load_base(AutoModelForTokenClassification, task.base, config=headed, new_head=True, **options)
     model = load_base(AutoModelForCausalLM, task.base, **options)
     tokenizer = read_tokenizer(task.base)
-    grow_vocabulary(model, add_tag_tokens(tokenizer, wording(config, task.labels, tokenizer)))
+    grow_vocabulary(model, add_tag_tokens(tokenizer, wording(task.recipe, task.labels, tokenizer)))
     return model
 
 
 # What follows runs in the workers.
 
 
-def _work(task: Task) -> None:
-    config: TrainDecoderConfig = task.config
-    workers = begin(config.seed, config.workers)
+def _work(task: Task[AdapterRecipe]) -> None:
+    recipe, training = task.recipe, task.recipe.training
+    workers = begin(recipe.seed, task.workers)
     tokenizer = read_tokenizer(task.base)
-    prompts = wording(config, task.labels, tokenizer)
+    prompts = wording(recipe, task.labels, tokenizer)
     new_tokens = add_tag_tokens(tokenizer, prompts)
     tokens = Tokens(tokenizer, prompts)
-    maker = CompletionMaker(tokens, config)
-    batches = TrainingBatches(config, lambda row, _: maker.examples(row))
+    maker = CompletionMaker(tokens, training, task.trained_on)
+    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.examples(row))
     if workers.rank == 0:
         _tell_rejected(maker.rejected.values(), len(batches), task.run)
         if maker.cut:
             task.run.say(f"cut {len(maker.cut)} sentences longer than training.max_length")
-    learner = _DecoderLearner(
-        task, tokens, tokenizer, new_tokens, workers, len(batches) * config.training.epochs
-    )
-    train_tagger(config, task.run, workers, batches, learner, dev_sentences(config))
+    learner = _DecoderLearner(task, tokens, tokenizer, new_tokens, workers, len(batches) * training.epochs)
+    train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences))
 
 
 def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -> None:
@@ -143,7 +158,7 @@ class _DecoderLearner(AdapterLearner):
 
     def __init__(
         self,
-        task: Task,
+        task: Task[AdapterRecipe],
         tokens: Tokens,
         tokenizer: Any,
         new_tokens: dict[int, list[int]],
@@ -155,11 +170,11 @@ class _DecoderLearner(AdapterLearner):
         card = _card(task, tokens)
         super().__init__(task, workers, card, tokenizer, padding, steps.causal_loss, total, new_tokens)
         self._tokens = tokens
-        self._drafter = _drafter(self.config.dev)
+        self._drafter = _drafter(self.recipe.dev)
 
     def tagger(self, model: Any) -> DecoderTagger:
         """Return what tags by real decoding."""
-        dev = self.config.dev
+        dev = self.recipe.dev
         return DecoderTagger(
             Reader(model),  # a new one: it remembers what the model read before it learned more
             self._tokens,
@@ -167,19 +182,18 @@ class _DecoderLearner(AdapterLearner):
             drafter=self._drafter,
             previous=dev.draft == "previous",
             constrained_decoding=dev.constrained_decoding,
-            max_length=self.config.training.max_length,
+            max_length=self.recipe.training.max_length,
             max_batch_tokens=default_budget(self.device),
         )
 
 
-def _card(task: Task, tokens: Tokens) -> DecoderCard:
-    config: TrainDecoderConfig = task.config
+def _card(task: Task[AdapterRecipe], tokens: Tokens) -> DecoderCard:
     return DecoderCard(
         labels=list(task.labels),
-        base_model=config.model,
+        base_model=task.recipe.model,
         style=replace(tokens.prompts.style, order_seed=None),  # whoever tags later knows no drawn order
-        max_length=config.training.max_length,
-        trained_on=config.corpus.name or str(config.corpus.train),
+        max_length=task.recipe.training.max_length,
+        trained_on=task.trained_on,
         raybio=raybio.__version__,
     )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raybio.config import TrainDecoderConfig
+from raybio.config import DecoderTrainingSection
 from raybio.entities import Rejected
 from raybio.prompts import Prompts, PromptStyle
 from raybio.taggers.decoding import Tokens, added_tokens, chat_template
+from raybio.training.recipes import AdapterRecipe
 from raybio.training.steps import IGNORED, Example
 
 
@@ -19,16 +20,17 @@ class CompletionMaker:
     `rejected` holds it, by its id, with the reason. With `long_inputs: cut` it loses its end instead,
     and `cut` holds its id. Labelled are the completion alone, or with `loss_on: all` every token but
     the first, which nothing predicts; `loss_on: padded` adds labelled padding up to `longest`, the
-    largest number of tokens met so far: of the whole split, once it has been read.
+    largest number of tokens met so far: of the whole split, once it has been read. `source` is what the
+    corpus is called in the record of a rejected sentence.
     """
 
-    def __init__(self, tokens: Tokens, config: TrainDecoderConfig) -> None:
+    def __init__(self, tokens: Tokens, training: DecoderTrainingSection, source: str) -> None:
         self._tokens = tokens
-        self._max_tokens = config.training.max_length
-        self._all = config.training.loss_on != "completion"
-        self._padded = config.training.loss_on == "padded"
-        self._cut = config.training.long_inputs == "cut"
-        self._source = config.corpus.name or str(config.corpus.train)
+        self._max_tokens = training.max_length
+        self._all = training.loss_on != "completion"
+        self._padded = training.loss_on == "padded"
+        self._cut = training.long_inputs == "cut"
+        self._source = source
         self.rejected: dict[str, Rejected] = {}
         self.cut: set[str] = set()
         self.longest = 0
@@ -63,19 +65,19 @@ class CompletionMaker:
         )
 
 
-def wording(config: TrainDecoderConfig, labels: Sequence[str], tokenizer: Any) -> Prompts:
-    """Return the prompts that a config asks for.
+def wording(recipe: AdapterRecipe, labels: Sequence[str], tokenizer: Any) -> Prompts:
+    """Return the prompts that a recipe asks for.
 
     Raises:
         ModelError: aliases collide, or the tokenizer lacks a chat template that is asked for.
     """
     style = PromptStyle(
         tuple(labels),
-        config.prompt.aliases,
-        tag_tokens=config.prompt.tag_tokens,
-        leading_space=config.prompt.leading_space,
-        chat=config.prompt.chat_template,
-        order_seed=config.seed if config.prompt.label_order == "random" else None,
+        recipe.wording.aliases,
+        tag_tokens=recipe.wording.tag_tokens,
+        leading_space=recipe.wording.leading_space,
+        chat=recipe.wording.chat_template,
+        order_seed=recipe.seed if recipe.wording.label_order == "random" else None,
     )
     return Prompts(style, chat_template(tokenizer))
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from raybio.config import TrainDecoderConfig
 from raybio.entities import Sentence
 from raybio.errors import TrainingError
 from raybio.training import steps
 from raybio.training.adapter import load_adapter, rounding, save_adapter
+from raybio.training.recipes import AdapterRecipe
 
 if TYPE_CHECKING:
     from raybio.training.workers import Workers  # which needs Ray, as nothing else here does
@@ -40,13 +40,13 @@ class AdapterEngine:
     """
 
     def __init__(
-        self, model: Any, config: TrainDecoderConfig, workers: Workers, total: int, dtype: torch.dtype
+        self, model: Any, recipe: AdapterRecipe, workers: Workers, total: int, dtype: torch.dtype
     ) -> None:
         self._workers, self._dtype = workers, dtype
-        self._rounded = rounding(config, dtype)
-        self._spread = config.deepspeed.zero_stage == 3
+        self._rounded = rounding(recipe, dtype)
+        self._spread = recipe.deepspeed.zero_stage == 3
         self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        training = config.training
+        training = recipe.training
 
         def schedule(optimizer: torch.optim.Optimizer) -> Any:
             return steps.schedule_for(
@@ -56,9 +56,9 @@ class AdapterEngine:
         self._engine, *_ = _deepspeed(workers.device).initialize(
             model=model.train(),
             model_parameters=self._learning,
-            optimizer=_optimizer(self._learning, config, workers.device),
+            optimizer=_optimizer(self._learning, recipe, workers.device),
             lr_scheduler=schedule,
-            config=engine_settings(config, dtype),
+            config=engine_settings(recipe, dtype),
         )
         # Adapters are saved as such. What DeepSpeed would add (a tied head, the scales of quantized
         # weights) is the base model's.
@@ -138,25 +138,25 @@ class AdapterEngine:
             yield
 
 
-def engine_settings(config: TrainDecoderConfig, dtype: torch.dtype) -> dict[str, Any]:
+def engine_settings(recipe: AdapterRecipe, dtype: torch.dtype) -> dict[str, Any]:
     """Return DeepSpeed's own configuration.
 
     Batches are cut by tokens, so that the number of parts in a step differs: DeepSpeed is set
     not to count them. What learns stays fp32; bf16 is autocast's.
     """
     zero: dict[str, Any] = {
-        "stage": config.deepspeed.zero_stage,
+        "stage": recipe.deepspeed.zero_stage,
         "overlap_comm": False,
         "reduce_bucket_size": _BUCKET,
         "allgather_bucket_size": _BUCKET,
     }
-    if config.deepspeed.offload == "cpu":
+    if recipe.deepspeed.offload == "cpu":
         zero["offload_optimizer"] = {"device": "cpu"}
     settings: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "managed_gradient_accumulation": False,
-        "gradient_clipping": config.training.max_grad_norm or 0.0,
+        "gradient_clipping": recipe.training.max_grad_norm or 0.0,
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
@@ -164,14 +164,6 @@ def engine_settings(config: TrainDecoderConfig, dtype: torch.dtype) -> dict[str,
     if dtype != torch.float32:
         settings["torch_autocast"] = {"enabled": True, "dtype": str(dtype).removeprefix("torch.")}
     return settings
-
-
-def takes_paged(config: TrainDecoderConfig, gpu: bool) -> bool:
-    """Say whether a run's optimizer is the paged 8-bit one."""
-    chosen = config.training.optimizer
-    if chosen == "auto":
-        return gpu and config.deepspeed.offload == "none"
-    return chosen == "paged-adamw-8bit"
 
 
 def _deepspeed(device: torch.device) -> Any:
@@ -186,10 +178,10 @@ def _deepspeed(device: torch.device) -> Any:
 
 
 def _optimizer(
-    learning: Iterable[torch.nn.Parameter], config: TrainDecoderConfig, device: torch.device
+    learning: Iterable[torch.nn.Parameter], recipe: AdapterRecipe, device: torch.device
 ) -> torch.optim.Optimizer:
-    training = config.training
-    if not takes_paged(config, device.type == "cuda"):
+    training = recipe.training
+    if not recipe.takes_paged(device.type == "cuda"):
         return steps.optimizer_for(learning, training.learning_rate, training.weight_decay)
     from bitsandbytes.optim.adamw import PagedAdamW8bit
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray.data
 import torch
 from transformers import AutoModelForTokenClassification
 
@@ -15,6 +14,7 @@ from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.label_schemes import LabelScheme
 from raybio.model_sources import base_folder
+from raybio.run_folder import SPLITS_FILE
 from raybio.taggers.both_ways import blocks_of, check_attention, read_both_ways
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
 from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer, tag_options
@@ -23,10 +23,11 @@ from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
 from raybio.training.epochs import train_tagger
-from raybio.training.fit import TrainedModel, fine_tune, leave_calibration
-from raybio.training.splits import TrainingBatches, dev_sentences
+from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, scored_model
+from raybio.training.recipes import EncoderRecipe, Scoring, Task, dev_sentences
+from raybio.training.splits import TrainingBatches, dev_split
 from raybio.training.teachers import check_teachers, taught_dataset
-from raybio.training.trainer import Task
+from raybio.training.trainer import begun, fit
 from raybio.training.workers import Workers, begin
 
 TrainedEncoder = TrainedModel
@@ -50,38 +51,58 @@ def train_encoder(
     architecture = read_config(base)
     check_precision(architecture, base, config.training.precision)
     check_attention(config.attention, architecture)
-    check_teachers(config)
-    rows = _taught_rows if config.distillation.teachers else None
-    return fine_tune(config, base, _work, leave_calibration, progress, rows, score)
-
-
-def _taught_rows(task: Task) -> ray.data.Dataset:
-    return taught_dataset(task.config, task.labels, task.run)
+    check_teachers(config.distillation, config.allow_pickle)
+    corpus = open_corpus(config.corpus, config.test)
+    with begun(config, corpus.title, progress) as run:
+        run.write_json(SPLITS_FILE, corpus.split_labels)
+        task = Task(
+            run,
+            base,
+            EncoderRecipe.of(config),
+            config.workers,
+            corpus.labels,
+            corpus.source,
+            dev_sentences(config),
+        )
+        train = corpus.dataset("train")
+        if config.distillation.teachers:
+            train = taught_dataset(
+                config.distillation, config.corpus, corpus.labels, run, config.workers, config.allow_pickle
+            )
+        epoch = fit(
+            task,
+            _work,
+            {"train": train, "dev": corpus.dataset("dev")},
+            config.logging,
+            keep_best=config.training.keep_checkpoint == "best",
+            finish=lambda model: leave_calibration(config.corpus, config.seed, model),
+        )
+        return scored_model(run, epoch, Scoring.of(config) if score else None, corpus)
 
 
 # What follows runs in the workers.
 
 
-def _work(task: Task) -> None:
-    config: TrainEncoderConfig = task.config
-    workers = begin(config.seed, config.workers)
+def _work(task: Task[EncoderRecipe]) -> None:
+    training = task.recipe.training
+    workers = begin(task.recipe.seed, task.workers)
     tokenizer = read_tokenizer(task.base)
     card = _card(task)
-    maker = ExampleMaker.of(card, tokenizer, cut=config.training.long_inputs == "cut")
+    maker = ExampleMaker.of(card, tokenizer, cut=training.long_inputs == "cut")
     batches = TrainingBatches(
-        config, lambda row, _: maker.examples(row["words"], row["tags"], row.get("shares"))
+        training,
+        task.recipe.seed,
+        lambda row, _: maker.examples(row["words"], row["tags"], row.get("shares")),
     )
-    total = len(batches) * config.training.epochs
-    learner = _ClassifierLearner(task, card, tokenizer, workers, total)
-    dev = dev_sentences(config)
-    if config.training.long_inputs == "cut":
+    learner = _ClassifierLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
+    dev = dev_split(task.dev_sentences)
+    if training.long_inputs == "cut":
         dev = list(cut_sentences(dev, tokenizer, card))
-    train_tagger(config, task.run, workers, batches, learner, dev)
+    train_tagger(task, workers, batches, learner, dev)
 
 
-def _card(task: Task) -> EncoderCard:
-    config: TrainEncoderConfig = task.config
-    training = config.training
+def _card(task: Task[EncoderRecipe]) -> EncoderCard:
+    recipe, training = task.recipe, task.recipe.training
     size, overlap = window_of(task.base, training)
     return EncoderCard(
         labels=list(task.labels),
@@ -91,9 +112,9 @@ def _card(task: Task) -> EncoderCard:
         aggregation_strategy=training.aggregation_strategy,
         constrained_decoding=training.constrained_decoding,
         spacing="blank",
-        blocks_both_ways=blocks_of(config.attention, read_config(task.base)),
-        base_model=config.model,
-        trained_on=config.corpus.name or str(config.corpus.train),
+        blocks_both_ways=blocks_of(recipe.attention, read_config(task.base)),
+        base_model=recipe.model,
+        trained_on=task.trained_on,
         raybio=raybio.__version__,
     )
 
@@ -101,8 +122,10 @@ def _card(task: Task) -> EncoderCard:
 class _ClassifierLearner(EncoderLearner):
     """A token classifier."""
 
-    def __init__(self, task: Task, card: EncoderCard, tokenizer: Any, workers: Workers, total: int) -> None:
-        training = task.config.training
+    def __init__(
+        self, task: Task[EncoderRecipe], card: EncoderCard, tokenizer: Any, workers: Workers, total: int
+    ) -> None:
+        training = task.recipe.training
         self._base, self._card = task.base, card
         config = read_config(
             task.base,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForTokenClassification
 
-from raybio.config import TrainEncoderConfig
+from raybio.config import TrainEncoderConfig, WorkersSection
 from raybio.errors import ConfigError, ModelError
 from raybio.taggers.both_ways import check_attention
 from raybio.taggers.devices import computes_bf16
@@ -29,6 +29,7 @@ from raybio.training.preflight import (
     on_gpu,
     training_split,
 )
+from raybio.training.recipes import EncoderRecipe
 from raybio.training.shapes import shape_of
 
 
@@ -39,59 +40,73 @@ def preflight_encoder(config: TrainEncoderConfig) -> Preflight:
         ConfigError: holds every reason why this run would fail, each with what to change.
         ModelError: there is no such model, or it is of an architecture that classifies no tokens.
     """
+    recipe = EncoderRecipe.of(config)
     architecture = shape_of(config.model, config.allow_pickle)
     check_precision(architecture, config.model, config.training.precision)
-    labels, rows, no_corpus, corpus_faults = training_split(config)
-    tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config)
-    if faults := [*corpus_faults, *tokenizer_faults, *_attention_faults(config, architecture)]:
+    labels, rows, no_corpus, corpus_faults = training_split(config.corpus)
+    tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config.model, config.allow_pickle)
+    if faults := [*corpus_faults, *tokenizer_faults, *_attention_faults(recipe, architecture)]:
         raise ConfigError(f"train-encoder with {config.model}", faults)
-    found = estimate_encoder(config, architecture, tokenizer, labels, rows)
+    found = estimate_encoder(recipe, config.workers, architecture, tokenizer, labels, rows)
     return replace(found, no_corpus=no_corpus, no_tokens=no_tokens)
 
 
-def _attention_faults(config: TrainEncoderConfig, architecture: Any) -> list[str]:
+def _attention_faults(recipe: EncoderRecipe, architecture: Any) -> list[str]:
     try:
-        check_attention(config.attention, architecture)
+        check_attention(recipe.attention, architecture)
     except ModelError as error:
         return [str(error)]
     return []
 
 
 def estimate_encoder(
-    config: TrainEncoderConfig, architecture: Any, tokenizer: Any, labels: Sequence[str], rows: Sequence[Row]
+    recipe: EncoderRecipe,
+    workers: WorkersSection,
+    architecture: Any,
+    tokenizer: Any,
+    labels: Sequence[str],
+    rows: Sequence[Row],
 ) -> Preflight:
     """Return what a run with this model, tokenizer (None where it is not at hand) and training split takes.
 
     Raises:
         ModelError: the model is of an architecture that classifies no tokens.
     """
-    gpu = on_gpu(config.workers)
-    size = min(config.training.max_length, positions_of(architecture, config.model) or POSITIONS)
-    figures = _figures(config, tokenizer, labels, rows, size)
+    gpu, training = on_gpu(workers), recipe.training
+    size = min(training.max_length, positions_of(architecture, recipe.model) or POSITIONS)
+    figures = _figures(recipe, workers.num_workers, tokenizer, labels, rows, size)
     passes = figures.passes if figures else None
-    shape = (passes.rows, passes.longest) if passes else (config.training.max_batch_tokens // size, size)
+    shape = (passes.rows, passes.longest) if passes else (training.max_batch_tokens // size, size)
     headed = type(architecture).from_dict(architecture.to_dict() | tag_options(labels))
     make = AutoModelForTokenClassification
-    with one_line(config.model, "no model can be made by its config.json"):
+    with one_line(recipe.model, "no model can be made by its config.json"):
         with torch.device("meta"):
             parameters = sum(weights.numel() for weights in make.from_config(headed).parameters())
-        kept = kept_for_backward(make, headed, *shape, _dtype(config, gpu))
-    return Preflight(Sizes(parameters, 0, 0), encoder_memory(config, parameters, kept, gpu), figures)
+        kept = kept_for_backward(make, headed, *shape, _dtype(training.precision, gpu))
+    needed = encoder_memory(
+        parameters, kept, averaged=bool(training.ema_decay), workers=workers.num_workers, gpu=gpu
+    )
+    return Preflight(Sizes(parameters, 0, 0), needed, figures)
 
 
-def _dtype(config: TrainEncoderConfig, gpu: bool) -> torch.dtype:
+def _dtype(precision: str, gpu: bool) -> torch.dtype:
     """Resolve `training.precision` for workers that may be elsewhere: GPUs multiply bf16."""
-    if config.training.precision == "auto":
+    if precision == "auto":
         return torch.bfloat16 if gpu or computes_bf16(torch.device("cpu")) else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.training.precision]
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
 def _figures(
-    config: TrainEncoderConfig, tokenizer: Any, labels: Sequence[str], rows: Sequence[Row], size: int
+    recipe: EncoderRecipe,
+    workers: int,
+    tokenizer: Any,
+    labels: Sequence[str],
+    rows: Sequence[Row],
+    size: int,
 ) -> CorpusFigures | None:
     if not rows or tokenizer is None:
         return CorpusFigures(len(rows)) if rows else None
-    training = config.training
+    training = recipe.training
     card = EncoderCard(
         labels=list(labels),
         max_length=size,
@@ -101,7 +116,6 @@ def _figures(
         spacing="blank",
     )
     maker = ExampleMaker.of(card, tokenizer, cut=training.long_inputs == "cut")
-    passes = epoch_passes(
-        config, [example for row in rows for example in maker.examples(row["words"], row["tags"])]
-    )
+    examples = [example for row in rows for example in maker.examples(row["words"], row["tags"])]
+    passes = epoch_passes(recipe, workers, examples)
     return CorpusFigures(len(rows), None, None, passes.steps, passes)

@@ -24,7 +24,6 @@ import ray.train
 import torch
 from ray.train import Checkpoint
 
-from raybio.config import AdaptEncoderConfig, TrainDecoderConfig, TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.errors import RaybioError, first_line
 from raybio.evaluation import evaluate
@@ -33,6 +32,7 @@ from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags
 from raybio.training import steps
 from raybio.training.kept import Kept, keep_model
+from raybio.training.recipes import AdapterRecipe, AnyRecipe, EncoderRecipe, Task, Training
 from raybio.training.splits import TrainingBatches
 from raybio.training.workers import Workers
 
@@ -40,9 +40,6 @@ _PROGRESS = "progress.json"
 _EARLIER = ("best", "worse")  # what else it held in earlier versions, which scored before they saved
 _KEPT = "kept.json"
 _SAY_EVERY_SECONDS = 10.0
-
-Learning: TypeAlias = TrainEncoderConfig | TrainDecoderConfig | AdaptEncoderConfig
-"""The jobs whose workers learn, each with its own `training.max_batch_tokens`."""
 
 
 class Learner(Protocol):
@@ -96,49 +93,45 @@ Judge: TypeAlias = Callable[[], Verdict]
 """Judges the model after an epoch; called by all workers."""
 
 
-def judged_on_dev(
-    config: TrainEncoderConfig | TrainDecoderConfig, learner: TaggingLearner, dev: Sequence[Sentence]
-) -> Judge:
-    """Return the judge of a tagger: both scorers' strict F1 on dev; none where dev is learned too."""
+def judged_on_dev(metric: str, learner: TaggingLearner, dev: Sequence[Sentence]) -> Judge:
+    """Return the judge of a tagger: both scorers' strict F1 on `dev`, of which `metric` should rise.
+
+    Without any sentence of dev, which was learned then, epochs are not compared.
+    """
 
     def judge() -> Verdict:
-        if config.corpus.train_with_dev:
+        if not dev:
             return Verdict({}, None, "")
         scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
         figures = {"dev_strict_f1": scores.strict_f1, "dev_paper_strict_f1": scores.paper.strict.f1}
         words = f", dev strict F1 {100 * scores.strict_f1:.2f}"
-        return Verdict(figures, figures[config.training.metric_for_best_model], words)
+        return Verdict(figures, figures[metric], words)
 
     return judge
 
 
 def train_tagger(
-    config: TrainEncoderConfig | TrainDecoderConfig,
-    run: RunFolder,
+    task: Task[EncoderRecipe] | Task[AdapterRecipe],
     workers: Workers,
     batches: TrainingBatches,
     learner: TaggingLearner,
     dev: Sequence[Sentence],
 ) -> None:
-    """Train a tagger, judged on `dev` after each epoch, as the config's `training` says."""
-    training = config.training
-    judge = judged_on_dev(config, learner, dev)
-    keep_best = training.keep_checkpoint == "best"
+    """Train a tagger, judged on `dev` after each epoch, as the recipe's `training` says."""
+    training = task.recipe.training
     train_epochs(
-        config,
-        run,
+        task,
         workers,
         batches,
         learner,
-        judge,
+        judged_on_dev(training.metric_for_best_model, learner, dev),
         patience=training.early_stopping_patience,
-        keep_best=keep_best,
+        keep_best=training.keep_checkpoint == "best",
     )
 
 
 def train_epochs(
-    config: Learning,
-    run: RunFolder,
+    task: Task[AnyRecipe],
     workers: Workers,
     batches: TrainingBatches,
     learner: Learner,
@@ -151,18 +144,19 @@ def train_epochs(
 
     With `keep_best`, the best epoch's model stays in the run folder (`raybio.training.kept`).
     """
+    run, recipe = task.run, task.recipe
     epoch, metrics = _resumed(learner, run, workers)
     kept = workers.gather(lambda: [Kept.read(run)])[0] if epoch else Kept()
     while True:
         if epoch > kept.epoch:
             kept = _judge(judge, run, workers, metrics, kept, keep_best)
-        if epoch >= config.training.epochs or (patience and kept.worse >= patience):
+        if epoch >= recipe.training.epochs or (patience and kept.worse >= patience):
             break
         epoch += 1
         # Drop-out differs between workers and epochs, and is the same when a run is resumed.
-        torch.manual_seed((config.seed * 1_000 + epoch) * 1_000 + workers.rank)
+        torch.manual_seed((recipe.seed * 1_000 + epoch) * 1_000 + workers.rank)
         started = time.perf_counter()
-        loss, steps_took = _epoch(config, run, workers, batches, learner, epoch)
+        loss, steps_took = _epoch(run, recipe.training, workers, batches, learner, epoch)
         metrics = {
             "epoch": epoch,
             "train_loss": loss,
@@ -178,8 +172,8 @@ def train_epochs(
 
 
 def _epoch(
-    config: Learning,
     run: RunFolder,
+    training: Training,
     workers: Workers,
     batches: TrainingBatches,
     learner: Learner,
@@ -191,7 +185,7 @@ def _epoch(
     for i, batch in enumerate(batches.epoch(epoch), start=1):
         started = time.perf_counter()
         labelled = steps.labelled(batch)
-        parts = list(steps.micro_batches(workers.share(batch), config.training.max_batch_tokens))
+        parts = list(steps.micro_batches(workers.share(batch), training.max_batch_tokens))
         # Gradients are summed over workers in each backward pass: all must make as many.
         blanks = workers.most(len(parts)) - len(parts)
         total += learner.step(parts + [steps.blank(learner.padding)] * blanks, labelled)
@@ -200,7 +194,7 @@ def _epoch(
         if workers.rank == 0 and time.perf_counter() - said > _SAY_EVERY_SECONDS:
             said = time.perf_counter()
             mean = total * workers.world / max(1, counted)
-            done, every = (epoch - 1) * len(batches) + i, config.training.epochs * len(batches)
+            done, every = (epoch - 1) * len(batches) + i, training.epochs * len(batches)
             run.say(str(Progress("training", "batch", done, every, f"epoch {epoch}, loss about {mean:.4f}")))
     return workers.sum(total) / max(1, counted), seconds
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from raybio.config import TrainDecoderConfig, TrainEncoderConfig
+from raybio.config import LoraSection
+from raybio.training.recipes import AdapterRecipe
 
 _FP32 = 4
 _QUANTIZED_BLOCK = 64  # weights that share one scale
@@ -62,35 +63,36 @@ class Memory:
 
 
 def memory(
-    config: TrainDecoderConfig,
+    recipe: AdapterRecipe,
     model: Any,
     sizes: Sizes,
     number_bytes: int,
-    paged: bool,
     *,
+    workers: int = 1,
     tokens: int | None = None,
     gpu: bool = True,
 ) -> Memory:
     """Return the memory of a run of an LLM.
 
     `model` is the model's Hugging Face config, `number_bytes` the size of a number in the
-    computation, `paged` whether the optimizer is the 8-bit one, `tokens` the most that a forward
-    pass reads where that is known.
+    computation, `workers` how many share the states, `tokens` the most that a forward pass reads where that
+    is known.
     """
-    world = config.workers.num_workers
-    spread = config.deepspeed.zero_stage == 3
+    spread = recipe.deepspeed.zero_stage == 3
     adapter = _FP32 * sizes.learning
-    states = 2 * (1 + _FP32 / _OPTIMIZER_BLOCK if paged else _FP32) + _FP32  # two moments, one fp32 copy
-    tokens = tokens or config.training.max_batch_tokens
-    activations = tokens * _kept_per_token(config, model) * number_bytes
+    states = (
+        2 * (1 + _FP32 / _OPTIMIZER_BLOCK if recipe.takes_paged(gpu) else _FP32) + _FP32
+    )  # two moments, one fp32 copy
+    tokens = tokens or recipe.training.max_batch_tokens
+    activations = tokens * _kept_per_token(recipe, model) * number_bytes
     # In the computation's format, as fp32 for the loss, and the gradient of that.
-    logits = tokens * _outputs(config, model) * (number_bytes + 2 * _FP32)
-    gradients = adapter // world
+    logits = tokens * _outputs(recipe, model) * (number_bytes + 2 * _FP32)
+    gradients = adapter // workers
     return Memory(
-        weights=_frozen(config, sizes, number_bytes) // (world if spread else 1),
-        adapter=adapter // (world if spread else 1),
+        weights=_frozen(recipe, sizes, number_bytes) // (workers if spread else 1),
+        adapter=adapter // (workers if spread else 1),
         gradients=gradients,
-        optimizer=0 if config.deepspeed.offload == "cpu" else round(states * sizes.learning / world),
+        optimizer=0 if recipe.deepspeed.offload == "cpu" else round(states * sizes.learning / workers),
         activations=activations,
         logits=logits,
         step=max(0, gradients - activations - logits),  # DeepSpeed's copy of all gradients, in one piece
@@ -98,16 +100,17 @@ def memory(
     )
 
 
-def encoder_memory(config: TrainEncoderConfig, parameters: int, activations: int, gpu: bool) -> Memory:
+def encoder_memory(parameters: int, activations: int, *, averaged: bool, workers: int, gpu: bool) -> Memory:
     """Return the memory of a run of an encoder, whose weights are fp32 and all learn by AdamW.
 
-    `activations` are the bytes that a forward pass keeps for the backward pass.
+    `activations` are the bytes that a forward pass keeps for the backward pass, `averaged` says whether a
+    running average of the weights is held.
     """
     weights = _FP32 * parameters
     return Memory(
-        weights=weights * (2 if config.training.ema_decay else 1),
+        weights=weights * (2 if averaged else 1),
         adapter=0,
-        gradients=weights * (2 if config.workers.num_workers > 1 else 1),  # with those that workers exchange
+        gradients=weights * (2 if workers > 1 else 1),  # with those that workers exchange
         optimizer=2 * weights,
         activations=activations,
         logits=0,
@@ -115,9 +118,9 @@ def encoder_memory(config: TrainEncoderConfig, parameters: int, activations: int
     )
 
 
-def _frozen(config: TrainDecoderConfig, sizes: Sizes, number_bytes: int) -> int:
+def _frozen(recipe: AdapterRecipe, sizes: Sizes, number_bytes: int) -> int:
     """Return the bytes of the base model's weights, scales of quantized ones included."""
-    quantization = config.quantization
+    quantization = recipe.quantization
     if quantization.bits != 4:
         return sizes.base * quantization.bits // 8
     scales = sizes.quantizable / _QUANTIZED_BLOCK
@@ -125,15 +128,15 @@ def _frozen(config: TrainDecoderConfig, sizes: Sizes, number_bytes: int) -> int:
     return round(sizes.quantizable / 2 + scales * scale_bytes) + sizes.kept * number_bytes
 
 
-def _kept_per_token(config: TrainDecoderConfig, model: Any) -> int:
+def _kept_per_token(recipe: AdapterRecipe, model: Any) -> int:
     """Return how many numbers of each token are kept until the backward pass."""
     layers: int = model.num_hidden_layers
-    if config.training.gradient_checkpointing:  # the input of each layer, and one layer at a time
-        return layers * model.hidden_size + _kept_per_layer(config, model)
-    return layers * _kept_per_layer(config, model)
+    if recipe.training.gradient_checkpointing:  # the input of each layer, and one layer at a time
+        return layers * model.hidden_size + _kept_per_layer(recipe.lora, model)
+    return layers * _kept_per_layer(recipe.lora, model)
 
 
-def _kept_per_layer(config: TrainDecoderConfig, model: Any) -> int:
+def _kept_per_layer(lora: LoraSection, model: Any) -> int:
     """Return how many numbers of each token one layer keeps.
 
     Two residuals and two norms before and after (4 h), queries, attention's output and its
@@ -144,15 +147,15 @@ def _kept_per_layer(config: TrainDecoderConfig, model: Any) -> int:
     inner: int = model.intermediate_size
     heads: int = model.num_attention_heads
     keys = hidden * (getattr(model, "num_key_value_heads", None) or heads) // heads
-    inputs = [inner if target == "down_proj" else hidden for target in _in_layers(config.lora.target_modules)]
-    dropped = sum(inputs) if config.lora.dropout else 0
-    return 7 * hidden + 2 * keys + 4 * inner + dropped + config.lora.r * len(inputs)
+    inputs = [inner if target == "down_proj" else hidden for target in _in_layers(lora.target_modules)]
+    dropped = sum(inputs) if lora.dropout else 0
+    return 7 * hidden + 2 * keys + 4 * inner + dropped + lora.r * len(inputs)
 
 
 def _in_layers(targets: Iterable[str]) -> list[str]:
     return [target for target in targets if target != "lm_head"]
 
 
-def _outputs(config: TrainDecoderConfig, model: Any) -> int:
+def _outputs(recipe: AdapterRecipe, model: Any) -> int:
     """Return how many logits a token has; a token classifier's are too few to count."""
-    return int(model.vocab_size) if config.head == "text" else 0
+    return int(model.vocab_size) if recipe.head == "text" else 0

@@ -19,7 +19,6 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from raybio.config import LearnConfig, resolved
 from raybio.errors import TrainingError, first_line
 from raybio.run_folder import RunFolder
 
@@ -42,18 +41,19 @@ def check_mlflow(uri: str) -> None:
 
 
 @contextmanager
-def tracked(run: RunFolder, config: LearnConfig) -> Iterator[None]:
-    """Have the run in MLflow, where `logging.mlflow` is set, for a `with` block: how it ends is recorded.
+def tracked(run: RunFolder, uri: str | None, options: Mapping[str, Any]) -> Iterator[None]:
+    """Have the run and its `options` in MLflow at `uri`, if there is one, for a `with` block.
+
+    How the block ends is recorded.
 
     Raises:
         TrainingError: MLflow does not take the run, before the block has begun.
     """
-    uri = config.logging.mlflow
     if uri is None:
         yield
         return
     with _reported(uri):
-        twin = MlflowRun.begin(run, config, _absolute(uri))
+        twin = MlflowRun.begin(run, options, _absolute(uri))
     try:
         yield
     except Exception:
@@ -79,7 +79,7 @@ class MlflowRun:
         return _client(self._uri)
 
     @classmethod
-    def begin(cls, run: RunFolder, config: LearnConfig, uri: str) -> MlflowRun:
+    def begin(cls, run: RunFolder, options: Mapping[str, Any], uri: str) -> MlflowRun:
         """Create the MLflow run, or continue that of the run folder where it is at this `uri`."""
         if not _is_at(run, uri):
             client = _client(uri)
@@ -89,7 +89,7 @@ class MlflowRun:
             run.write_json(_FILE, {"uri": uri, "run_id": made.info.run_id})
         twin = cls(run)
         twin._client.update_run(twin._id, status="RUNNING")
-        twin._log_params(dict(_params(resolved(config))))
+        twin._log_params(dict(_params(options)))
         return twin
 
     def add(self, row: Mapping[str, Any]) -> None:

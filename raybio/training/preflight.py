@@ -15,7 +15,7 @@ import ray
 import torch
 from transformers import AutoTokenizer
 
-from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, WorkersSection
+from raybio.config import CorpusSection, TrainDecoderConfig, WorkersSection
 from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError, first_line
 from raybio.model_sources import hub_answers
 from raybio.sentence_stream import gold_tags, read_sentences
@@ -24,8 +24,8 @@ from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training.adapter_faults import missing_packages, refusals
 from raybio.training.adapter_shapes import count_parameters, number_bytes
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
-from raybio.training.deepspeed import takes_paged
 from raybio.training.memory import Memory, Sizes, memory
+from raybio.training.recipes import AdapterRecipe, EncoderRecipe
 from raybio.training.shapes import shape_of, source_of
 from raybio.training.splits import SHUFFLE_BUFFER
 from raybio.training.steps import Example, Passes, batches, passes_of, shuffled
@@ -97,16 +97,23 @@ def preflight(config: TrainDecoderConfig) -> Preflight:
         ConfigError: holds every reason why this run would fail, each with what to change.
         ModelError: there is no such model.
     """
+    recipe = AdapterRecipe.of(config)
     architecture = shape_of(config.model, config.allow_pickle)
-    labels, rows, no_corpus, corpus_faults = training_split(config)
-    text = config.head == "text"  # else it has no prompts that a tokenizer is needed for
-    tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config) if text else (None, "", [])
-    found = estimate(config, architecture, tokenizer, labels, rows, [*corpus_faults, *tokenizer_faults])
+    labels, rows, no_corpus, corpus_faults = training_split(config.corpus)
+    tokenizer, no_tokens = None, ""
+    tokenizer_faults: list[str] = []
+    if recipe.head == "text":  # else it has no prompts that a tokenizer is needed for
+        tokenizer, no_tokens, tokenizer_faults = local_tokenizer(config.model, config.allow_pickle)
+        if no_tokens and recipe.wording.tag_tokens:
+            no_tokens += ". The rows that prompt.tag_tokens trains are not counted"
+    faults = [*corpus_faults, *tokenizer_faults]
+    found = estimate(recipe, config.workers, architecture, tokenizer, labels, rows, faults)
     return replace(found, no_corpus=no_corpus, no_tokens=no_tokens)
 
 
 def estimate(
-    config: TrainDecoderConfig,
+    recipe: AdapterRecipe,
+    workers: WorkersSection,
     architecture: Any,
     tokenizer: Any,
     labels: Sequence[str],
@@ -118,26 +125,26 @@ def estimate(
     Raises:
         ConfigError: holds the `faults` that are known already, and all others.
     """
-    gpu = on_gpu(config.workers)
-    maker, new_tokens, wording_faults = _maker(config, tokenizer, labels)
-    figures = _corpus_figures(config, maker, rows)
+    gpu = on_gpu(workers)
+    maker, new_tokens, wording_faults = _maker(recipe, tokenizer, labels)
+    figures = _corpus_figures(recipe, workers, maker, rows)
     faults = [
         *missing_packages(),
         *faults,
-        *refusals(config, architecture, gpu),
+        *refusals(recipe, architecture, gpu),
         *wording_faults,
-        *_all_rejected(config, figures),
+        *_all_rejected(recipe.training.max_length, figures),
     ]
     if faults:
-        raise ConfigError(f"train-decoder with {config.model}", faults)
-    sizes = count_parameters(config, architecture, labels, sorted(new_tokens))
+        raise ConfigError(f"train-decoder with {recipe.model}", faults)
+    sizes = count_parameters(recipe, architecture, labels, sorted(new_tokens))
     passes = figures.passes if figures else None
     needed = memory(
-        config,
+        recipe,
         architecture,
         sizes,
-        number_bytes(config, gpu),
-        takes_paged(config, gpu),
+        number_bytes(recipe, gpu),
+        workers=workers.num_workers,
         tokens=passes.rows * passes.longest if passes else None,
         gpu=gpu,
     )
@@ -154,10 +161,10 @@ def on_gpu(workers: WorkersSection) -> bool:
 Row = Mapping[str, Any]
 
 
-def training_split(config: TrainConfig) -> tuple[Sequence[str], list[Row], str, list[str]]:
+def training_split(corpus: CorpusSection) -> tuple[Sequence[str], list[Row], str, list[str]]:
     """Return the labels and rows of the training split, why they are not at hand, and what is wrong there."""
     try:
-        sentences = list(read_sentences(config.corpus, "train"))
+        sentences = list(read_sentences(corpus, "train"))
     except (RaybioError, OSError) as error:
         if _elsewhere(error):
             return _UNKNOWN_LABELS, [], str(error), []
@@ -175,9 +182,9 @@ def _elsewhere(error: RaybioError | OSError) -> bool:
     return isinstance(error, (AccessError, UsageError, OSError))
 
 
-def local_tokenizer(config: TrainEncoderConfig | TrainDecoderConfig) -> tuple[Any, str, list[str]]:
+def local_tokenizer(model: str, allow_pickle: bool) -> tuple[Any, str, list[str]]:
     """Return the model's tokenizer, why it is not at hand, and what is wrong with it."""
-    source = source_of(config.model, config.allow_pickle)
+    source = source_of(model, allow_pickle)
     try:
         if source.is_dir():
             return read_tokenizer(source), "", []
@@ -186,64 +193,59 @@ def local_tokenizer(config: TrainEncoderConfig | TrainDecoderConfig) -> tuple[An
         )
     except OSError as error:
         # The hub may be out of reach here, or keep the model for others: the workers may see more.
-        return None, _out_of_reach(config, error), []
+        return None, first_line(error), []
     except (ModelError, ValueError) as error:
         return None, "", [str(error)]
     return tokenizer, "", []
 
 
-def _out_of_reach(config: TrainEncoderConfig | TrainDecoderConfig, error: OSError) -> str:
-    reason = first_line(error)
-    tag_tokens = isinstance(config, TrainDecoderConfig) and config.prompt.tag_tokens
-    left_out = ". The rows that prompt.tag_tokens trains are not counted" if tag_tokens else ""
-    return f"{reason}{left_out}"
-
-
 def _maker(
-    config: TrainDecoderConfig, tokenizer: Any, labels: Sequence[str]
+    recipe: AdapterRecipe, tokenizer: Any, labels: Sequence[str]
 ) -> tuple[CompletionMaker | None, Mapping[int, Sequence[int]], list[str]]:
     """Return what makes examples, the tokens it adds to the vocabulary, and what keeps it from doing so."""
     if tokenizer is None:
         return None, {}, []
     try:
-        prompts = wording(config, labels, tokenizer)
+        prompts = wording(recipe, labels, tokenizer)
         new_tokens = add_tag_tokens(tokenizer, prompts)
-        return CompletionMaker(Tokens(tokenizer, prompts), config), new_tokens, []
+        return CompletionMaker(Tokens(tokenizer, prompts), recipe.training, ""), new_tokens, []
     except (ModelError, OSError, ValueError) as error:
         return None, {}, [str(error)]
 
 
 def _corpus_figures(
-    config: TrainDecoderConfig, maker: CompletionMaker | None, rows: Sequence[Row]
+    recipe: AdapterRecipe, workers: WorkersSection, maker: CompletionMaker | None, rows: Sequence[Row]
 ) -> CorpusFigures | None:
     if not rows:
         return None
-    batch = config.training.batch_size
+    batch = recipe.training.batch_size
     if maker is None:
         return CorpusFigures(
-            len(rows), steps_per_epoch=ceil(len(rows) / batch) if config.head == "tags" else None
+            len(rows), steps_per_epoch=ceil(len(rows) / batch) if recipe.head == "tags" else None
         )
-    if config.training.loss_on == "padded":  # up to the longest, which is known once all are read
+    if recipe.training.loss_on == "padded":  # up to the longest, which is known once all are read
         for row in rows:
             maker.examples(row)
-    passes = epoch_passes(config, [example for row in rows for example in maker.examples(row)])
+    passes = epoch_passes(
+        recipe, workers.num_workers, [example for row in rows for example in maker.examples(row)]
+    )
     return CorpusFigures(len(rows), len(maker.rejected), maker.longest, passes.steps, passes)
 
 
-def epoch_passes(config: TrainEncoderConfig | TrainDecoderConfig, examples: Sequence[Example]) -> Passes:
-    """Return what one worker reads of the first epoch."""
-    training = config.training
-    seed = config.seed * 1_000 + 1
+def epoch_passes(recipe: EncoderRecipe | AdapterRecipe, workers: int, examples: Sequence[Example]) -> Passes:
+    """Return what one of the workers reads of the first epoch."""
+    training = recipe.training
+    seed = recipe.seed * 1_000 + 1
     mixed = shuffled(examples, SHUFFLE_BUFFER, seed)
     cut = batches(mixed, training.batch_size, seed, training.group_by_length)
-    return passes_of(cut, training.max_batch_tokens, config.workers.num_workers)
+    return passes_of(cut, training.max_batch_tokens, workers)
 
 
-def _all_rejected(config: TrainDecoderConfig, figures: CorpusFigures | None) -> Iterator[str]:
+def _all_rejected(max_length: int, figures: CorpusFigures | None) -> Iterator[str]:
     if figures and figures.rejected == figures.sentences:
         yield (
             f"nothing left to learn from: all {figures.sentences:,} training sentences take more than "
-            f"training.max_length={config.training.max_length}, the longest {figures.longest:,}. Raise it"
+            f"training.max_length={max_length}, the longest {figures.longest:,}. Raise it"
         )
 
 

@@ -7,7 +7,7 @@ measured (memory, seconds) does not depend on what weights say; the tags mean no
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from raybio.cluster import connected, joins_a_cluster
-from raybio.config import TrainDecoderConfig, TrainEncoderConfig
+from raybio.config import TrainDecoderConfig, TrainEncoderConfig, WorkersSection
 from raybio.errors import UsageError
 from raybio.model_sources import model_at_hand
-from raybio.run_folder import RunFolder
 from raybio.sentence_stream import sentence_of
 from raybio.taggers import load_tagger
 from raybio.taggers.devices import accelerator
@@ -30,6 +29,7 @@ from raybio.training.decoder import train_decoder
 from raybio.training.encoder import train_encoder
 from raybio.training.encoder_preflight import estimate_encoder
 from raybio.training.preflight import Preflight, Row, estimate, training_split
+from raybio.training.recipes import AdapterRecipe, EncoderRecipe, Scoring, tagging_recipe
 from raybio.training.rehearsal_room import check_room
 from raybio.training.rehearsed_job import (
     Rehearsable,
@@ -38,7 +38,6 @@ from raybio.training.rehearsed_job import (
     rehearsed_config,
     write_rows,
 )
-from raybio.training.scoring import loading_options
 from raybio.training.shapes import shape_of
 from raybio.training.stand_in import write_stand_in
 from raybio.training.stand_in_tokenizer import stand_in_tokenizer
@@ -95,7 +94,7 @@ def rehearse(
 
 def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[[str], None]) -> Rehearsal:
     gpus = int(ray.cluster_resources().get("GPU", 0))
-    _, rows, no_corpus, _ = training_split(config)
+    _, rows, no_corpus, _ = training_split(config.corpus)
     sentences = rows or generated_rows(folder, config.corpus)
     architecture = shape_of(config.model, config.allow_pickle)
     base = model_at_hand(config.model, allow_pickle=config.allow_pickle)
@@ -104,8 +103,8 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
     job, changes = rehearsed_config(config, folder, gpus)
     short = isinstance(job, TrainDecoderConfig) and not gpus
     chosen = chosen_rows(sentences, steps * job.training.batch_size, shortest=short)
-    whole = _estimate(config, architecture, tokenizer, rows)
-    rehearsed = _estimate(job, architecture, tokenizer, chosen)
+    whole = _estimate(tagging_recipe(config), config.workers, architecture, tokenizer, rows)
+    rehearsed = _estimate(tagging_recipe(job), job.workers, architecture, tokenizer, chosen)
     dtype = architecture.dtype or (torch.bfloat16 if isinstance(job, TrainDecoderConfig) else torch.float32)
     check_room(rehearsed, folder, bool(gpus), 0 if base else _parameters(whole) * dtype.itemsize)
     write_rows(chosen, folder)
@@ -129,7 +128,11 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
             run = train_encoder(job, progress, score=False).run
         else:
             run = train_decoder(job, progress, score=False).run
-        tags = _tag(job, run, chosen[0], bool(gpus), progress)
+        progress("reading the saved model back, to tag a sentence")
+        tagging: Any = ray.remote(num_cpus=job.workers.cpus_per_worker, num_gpus=min(gpus, 1), max_retries=0)(
+            tag_one
+        )
+        tags: list[str] = ray.get(tagging.remote(run.model, dict(chosen[0]), _loading(job)))
     measured = run.metrics()[-1]
     step_seconds = float(measured["step_seconds"])
     if "dev_strict_f1" not in measured:
@@ -141,7 +144,7 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
         step_seconds=step_seconds,
         training_bytes=int(measured.get("peak_gpu_bytes", memory.peak(_TRAINS))),
         tagging_bytes=memory.peak(_TAGS),
-        training_hours=_hours(config, whole, rehearsed, step_seconds),
+        training_hours=_hours(config.training.epochs, whole, rehearsed, step_seconds),
         cpus=job.workers.cpus_per_worker * job.workers.num_workers,
         gpus=job.workers.num_workers if gpus else 0,
         accelerator=accelerator(),
@@ -151,42 +154,43 @@ def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[
     )
 
 
-def _estimate(config: Rehearsable, architecture: Any, tokenizer: Any, rows: Sequence[Row]) -> Preflight:
+def _estimate(
+    recipe: EncoderRecipe | AdapterRecipe,
+    workers: WorkersSection,
+    architecture: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+) -> Preflight:
     labels = sorted({tag[2:] for row in rows for tag in row["tags"] if tag != "O"}) or ["Entity"]
-    if isinstance(config, TrainEncoderConfig):
-        return estimate_encoder(config, architecture, tokenizer, labels, rows)
-    return estimate(config, architecture, tokenizer, labels, rows)
+    if isinstance(recipe, EncoderRecipe):
+        return estimate_encoder(recipe, workers, architecture, tokenizer, labels, rows)
+    return estimate(recipe, workers, architecture, tokenizer, labels, rows)
+
+
+def _loading(job: Rehearsable) -> Mapping[str, Any]:
+    """Return how the run's model is loaded: as it is scored, but in 4 bits where it was trained so.
+
+    Unpacked it might not fit where it was trained.
+    """
+    loading = Scoring.of(job).loading
+    packed = isinstance(job, TrainDecoderConfig) and job.quantization.bits == 4 and job.merge == "none"
+    return {**loading, "precision": "4bit"} if packed and "decoding" in loading else loading
 
 
 def _parameters(found: Preflight) -> int:
     return found.sizes.base or found.sizes.learning
 
 
-def _hours(config: Rehearsable, whole: Preflight, rehearsed: Preflight, step_seconds: float) -> float | None:
+def _hours(epochs: int, whole: Preflight, rehearsed: Preflight, step_seconds: float) -> float | None:
     """Return the hours of all epochs, each token taking as long as those that were rehearsed."""
     if whole.corpus is None or whole.corpus.passes is None:
         return None
     assert rehearsed.corpus and rehearsed.corpus.passes, "the rehearsal has a corpus"
     tokens = rehearsed.corpus.passes.tokens / rehearsed.corpus.passes.steps
-    return config.training.epochs * whole.corpus.passes.tokens * step_seconds / tokens / 3600
+    return epochs * whole.corpus.passes.tokens * step_seconds / tokens / 3600
 
 
-def _tag(job: Rehearsable, run: RunFolder, row: Row, gpu: bool, progress: Callable[[str], None]) -> list[str]:
-    """Return what the run's model, read back, says of a sentence, in a worker of its own."""
-    options = loading_options(job)
-    if isinstance(job, TrainDecoderConfig) and "decoding" in options and _packed(job):
-        options["precision"] = "4bit"  # unpacked, as a run is scored, it may not fit where it was trained
-    progress("reading the saved model back, to tag a sentence")
-    remote: Any = ray.remote(num_cpus=job.workers.cpus_per_worker, num_gpus=int(gpu), max_retries=0)(tag_one)
-    tags: list[str] = ray.get(remote.remote(run.model, dict(row), options))
-    return tags
-
-
-def _packed(job: TrainDecoderConfig) -> bool:
-    return job.quantization.bits == 4 and job.merge == "none"
-
-
-def tag_one(model: Path, row: dict[str, Any], options: dict[str, Any]) -> list[str]:
+def tag_one(model: Path, row: dict[str, Any], options: Mapping[str, Any]) -> list[str]:
     """Load a model and tag one row's words; its name is what its worker is known by."""
     return list(load_tagger(model, **options).tag([sentence_of(row)])[0].tags)
 

@@ -18,8 +18,8 @@ from raybio.corpora.sample import generate_sample
 from raybio.entities import Span
 from raybio.iob2 import tags_from_spans
 from raybio.sentence_stream import read_sentences
-from raybio.training.deepspeed import takes_paged
 from raybio.training.preflight import Row
+from raybio.training.recipes import AdapterRecipe
 
 Rehearsable: TypeAlias = TrainEncoderConfig | TrainDecoderConfig
 _NAME = "rehearsal"
@@ -57,7 +57,7 @@ def rehearsed_config(config: Rehearsable, folder: Path, gpus: int) -> tuple[Rehe
     if isinstance(config, TrainDecoderConfig) and not gpus:
         training["batch_size"] = 1
         changes.append("one short sentence a step: an LLM on a CPU")
-        if takes_paged(config, gpu=False):
+        if AdapterRecipe.of(config).takes_paged(gpu=False):
             training["optimizer"] = "adamw"
             changes.append("adamw, whose states are fp32, in place of paged-adamw-8bit: that needs a GPU")
     update["training"] = config.training.model_copy(update=training)

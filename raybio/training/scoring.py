@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from raybio.config import (
-    CorpusSection,
-    DecodingSection,
-    TrainDecoderConfig,
-    TrainEncoderConfig,
-    WorkersSection,
-)
+from raybio.config import CorpusSection, WorkersSection
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.progress import ProgressReports
@@ -25,7 +19,8 @@ from raybio.taggers import Tags, load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training.encoder_steps import cut_sentences
-from raybio.training.splits import Scored, scored_sentences
+from raybio.training.recipes import Scoring
+from raybio.training.splits import at_even_distances
 
 _PIECE_SENTENCES = 256
 """What a worker tags before it hands over what it has: the driver says how far they are."""
@@ -43,7 +38,7 @@ def scored_splits(corpus: CorpusSection, test: bool = True) -> list[str]:
     return [*([] if corpus.train_with_dev else ["dev"]), *(["test"] if test else [])]
 
 
-def score_splits(config: Scored, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
+def score_splits(scoring: Scoring, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
     """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
 
     "malformed" counts, beside them, what of an LLM's answers could not be read: see RunFolder.
@@ -51,22 +46,20 @@ def score_splits(config: Scored, run: RunFolder, splits: Sequence[str]) -> dict[
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
     from the run folder, so that the figures are those of what was saved.
     """
-    chosen = {split: _chosen(config, run, split) for split in splits}
-    predicted = iter(_tag(config, run, [one for sentences in chosen.values() for one in sentences]))
+    chosen = {split: _chosen(scoring, run, split) for split in splits}
+    predicted = iter(_tag(scoring, run, [one for sentences in chosen.values() for one in sentences]))
     return {
-        split: _score(config, run, split, sentences, [next(predicted) for _ in sentences])
+        split: _score(scoring, run, split, sentences, [next(predicted) for _ in sentences])
         for split, sentences in chosen.items()
     }
 
 
-def _chosen(config: Scored, run: RunFolder, split: str) -> list[Sentence]:
-    everything = list(read_sentences(config.corpus, split))
-    sentences = scored_sentences(config, split, everything)
+def _chosen(scoring: Scoring, run: RunFolder, split: str) -> list[Sentence]:
+    everything = list(read_sentences(scoring.corpus, split))
+    sentences = at_even_distances(everything, scoring.dev_sentences if split == "dev" else None)
     some = "" if len(sentences) == len(everything) else f": {len(sentences)} of {len(everything)} sentences"
     run.say(f"scoring {split}{some}")
-    if isinstance(config, TrainEncoderConfig) and config.training.long_inputs == "cut":
-        return _cut(run, split, sentences)
-    return sentences
+    return _cut(run, split, sentences) if scoring.cut else sentences
 
 
 def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sentence]:
@@ -81,7 +74,7 @@ def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sent
 
 
 def _score(
-    config: Scored,
+    scoring: Scoring,
     run: RunFolder,
     split: str,
     sentences: Sequence[Sentence],
@@ -97,7 +90,7 @@ def _score(
     if malformed:
         run.say(f"of the answers to {split} {len(malformed)} lines could not be read: {file}")
     documents = [sentence.document_id for sentence in sentences]
-    scores = evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()
+    scores = evaluate(gold, predicted, documents, scoring.bootstrap, scoring.seed).to_dict()
     return {**scores, "malformed": len(malformed)}
 
 
@@ -108,9 +101,9 @@ def _malformed(sentence: Sentence, tags: Tags) -> Iterator[dict[str, Any]]:
         yield {"sentence": sentence.id, "reason": fault.reason, "written": fault.written, "words": words}
 
 
-def _tag(config: Scored, run: RunFolder, sentences: Sequence[Sentence]) -> list[Tags]:
+def _tag(scoring: Scoring, run: RunFolder, sentences: Sequence[Sentence]) -> list[Tags]:
     """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
-    workers = config.workers
+    workers = scoring.workers
     gpus = 1.0 if uses_gpu(workers) else 0.0
     remote: Any = ray.remote(  # type: ignore[call-overload]
         num_cpus=workers.cpus_per_worker,
@@ -119,10 +112,9 @@ def _tag(config: Scored, run: RunFolder, sentences: Sequence[Sentence]) -> list[
         # Where there is room: a trial of Tune holds next to nothing, and would keep its tasks in that.
         scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=None),  # type: ignore[arg-type]
     )(_tag_share)
-    options = loading_options(config)
     shares = [sentences[i :: workers.num_workers] for i in range(workers.num_workers)]
     parts = _collect(
-        [remote.remote(run.model, share, options) for share in shares],
+        [remote.remote(run.model, share, scoring.loading) for share in shares],
         ProgressReports(run.say, "scoring", "sentence", len(sentences)),
     )
     return [parts[i % workers.num_workers][i // workers.num_workers] for i in range(len(sentences))]
@@ -145,18 +137,7 @@ def _collect(streams: Sequence[Any], report: ProgressReports) -> list[list[Tags]
     return parts
 
 
-def loading_options(config: Scored) -> dict[str, Any]:
-    """Return how the run's model is loaded to be scored: as its config says it computes and decodes."""
-    workers = config.workers
-    options: dict[str, Any] = {"threads": workers.threads or max(1, int(workers.cpus_per_worker))}
-    if isinstance(config, TrainEncoderConfig | TrainDecoderConfig):
-        options["precision"] = config.training.precision
-    if isinstance(config, TrainDecoderConfig) and config.head == "text":
-        options["decoding"] = config.dev.model_dump(include=set(DecodingSection.model_fields))
-    return options
-
-
-def _tag_share(model: Path, share: Sequence[Sentence], options: dict[str, Any]) -> Iterator[list[Tags]]:
+def _tag_share(model: Path, share: Sequence[Sentence], options: Mapping[str, Any]) -> Iterator[list[Tags]]:
     tagger = load_tagger(model, **options)
     for start in range(0, len(share), _PIECE_SENTENCES):
         yield tagger.tag(share[start : start + _PIECE_SENTENCES])

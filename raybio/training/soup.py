@@ -20,6 +20,7 @@ from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.sentence_stream import split_labels
 from raybio.storage import replace_folder
 from raybio.taggers.encoder import EncoderCard, load_classifier
+from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits
 
 # What a card says of how a model is read, and not of what it learned.
@@ -57,7 +58,7 @@ def make_soup(
         with replace_folder(run.model) as model:
             _copy_around_weights(models[0], model)
             mean.save_pretrained(model)
-        scores = score_splits(config, run, scored_splits(config.corpus))
+        scores = score_splits(Scoring.of(config), run, scored_splits(config.corpus))
     run.write_json("scores.json", scores)
     return Soup(run, scores)
 
@@ -103,10 +104,12 @@ def mean_model(models: Sequence[Path]) -> Any:
 def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
     if len(set(runs)) < 2:
         raise UsageError("a soup is of two models or more: name the folders of several runs")
-    first, *others = [_trained(path) for path in runs]
-    for path, other in zip(runs[1:], others, strict=True):
-        for key in ("model", "corpus"):
-            if _said(other, key) != _said(first, key):
+    configs = [_trained(path) for path in runs]
+    first = configs[0]
+    began = [{"model": one.model, "corpus": one.corpus.model_copy(update={"data": None})} for one in configs]
+    for path, other in zip(runs[1:], began[1:], strict=True):
+        for key in other:
+            if other[key] != began[0][key]:
                 raise UsageError(
                     f"{path} has another {key} than {runs[0]}: only models that began as one, and learned "
                     "the same sentences, have a mean that is worth something"
@@ -129,10 +132,6 @@ def _trained(path: str) -> TrainEncoderConfig:
     if not isinstance(config, TrainEncoderConfig):
         raise UsageError(f"{path} is the run of a {config.job} job: soups are of encoders")
     return config
-
-
-def _said(config: TrainEncoderConfig, key: str) -> object:
-    return config.model if key == "model" else config.corpus.model_copy(update={"data": None})
 
 
 def _differences(first: Path, other: Path) -> list[str]:

@@ -7,20 +7,17 @@ batch, so that no row is dropped to make shards equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import ray.train
 
-from raybio.config import CascadeConfig, LearnConfig, SoupConfig, TrainConfig, TrainDecoderConfig
+from raybio.config import OptimizationSection
 from raybio.entities import Sentence
 from raybio.sentence_stream import rows, sentence_of
 from raybio.training import steps
 
 SHUFFLE_BUFFER = 50_000
 T = TypeVar("T")
-
-Scored: TypeAlias = TrainConfig | CascadeConfig | SoupConfig
-"""What says on which corpus, and on what, a model is scored."""
 
 
 class TrainingBatches:
@@ -32,9 +29,13 @@ class TrainingBatches:
     """
 
     def __init__(
-        self, config: LearnConfig, examples_of: Callable[[dict[str, Any], int], Iterable[steps.Example]]
+        self,
+        training: OptimizationSection,
+        seed: int,
+        examples_of: Callable[[dict[str, Any], int], Iterable[steps.Example]],
     ) -> None:
-        self._config = config
+        self._training = training
+        self._seed = seed
         self._examples_of = examples_of
         self._length = sum(1 for _ in self.epoch(0))
 
@@ -43,26 +44,22 @@ class TrainingBatches:
 
     def epoch(self, number: int) -> Iterator[list[steps.Example]]:
         """Yield the batches of epoch `number`."""
-        training = self._config.training
-        seed = self._config.seed * 1_000 + number
+        seed = self._seed * 1_000 + number
         mixed = steps.shuffled(split_rows("train"), SHUFFLE_BUFFER, seed)
         examples = (example for row in mixed for example in self._examples_of(row, number))
-        return steps.batches(examples, training.batch_size, seed, training.group_by_length)
+        return steps.batches(examples, self._training.batch_size, seed, self._training.group_by_length)
 
 
-def dev_sentences(config: TrainConfig) -> list[Sentence]:
-    """Return the sentences that an epoch is scored on, in order; none where dev is learned too."""
-    if config.corpus.train_with_dev:
-        return []
-    return scored_sentences(config, "dev", [sentence_of(row) for row in split_rows("dev")])
+def dev_split(count: int | None) -> list[Sentence]:
+    """Return the sentences that an epoch is scored on, in order: `count` of dev, or all of it."""
+    return at_even_distances([sentence_of(row) for row in split_rows("dev")], count)
 
 
-def scored_sentences(config: Scored, split: str, sentences: Sequence[T]) -> list[T]:
-    """Return all `sentences` of a split, or of dev as many as the config says, at even distances."""
-    count = config.dev.sentences if isinstance(config, TrainDecoderConfig) and split == "dev" else None
-    if count is None or count >= len(sentences):
-        return list(sentences)
-    return [sentences[i * len(sentences) // count] for i in range(count)]
+def at_even_distances(items: Sequence[T], count: int | None) -> list[T]:
+    """Return `count` of the items, at even distances; all where there are no more, or None is asked for."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[i * len(items) // count] for i in range(count)]
 
 
 def split_rows(split: str) -> Iterator[dict[str, Any]]:

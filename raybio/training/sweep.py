@@ -9,6 +9,7 @@ from raybio.cluster import connected
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
 from raybio.stopping import resume_hint
 from raybio.training.fit import TrainedModel
+from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits
 
 _WAY_ON = "A sweep starts anew, under another name; finished points keep their run folders"
@@ -35,7 +36,9 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best, scorer):.2f}")
         if config.test:
             chosen = points[results.index(best)]
-            best = replace(best, scores={**best.scores, **score_splits(chosen, best.run, ["test"])})
+            best = replace(
+                best, scores={**best.scores, **score_splits(Scoring.of(chosen), best.run, ["test"])}
+            )
             best.run.write_json("scores.json", best.scores)
     return best
 

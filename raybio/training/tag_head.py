@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import raybio
-from raybio.config import TrainDecoderConfig
 from raybio.label_schemes import LabelScheme
 from raybio.taggers.both_ways import blocks_of
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
@@ -23,33 +22,33 @@ from raybio.training import steps
 from raybio.training.adapter_learner import AdapterLearner
 from raybio.training.encoder_steps import ExampleMaker
 from raybio.training.epochs import train_tagger
-from raybio.training.splits import TrainingBatches, dev_sentences
-from raybio.training.trainer import Task
+from raybio.training.recipes import AdapterRecipe, Task
+from raybio.training.splits import TrainingBatches, dev_split
 from raybio.training.workers import Workers, begin
 
 _MAX_OVERLAP = 64
 
 
-def train_tag_head(task: Task) -> None:
+def train_tag_head(task: Task[AdapterRecipe]) -> None:
     """Do one worker's part of the run."""
-    config: TrainDecoderConfig = task.config
-    workers = begin(config.seed, config.workers)
+    recipe, training = task.recipe, task.recipe.training
+    workers = begin(recipe.seed, task.workers)
     tokenizer = read_tokenizer(task.base)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer)
-    batches = TrainingBatches(config, lambda row, _: maker.examples(row["words"], row["tags"]))
-    learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * config.training.epochs)
-    train_tagger(config, task.run, workers, batches, learner, dev_sentences(config))
+    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.examples(row["words"], row["tags"]))
+    learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
+    train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences))
 
 
-def _card(task: Task) -> EncoderCard:
-    config: TrainDecoderConfig = task.config
+def _card(task: Task[AdapterRecipe]) -> EncoderCard:
+    recipe, training = task.recipe, task.recipe.training
     architecture = read_config(task.base)
     longest = positions_of(architecture, task.base)
-    decision = config.training.aggregation_strategy
-    size = min(config.training.max_length, longest or config.training.max_length)
+    decision = training.aggregation_strategy
+    size = min(training.max_length, longest or training.max_length)
     return EncoderCard(
         labels=list(task.labels),
         max_length=size,
@@ -57,9 +56,9 @@ def _card(task: Task) -> EncoderCard:
         label_subwords="all" if decision == "mean" else decision,
         aggregation_strategy=decision,
         spacing="blank",
-        blocks_both_ways=blocks_of(config.attention, architecture),
-        base_model=config.model,
-        trained_on=config.corpus.name or str(config.corpus.train),
+        blocks_both_ways=blocks_of(recipe.attention, architecture),
+        base_model=recipe.model,
+        trained_on=task.trained_on,
         raybio=raybio.__version__,
     )
 
@@ -67,7 +66,9 @@ def _card(task: Task) -> EncoderCard:
 class _TagHeadLearner(AdapterLearner):
     """An LLM with a token classifier in its head's place."""
 
-    def __init__(self, task: Task, card: EncoderCard, tokenizer: Any, workers: Workers, total: int) -> None:
+    def __init__(
+        self, task: Task[AdapterRecipe], card: EncoderCard, tokenizer: Any, workers: Workers, total: int
+    ) -> None:
         super().__init__(task, workers, card, tokenizer, tokenizer.pad_token_id, steps.summed_loss, total)
         self._encoder_card = card
 

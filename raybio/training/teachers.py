@@ -8,6 +8,7 @@ probability that an answer leaves, each other tag gets an equal part.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
@@ -18,7 +19,7 @@ import ray.data
 from numpy.typing import NDArray
 from ray.exceptions import RayError
 
-from raybio.config import DistillationSection, TrainEncoderConfig
+from raybio.config import CorpusSection, DistillationSection, WorkersSection
 from raybio.errors import TrainingError
 from raybio.iob2 import tag_set
 from raybio.model_sources import model_folder
@@ -44,21 +45,28 @@ _TASK, _UNIT = "teachers", "sentence"
 _TAUGHT = SENTENCES.append(pa.field("shares", pa.list_(pa.list_(pa.float32()))))
 
 
-def check_teachers(config: TrainEncoderConfig) -> None:
+def check_teachers(distillation: DistillationSection, allow_pickle: bool) -> None:
     """See that there are all teachers and files of text, before a run begins.
 
     Raises:
         ModelError: a teacher is not there, or cannot tag.
         UsageError, InputError: the first document of a file of text cannot be read.
     """
-    for teacher in config.distillation.teachers:
-        folder = model_folder(teacher, allow_pickle=config.allow_pickle)
-        check_tagger(folder, precision=config.distillation.precision)
-    check_text(config.distillation.text)
+    for teacher in distillation.teachers:
+        folder = model_folder(teacher, allow_pickle=allow_pickle)
+        check_tagger(folder, precision=distillation.precision)
+    check_text(distillation.text)
 
 
-def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) -> ray.data.Dataset:
-    """Return the train split, and the text, with what the teachers answer.
+def taught_dataset(
+    distillation: DistillationSection,
+    corpus: CorpusSection,
+    labels: Sequence[str],
+    run: RunFolder,
+    workers: WorkersSection,
+    allow_pickle: bool,
+) -> ray.data.Dataset:
+    """Return the train split, and the text, with what the teachers answer in one worker's place.
 
     A row has, beside (id, document_id, words, tags), "shares": for each word the share of each tag of
     `tag_set(labels)`. An annotated sentence keeps its tags; text gets those with the largest share.
@@ -69,37 +77,35 @@ def taught_dataset(config: TrainEncoderConfig, labels: Sequence[str], run: RunFo
     """
     path = run.path / _ANSWERS
     if not path.exists():
-        run.say(f"teachers that answer: {', '.join(config.distillation.teachers)}")
+        run.say(f"teachers that answer: {', '.join(distillation.teachers)}")
+        sentences = functools.partial(_sentences, distillation, corpus)
+        # How many sentences files of text have, nobody knows before they are read.
+        total = None if distillation.text else sum(len(table) for table in sentences())
+        reports = ProgressReports(run.say, _TASK, _UNIT, total)
+        answers = dataset_of(sentences).map_batches(
+            _Teachers,
+            fn_constructor_args=(distillation, tuple(labels), allow_pickle, reports),
+            batch_size=_BATCH_SENTENCES,
+            batch_format="pyarrow",
+            num_cpus=workers.cpus_per_worker,
+            num_gpus=1 if uses_gpu(workers) else 0,
+            compute=ray.data.ActorPoolStrategy(size=1),  # one answers in order
+        )
         try:
-            answers = _answers(config, labels, run).iter_batches(batch_size=None, batch_format="pyarrow")
-            count = write_rows(cast("Iterator[pa.Table]", answers), path, _TAUGHT)
+            tables = answers.iter_batches(batch_size=None, batch_format="pyarrow")
+            count = write_rows(cast("Iterator[pa.Table]", tables), path, _TAUGHT)
         except RayError as error:
             raise TrainingError(f"the teachers could not answer: {cause_of(error)}") from error
-        if config.distillation.text:  # only now is it known how many there are
+        if distillation.text:  # only now is it known how many there are
             run.say(str(Progress(_TASK, _UNIT, count, count)))
         run.say(f"learning from {count:,} sentences that they tagged: {path.name}")
     return dataset_of(lambda: read_rows(path))
 
 
-def _answers(config: TrainEncoderConfig, labels: Sequence[str], run: RunFolder) -> ray.data.Dataset:
-    distillation, corpus = config.distillation, config.corpus
-
-    def tables() -> Iterator[pa.Table]:
-        yield from sentence_tables(read_sentences(corpus, "train"))
-        yield from sentence_tables(read_text(distillation.text, distillation.max_text_documents))
-
-    # How many sentences files of text have, nobody knows before they are read.
-    total = None if distillation.text else sum(1 for _ in read_sentences(corpus, "train"))
-    reports = ProgressReports(run.say, _TASK, _UNIT, total)
-    return dataset_of(tables).map_batches(
-        _Teachers,
-        fn_constructor_args=(distillation, tuple(labels), config.allow_pickle, reports),
-        batch_size=_BATCH_SENTENCES,
-        batch_format="pyarrow",
-        num_cpus=config.workers.cpus_per_worker,
-        num_gpus=1 if uses_gpu(config.workers) else 0,
-        compute=ray.data.ActorPoolStrategy(size=1),  # one answers in order
-    )
+def _sentences(distillation: DistillationSection, corpus: CorpusSection) -> Iterator[pa.Table]:
+    """Yield what the teachers are to answer: the train split, then the text."""
+    yield from sentence_tables(read_sentences(corpus, "train"))
+    yield from sentence_tables(read_text(distillation.text, distillation.max_text_documents))
 
 
 class _Teachers:

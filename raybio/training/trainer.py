@@ -1,6 +1,6 @@
 """One run on Ray Train, from the outside: its folder, its workers, what is logged of it, and why it ended.
 
-What is learned is no matter of this file: `fine_tune` trains taggers with it, `adapt_encoder` encoders.
+What is learned is no matter of this file.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from raybio.cluster import connected, settle_data
-from raybio.config import LearnConfig, TrainDecoderConfig, changes, load_recorded, to_yaml
+from raybio.config import LearnConfig, LoggingSection, changes, load_recorded, resolved, to_yaml
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import resume_hint
@@ -27,6 +26,7 @@ from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training.callbacks import OUT_OF_MEMORY, LogEpochs, StopWhereNothingWouldChange, cause_of
 from raybio.training.kept import Kept, best_model
 from raybio.training.mlflow_run import check_mlflow, tracked
+from raybio.training.recipes import Recipe_co, Task
 from raybio.training.scoring import uses_gpu
 
 _RAY = "ray"
@@ -38,19 +38,6 @@ _MAY_CHANGE = {
     *("training.max_batch_tokens", "training.gradient_checkpointing"),
 }
 _MAY_CHANGE_BELOW = ("workers.", "logging.")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What each worker is given.
-
-    `base` is the folder of the model it starts from; `labels` are those to be learned, if there are any.
-    """
-
-    config: Any
-    base: Path
-    labels: tuple[str, ...]
-    run: RunFolder
 
 
 def begin_run(config: LearnConfig, about: str) -> RunFolder:
@@ -77,13 +64,21 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
 
 
 @contextmanager
-def under_way(run: RunFolder, config: LearnConfig, progress: Callable[[str], None]) -> Iterator[None]:
-    """Be connected to Ray, pass the run's log to `progress`, and track the run, for a `with` block."""
+def begun(config: LearnConfig, about: str, progress: Callable[[str], None]) -> Iterator[RunFolder]:
+    """Open a job's run folder, be connected to Ray, and track the run, for a `with` block.
+
+    What the run says in its log goes to `progress` too; `about` is as `begin_run` has it.
+
+    Raises:
+        UsageError, TrainingError: as `begin_run` does.
+    """
+    run = begin_run(config, about)
     how = f"To resume after its last epoch: the same command with name={run.path.name} resume=true"
-    with resume_hint(how), run.shown(progress), tracked(run, config), connected():
+    mlflow = tracked(run, config.logging.mlflow, resolved(config))
+    with resume_hint(how), run.shown(progress), mlflow, connected():
         settle_data()
         run.say(f"run folder {run.path}")
-        yield
+        yield run
 
 
 def _check_same_training(config: LearnConfig, run: RunFolder) -> None:
@@ -102,11 +97,13 @@ def _check_same_training(config: LearnConfig, run: RunFolder) -> None:
 
 
 def fit(
-    task: Task,
-    work: Callable[[Task], None],
+    task: Task[Recipe_co],
+    work: Callable[[Task[Recipe_co]], None],
     datasets: Mapping[str, ray.data.Dataset],
+    logging: LoggingSection,
+    *,
     keep_best: bool,
-    finish: Callable[[Task, Path], None] | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> int:
     """Run `work` in every worker over `datasets`; return the number (from 1) of the epoch that is kept.
 
@@ -117,20 +114,22 @@ def fit(
         TrainingError: the workers failed more often than `workers.max_failures`, or said why they cannot
             continue.
     """
-    config, run = task.config, task.run
-    use_gpu = uses_gpu(config.workers)
+    run, workers = task.run, task.workers
+    use_gpu = uses_gpu(workers)
+    remedy = f"Lower {', or '.join(task.recipe.less_memory())}"
 
-    def worker(settings: dict[str, Task]) -> None:
-        with tell_out_of_memory(TrainingError, lambda: _less_memory(config)):
+    def worker(settings: dict[str, Task[Recipe_co]]) -> None:
+        problem = f"training does not fit in the device's memory. {remedy}"
+        with tell_out_of_memory(TrainingError, lambda: problem):
             work(settings["task"])
 
     trainer = _Trainer(
         worker,
         train_loop_config={"task": task},
         scaling_config=ScalingConfig(
-            num_workers=config.workers.num_workers,
+            num_workers=workers.num_workers,
             use_gpu=use_gpu,
-            resources_per_worker={"CPU": config.workers.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+            resources_per_worker={"CPU": workers.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
         ),
         datasets=dict(datasets),
         # No dataset is split: an equal split would drop rows. Workers share each batch instead.
@@ -138,26 +137,26 @@ def fit(
         run_config=RunConfig(
             name=_RAY,
             storage_path=str(run.path),
-            failure_config=FailureConfig(max_failures=config.workers.max_failures),
+            failure_config=FailureConfig(max_failures=workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             # ray.train hands RunConfig out under the type of the version before.
-            callbacks=[LogEpochs(run, config.logging), StopWhereNothingWouldChange()],  # type: ignore[list-item]
+            callbacks=[LogEpochs(run, logging), StopWhereNothingWouldChange()],  # type: ignore[list-item]
         ),
     )
     try:
         result: Any = trainer.fit()
     except ray.train.TrainingFailedError as error:
         cause = cause_of(error)
-        remedy = f". {_ways_to_less_memory(config)}" if cause == OUT_OF_MEMORY else ""
+        advice = f". {remedy}" if cause == OUT_OF_MEMORY else ""
         raise TrainingError(
-            f"training stopped: {cause}{remedy}. The logs are in {run.path / _RAY}"
+            f"training stopped: {cause}{advice}. The logs are in {run.path / _RAY}"
         ) from error
     best = Kept.read(run).best_epoch if keep_best else 0
     with result.checkpoint.as_directory() as last, replace_folder(run.model) as model:
         source = best_model(run) if best else Path(last) / "model"
         shutil.copytree(source, model, dirs_exist_ok=True)
         if finish is not None:
-            finish(task, model)
+            finish(model)
     return best or int(result.metrics["epoch"])
 
 
@@ -166,18 +165,3 @@ class _Trainer(TorchTrainer):
 
     def _register_sigint_handler(self, controller: Any) -> None:
         pass
-
-
-def _less_memory(config: Any) -> str:
-    """Say that training needs more memory than there is, and which options lower that."""
-    return f"training does not fit in the device's memory. {_ways_to_less_memory(config)}"
-
-
-def _ways_to_less_memory(config: Any) -> str:
-    ways = [f"training.max_batch_tokens (now {config.training.max_batch_tokens})"]
-    if isinstance(config, TrainDecoderConfig):
-        if not config.training.gradient_checkpointing:
-            ways.append("set training.gradient_checkpointing=true")
-        if config.quantization.bits != 4:
-            ways.append("set quantization.bits=4")
-    return f"Lower {', or '.join(ways)}"

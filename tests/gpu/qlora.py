@@ -26,27 +26,30 @@ from raybio.training import steps
 from raybio.training.adapter import adapted_model
 from raybio.training.decoder_steps import CompletionMaker, wording
 from raybio.training.deepspeed import AdapterEngine
+from raybio.training.recipes import AdapterRecipe
 
 
 def learns_in_four_bits(setting: Setting) -> list[Figures]:
     """Take optimizer steps on one batch; its loss must fall, and the saved adapter must tag."""
     base = random_llm(setting, "llm-at-size", llm_shape(setting))
-    config = _config(setting, base)
+    recipe = AdapterRecipe.of(_config(setting, base))
     count = 6 if setting.small else 8
-    dtype = pick_dtype(config.training.precision, setting.device)
+    dtype = pick_dtype(recipe.training.precision, setting.device)
     tokenizer = read_tokenizer(base)
-    tokens = Tokens(tokenizer, wording(config, setting.labels, tokenizer))
-    batch = sorted(islice(_examples(setting, tokens, config), config.training.batch_size), key=_length)
+    tokens = Tokens(tokenizer, wording(recipe, setting.labels, tokenizer))
+    batch = sorted(
+        islice(_examples(setting, tokens, recipe.training), recipe.training.batch_size), key=_length
+    )
     labelled = steps.labelled(batch)
     saved = setting.scratch / "adapter"
     with process_group(setting.device):
-        model = adapted_model(config, base, setting.labels, {}, setting.device, dtype)
+        model = adapted_model(recipe, base, setting.labels, {}, setting.device, dtype)
         learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        engine = AdapterEngine(model, config, Alone(setting.device), count, dtype)
+        engine = AdapterEngine(model, recipe, Alone(setting.device), count, dtype)
         losses, seconds = [], []
         for _ in range(count):
             started = time.perf_counter()
-            parts = steps.micro_batches(batch, config.training.max_batch_tokens)
+            parts = steps.micro_batches(batch, recipe.training.max_batch_tokens)
             tensors = (steps.collate(part, tokenizer.pad_token_id, setting.device) for part in parts)
             losses.append(engine.step(tensors, steps.causal_loss, labelled) / labelled)
             seconds.append(time.perf_counter() - started)
@@ -91,8 +94,8 @@ def _config(setting: Setting, base: Path) -> TrainDecoderConfig:
     )
 
 
-def _examples(setting: Setting, tokens: Tokens, config: TrainDecoderConfig) -> Iterator[steps.Example]:
-    maker = CompletionMaker(tokens, config)
+def _examples(setting: Setting, tokens: Tokens, training: DecoderTrainingSection) -> Iterator[steps.Example]:
+    maker = CompletionMaker(tokens, training, str(setting.train_file))
     for sentence in cycle(setting.train):
         tags = tags_from_spans(sentence.gold or (), len(sentence))
         yield from maker.examples(

@@ -8,7 +8,7 @@ from tiny_classifiers import ARCHITECTURES, TAGS, WITHOUT_PADDING, write_classif
 from tokenizers_as_published import sentences
 from transformers import AutoModelForTokenClassification, AutoTokenizer, TokenClassificationPipeline
 
-from raybio.config import CorpusSection, TrainEncoderConfig, TrainingSection
+from raybio.config import CorpusSection, TrainEncoderConfig, TrainingSection, WorkersSection
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.taggers import check_tagger, load_tagger
@@ -17,7 +17,7 @@ from raybio.training import steps
 from raybio.training.encoder import _card, _ClassifierLearner, train_encoder
 from raybio.training.encoder_preflight import preflight_encoder
 from raybio.training.encoder_steps import ExampleMaker
-from raybio.training.trainer import Task
+from raybio.training.recipes import EncoderRecipe, Task
 
 TEXTS = sentences(16)
 SENTENCES = [as_sentence(text) for text in TEXTS]
@@ -124,7 +124,8 @@ def config(precision):
 def a_step(folder, precision):
     """Take one optimizer step; return the learner, its loss and one more."""
     tokenizer = read_tokenizer(folder)
-    task = Task(config(precision), folder, ("Chemical", "Disease"), None)
+    recipe = EncoderRecipe.of(config(precision))
+    task = Task(None, folder, recipe, WorkersSection(), ("Chemical", "Disease"), "train.tsv")
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer)
     examples = [

@@ -30,6 +30,7 @@ from raybio.taggers.twin import twin
 from raybio.training import steps
 from raybio.training.adapter import adapted_model, merge_adapter, save_adapter
 from raybio.training.encoder_steps import ExampleMaker
+from raybio.training.recipes import AdapterRecipe
 from raybio.training.soup import mean_model
 
 needs_openvino = pytest.mark.skipif(
@@ -254,7 +255,7 @@ def test_it_learns_as_it_tags_and_is_read_back_the_same(folder, tmp_path, checkp
     )
     device = torch.device("cpu")
     torch.manual_seed(1)
-    model = adapted_model(config, folder, LABELS, {}, device, torch.float32)
+    model = adapted_model(AdapterRecipe.of(config), folder, LABELS, {}, device, torch.float32)
     maker = ExampleMaker.of(card(), read_tokenizer(folder))
     examples = maker.examples(TEXT, ["B-Chemical", "O", "O", "O", "O", "B-Chemical", "O"])
     learner = steps.optimizer_for(model.parameters(), 1e-2, 0.0)

@@ -90,7 +90,7 @@ def test_documents_that_are_to_stay_unseen_are_left_out_and_reported(tmp_path):
         },
     )
     left_out = []
-    sentences = list(_sentences(config, left_out))
+    sentences = list(_sentences(config.text, left_out))
     assert [" ".join(one.words) for one in sentences] == ["Something else .", "Nothing of it ."]
     assert all(one.gold is None for one in sentences)
     assert left_out == [

@@ -8,6 +8,7 @@ from raybio.config import CorpusSection, TrainDecoderConfig
 from raybio.config.train_decoder import LoraSection, QuantizationSection
 from raybio.taggers.hugging_face import read_model
 from raybio.training.adapter import adapted_model, load_adapter, merge_adapter, save_adapter
+from raybio.training.recipes import AdapterRecipe
 
 IDS = torch.arange(1, 9)[None]
 TARGETS = ("c_attn", "c_proj", "c_fc")
@@ -30,7 +31,7 @@ def adapted(folder, bits):
         lora=LoraSection(r=4, dropout=0.0, target_modules=TARGETS),
         quantization=QuantizationSection(bits=bits),
     )
-    return adapted_model(config, folder, ("A",), {}, torch.device("cpu"), torch.float32)
+    return adapted_model(AdapterRecipe.of(config), folder, ("A",), {}, torch.device("cpu"), torch.float32)
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from raybio.config import CorpusSection, DecoderTrainingSection, PromptSection, 
 from raybio.errors import ModelError
 from raybio.taggers.decoding import Tokens
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
+from raybio.training.recipes import AdapterRecipe
 from raybio.training.steps import IGNORED
 
 ROW = {
@@ -27,14 +28,15 @@ def tokenizer(folder):
     return AutoTokenizer.from_pretrained(folder)
 
 
-def config(**changes):
+def recipe(**changes):
     corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
-    return TrainDecoderConfig(job="train-decoder", model="any", corpus=corpus, **changes)
+    return AdapterRecipe.of(TrainDecoderConfig(job="train-decoder", model="any", corpus=corpus, **changes))
 
 
 def maker(tokenizer, **training):
-    chosen = config(training=DecoderTrainingSection(**training))
-    return CompletionMaker(Tokens(tokenizer, wording(chosen, LABELS, tokenizer)), chosen)
+    chosen = recipe(training=DecoderTrainingSection(**training))
+    tokens = Tokens(tokenizer, wording(chosen, LABELS, tokenizer))
+    return CompletionMaker(tokens, chosen.training, "train.tsv")
 
 
 def test_the_completion_alone_is_learned(tokenizer):
@@ -69,20 +71,20 @@ def test_a_long_sentence_is_rejected_with_its_reason(tokenizer):
 
 def test_tag_tokens_are_new_and_know_what_they_stand_for(tokenizer):
     known = len(tokenizer)
-    chosen = config(prompt=PromptSection(tag_tokens=True))
+    chosen = recipe(prompt=PromptSection(tag_tokens=True))
     prompts = wording(chosen, LABELS, tokenizer)
     added = add_tag_tokens(tokenizer, prompts)
     assert sorted(added) == list(range(known, known + 5))
     for token, pieces in added.items():
         assert tokenizer.decode(pieces) == tokenizer.decode([token]) and max(pieces) < known
-    [one] = CompletionMaker(Tokens(tokenizer, prompts), chosen).examples(ROW)
+    [one] = CompletionMaker(Tokens(tokenizer, prompts), chosen.training, "train.tsv").examples(ROW)
     assert sum(token >= known for token in one.ids) == len(ROW["words"])
-    assert add_tag_tokens(tokenizer, wording(config(), LABELS, tokenizer)) == {}
+    assert add_tag_tokens(tokenizer, wording(recipe(), LABELS, tokenizer)) == {}
 
 
 def test_a_chat_template_that_is_not_there_is_refused(tokenizer):
     with pytest.raises(ModelError, match="chat_template"):
-        wording(config(prompt=PromptSection(chat_template=True)), LABELS, tokenizer)
+        wording(recipe(prompt=PromptSection(chat_template=True)), LABELS, tokenizer)
 
 
 def test_padded_examples_are_as_long_as_the_longest_and_learn_the_padding(tokenizer):
@@ -106,6 +108,6 @@ def test_what_is_too_long_is_cut_at_its_end_where_the_config_says_so(tokenizer):
 def test_labels_are_named_in_an_order_that_the_seed_draws(tokenizer):
     labels = tuple("ABCDEF")
     random = PromptSection(label_order="random")
-    drawn = {tuple(wording(config(prompt=random, seed=n), labels, tokenizer).style.named()) for n in range(5)}
+    drawn = {tuple(wording(recipe(prompt=random, seed=n), labels, tokenizer).style.named()) for n in range(5)}
     assert len(drawn) > 1 and all(sorted(order) == [*labels] for order in drawn)
-    assert wording(config(seed=3), labels, tokenizer).style.named() == [*labels]
+    assert wording(recipe(seed=3), labels, tokenizer).style.named() == [*labels]

@@ -5,6 +5,7 @@ from raybio.config import CorpusSection, TrainEncoderConfig, WorkersSection
 from raybio.errors import ConfigError, ModelError
 from raybio.training import shapes
 from raybio.training.encoder_preflight import estimate_encoder, preflight_encoder
+from raybio.training.recipes import EncoderRecipe
 from raybio.training.stand_in_tokenizer import stand_in_tokenizer
 
 BERT = BertConfig(
@@ -21,13 +22,17 @@ def config(model="some/bert", corpus="nowhere.tsv", **changes):
     return TrainEncoderConfig(job="train-encoder", model=model, corpus=files, workers=CPU, **changes)
 
 
+def estimated(config, rows):
+    return estimate_encoder(EncoderRecipe.of(config), config.workers, BERT, TOKENIZER, ["Chemical"], rows)
+
+
 @pytest.fixture
 def known(monkeypatch):
     monkeypatch.setattr(shapes, "KNOWN", {"some/bert": BERT})
 
 
 def test_an_encoder_learns_all_of_its_weights_in_fp32():
-    found = estimate_encoder(config(), BERT, TOKENIZER, ["Chemical"], [ROW])
+    found = estimated(config(), [ROW])
     parameters = found.sizes.learning
     assert parameters == sum(w.numel() for w in _model(3).parameters())
     parts = found.memory.parts()
@@ -40,24 +45,22 @@ def test_an_encoder_learns_all_of_its_weights_in_fp32():
 
 
 def test_an_average_and_other_workers_take_memory_of_their_own():
-    plain = estimate_encoder(config(), BERT, TOKENIZER, ["Chemical"], [ROW]).memory
+    plain = estimated(config(), [ROW]).memory
     averaged = config(training={"ema_decay": 0.9})
-    assert (
-        estimate_encoder(averaged, BERT, TOKENIZER, ["Chemical"], [ROW]).memory.weights == 2 * plain.weights
-    )
+    assert estimated(averaged, [ROW]).memory.weights == 2 * plain.weights
     two = config().model_copy(update={"workers": WorkersSection(accelerator="cpu", num_workers=2)})
-    assert estimate_encoder(two, BERT, TOKENIZER, ["Chemical"], [ROW]).memory.gradients == 2 * plain.gradients
+    assert estimated(two, [ROW]).memory.gradients == 2 * plain.gradients
 
 
 def test_steps_and_passes_are_counted_with_the_models_own_tokens():
     chosen = config(training={"batch_size": 2, "max_length": 64, "stride": 8, "max_batch_tokens": 64})
-    found = estimate_encoder(chosen, BERT, TOKENIZER, ["Chemical"], [ROW, ROW, LONG]).corpus
+    found = estimated(chosen, [ROW, ROW, LONG]).corpus
     # Four tokens a short sentence; the long one's 100 in windows of 62 between two special tokens.
     assert found.sentences == 3
     assert found.passes.steps == found.steps_per_epoch == 2
     assert (found.passes.rows, found.passes.longest) == (1, 64)
-    larger = estimate_encoder(config(), BERT, TOKENIZER, ["Chemical"], [LONG] * 9).memory
-    smaller = estimate_encoder(config(), BERT, TOKENIZER, ["Chemical"], [ROW] * 9).memory
+    larger = estimated(config(), [LONG] * 9).memory
+    smaller = estimated(config(), [ROW] * 9).memory
     assert larger.activations > 10 * smaller.activations
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 import ray.train
+from samples import sentence_of_words
 
-from raybio.config import CorpusSection, TrainEncoderConfig
+from raybio.config import CorpusSection, TrainEncoderConfig, WorkersSection
 from raybio.errors import ModelError
 from raybio.run_folder import RunFolder
 from raybio.training import epochs
 from raybio.training.epochs import Verdict
 from raybio.training.kept import Kept, best_model
+from raybio.training.recipes import EncoderRecipe, Task
 
 SECONDS = [9.0, 1.0, 3.0, 2.0]
 CORRECTED, PAPER = (0.5, 0.6, 0.7, 0.8), (0.5, 0.4, 0.3, 0.2)
@@ -71,7 +73,7 @@ ALONE: Any = SimpleNamespace(
 
 @pytest.fixture
 def fake_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRay:
-    def learn(config: Any, run: Any, workers: Any, batches: Any, learner: FakeLearner, epoch: int) -> Any:
+    def learn(run: Any, training: Any, workers: Any, batches: Any, learner: FakeLearner, epoch: int) -> Any:
         learner.learned += 1
         assert learner.learned == epoch
         return 1.0, SECONDS
@@ -94,9 +96,10 @@ def config_of(**training: Any) -> TrainEncoderConfig:
 
 def train(run: RunFolder, judge: epochs.Judge, **training: Any) -> None:
     learner: Any = FakeLearner()
-    config = config_of(**training)
-    patience = config.training.early_stopping_patience
-    epochs.train_epochs(config, run, ALONE, [], learner, judge, patience=patience, keep_best=True)
+    recipe = EncoderRecipe.of(config_of(**training))
+    task = Task(run, Path("base"), recipe, WorkersSection())
+    patience = recipe.training.early_stopping_patience
+    epochs.train_epochs(task, ALONE, [], learner, judge, patience=patience, keep_best=True)
 
 
 def judge_of(*scores: float | Exception) -> epochs.Judge:
@@ -133,7 +136,7 @@ def test_the_scorer_that_chooses_also_stops(
     monkeypatch.setattr(epochs, "evaluate", evaluate)
     recipe = {"epochs": 4, "early_stopping_patience": 2, "metric_for_best_model": metric_for_best_model}
     learner: Any = FakeLearner()
-    train(run, epochs.judged_on_dev(config_of(**recipe), learner, []), **recipe)
+    train(run, epochs.judged_on_dev(metric_for_best_model, learner, [sentence_of_words("a")]), **recipe)
     assert [row["dev_strict_f1"] for row in fake_ray.metrics] == list(CORRECTED[:learned])
     assert [row["dev_paper_strict_f1"] for row in fake_ray.metrics] == list(PAPER[:learned])
     # The first step warms up.

@@ -1,30 +1,39 @@
-"""What is said of a run that cannot start."""
+"""What is said of a corpus that cannot be learned."""
 
 from pathlib import Path
 
 import pytest
 
-from raybio.config import CorpusSection, TrainEncoderConfig
-from raybio.errors import FormatError
-from raybio.training.fit import fine_tune
+from raybio.config import CorpusSection
+from raybio.errors import FormatError, TrainingError
+from raybio.training.fit import open_corpus
+
+TAGGED = "Aspirin\tB-Chemical\n"
 
 
-def test_a_fault_in_any_split_is_reported_before_the_run_begins(tmp_path: Path) -> None:
-    files = {split: tmp_path / f"{split}.tsv" for split in ("train", "dev", "test")}
-    for file in files.values():
-        file.write_text("Aspirin\tB-Chemical\n")
-    files["test"].write_text("Aspirin\n")
-    config = TrainEncoderConfig(
-        job="train-encoder",
-        model="bundled:minilm",
-        corpus=CorpusSection(**{split: str(file) for split, file in files.items()}),
-        output=str(tmp_path / "runs"),
-        name="mine",
-    )
+def section(folder: Path, **texts: str) -> CorpusSection:
+    files = {split: folder / f"{split}.tsv" for split in ("train", "dev", "test")}
+    for split, file in files.items():
+        file.write_text(texts.get(split, TAGGED))
+    return CorpusSection(**{split: str(file) for split, file in files.items()})
 
-    def never(*_: object) -> None:
-        raise AssertionError("nothing is to be started")
 
-    with pytest.raises(FormatError, match=r"test\.tsv, line 1"):
-        fine_tune(config, tmp_path, never, never, never)
-    assert not (tmp_path / "runs").exists()
+def test_a_corpus_knows_its_labels_and_what_it_is_called(tmp_path: Path) -> None:
+    corpus = open_corpus(section(tmp_path, train=TAGGED + "pain\tB-Disease\n", dev="pain\tB-Other\n"), True)
+    assert (corpus.labels, corpus.scored) == (("Chemical", "Disease"), ("dev", "test"))
+    assert (corpus.title, corpus.source) == ("train", str(tmp_path / "train.tsv"))
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_a_fault_in_any_split_is_reported(split: str, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=rf"{split}\.tsv, line 1"):
+        open_corpus(section(tmp_path, **{split: "Aspirin\n"}), test=True)
+
+
+def test_a_split_that_is_not_scored_is_not_read(tmp_path: Path) -> None:
+    assert open_corpus(section(tmp_path, test="Aspirin\n"), test=False).scored == ("dev",)
+
+
+def test_a_corpus_without_entities_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no entity to learn from"):
+        open_corpus(section(tmp_path, train="Aspirin\tO\n"), test=True)

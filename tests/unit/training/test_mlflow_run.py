@@ -8,7 +8,7 @@ import sys
 import pytest
 from mlflow.tracking import MlflowClient
 
-from raybio.config import CorpusSection, LoggingSection, TrainEncoderConfig
+from raybio.config import CorpusSection, LoggingSection, TrainEncoderConfig, resolved
 from raybio.errors import TrainingError
 from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
@@ -38,6 +38,10 @@ def config_of(uri, **changes):
     return config.model_copy(update=changes)
 
 
+def tracking(run, config):
+    return tracked(run, config.logging.mlflow, resolved(config))
+
+
 def found(uri):
     client = MlflowClient(tracking_uri=uri)
     runs = client.search_runs([client.get_experiment_by_name("raybio").experiment_id])
@@ -51,7 +55,7 @@ def history(uri, name):
 
 def test_options_metrics_and_the_end_of_a_run(run, uri):
     config = config_of(uri)
-    with tracked(run, config):
+    with tracking(run, config):
         assert found(uri)[1][0].info.status == "RUNNING"
         for row in ROWS:
             MetricsLog(run, config.logging).add({**row, "note": "no number"})
@@ -65,7 +69,7 @@ def test_options_metrics_and_the_end_of_a_run(run, uri):
 
 def test_the_scores_of_the_kept_model_are_logged_at_the_end(run, uri):
     scores = evaluate([["B-X", "O", "B-X"]], [["B-X", "O", "O"]]).to_dict()
-    with tracked(run, config_of(uri)):
+    with tracking(run, config_of(uri)):
         run.write_json("scores.json", {"test": scores})
     logged = found(uri)[1][0].data.metrics
     assert logged["final_test_strict_recall"] == 0.5 and logged["final_test_strict_precision"] == 1.0
@@ -78,19 +82,19 @@ def test_the_scores_of_the_kept_model_are_logged_at_the_end(run, uri):
     [(TrainingError("no"), "FAILED"), (OSError(), "FAILED"), (KeyboardInterrupt(), "KILLED")],
 )
 def test_a_run_that_ends_otherwise(run, uri, error, status):
-    with pytest.raises(type(error)), tracked(run, config_of(uri)):
+    with pytest.raises(type(error)), tracking(run, config_of(uri)):
         raise error
     assert found(uri)[1][0].info.status == status
 
 
 def test_a_resumed_run_continues_the_same_one(run, uri):
     config = config_of(uri)
-    with pytest.raises(KeyboardInterrupt), tracked(run, config):
+    with pytest.raises(KeyboardInterrupt), tracking(run, config):
         MetricsLog(run, config.logging).add(ROWS[0])
         raise KeyboardInterrupt
     longer = config.training.model_copy(update={"epochs": 77})
     resumed = config_of(uri, training=longer, resume=True)
-    with tracked(RunFolder.existing(run.path), resumed):
+    with tracking(RunFolder.existing(run.path), resumed):
         assert found(uri)[1][0].info.status == "RUNNING"
         MetricsLog(run, config.logging).add(ROWS[1])
     _, [one] = found(uri)
@@ -101,26 +105,26 @@ def test_a_resumed_run_continues_the_same_one(run, uri):
 
 
 def test_a_run_that_somebody_deleted_begins_anew(run, uri):
-    with tracked(run, config_of(uri)):
+    with tracking(run, config_of(uri)):
         pass
     client, [one] = found(uri)
     client.delete_run(one.info.run_id)
-    with tracked(run, config_of(uri)):
+    with tracking(run, config_of(uri)):
         pass
     assert found(uri)[1][0].info.run_id != one.info.run_id
 
 
 def test_another_store_gets_a_run_of_its_own(run, uri):
-    with tracked(run, config_of(uri)):
+    with tracking(run, config_of(uri)):
         pass
-    with tracked(run, config_of(f"{uri}2")):
+    with tracking(run, config_of(f"{uri}2")):
         pass
     assert len(found(uri)[1]) == len(found(f"{uri}2")[1]) == 1
 
 
 def test_what_mlflow_missed_is_sent_at_the_end(run, uri, monkeypatch):
     config = config_of(uri)
-    with tracked(run, config):
+    with tracking(run, config):
         log = MetricsLog(run, config.logging)
         log.add(ROWS[0])
         with monkeypatch.context() as patch:
@@ -135,7 +139,7 @@ def test_what_mlflow_missed_is_sent_at_the_end(run, uri, monkeypatch):
 
 def test_a_store_that_goes_away_ends_no_run(run, uri, tmp_path):
     config = config_of(uri)
-    with tracked(run, config):
+    with tracking(run, config):
         log = MetricsLog(run, config.logging)
         shutil.rmtree(tmp_path / "mlruns")
         log.add(ROWS[0])
@@ -195,13 +199,13 @@ def test_a_relative_place_is_the_same_in_every_process(tmp_path, monkeypatch, gi
 
 
 def test_the_run_folder_keeps_which_run_it_is(run, uri):
-    with tracked(run, config_of(uri)):
+    with tracking(run, config_of(uri)):
         pass
     _, [one] = found(uri)
     assert json.loads((run.path / "mlflow.json").read_text()) == {"uri": uri, "run_id": one.info.run_id}
 
 
 def test_without_mlflow_there_is_nothing(run):
-    with tracked(run, config_of(None)):
+    with tracking(run, config_of(None)):
         MetricsLog(run, LoggingSection(tensorboard=False)).add(ROWS[0])
     assert not (run.path / "mlflow.json").exists()

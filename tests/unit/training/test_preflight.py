@@ -23,6 +23,7 @@ from raybio.training.adapter_faults import refusals
 from raybio.training.adapter_shapes import count_parameters
 from raybio.training.memory import Sizes, memory
 from raybio.training.preflight import preflight
+from raybio.training.recipes import AdapterRecipe
 from raybio.training.shapes import KNOWN
 
 GIB = 2**30
@@ -34,6 +35,10 @@ MISTRAL = KNOWN["mistralai/Mistral-7B-Instruct-v0.3"]
 def config(model="any", corpus="nowhere.tsv", **changes):
     files = CorpusSection(train=str(corpus), dev=str(corpus), test=str(corpus))
     return TrainDecoderConfig(job="train-decoder", model=str(model), corpus=files, **changes)
+
+
+def recipe(**changes):
+    return AdapterRecipe.of(config(**changes))
 
 
 CPU = WorkersSection(accelerator="cpu")
@@ -57,11 +62,11 @@ def corpus(tmp_path_factory):
 
 def test_new_tokens_and_a_tag_head_count():
     lora = LoraSection(r=4, target_modules=("q_proj",))
-    plain = count_parameters(config(lora=lora), tiny_llama_config(), ["A"])
+    plain = count_parameters(recipe(lora=lora), tiny_llama_config(), ["A"])
     assert plain.learning == 2 * 4 * (64 + 64)
-    grown = count_parameters(config(lora=lora), tiny_llama_config(), ["A"], [600, 601, 602])
+    grown = count_parameters(recipe(lora=lora), tiny_llama_config(), ["A"], [600, 601, 602])
     assert grown.learning - plain.learning == 3 * 64
-    headed = count_parameters(config(lora=lora, head="tags"), tiny_llama_config(), ["A"])
+    headed = count_parameters(recipe(lora=lora, head="tags"), tiny_llama_config(), ["A"])
     assert headed.learning - plain.learning == 3 * 64 + 3
 
 
@@ -69,8 +74,8 @@ def test_four_bits_take_half_a_byte_and_their_scales():
     sizes = Sizes(learning=10, quantizable=64 * 256 * 100, kept=1000)
 
     def weights(**quantization):
-        chosen = config(quantization=QuantizationSection(**quantization))
-        return memory(chosen, tiny_llama_config(), sizes, 2, paged=True).weights
+        chosen = recipe(quantization=QuantizationSection(**quantization))
+        return memory(chosen, tiny_llama_config(), sizes, 2).weights
 
     n = sizes.quantizable
     assert weights(bits=4) == n // 2 + n // 64 + 4 * 100 + 2 * 1000
@@ -82,9 +87,8 @@ def test_workers_share_what_zero_shares():
     sizes = Sizes(learning=1_000_000, quantizable=8_000_000, kept=0)
 
     def estimated(count, stage=2, **changes):
-        workers = WorkersSection(num_workers=count)
-        chosen = config(workers=workers, deepspeed=DeepSpeedSection(zero_stage=stage), **changes)
-        return memory(chosen, tiny_llama_config(), sizes, 2, paged=False)
+        chosen = recipe(deepspeed=DeepSpeedSection(zero_stage=stage), **changes)
+        return memory(chosen, tiny_llama_config(), sizes, 2, workers=count, gpu=False)
 
     one, two, three = estimated(1), estimated(2), estimated(2, stage=3)
     assert one.optimizer == 12 * sizes.learning and two.optimizer == one.optimizer // 2
@@ -96,9 +100,9 @@ def test_workers_share_what_zero_shares():
 
 
 def test_a_mistral_of_four_bits_fits_where_one_of_sixteen_does_not():
-    sizes = count_parameters(config(), MISTRAL, ["A"])
-    four = memory(config(), MISTRAL, sizes, 2, paged=True).weights
-    sixteen = memory(config(quantization=QuantizationSection(bits=16)), MISTRAL, sizes, 2, paged=True).weights
+    sizes = count_parameters(recipe(), MISTRAL, ["A"])
+    four = memory(recipe(), MISTRAL, sizes, 2).weights
+    sixteen = memory(recipe(quantization=QuantizationSection(bits=16)), MISTRAL, sizes, 2).weights
     assert four < 4 * GIB < 13 * GIB < sixteen
 
 
@@ -259,7 +263,7 @@ def test_a_model_that_does_not_write_is_refused(tiny_encoder, corpus):
 def test_an_architecture_is_tried_on_its_twin(architecture, head, targets, fault):
     shape = AutoConfig.for_model(architecture)
     shape.architectures = [f"{architecture}ForCausalLM"]
-    chosen = config(head=head, lora=LoraSection(target_modules=targets), training=SHORT, workers=CPU)
+    chosen = recipe(head=head, lora=LoraSection(target_modules=targets), training=SHORT)
     found = refusals(chosen, shape, gpu=False)
     assert len(found) == (fault is not None)
     assert not fault or fault in found[0]
@@ -274,7 +278,7 @@ def test_an_architecture_is_tried_on_its_twin(architecture, head, targets, fault
 )
 def test_blocks_that_cannot_read_both_ways_are_refused(name, attention, fault):
     shape = AutoConfig.for_model(name, architectures=["ALMHeadModel"])
-    (found,) = refusals(config(head="tags", attention=attention, training=SHORT), shape, gpu=False)
+    (found,) = refusals(recipe(head="tags", attention=attention, training=SHORT), shape, gpu=False)
     assert fault in found
 
 
@@ -283,7 +287,7 @@ def test_what_fails_in_the_first_step_is_refused(monkeypatch):
     shape = tiny_llama_config()
     shape.architectures = ["LlamaForCausalLM"]
     (fault,) = refusals(
-        config(lora=LoraSection(target_modules=("q_proj",)), training=SHORT), shape, gpu=False
+        recipe(lora=LoraSection(target_modules=("q_proj",)), training=SHORT), shape, gpu=False
     )
     assert fault.startswith("a small llama model cannot be trained so (TypeError")
 

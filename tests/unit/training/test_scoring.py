@@ -7,17 +7,18 @@ import pytest
 from samples import sentence_of_words
 
 from raybio.bio_output import Malformed
-from raybio.config import CorpusSection, TrainDecoderConfig
+from raybio.config import CorpusSection, WorkersSection
 from raybio.progress import ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.taggers import Tags
 from raybio.training import scoring
+from raybio.training.recipes import Scoring
 from raybio.training.scoring import _score
 
 
 def test_what_could_not_be_read_is_kept_and_counted(tmp_path: Path) -> None:
     corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
-    config = TrainDecoderConfig(job="train-decoder", model="m", corpus=corpus, bootstrap=0)
+    how = Scoring(corpus, WorkersSection(), seed=1, bootstrap=0)
     sentences = [sentence_of_words("Aspirin", "helps"), sentence_of_words("so", "it", "does")]
     faults = (
         Malformed("missing word", None, "", range(1, 3)),
@@ -25,7 +26,7 @@ def test_what_could_not_be_read_is_kept_and_counted(tmp_path: Path) -> None:
     )
     tagged = [Tags(("B-Drug", "O"), (0.9, 0.8)), Tags(("O", "O", "O"), (0.7, 0.0, 0.0), None, faults)]
 
-    scores = _score(config, RunFolder(tmp_path), "dev", sentences, tagged)
+    scores = _score(how, RunFolder(tmp_path), "dev", sentences, tagged)
     assert (scores["malformed"], scores["sentences"]) == (2, 2)
     lines = (tmp_path / "predictions/dev.malformed.jsonl").read_text("utf-8").splitlines()
     assert [(one["reason"], one["written"], one["words"]) for one in map(json.loads, lines)] == [
@@ -34,7 +35,7 @@ def test_what_could_not_be_read_is_kept_and_counted(tmp_path: Path) -> None:
     ]
 
     # Scored anew, nothing of the scoring before stays.
-    assert _score(config, RunFolder(tmp_path), "dev", sentences[:1], tagged[:1])["malformed"] == 0
+    assert _score(how, RunFolder(tmp_path), "dev", sentences[:1], tagged[:1])["malformed"] == 0
     assert not (tmp_path / "predictions/dev.malformed.jsonl").exists()
 
 

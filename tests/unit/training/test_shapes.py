@@ -5,6 +5,7 @@ import pytest
 from raybio.config import CorpusSection, TrainDecoderConfig
 from raybio.errors import ModelError
 from raybio.training.adapter_shapes import count_parameters
+from raybio.training.recipes import AdapterRecipe
 from raybio.training.shapes import KNOWN, classifier_parameters, shape_of
 
 ENCODERS = {
@@ -33,7 +34,7 @@ def test_an_encoder_of_the_study_has_the_parameters_it_has(model, parameters):
 def test_an_llm_of_the_study_has_the_parameters_it_has(model, parameters):
     files = CorpusSection(train="a.tsv", dev="b.tsv", test="c.tsv")
     config = TrainDecoderConfig(job="train-decoder", model=model, corpus=files)
-    sizes = count_parameters(config, shape_of(model), ["Chemical"])
+    sizes = count_parameters(AdapterRecipe.of(config), shape_of(model), ["Chemical"])
     assert (sizes.base, sizes.learning) == parameters
     assert sizes.quantizable == 6_979_321_856
 

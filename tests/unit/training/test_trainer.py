@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from raybio.config import AdaptEncoderConfig, CorpusSection, TrainDecoderConfig, TrainEncoderConfig, load_job
+from raybio.config import AdaptEncoderConfig, CorpusSection, TrainEncoderConfig, load_job
 from raybio.errors import UsageError
-from raybio.training.trainer import _less_memory, begin_run
+from raybio.training.trainer import begin_run
 
 
 def test_a_run_is_resumed_only_with_options_that_continue_with_what_it_learned(tmp_path: Path) -> None:
@@ -61,14 +61,3 @@ def test_a_run_that_learned_nothing_may_continue_in_another_way(tmp_path: Path) 
     (begun.path / "text.parquet").touch()
     with pytest.raises(UsageError, match=r"text\.files"):
         begin_run(config(name=begun.path.name, resume=True, text={"files": ["c.txt"]}), "adapted")
-
-
-def test_out_of_memory_names_the_options_that_the_job_has() -> None:
-    corpus = {split: f"{split}.tsv" for split in ("train", "dev", "test")}
-    encoder = TrainEncoderConfig(job="train-encoder", model="m", corpus=corpus)
-    assert _less_memory(encoder).endswith("Lower training.max_batch_tokens (now 16384)")
-    whole = {"job": "train-decoder", "model": "m", "corpus": corpus}
-    whole |= {"quantization": {"bits": 16}, "training": {"gradient_checkpointing": False}}
-    assert _less_memory(TrainDecoderConfig(**whole)).endswith(
-        "(now 8192), or set training.gradient_checkpointing=true, or set quantization.bits=4"
-    )
