@@ -1,18 +1,6 @@
 """Bulk tagging: each input shard is in the output once, whatever dies; a re-run is the resume.
 
-shards.py     input files -> shards, fixed ranges of records: the unit of work and of commit
-ledger.py     what was committed, and by which model; what is left to do
-tagging.py    a shard's documents -> the same with mentions, those a tagger fails on rejected
-attempts.py   which documents workers died of
-commit.py     a tagged shard -> output files
-worker.py     one worker: tag a shard, commit it
-metrics.py    the metrics that Prometheus reads of committed shards
-events.py     what workers log, as lines of JSON
-output_folder.py  files of an output, written whole or not at all
-replay.py     rejected records -> the shards to tag again
-decisive.py   which record decides about a document
-compaction.py a tagged baseline and its updates -> one current set
-pipeline.py   all of it on Ray Data: read -> tag and commit -> count
+On Ray Data (`pipeline.py`): read shards, tag and commit each, count.
 """
 
 import os

@@ -1,20 +1,5 @@
 """The command `raybio`: every sub-command is a thin door to one function of the house.
 
-command_line.py   how a command is declared, and options that several share
-terminal.py       results to stdout, progress to stderr, figures as table or JSON
-progress_bar.py   the bar that progress is on a terminal
-jobs.py           demo, check
-training.py       adapt-encoder, train-encoder, preflight, train-decoder, cascade, soup
-tagging.py        tag, tag-corpus, compact
-serving.py        serve
-serving_benchmark.py  benchmark-serve
-submission.py     submit, jobs
-corpus.py         corpus stats, convert, fetch, sample
-scores.py         evaluate, report
-planning.py       plan
-study.py          study plan, run, status, report
-models.py         models install
-
 Before the sub-command is known nothing but the standard library is imported, so that help comes
 in a blink; each command imports the rooms that it enters.
 """
