@@ -22,7 +22,7 @@ from raybio.corpora import read_corpus
 from raybio.corpora.shared_passages import Passages
 from raybio.entities import Sentence
 from raybio.errors import TrainingError
-from raybio.model_sources import base_folder
+from raybio.model_sources import ModelReference, base_folder
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import SENTENCES, check_text, dataset_of, sentence_tables, text_sentences
 from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer
@@ -79,7 +79,8 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
             "train": dataset_of(lambda: _some(path, share, held_out=False)),
             "dev": dataset_of(lambda: _some(path, share, held_out=True)),
         }
-        task = Task(run, base, MaskingRecipe.of(config), config.workers)
+        model = ModelReference.of(config.model, allow_pickle=config.allow_pickle)
+        task = Task(run, model, base, MaskingRecipe.of(config), config.workers)
         fit(task, _work, datasets, config.logging, keep_best=False)
     last = run.metrics()[-1]
     return AdaptedEncoder(run, last.get("held_out_loss"), last.get("held_out_found"))

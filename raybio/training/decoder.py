@@ -17,7 +17,7 @@ from raybio.cluster import connected
 from raybio.config import DevSection, TrainDecoderConfig
 from raybio.entities import Rejected
 from raybio.errors import TrainingError
-from raybio.model_sources import base_folder, model_folder
+from raybio.model_sources import ModelReference, base_folder, model_folder
 from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.storage import replace_folder
 from raybio.taggers import Tagger, check_tagger, load_tagger
@@ -71,7 +71,14 @@ def train_decoder(
             run.write_json(SPLITS_FILE, corpus.split_labels)
             recipe = AdapterRecipe.of(config)
             task = Task(
-                run, base, recipe, config.workers, corpus.labels, corpus.source, dev_sentences(config)
+                run,
+                ModelReference.of(config.model, allow_pickle=config.allow_pickle),
+                base,
+                recipe,
+                config.workers,
+                corpus.labels,
+                corpus.source,
+                dev_sentences(config),
             )
 
             def finish(model: Path) -> None:

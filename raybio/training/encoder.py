@@ -13,7 +13,7 @@ import raybio
 from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
 from raybio.label_schemes import LabelScheme
-from raybio.model_sources import base_folder
+from raybio.model_sources import ModelReference, base_folder
 from raybio.run_folder import SPLITS_FILE
 from raybio.taggers.both_ways import blocks_of, check_attention, read_both_ways
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
@@ -51,12 +51,13 @@ def train_encoder(
     architecture = read_config(base)
     check_precision(architecture, base, config.training.precision)
     check_attention(config.attention, architecture)
-    check_teachers(config.distillation, config.allow_pickle)
+    teachers = check_teachers(config.distillation, config.allow_pickle)
     corpus = open_corpus(config.corpus, config.test)
     with begun(config, corpus.title, progress) as run:
         run.write_json(SPLITS_FILE, corpus.split_labels)
         task = Task(
             run,
+            ModelReference.of(config.model, allow_pickle=config.allow_pickle),
             base,
             EncoderRecipe.of(config),
             config.workers,
@@ -65,9 +66,9 @@ def train_encoder(
             dev_sentences(config),
         )
         train = corpus.dataset("train")
-        if config.distillation.teachers:
+        if teachers:
             train = taught_dataset(
-                config.distillation, config.corpus, corpus.labels, run, config.workers, config.allow_pickle
+                teachers, config.distillation, config.corpus, corpus.labels, run, config.workers
             )
         epoch = fit(
             task,

@@ -31,6 +31,7 @@ from raybio.config import (
     WorkersSection,
 )
 from raybio.config.attention import Blocks
+from raybio.model_sources import ModelReference
 from raybio.run_folder import RunFolder
 
 Training: TypeAlias = TrainingSection | DecoderTrainingSection | MaskingSection
@@ -136,12 +137,13 @@ Recipe_co = TypeVar("Recipe_co", bound=AnyRecipe, covariant=True)
 class Task(Generic[Recipe_co]):
     """What each worker is given.
 
-    `base` is the folder of the model it starts from. Where tags are learned, `labels` are theirs,
-    `trained_on` is what a card says of the corpus, and `dev_sentences` how many sentences of dev an epoch is
-    scored on (None = all, 0 = none, since dev is trained on).
+    `base` is the folder on this node of `model`, which the run starts from. Where tags are learned, `labels`
+    are theirs, `trained_on` is what a card says of the corpus, and `dev_sentences` how many sentences of dev
+    an epoch is scored on (None = all, 0 = none, since dev is trained on).
     """
 
     run: RunFolder
+    model: ModelReference
     base: Path
     recipe: Recipe_co
     workers: WorkersSection

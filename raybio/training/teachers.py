@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from ray.exceptions import RayError
 
 from raybio.config import CorpusSection, DistillationSection, WorkersSection
+from raybio.config.decoding import TaggerPrecision
 from raybio.errors import TrainingError
 from raybio.iob2 import tag_set
-from raybio.model_sources import model_folder
+from raybio.model_sources import ModelReference
 from raybio.progress import Progress, ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import (
@@ -45,26 +46,27 @@ _TASK, _UNIT = "teachers", "sentence"
 _TAUGHT = SENTENCES.append(pa.field("shares", pa.list_(pa.list_(pa.float32()))))
 
 
-def check_teachers(distillation: DistillationSection, allow_pickle: bool) -> None:
-    """See that there are all teachers and files of text, before a run begins.
+def check_teachers(distillation: DistillationSection, allow_pickle: bool) -> list[ModelReference]:
+    """See that there are all teachers and files of text, before a run begins; return the teachers.
 
     Raises:
         ModelError: a teacher is not there, or cannot tag.
         UsageError, InputError: the first document of a file of text cannot be read.
     """
-    for teacher in distillation.teachers:
-        folder = model_folder(teacher, allow_pickle=allow_pickle)
-        check_tagger(folder, precision=distillation.precision)
+    teachers = [ModelReference.of(name, allow_pickle=allow_pickle) for name in distillation.teachers]
+    for teacher in teachers:
+        check_tagger(teacher.folder(), precision=distillation.precision)
     check_text(distillation.text)
+    return teachers
 
 
 def taught_dataset(
+    teachers: Sequence[ModelReference],
     distillation: DistillationSection,
     corpus: CorpusSection,
     labels: Sequence[str],
     run: RunFolder,
     workers: WorkersSection,
-    allow_pickle: bool,
 ) -> ray.data.Dataset:
     """Return the train split, and the text, with what the teachers answer in one worker's place.
 
@@ -84,7 +86,7 @@ def taught_dataset(
         reports = ProgressReports(run.say, _TASK, _UNIT, total)
         answers = dataset_of(sentences).map_batches(
             _Teachers,
-            fn_constructor_args=(distillation, tuple(labels), allow_pickle, reports),
+            fn_constructor_args=(teachers, distillation, tuple(labels), reports),
             batch_size=_BATCH_SENTENCES,
             batch_format="pyarrow",
             num_cpus=workers.cpus_per_worker,
@@ -113,22 +115,20 @@ class _Teachers:
 
     def __init__(
         self,
+        teachers: Sequence[ModelReference],
         distillation: DistillationSection,
         labels: Sequence[str],
-        allow_pickle: bool,
         report: Callable[[int], None],
     ) -> None:
         self._report, self._answered = report, 0
         self._tags = tag_set(labels)
-        self._distillation = distillation
+        self._teachers, self._distillation = teachers, distillation
         self._labels = labels
-        self._allow_pickle = allow_pickle
 
     @cached_property
     def _taggers(self) -> list[Tagger]:
         # Not in the constructor: Ray Data would start an actor that fails there again and again.
-        options = self._distillation, self._labels, self._allow_pickle
-        return [_load(teacher, *options) for teacher in self._distillation.teachers]
+        return [_load(each, self._distillation.precision, self._labels) for each in self._teachers]
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
@@ -167,14 +167,11 @@ def _shares(answer: Tags, tags: Sequence[str]) -> NDArray[np.float32]:
     return shares
 
 
-def _load(
-    teacher: str, distillation: DistillationSection, labels: Sequence[str], allow_pickle: bool
-) -> Tagger:
-    folder = model_folder(teacher, allow_pickle=allow_pickle)
-    tagger = load_tagger(folder, precision=distillation.precision)
+def _load(teacher: ModelReference, precision: TaggerPrecision, labels: Sequence[str]) -> Tagger:
+    tagger = load_tagger(teacher.folder(), precision=precision)
     if sorted(tagger.labels) != sorted(labels):
         raise TrainingError(
-            f"the teacher {teacher} has {', '.join(sorted(tagger.labels))}, but the training split has "
+            f"the teacher {teacher.name} has {', '.join(sorted(tagger.labels))}, but the training split has "
             f"{', '.join(sorted(labels))}. Name teachers that were trained on these very labels"
         )
     return tagger

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ def fit(
     def worker(settings: dict[str, Task[Recipe_co]]) -> None:
         problem = f"training does not fit in the device's memory. {remedy}"
         with tell_out_of_memory(TrainingError, lambda: problem):
-            work(settings["task"])
+            given = settings["task"]
+            work(replace(given, base=given.model.folder()))  # which is elsewhere on another node
 
     trainer = _Trainer(
         worker,

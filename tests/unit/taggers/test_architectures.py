@@ -125,7 +125,7 @@ def a_step(folder, precision):
     """Take one optimizer step; return the learner, its loss and one more."""
     tokenizer = read_tokenizer(folder)
     recipe = EncoderRecipe.of(config(precision))
-    task = Task(None, folder, recipe, WorkersSection(), ("Chemical", "Disease"), "train.tsv")
+    task = Task(None, None, folder, recipe, WorkersSection(), ("Chemical", "Disease"), "train.tsv")
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer)
     examples = [

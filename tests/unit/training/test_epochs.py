@@ -11,6 +11,7 @@ from samples import sentence_of_words
 
 from raybio.config import CorpusSection, TrainEncoderConfig, WorkersSection
 from raybio.errors import ModelError
+from raybio.model_sources import ModelReference
 from raybio.run_folder import RunFolder
 from raybio.training import epochs
 from raybio.training.epochs import Verdict
@@ -97,7 +98,7 @@ def config_of(**training: Any) -> TrainEncoderConfig:
 def train(run: RunFolder, judge: epochs.Judge, **training: Any) -> None:
     learner: Any = FakeLearner()
     recipe = EncoderRecipe.of(config_of(**training))
-    task = Task(run, Path("base"), recipe, WorkersSection())
+    task = Task(run, ModelReference("m", ""), Path("base"), recipe, WorkersSection())
     patience = recipe.training.early_stopping_patience
     epochs.train_epochs(task, ALONE, [], learner, judge, patience=patience, keep_best=True)
 

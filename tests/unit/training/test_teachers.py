@@ -54,7 +54,8 @@ def taught(monkeypatch, tags, weight):
         "b": Says(("O", "O", "O"), (1.0, 1.0, 0.0)),
     }
     monkeypatch.setattr(teachers, "_load", lambda name, *_: said[name])
-    stage = _Teachers(DistillationSection(teachers=("a", "b"), weight=weight), Says.labels, False, print)
+    distillation = DistillationSection(teachers=("a", "b"), weight=weight)
+    stage = _Teachers(["a", "b"], distillation, Says.labels, print)
     row = {"id": "s", "document_id": "d", "words": ["x", "y", "z"], "tags": tags}
     (found,) = stage(pa.Table.from_pylist([row], schema=SENTENCES)).to_pylist()
     return found["tags"], dict(zip("xyz", found["shares"], strict=True))
@@ -84,7 +85,8 @@ def test_teachers_answer_in_the_precision_that_was_asked_for(monkeypatch, tiny_e
 
     monkeypatch.setattr(teachers, "load_tagger", load)
     distillation = DistillationSection(teachers=(str(tiny_encoder),), precision="bf16")
-    assert len(_Teachers(distillation, Says.labels, False, print)._taggers) == 1
+    references = check_teachers(distillation, allow_pickle=False)
+    assert len(_Teachers(references, distillation, Says.labels, print)._taggers) == 1
     assert asked == [(tiny_encoder, "bf16")]
 
 
@@ -107,7 +109,7 @@ def test_what_is_not_there_is_reported_before_a_run_begins(teacher, text, error,
 def test_teachers_report_how_many_sentences_they_answered(monkeypatch):
     monkeypatch.setattr(teachers, "_load", lambda *_: Says(("O",), (1.0,)))
     answered = []
-    stage = _Teachers(DistillationSection(teachers=("a",)), Says.labels, False, answered.append)
+    stage = _Teachers(["a"], DistillationSection(teachers=("a",)), Says.labels, answered.append)
     row = {"id": "s", "document_id": "d", "words": ["x"], "tags": ["O"]}
     for _ in range(2):
         stage(pa.Table.from_pylist([row] * 3, schema=SENTENCES))
