@@ -47,6 +47,16 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, lines), type(error).__name__).rstrip(".:")
 
 
+def root_cause(error: BaseException) -> BaseException:
+    """Return the error of ours that `error` comes from, or what failed in a task of Ray, or `error`."""
+    while isinstance(cause := getattr(error, "cause", None), BaseException):
+        error = cause  # Ray's own about a task has the traceback as its text
+    ours: BaseException | None = error
+    while ours and not isinstance(ours, RaybioError):
+        ours = ours.__cause__
+    return ours or error
+
+
 class RaybioError(Exception):
     """Base of the tree above.
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import traceback
 from collections.abc import Sequence
+from tempfile import NamedTemporaryFile
 from typing import NoReturn
 
 import raybio
 from raybio.cli import (
+    completion,
+    configs,
     corpus,
+    doctor,
     jobs,
     models,
     planning,
@@ -26,7 +30,7 @@ from raybio.cli import (
     training,
 )
 from raybio.cli.terminal import ReaderGoneError, abandon_bar, close_bar, say
-from raybio.errors import DONE, FAILURE, READER_GONE, STOPPED, RaybioError
+from raybio.errors import DONE, FAILURE, READER_GONE, STOPPED, RaybioError, first_line, root_cause
 from raybio.safe_text import safe
 from raybio.stopping import leave, say_stopped, stoppable
 
@@ -44,28 +48,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return options.run(options) or DONE
             finally:
                 close_bar()
-    except RaybioError as error:
-        say(f"raybio: {error}")
-        return error.exit_code
     except ReaderGoneError:
         return READER_GONE
     except KeyboardInterrupt:
         say_stopped(say)
         leave()
         return STOPPED
-    except OSError as error:
-        if error.filename is None:  # not about a file that the user could have named
-            return _failed()
-        say(f"raybio: {error.filename}: {error.strerror}")
+    except Exception as error:
+        return _failed(error, options.debug)
+
+
+def _failed(error: Exception, debug: bool) -> int:
+    """Say in one line why a command failed, and after its traceback with `debug`; return the exit code."""
+    if debug:
+        say(traceback.format_exc().rstrip())
+    cause = root_cause(error)
+    if isinstance(cause, RaybioError):
+        say(f"raybio: {cause}")
+        return cause.exit_code
+    if isinstance(cause, OSError) and cause.filename is not None:
+        say(f"raybio: {cause.filename}: {cause.strerror}")
         return FAILURE
-    except Exception:
-        return _failed()
-
-
-def _failed() -> int:
-    """Print the traceback of an error that nobody expected; `say` leaves out what it must not show."""
-    say(traceback.format_exc().rstrip())
+    more = "" if debug else f". {_kept(traceback.format_exc())}"
+    say(f"raybio: {type(cause).__name__}: {first_line(cause)}{more}")
     return FAILURE
+
+
+def _kept(trace: str) -> str:
+    """Keep a traceback in a file, since the failure may not come again; return where it is."""
+    try:
+        with NamedTemporaryFile("w", encoding="utf-8", prefix="raybio-", suffix=".txt", delete=False) as file:
+            file.write(safe(trace))
+    except OSError:
+        return "--debug shows the traceback"
+    return f"The traceback is in {file.name}; --debug shows it"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,7 +107,10 @@ def command_line_parser() -> argparse.ArgumentParser:
         scores,
         planning,
         study,
+        configs,
         models,
+        doctor,
+        completion,
     ):
         room.add_commands(commands)
     return parser

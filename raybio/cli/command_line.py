@@ -26,6 +26,7 @@ def add_command(
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 

@@ -10,6 +10,7 @@ from raybio.config.faults import WHOLE_FILE, Fault, KeyPath, Place, closest, dot
 from raybio.config.overrides import apply, split_words
 from raybio.config.renamed import with_present_names
 from raybio.config.section import JobConfig
+from raybio.config.shipped import find_config, similar
 from raybio.config.validation import validate
 from raybio.config.yaml_text import Parsed, parse
 from raybio.errors import ConfigError
@@ -28,7 +29,7 @@ def load(
     other_jobs: Collection[str] = (),
     recorded: bool = False,
 ) -> SomeJob:
-    """Read the config at `path`, apply `overrides` in order, and check it as its `job` asks.
+    """Read the config at `path`, or the shipped one of that name; apply `overrides` in order, and check it.
 
     `jobs` maps each name that `job:` may have here to its config class; `other_jobs` are
     those that another command takes, which the message then names. A `recorded` config is raybio's own,
@@ -36,8 +37,12 @@ def load(
 
     Raises:
         ConfigError: holds every fault of the file and the overrides, in the order one reads them.
+        UsageError: several shipped configs have that name.
     """
-    parsed = read_yaml(Path(path))
+    file = Path(path) if recorded else find_config(path, jobs)
+    parsed = read_yaml(file)
+    if not recorded and not file.exists():
+        parsed = _unread(f"no such file; {similar(path)}")
     words, faults = split_words(overrides)
     faults += parsed.faults
     config = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -13,11 +12,11 @@ from pydantic import AfterValidator, Field
 from raybio.config.faults import WHOLE_FILE, Fault, KeyPath, Place, dotted, shown
 from raybio.config.loading import read_yaml
 from raybio.config.section import Section, Text
+from raybio.config.shipped import shipped_folder
 from raybio.config.validation import validate
 from raybio.errors import ConfigError
 
 _KEY = "instances"
-_FILE = "prices.yaml"
 _NOT_A_LIST = "allowed: a list of machines, each with its name, prices, date and source"
 
 
@@ -43,9 +42,8 @@ class InstancePrice(Section):
 
 
 def shipped_prices() -> Path:
-    """Return the price list that comes with raybio: in the checkout, or where the wheel put it."""
-    beside = Path(__file__).resolve().parents[2] / "configs" / _FILE
-    return beside if beside.is_file() else Path(sysconfig.get_path("data"), "share", "raybio", _FILE)
+    """Return the price list that comes with raybio."""
+    return shipped_folder() / "prices.yaml"
 
 
 def load_prices(path: str | Path) -> tuple[InstancePrice, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from raybio.config import JOBS, JobConfig, load_job
 from raybio.config.demand import Demand
+from raybio.config.shipped import find_config
 from raybio.errors import UsageError
 from raybio.stopping import resume_hint
 from raybio.storage import is_url
@@ -38,6 +39,7 @@ def submit(
             reads could not be found again.
         ClusterError: the cluster does not answer, or refuses.
     """
+    config_file = str(find_config(config_file, [job]))
     config = load_job(JOBS[job], config_file, overrides)
     _check_output(config)
     words = [*overrides, *config.resume_words(work_name(config))]

@@ -12,7 +12,7 @@ import pytest
 from pages import PAGES, ROOT, Block, Page, follow
 
 from raybio.cli import command_line_parser, main, tagging
-from raybio.config import JOBS, load_config
+from raybio.config import JOBS, load_config, load_job
 from raybio.evaluation import evaluate
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,12 +79,15 @@ def test_every_command_of_ours_is_one(
 
 
 def furnish(page: Page) -> None:
-    """Put into the current folder what commands may name: a checkout's folders, and the page's files."""
+    """Put into the current folder what commands may name: a checkout's folders, and the page's files and copies."""
     for name in ("benchmarks", "configs", "jobs", "cluster.yaml"):
         Path(name).symlink_to(ROOT / name)
     for name, text in page.files().items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
+    for _, command in page.commands():
+        if command.startswith("raybio configs copy"):
+            assert main(shlex.split(command)[1:]) == 0
 
 
 def check_raybio(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,9 +98,11 @@ def check_raybio(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert stop.code == 0, "no such command line"
         return
     if "config" in options:
-        config = load_config(options.config, options.overrides)
-        job = words[0] if words[0] in JOBS else getattr(options, "job", config.job)
-        assert config.job == job or words[0] == "preflight"
+        job = getattr(options, "job", words[0])
+        if job in JOBS:
+            load_job(JOBS[job], options.config, options.overrides)
+        else:
+            load_config(options.config, options.overrides)
     elif words[0] == "tag" and not options.replay and options.text is None:
         checked: list[Namespace] = []
         monkeypatch.setattr(tagging, "_tag_configured", lambda config, *rest: checked.append(config))

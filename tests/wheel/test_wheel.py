@@ -19,7 +19,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "raybio", "configs")
 # Files of the tree that the wheel installs beside the package: where, and from where.
-SHARED = {"share/raybio/prices.yaml": "configs/prices.yaml"}
+SHARED = {
+    f"share/raybio/{file.relative_to(ROOT / 'configs').as_posix()}": file
+    for file in (ROOT / "configs").rglob("*.yaml")
+    if file.parent.name != "kuberay"
+}
 
 pytestmark = pytest.mark.wheel
 
@@ -108,16 +112,16 @@ def test_version(raybio, wheel):
     assert f"raybio-{raybio('--version').split()[1]}-" in wheel.name
 
 
-def test_the_price_list_comes_along(environment, tmp_path):
-    where = run(
-        environment / "python",
-        "-c",
-        "from raybio.config.prices import shipped_prices; print(shipped_prices())",
-        cwd=tmp_path,
-    )
-    (installed, source) = next(iter(SHARED.items()))
-    assert Path(where.strip()) == environment.parent / installed
-    assert Path(where.strip()).read_bytes() == (ROOT / source).read_bytes()
+def test_the_price_list_and_configs_come_along(environment, tmp_path):
+    code = "from raybio.config.shipped import shipped_folder; print(shipped_folder())"
+    (where,) = run(environment / "python", "-c", code, cwd=tmp_path).splitlines()
+    assert Path(where) == environment.parent / "share" / "raybio"
+    for installed, source in SHARED.items():
+        assert (environment.parent / installed).read_bytes() == source.read_bytes()
+
+
+def test_a_config_is_found_by_name_from_any_folder(raybio):
+    assert "model: bundled:minilm" in raybio("check", "train_encoder/minilm_bc5cdr", "corpus.name=sample")
 
 
 def test_a_corpus_is_made_converted_and_scored(raybio, tmp_path):

@@ -58,7 +58,10 @@ def test_a_job_script_is_the_door_of_its_command(script):
     command = [sys.executable, ROOT / "jobs" / f"{script}.py", "no.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "raybio: no.yaml: 1 fault\n  - no such file; check the path\n"
+    assert (
+        done.stderr
+        == "raybio: no.yaml: 1 fault\n  - no such file; check the path, or see `raybio configs list`\n"
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,11 @@ COMMANDS = [
     "jobs",
     "models",
     "models install",
+    "configs",
+    "configs list",
+    "configs copy",
+    "doctor",
+    "completion",
     "evaluate",
     "report",
 ]
@@ -95,14 +101,57 @@ def test_ctrl_c(refused, monkeypatch):
     assert refused("corpus", "sample", "x", code=STOPPED) == "raybio: stopped"
 
 
-def test_an_error_of_ours_keeps_its_traceback(raybio, monkeypatch):
+def fails_with(monkeypatch, error):
     def fail(options):
-        raise OSError("no file is named: a fault of the program")
+        raise error
 
     monkeypatch.setattr(corpus, "_sample", fail)
-    outcome = raybio("corpus", "sample", "x")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError("no file is named"), "OSError: no file is named"),
+        (ValueError("not a model.\n\nIf this is private, log in."), "ValueError: not a model"),
+        (RuntimeError(), "RuntimeError: RuntimeError"),
+    ],
+)
+def test_an_error_that_nobody_expected_is_one_line_and_keeps_its_traceback(refused, monkeypatch, error, line):
+    fails_with(monkeypatch, error)
+    message = refused("corpus", "sample", "x", code=FAILURE)
+    said, _, kept = message.partition(". The traceback is in ")
+    assert said == f"raybio: {line}"
+    trace = Path(kept.partition(";")[0])
+    assert "in fail\n" in trace.read_text()
+    trace.unlink()
+
+
+def test_debug_shows_the_traceback(raybio, monkeypatch):
+    fails_with(monkeypatch, ValueError("no luck"))
+    outcome = raybio("corpus", "sample", "x", "--debug")
     assert outcome.code == FAILURE and outcome.err.startswith("Traceback (most recent call last)")
-    assert outcome.err.endswith("OSError: no file is named: a fault of the program\n")
+    assert outcome.err.endswith("\nraybio: ValueError: no luck\n")
+
+
+def test_what_fails_in_a_task_of_ray_is_said_as_it_was_there(refused, monkeypatch):
+    from ray.exceptions import RayTaskError
+
+    ours = RejectedError("too many")
+    fails_with(monkeypatch, RayTaskError("tag", "Traceback ...", ours).as_instanceof_cause())
+    assert refused("corpus", "sample", "x", code=RejectedError.exit_code) == "raybio: too many"
+    theirs = RayTaskError("tag", "Traceback ...", KeyError("label")).as_instanceof_cause()
+    fails_with(monkeypatch, theirs)
+    assert refused("corpus", "sample", "x", code=FAILURE).startswith(
+        "raybio: KeyError: 'label'. The traceback"
+    )
+
+
+def test_secrets_of_a_traceback_are_kept_nowhere(refused, monkeypatch):
+    fails_with(monkeypatch, ValueError("https://user:hunter2@example.org/x is gone"))
+    message = refused("corpus", "sample", "x", code=FAILURE)
+    trace = Path(message.partition("The traceback is in ")[2].partition(";")[0])
+    assert "hunter2" not in message + trace.read_text()
+    trace.unlink()
 
 
 def test_a_file_that_cannot_be_written_is_one_message(refused, tmp_path):

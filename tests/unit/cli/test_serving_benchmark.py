@@ -71,4 +71,7 @@ def test_the_job_script_is_its_door():
     command = [sys.executable, ROOT / "jobs" / "benchmark_serve.py", "no.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "raybio: no.yaml: 1 fault\n  - no such file; check the path\n"
+    assert (
+        done.stderr
+        == "raybio: no.yaml: 1 fault\n  - no such file; check the path, or see `raybio configs list`\n"
+    )

@@ -66,4 +66,7 @@ def test_the_job_script_is_the_door_of_study_run():
     command = [sys.executable, ROOT / "jobs" / "run_study.py", "no.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "raybio: no.yaml: 1 fault\n  - no such file; check the path\n"
+    assert (
+        done.stderr
+        == "raybio: no.yaml: 1 fault\n  - no such file; check the path, or see `raybio configs list`\n"
+    )

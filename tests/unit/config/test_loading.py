@@ -222,7 +222,9 @@ def test_a_file_that_is_no_config_is_one_clear_fault(faults, load, text, fault):
 
 
 def test_files_that_cannot_be_read(faults, tmp_path):
-    assert faults(load_config, tmp_path / "none.yaml") == ["no such file; check the path"]
+    assert faults(load_config, tmp_path / "none.yaml") == [
+        "no such file; check the path, or see `raybio configs list`"
+    ]
     assert faults(load_config, tmp_path) == ["cannot be read: Is a directory"]
     path = tmp_path / "file.yaml"
     path.write_bytes(b"job: caf\xe9\n")
@@ -305,7 +307,7 @@ class TestOverrides:
 
     def test_bad_words_are_reported_beside_a_missing_file(self, faults, tmp_path):
         assert faults(load_config, tmp_path / "none.yaml", ["foo"]) == [
-            "no such file; check the path",
+            "no such file; check the path, or see `raybio configs list`",
             "override 'foo': not an override; write key=value, such as training.epochs=3",
         ]
 
