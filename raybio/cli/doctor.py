@@ -45,7 +45,7 @@ def _doctor(options: Namespace) -> None:
 
     It prints no secrets, no paths and no names of machines or users: paste it into an issue.
     """
-    from raybio.model_sources import BUNDLED
+    from raybio.bundled_models import BUNDLED
     from raybio.run_folder import environment
 
     figures = {

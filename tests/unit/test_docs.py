@@ -79,7 +79,7 @@ def test_every_command_of_ours_is_one(
 
 
 def furnish(page: Page) -> None:
-    """Put into the current folder what commands may name: a checkout's folders, and the page's files and copies."""
+    """Put into the current folder what commands may name: a checkout's folders, and files of the page."""
     for name in ("benchmarks", "configs", "jobs", "cluster.yaml"):
         Path(name).symlink_to(ROOT / name)
     for name, text in page.files().items():
