@@ -10,11 +10,20 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from raybio.safe_text import without_secrets
 
 AttributeValue: TypeAlias = "str | tuple[str, ...]"
+Infons: TypeAlias = Mapping[str, Any]
+"""What a format says of a passage, mention or relation besides its fields: values as JSON has them."""
+
+_NO_INFONS: Infons = {}
+
+
+def _no_infons() -> Infons:
+    # One for all: millions of mentions would have an empty dict each.
+    return _NO_INFONS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +45,8 @@ class Mention:
     `score` is the tagger's probability in [0, 1], or None where nobody gave one. `concept`
     is a database identifier ("MESH:D003693"). `id` names the annotation in formats that
     name them; mentions of one document that share a non-empty `id` are the parts of one
-    discontinuous annotation.
+    discontinuous annotation. `infons` is what its format says of it besides (a column after the
+    concept, the species of a gene); it travels untouched, and writers use what they have room for.
     """
 
     start: int
@@ -46,15 +56,20 @@ class Mention:
     score: float | None = None
     concept: str = ""
     id: str = ""
+    infons: Infons = field(default_factory=_no_infons, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation between annotations or concepts: `arguments` are (role, reference) pairs."""
+    """A relation between annotations or concepts: `arguments` are (role, reference) pairs.
+
+    A reference is the `id` or the `concept` of a mention. `infons` are as a mention's.
+    """
 
     label: str
     arguments: tuple[tuple[str, str], ...]
     id: str = ""
+    infons: Infons = field(default_factory=_no_infons, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Passage:
 
     `kind` is "title", "abstract", "vernacular_title", "other_abstract", "text", or what a BioC or JSONL
     file calls it ("fig_caption"); `label` is a section's own heading ("METHODS"); `language` an ISO 639-2
-    code where known ("eng").
+    code where known ("eng"). `infons` are as a mention's.
     """
 
     start: int
@@ -71,6 +86,7 @@ class Passage:
     kind: str
     label: str = ""
     language: str = ""
+    infons: Infons = field(default_factory=_no_infons, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,9 @@ class Document:
     `mentions` is None where nobody annotated the document, and empty where somebody found
     nothing. `sentences` is filled by formats that bring their own words (IOB2, ChemProt);
     others leave it empty and `corpora.sentences` finds them. `attributes` carries what a
-    format knows besides (journal, year, MeSH terms), as strings or tuples of strings.
+    format knows besides (journal, year, MeSH terms), as strings or tuples of strings, and `extra`,
+    by the name of the format, what it says that is none of all these (brat's events, a collection's
+    infons), as JSON has it: its writer puts that back where it stood.
     """
 
     id: str
@@ -115,6 +133,7 @@ class Document:
     relations: tuple[Relation, ...] = ()
     version: int = 1
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=_no_infons)
 
     def passage_text(self, passage: Passage) -> str:
         """Return the characters of `passage`."""

@@ -37,6 +37,11 @@ def spans_of_text(draw: st.DrawFn, text: str) -> tuple[int, int]:
     return start, draw(st.integers(start + 1, len(text)))
 
 
+def infons() -> st.SearchStrategy[dict[str, str]]:
+    """What a format says of a mention besides its fields: often nothing."""
+    return st.sampled_from(({}, {}, {"MESH": "D003693"}, {"column 7": "x", "a\nb": " 😀<"}))
+
+
 @st.composite
 def mentions_of(draw: st.DrawFn, text: str) -> tuple[Mention, ...]:
     """Mentions of `text`: nested, overlapping and discontinuous (two with one id) all occur."""
@@ -52,6 +57,7 @@ def mentions_of(draw: st.DrawFn, text: str) -> tuple[Mention, ...]:
                 score=draw(st.none() | st.floats(0, 1)),
                 concept=draw(st.sampled_from(("", "MESH:D003693", "OMIM:1|2"))),
                 id=draw(st.sampled_from(("", "T1", "T2"))),
+                infons=draw(infons()),
             )
         )
     return tuple(found)
@@ -63,7 +69,12 @@ def passages_of(draw: st.DrawFn, text: str) -> tuple[Passage, ...]:
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     return tuple(
         Passage(
-            start, end, draw(st.sampled_from(("title", "abstract", "text"))), draw(texts(max_size=8)), "eng"
+            start,
+            end,
+            draw(st.sampled_from(("title", "abstract", "text"))),
+            draw(texts(max_size=8)),
+            "eng",
+            draw(infons()),
         )
         for start, end in zip(cuts[::2], cuts[1::2], strict=False)
     )
@@ -106,6 +117,7 @@ def relations(draw: st.DrawFn) -> tuple[Relation, ...]:
         st.sampled_from(("CID", "INHIBITOR")),
         st.lists(st.tuples(st.sampled_from(("Arg1", "Arg2", "")), ids()), max_size=3).map(tuple),
         ids(),
+        infons(),
     )
     return tuple(draw(st.lists(one, max_size=2)))
 
@@ -128,6 +140,7 @@ def documents(draw: st.DrawFn, alphabet: str = "", max_size: int = 60) -> Docume
         draw(relations()),
         draw(st.integers(1, 3)),
         draw(st.dictionaries(texts(min_size=1, max_size=8), values, max_size=3)),
+        draw(st.sampled_from(({}, {"other": {"a": [1, None, "é"]}}))),
     )
 
 

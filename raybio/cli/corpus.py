@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from raybio.cli.command_line import Commands, add_command, add_group, add_json, whole_number
 from raybio.cli.terminal import DownloadProgress, say, show, show_figures
-from raybio.errors import InputError, RaybioError, UsageError
+from raybio.errors import FormatError, InputError, RaybioError, UsageError
 
 if TYPE_CHECKING:
+    from raybio.corpora import Format
     from raybio.corpora.download import FetchedFile
     from raybio.corpora.statistics import CorpusStatistics
     from raybio.entities import Document, Record, Rejected
@@ -64,7 +65,12 @@ def _add_convert(convert: ArgumentParser) -> None:
     convert.add_argument(
         "--rejected",
         metavar="FILE",
-        help="write records that cannot be read there, as JSON lines; without it the first one is an error",
+        help="write what cannot be read or written there, as JSON lines; without it the first is an error",
+    )
+    convert.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse a document of which the format of OUTPUT would lose something, which else is counted",
     )
     convert.add_argument(
         "--repair",
@@ -215,8 +221,9 @@ def _convert(options: Namespace) -> None:
     if options.repair and source != "iob2":
         raise UsageError(f"--repair repairs IOB2 tags, and {options.input} is read as {source}. Leave it out")
     counts: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
     schemes: set[str] = set()
-    with _kept(options.rejected, counts) as on_rejected:
+    with _kept(options.rejected, options.output, counts) as on_rejected:
         documents = read_corpus(
             options.input,
             source,
@@ -226,22 +233,30 @@ def _convert(options: Namespace) -> None:
         )
         if target == "iob2":
             documents = _with_sentences(documents, counts)
-        write_corpus(_counted(documents, counts, schemes), options.output, target)
+        documents = _counted(documents, counts, schemes)
+        documents = _without_losses(documents, format_named(target), lost, options.strict)
+        write_corpus(documents, options.output, target, on_rejected)
     if source == "iob2":
         say(f"label scheme of {options.input}: {', '.join(sorted(schemes))}")
-    say(f"documents written to {options.output} as {target}: {counts.pop('documents', 0):,}")
-    for fate, count in counts.items():
-        say(f"{fate}: {count:,}")
+    written = counts.pop("documents", 0) - counts[_UNWRITTEN]
+    say(f"documents written to {options.output} as {target}: {written:,}")
+    for fate, count in sorted(counts.items()):
+        if count:
+            say(f"{fate}: {count:,}")
+    for kind, count in sorted(lost.items()):
+        say(f"{target} holds no {kind}: {count:,} left out")
 
 
 _REJECTED = "records rejected"
+_UNWRITTEN = "documents rejected that could not be written"
+_EMPTY = "documents without words left out"
 _REPAIRED = "orphan I- tags made B-"
 _LEFT_OUT = "deletion notices left out"
 _MISALIGNED = "mentions that fit no words of one sentence exactly, or overlap a longer one"
 
 
 @contextmanager
-def _kept(path: str | None, counts: Counter[str]) -> Iterator[Callable[[Rejected], None] | None]:
+def _kept(path: str | None, output: str, counts: Counter[str]) -> Iterator[Callable[[Rejected], None] | None]:
     """Open `path` for rejected records; give what writes one there and counts it."""
     from raybio.corpora.opening import write_bytes
 
@@ -251,7 +266,7 @@ def _kept(path: str | None, counts: Counter[str]) -> Iterator[Callable[[Rejected
     with write_bytes(path) as stream:
 
         def keep(record: Rejected) -> None:
-            counts[_REJECTED] += 1
+            counts[_UNWRITTEN if record.source == output else _REJECTED] += 1
             stream.write(json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n")
 
         yield keep
@@ -263,7 +278,10 @@ def _with_sentences(documents: Iterable[Document], counts: Counter[str]) -> Iter
 
     for document in documents:
         sentences = split_document(document, on_misaligned=lambda _: counts.update([_MISALIGNED]))
-        yield replace(document, sentences=sentences)
+        if sentences:
+            yield replace(document, sentences=sentences)
+        else:
+            counts[_EMPTY] += 1
 
 
 def _counted(documents: Iterable[Document], counts: Counter[str], schemes: set[str]) -> Iterator[Document]:
@@ -272,6 +290,24 @@ def _counted(documents: Iterable[Document], counts: Counter[str], schemes: set[s
         schemes.add(str(document.attributes.get("tag_scheme", "IOB2")))
         if repaired := int(str(document.attributes.get("repaired_tags", "0"))):
             counts[_REPAIRED] += repaired
+        yield document
+
+
+def _without_losses(
+    documents: Iterable[Document], target: Format, lost: Counter[str], strict: bool
+) -> Iterator[Document]:
+    """Yield `documents`, and count what `target` loses of them.
+
+    Raises:
+        FormatError: it is something, and none may be lost.
+    """
+    for document in documents:
+        found = target.losses(document)
+        if strict and found:
+            kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(found.items()))
+            remedy = "Choose another format, such as jsonl, or leave out --strict"
+            raise FormatError("output", f"document {document.id}", f"{target.name} holds no {kinds}", remedy)
+        lost.update(found)
         yield document
 
 

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import difflib
+import io
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +20,7 @@ from typing import Any, BinaryIO, cast
 from raybio import plugins
 from raybio.corpora.opening import open_bytes, write_bytes
 from raybio.entities import Deletion, Document, Record, Rejected
-from raybio.errors import FormatError, UsageError
+from raybio.errors import FormatError, InputError, UsageError
 from raybio.storage import is_url
 
 logger = logging.getLogger(__name__)
@@ -32,7 +34,9 @@ class Format:
     empty name means that the format cannot be read or written. A reader takes an open binary stream, the
     name to give in messages, and options as keywords (`max_record_bytes` in jobs), and yields Records;
     a writer takes documents and an open stream. Where `takes_path` is true (a folder, a file that is read
-    out of order) both take the path itself.
+    out of order) both take the path itself, and a function `check(document)` of the module may refuse
+    what cannot be written. A function `losses(document)` counts what is left out of it, by kind (see
+    `losses.parts_of`); a module without one is taken to lose nothing.
     """
 
     name: str
@@ -88,6 +92,22 @@ class Format:
             FormatError: a document holds what the format cannot.
         """
         self._function(self.writer)(documents, stream)
+
+    def losses(self, document: Document) -> Counter[str]:
+        """Return what is left out of `document` when it is written: how many of each kind."""
+        count = getattr(import_module(self.module), "losses", None)
+        return Counter() if count is None else count(document)
+
+    def check(self, document: Document) -> None:
+        """Refuse a document that cannot be written, alone at least.
+
+        Raises:
+            FormatError: says why not.
+        """
+        if not self.takes_path:
+            self.write_stream([document], io.BytesIO())
+        elif check := getattr(import_module(self.module), "check", None):
+            check(document)
 
     def _function(self, name: str) -> Callable[..., Any]:
         return cast("Callable[..., Any]", getattr(import_module(self.module), name))
@@ -187,17 +207,44 @@ def read_corpus(
     return _documents(chosen.read_path(path, **options), on_rejected, on_deletion)
 
 
-def write_corpus(documents: Iterable[Document], path: str, format: str | None = None) -> None:
+def write_corpus(
+    documents: Iterable[Document],
+    path: str,
+    format: str | None = None,
+    on_rejected: Callable[[Rejected], None] | None = None,
+) -> None:
     """Write `documents` to a file, folder or URL; a file appears only when it is complete.
+
+    A document that the format cannot hold is passed to `on_rejected`, if given, and the others are written.
 
     Raises:
         UsageError: the format is unknown or cannot be written.
-        FormatError: a document holds what the format cannot.
+        FormatError: a document holds what the format cannot, and nobody asked for it.
     """
     chosen = format_named(format or format_of(path))
     if not chosen.can_write:
         raise UsageError(f"{chosen.name} can be read but not written")
-    chosen.write_path(documents, path)
+    chosen.write_path(_held(documents, chosen, path, on_rejected) if on_rejected else documents, path)
+
+
+def _held(
+    documents: Iterable[Document], chosen: Format, path: str, on_rejected: Callable[[Rejected], None]
+) -> Iterator[Document]:
+    """Yield the documents that a format can hold."""
+    from raybio.corpora.jsonl import document_to_json
+
+    for document in documents:
+        try:
+            chosen.check(document)
+        except InputError as error:
+            try:
+                raw = document_to_json(document)
+            except FormatError:  # no format could hold it
+                raw = repr(document)
+            place = f"document {document.id}"
+            on_rejected(Rejected(path, place, error.problem, error.remedy, document.id, raw))
+        else:
+            yield document
 
 
 def _documents(

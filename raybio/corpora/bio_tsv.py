@@ -17,6 +17,7 @@ The text is the words joined by one space and the sentences by one newline. Ids 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from typing import BinaryIO, NamedTuple
 
 from raybio.corpora.limits import MAX_RECORD_BYTES, PART_BYTES, shown, too_large, too_large_error
 from raybio.corpora.lines import Line, scan_lines
+from raybio.corpora.losses import parts_of, unheld_passages
 from raybio.corpora.opening import no_records, read_twice, stem_of
 from raybio.corpora.tag_scheme import FileScheme, scheme_of_file
 from raybio.corpora.word_layout import gold_mentions, lay_out
@@ -33,7 +35,9 @@ from raybio.iob2 import check_tags, repair_tags, spans_from_tags, tags_from_span
 
 DOCUMENT_START = "-DOCSTART-"
 
-_UNHOLDABLE = re.compile(r"[ \t\r\n]|^\ufeff|^-DOCSTART-|^$")
+_UNHOLDABLE = re.compile(r"[ \t\r\n]|^-DOCSTART-|^$")
+_MARK = "\ufeff"
+_NOTES = {"tag_scheme", "repaired_tags"}
 
 
 class TaggedSentence(NamedTuple):
@@ -159,6 +163,7 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
             or a word or label is one that the format cannot hold.
     """
     marked = False
+    begun = False
     for document in documents:
         if not document.sentences:
             raise _unwritable(document, "has no sentences", "Split it into sentences and words first")
@@ -167,7 +172,22 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
             stream.write(f"{DOCUMENT_START}\tO\n\n".encode())
         for sentence in document.sentences:
             rows = zip(sentence.words, _tags(document, sentence), strict=True)
+            # A reader takes the first byte order mark for the file's own; one that is a word needs it before.
+            if not (begun or marked) and sentence.words[0].startswith(_MARK):
+                stream.write(_MARK.encode())
+            begun = True
             stream.write("".join(f"{word}\t{tag}\n" for word, tag in rows).encode() + b"\n")
+
+
+def losses(document: Document) -> Counter[str]:
+    """Count what `write` leaves out of a document, by kind, mentions that fit no words aside."""
+    found = parts_of(document, ("mentions", "sentences and words", "discontinuous mentions", "passages"))
+    found["passages"] = unheld_passages(document, {(0, len(document.text), "text")})
+    found["attributes of documents"] -= len(_NOTES & document.attributes.keys())
+    # An id of ours is made again from the line: the first sentence's, or that of the line before it.
+    first = document.sentences[0].id if document.sentences else f"{document.id}:"
+    found["ids of documents"] = int(first.startswith(f"{document.id}:"))
+    return +found
 
 
 def _tags_seen(stream: BinaryIO, source: str, max_record_bytes: int) -> Iterator[list[str]]:

@@ -1,6 +1,6 @@
 """BioC's tree -> Document. The tree is BioC JSON's: plain dicts and lists; BioC XML maps onto it.
 
-    document   {"id", "infons", "passages": [...], "relations": [...]}
+    document   {"id", "infons", "passages": [...], "annotations": [], "relations": [...]}
     passage    {"infons": {"type", "label", "language"}, "offset", "text", "sentences": [],
                 "annotations": [...], "relations": []}
     annotation {"id", "infons": {"type", "identifier", "score"}, "text",
@@ -9,7 +9,9 @@
 
 Offsets are Unicode code points of the document, as PubTator has them; files that count bytes
 are rejected wherever the difference shows. An annotation with several locations is one
-discontinuous annotation: mentions that share its id.
+discontinuous annotation: mentions that share its id. `infons` says under which keys labels,
+concepts and arguments are looked for; all others travel with their passage, mention or relation, and
+those of the document are its attributes.
 
 What BioC has no name for goes into names of our own, which other tools pass over:
 - text that no passage covers (headings, trailing text) is a passage of type "raybio-between",
@@ -19,36 +21,46 @@ What BioC has no name for goes into names of our own, which other tools pass ove
 - BioC names every annotation: a mention without an id is written as "raybio-1", "raybio-2"...
   and read back without it, unless a relation refers to it by that name.
 
-Mentions read come in the order of the text. Not held: words (`Document.sentences`), and, of
-foreign files, infons of passages, annotations and relations other than those above.
+And what `raybio.entities` has no name for goes under the infon "raybio" of its passage, mention or
+relation, or into `Document.extra["bioc"]`, for `bioc_tree` to put back:
+- "keys": names beside BioC's own, as PubTator 3 has them; "collection": what stands around documents;
+- "sentences" of a passage, without their text; "text": the passage has its own all the same;
+- "level": offsets of the passage (and sentence) something stands in, where `bioc_tree` would choose others;
+- "id": an id that another annotation alike has too ("0" in each passage); ours are "0", "0~2";
+- "nodes" of a relation whose arguments its infons name;
+- "annotations": those without a label or a place, which are no mentions.
+
+Mentions read come in the order of the text. Not held: words (`Document.sentences`).
 Format: Comeau et al. 2013, doi:10.1093/database/bat064, and its DTD, version 1.0.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from raybio.corpora.checks import LARGEST_VERSION
-from raybio.corpora.json_text import parsed
-from raybio.corpora.limits import MAX_RECORD_BYTES, shown, too_large_problem
-from raybio.corpora.standoff import (
-    check_inside,
-    disagreement,
-    in_order,
-    integer,
-    joined_as,
-    probability,
+from raybio.corpora.bioc_annotations import annotated
+from raybio.corpora.bioc_nodes import (
+    BETWEEN,
+    Home,
+    Node,
+    Unit,
+    as_json,
+    infon,
+    items,
+    keys_of,
+    mapping,
+    split_infons,
+    with_ours,
 )
-from raybio.entities import AttributeValue, Document, Mention, Passage, Record, Rejected, Relation
+from raybio.corpora.checks import LARGEST_VERSION
+from raybio.corpora.infons import OURS, text_of
+from raybio.corpora.limits import MAX_RECORD_BYTES, shown, too_large_problem
+from raybio.corpora.standoff import in_order, integer
+from raybio.entities import AttributeValue, Document, Passage, Record, Rejected
 
-Node: TypeAlias = dict[str, Any]
-
-BETWEEN = "raybio-between"
-OURS = "raybio"
-MADE_UP = "raybio-"
 WIDEST_GAP = 65_536
 """Characters of the widest gap between passages that is filled; a wider one is a broken offset."""
 
@@ -57,7 +69,7 @@ _MUCH_ALIKE = 0.8
 _LONGEST_MISSPELT = 20
 """Characters; a longer name is not much alike to any part's."""
 _MAX_OUT_OF_ORDER = 1_000
-_JOINTS = (" ", "", " ... ", "...", " … ", "…", " [...] ")
+_NO_TEXT_REMEDY = "Give each passage, or each of its sentences, the text that its annotations are of"
 REMEDY = "Fix the document: offsets count Unicode code points of the whole document"
 
 
@@ -67,49 +79,72 @@ def read_document(
     place: str,
     raw: Callable[[], str],
     max_record_bytes: int = MAX_RECORD_BYTES,
+    collection: Mapping[str, Any] | None = None,
 ) -> Record:
     """Return the Document that `node` describes, or else a Rejected with `place` and what `raw` returns.
 
     Neither its text nor that of all its mentions may have more than `max_record_bytes` characters: offsets
-    and lengths of a few digits could name gigabytes.
+    and lengths of a few digits could name gigabytes. `collection` is what stands around the documents.
     """
     try:
-        return _document(_mapping(node, "a document"), max_record_bytes)
+        return _document(mapping(node, "a document"), max_record_bytes, collection or {})
     except (ValueError, RecursionError) as fault:
         problem = "its values are nested too deeply" if isinstance(fault, RecursionError) else str(fault)
         name = node.get("id") if isinstance(node, Mapping) else ""
         name = str(name) if isinstance(name, str | int) else ""
-        return Rejected(source, place, problem, REMEDY, name, raw())
+        remedy = _NO_TEXT_REMEDY if isinstance(fault, _NoTextError) else REMEDY
+        return Rejected(source, place, problem, remedy, name, raw())
 
 
-def _document(node: Mapping[str, Any], max_record_bytes: int) -> Document:
+@dataclass
+class _Passage:
+    """A passage of the tree, its own text, and its sentences with theirs, each where it begins."""
+
+    node: Mapping[str, Any]
+    start: int
+    text: str
+    sentences: list[tuple[int, str, Mapping[str, Any]]]
+
+    @property
+    def pieces(self) -> list[tuple[int, str]]:
+        """Return (offset, text) of the passage, or of each of its sentences where it has no text itself."""
+        parts = [(start, text) for start, text, _ in self.sentences]
+        return [(self.start, self.text)] if self.text or not parts else parts
+
+    @property
+    def home(self) -> Home:
+        """Return where the passage lies, with its sentences where annotations stand in those."""
+        pieces = self.pieces
+        start, end = pieces[0][0], pieces[-1][0] + len(pieces[-1][1])
+        inner = [] if self.text else [Home(at, at + len(said)) for at, said, _ in self.sentences]
+        return Home(start, end, inner)
+
+
+def _document(node: Mapping[str, Any], max_record_bytes: int, collection: Mapping[str, Any]) -> Document:
     if "passages" not in node:  # misspelt, say: what it holds would be lost
         raise ValueError("the document has no 'passages'")
-    passages = _list(node, "passages")
-    units = [node, *passages, *(unit for passage in passages for unit in _list(passage, "sentences"))]
+    passages = [_read_passage(passage) for passage in items(node, "passages")]
     text = _whole_text(passages, max_record_bytes)
+    units = [Unit((), node)]
+    for each in passages:
+        start = each.home.start
+        units += Unit((start,), each.node), *(Unit((start, at), inner) for at, _, inner in each.sentences)
     for unit in units:
-        _refuse_misspelt(unit)
-    relations = tuple(_relation(item) for unit in units for item in _list(unit, "relations"))
-    referred = references(relations)
-    found: list[Mention] = []
-    room = max_record_bytes
-    for item in (item for unit in units for item in _list(unit, "annotations")):
-        places = _places(item)
-        room -= sum(end - start for start, end in places)
-        if room < 0:
-            raise ValueError(too_large_problem("the text of all its mentions", max_record_bytes))
-        found += _mentions(item, places, text, referred)
-    attributes, ours = _attributes(_infons(node))
-    mentions = in_order(found)
+        _refuse_misspelt(unit.node)
+    found = annotated(units, text, [each.home for each in passages], max_record_bytes)
+    attributes, extra, ours = _attributes(node)
+    others = {"collection": collection, "annotations": found.others}
+    mentions = in_order(found.mentions)
+    bioc = {**extra.pop("bioc", {}), **{key: value for key, value in others.items() if value}}
     return Document(
-        _text(node.get("id")),
+        text_of(node.get("id")),
         text,
-        tuple(_passage(passage) for passage in passages if _infon(passage, "type") != BETWEEN),
+        tuple(_passage(each) for each in passages if infon(each.node, "type") != BETWEEN),
         mentions if mentions or ours.get("annotated", True) else None,
-        relations=relations,
+        relations=found.relations,
         version=_version(ours),
         attributes=attributes,
+        extra={**extra, "bioc": bioc} if bioc else extra,
     )
 
 
@@ -132,42 +167,64 @@ def _version(ours: Mapping[str, Any]) -> int:
     return version
 
 
-def _whole_text(passages: Iterable[Mapping[str, Any]], max_characters: int) -> str:
+def _whole_text(passages: Iterable[_Passage], max_characters: int) -> str:
     """Lay the passages' texts at their offsets, with spaces in the gaps."""
     laid: list[str] = []
     end = 0
-    for passage in passages:
-        for offset, text in _texts(passage):
-            if not 0 <= offset - end <= WIDEST_GAP:
-                raise ValueError(f"a passage begins at {offset}, where the text before it ends at {end}")
-            if offset + len(text) > max_characters:
-                raise ValueError(too_large_problem("its text with the gaps between passages", max_characters))
-            laid += " " * (offset - end), text
-            end = offset + len(text)
+    for offset, text in (piece for passage in passages for piece in passage.pieces):
+        if not 0 <= offset - end <= WIDEST_GAP:
+            raise ValueError(f"a passage begins at {offset}, where the text before it ends at {end}")
+        if offset + len(text) > max_characters:
+            raise ValueError(too_large_problem("its text with the gaps between passages", max_characters))
+        laid += " " * (offset - end), text
+        end = offset + len(text)
     whole = "".join(laid)
     _refuse_surrogates(whole)
     return whole
 
 
-def _texts(passage: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """Return (offset, text) of a passage, or of each of its sentences where it has no text itself."""
-    whole, sentences = _text(passage.get("text")), _list(passage, "sentences")
+def _read_passage(node: Mapping[str, Any]) -> _Passage:
+    sentences = items(node, "sentences")
+    text = text_of(node.get("text"))
+    if text or not sentences:
+        _refuse_missing_text(node, "passage")
+        start = integer(node.get("offset"), "offset")
+        return _Passage(node, start, text, _found_in(text, start, sentences))
+    for sentence in sentences:
+        _refuse_missing_text(sentence, "sentence")
+    placed = [(integer(each.get("offset"), "offset"), text_of(each.get("text")), each) for each in sentences]
+    return _Passage(node, placed[0][0], "", placed)
+
+
+class _NoTextError(ValueError):
+    """A passage or sentence has no text, where something says that it should."""
+
+
+def _refuse_missing_text(node: Mapping[str, Any], kind: str) -> None:
+    """Raise where annotations stand in what has no text, or where the text may go by another name."""
+    if node.get("text") is None and (items(node, "annotations") or keys_of(node, kind)):
+        raise _NoTextError(f"the {kind} at offset {node.get('offset')} has no 'text'")
+
+
+def _found_in(
+    text: str, start: int, sentences: Sequence[Mapping[str, Any]]
+) -> list[tuple[int, str, Mapping[str, Any]]]:
+    """Find the sentences of a passage that has its own text."""
+    placed = []
     position, out_of_order = 0, 0
-    for said in (_text(sentence.get("text")) for sentence in sentences if whole):
+    for sentence in sentences:
+        said = text_of(sentence.get("text"))
         # From where the last one was found: to look through all of the text for each would be quadratic.
-        found = whole.find(said, position)
+        found = text.find(said, position)
         if found < 0:
-            found, out_of_order = whole.find(said), out_of_order + 1
+            found, out_of_order = text.find(said), out_of_order + 1
         if found < 0:
             raise ValueError(f"the passage's text has not the words of its sentence {shown(said)}")
         if out_of_order > _MAX_OUT_OF_ORDER:
             raise ValueError("the sentences of a passage are not in the order of its text")
         position = found
-    units = [passage] if whole or not sentences else sentences
-    for unit in units:
-        if "text" not in unit:
-            raise ValueError(f"the passage or sentence at offset {unit.get('offset')} has no 'text'")
-    return [(integer(unit.get("offset"), "offset"), _text(unit.get("text"))) for unit in units]
+        placed.append((start + found, said, sentence))
+    return placed
 
 
 def _refuse_surrogates(text: str) -> None:
@@ -177,102 +234,44 @@ def _refuse_surrogates(text: str) -> None:
         raise ValueError(f"the text holds half a surrogate pair at {error.start}") from error
 
 
-def _passage(node: Mapping[str, Any]) -> Passage:
-    texts = _texts(node)
-    start, (last, text) = texts[0][0], texts[-1]
-    kind = _infon(node, "type") or "text"
-    return Passage(start, last + len(text), kind, _infon(node, "label"), _infon(node, "language"))
+def _passage(passage: _Passage) -> Passage:
+    infons, ours = split_infons(passage.node, "passage")
+    fields = {key: text_of(infons.pop(key, "")) for key in ("type", "label", "language")}
+    if passage.sentences:
+        ours["sentences"] = [_said_of(*sentence) for sentence in passage.sentences]
+        if passage.text:
+            ours["text"] = True
+    home = passage.home
+    kind = fields["type"] or "text"
+    left = with_ours(infons, ours)
+    return Passage(home.start, home.end, kind, fields["label"], fields["language"], left)
 
 
-def _places(annotation: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """Return the `[start, end)` of each location of an annotation."""
-    places = []
-    for location in _list(annotation, "locations"):
-        start = integer(location.get("offset"), "offset")
-        places.append((start, start + integer(location.get("length"), "length")))
-    return places
+def _said_of(start: int, text: str, node: Mapping[str, Any]) -> Node:
+    """Return what a sentence says besides its text, annotations and relations."""
+    infons, ours = split_infons(node, "sentence")
+    found = with_ours(infons, ours)
+    return {"offset": start, "length": len(text)} | ({"infons": found} if found else {})
 
 
-def _mentions(
-    node: Mapping[str, Any], parts: list[tuple[int, int]], text: str, referred: set[str]
-) -> list[Mention]:
-    """Return the mentions at the `parts` of one annotation, checked against what the annotation says."""
-    label, name = _infon(node, "type"), _text(node.get("id"))
-    if not label:
-        raise ValueError(f"annotation {shown(name)} has no infon 'type'")
-    if not parts:
-        raise ValueError(f"annotation {shown(name)} has no location")
-    _check_saying(_text(node.get("text")), parts, text)
-    name = "" if name.startswith(MADE_UP) and name not in referred else name
-    score = probability(said) if (said := _infon(node, "score")) else None
-    concept = _infon(node, "identifier")
-    return [Mention(start, end, label, text[start:end], score, concept, name) for start, end in parts]
-
-
-def _check_saying(said: str, parts: list[tuple[int, int]], text: str) -> None:
-    """Check an annotation's words: its parts joined in one of the ways seen, or all from first to last."""
-    for start, end in parts:
-        check_inside(text, start, end)
-    first, last = min(start for start, _ in parts), max(end for _, end in parts)
-    if joined_as(said, text, [(first, last)], ""):
-        return
-    if not any(joined_as(said, text, parts, joint) for joint in _JOINTS):
-        raise disagreement(first, last, said, text[slice(*parts[0])])
-
-
-def _relation(node: Mapping[str, Any]) -> Relation:
-    arguments = tuple((_text(end.get("role")), _text(end.get("refid"))) for end in _list(node, "nodes"))
-    return Relation(_infon(node, "type"), arguments, _text(node.get("id")))
-
-
-def references(relations: Iterable[Relation]) -> set[str]:
-    """Return the ids of what `relations` join."""
-    return {reference for relation in relations for _, reference in relation.arguments}
-
-
-def _attributes(infons: Mapping[str, Any]) -> tuple[dict[str, AttributeValue], Mapping[str, Any]]:
-    """Return the attributes among a document's infons, and what the infon "raybio" says."""
-    ours = _mapping(_parsed(infons.get(OURS, "{}")), f"infon {OURS!r}")
+def _attributes(node: Mapping[str, Any]) -> tuple[dict[str, AttributeValue], Node, Node]:
+    """Return the attributes among a document's infons, its `extra`, and what is ours among them."""
+    infons, ours = split_infons(node, "document")
     lists = ours.get("lists", [])
     if not isinstance(lists, list):
         raise ValueError(f"infon {OURS!r} names the lists with {type(lists).__name__}, not a list")
     attributes: dict[str, AttributeValue] = {}
+    values: Node = {}
     for key, value in infons.items():
-        items = _parsed(value) if key in lists else value
-        if isinstance(items, list):
-            attributes[key] = tuple(_text(item) for item in items)
-        elif key != OURS:
-            attributes[key] = _text(value)
-    return attributes, ours
-
-
-def _parsed(value: object) -> object:
-    return parsed(value) if isinstance(value, str) else value
-
-
-def _infons(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(node.get("infons") or {}, "infons")
-
-
-def _infon(node: Mapping[str, Any], key: str) -> str:
-    return _text(_infons(node).get(key))
-
-
-def _text(value: object) -> str:
-    """Return `value` if it is a string, "" for None, and its JSON otherwise (a number for an id)."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _mapping(value: object, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name} is {type(value).__name__}, where BioC has an object")
-    return value
-
-
-def _list(node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = node.get(key) or []
-    if not isinstance(found, list):
-        raise ValueError(f"{key!r} is {type(found).__name__}, where BioC has a list")
-    return [_mapping(item, f"one of {key!r}") for item in found]
+        said = as_json(value) if key in lists else value
+        if isinstance(said, list):
+            attributes[key] = tuple(text_of(item) for item in said)
+        else:
+            attributes[key] = text_of(value)
+        if not isinstance(value, str):
+            values[key] = value
+    extra = dict(mapping(ours.get("extra", {}), "'extra'"))
+    bioc = {"infons": values, "keys": ours.get("keys", {})}
+    if any(bioc.values()):
+        extra["bioc"] = {key: value for key, value in bioc.items() if value}
+    return attributes, extra, ours

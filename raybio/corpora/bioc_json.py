@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import BinaryIO
 
 from raybio.corpora import bioc
+from raybio.corpora.bioc_nodes import Node, collection_of, header_of
 from raybio.corpora.bioc_tree import tree
 from raybio.corpora.json_documents import DocumentScanner, Piece
 from raybio.corpora.json_text import json_size, parsed
@@ -22,7 +24,6 @@ from raybio.corpora.standoff import cannot_hold
 from raybio.entities import Document, Record, Rejected
 from raybio.errors import FormatError
 
-_HEAD = b'{"source": "raybio", "date": "", "key": "", "infons": {}, "documents": ['
 _TAIL = b"\n]}\n"
 _COLLECTIONS = ("documents", "PubTator3")
 _BOM = b"\xef\xbb\xbf"
@@ -52,9 +53,12 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
         FormatError: BioC cannot hold a document.
         OffsetError: a mention does not cover its text.
     """
-    stream.write(_HEAD)
+    remaining = iter(documents)
+    first = next(remaining, None)
+    head = json.dumps({**collection_of(first), "documents": []}, ensure_ascii=False)
+    stream.write(head.removesuffix("]}").encode())
     separator = b"\n"
-    for document in documents:
+    for document in () if first is None else chain([first], remaining):
         try:
             line = json.dumps(tree(document), ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
@@ -97,6 +101,7 @@ class _Text:
         self._line = self._at = line
         self._max_bytes = max_record_bytes
         self._scanner = DocumentScanner(_COLLECTIONS, max_record_bytes)
+        self._collection: Node | None = None
         self._last = b""
 
     def feed(self, piece: bytes, line: int) -> Iterator[Record]:
@@ -149,7 +154,10 @@ class _Text:
             raw = document.content.decode("utf-8", "backslashreplace").rstrip()
             problem = f"the document, which begins in line {document.line}, is not JSON in UTF-8 ({error})"
             return Rejected(self._source, place, problem, _AGAIN, raw=raw)
-        return bioc.read_document(node, self._source, place, document.content.decode, self._max_bytes)
+        if self._collection is None:
+            self._collection = _before_documents(bytes(self._scanner.frame.content))
+        decode = document.content.decode
+        return bioc.read_document(node, self._source, place, decode, self._max_bytes, self._collection)
 
     def _broken(self, error: ValueError) -> Rejected:
         """Return the line that is broken; raise where it is no line but the whole file."""
@@ -168,6 +176,15 @@ class _Text:
         may_be_line = self._at == self._line and self._scanner.frame.content.startswith(b"{")
         line = f"line {self._line}" if self.in_lines or may_be_line else ""
         return ", ".join(filter(None, (line, within)))
+
+
+def _before_documents(frame: bytes) -> Node:
+    """Return what a collection says before its documents, whose list `frame` opens."""
+    try:
+        found = parsed(frame + b"]}") if frame.startswith(b"{") else {}
+    except ValueError:  # reported at its end
+        return {}
+    return header_of({key: value for key, value in found.items() if key not in _COLLECTIONS})
 
 
 def _size_of(piece: Piece) -> int:

@@ -8,14 +8,17 @@ Format: the BioC DTD, version 1.0, https://bioc.sourceforge.net/BioC.dtd.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import BinaryIO
+from itertools import chain
+from typing import Any, BinaryIO
 
 from lxml import etree
 
 from raybio.corpora import bioc
+from raybio.corpora.bioc_nodes import Node, collection_of, header_of, keys_as_infon
 from raybio.corpora.bioc_tree import tree
+from raybio.corpora.infons import text_of
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.standoff import cannot_hold
 from raybio.corpora.xml_records import REMEDY, Element, Grammar, read_records
@@ -45,12 +48,15 @@ def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES
             entities, or holds no document.
     """
     number = 0
+    collection: Node = {}
     for found in read_records(stream, source, _GRAMMAR, "BioC document", _called, max_record_bytes):
         if isinstance(found, Rejected):
             yield found
         else:
             number += 1
-            yield _record(found, source, f"document {number}", max_record_bytes)
+            if number == 1 and (around := next(found.iterancestors("collection"), None)) is not None:
+                collection = header_of(_collection_node(around))
+            yield _record(found, source, f"document {number}", max_record_bytes, collection)
 
 
 def write(documents: Iterable[Document], stream: BinaryIO) -> None:
@@ -60,13 +66,18 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
         FormatError: BioC or XML cannot hold a document.
         OffsetError: a mention does not cover its text.
     """
+    remaining = iter(documents)
+    first = next(remaining, None)
+    head = collection_of(first)
     with etree.xmlfile(stream, encoding="utf-8") as xml:
         xml.write_declaration()
         xml.write_doctype(_DOCTYPE)
         with xml.element("collection"):
-            for name, text in ("source", "raybio"), ("date", ""), ("key", ""):
-                xml.write(_element(name, text))
-            for document in documents:
+            for name in "source", "date", "key":
+                xml.write(_element(name, text_of(head.pop(name))))
+            for element in _infon_elements(keys_as_infon(head, "collection")):
+                xml.write(element)
+            for document in () if first is None else chain([first], remaining):
                 node = tree(document)
                 try:
                     xml.write(_document_element(node), pretty_print=True)
@@ -82,7 +93,9 @@ def _called(element: Element) -> str:
     return f"document {_said(element, 'id')}"
 
 
-def _record(element: Element, source: str, place: str, max_record_bytes: int) -> Record:
+def _record(
+    element: Element, source: str, place: str, max_record_bytes: int, collection: Mapping[str, Any]
+) -> Record:
     raw = partial(etree.tostring, element, encoding="unicode", with_tail=False)
     entity = next(element.iter(etree.Entity), None)
     if entity is not None:
@@ -90,24 +103,30 @@ def _record(element: Element, source: str, place: str, max_record_bytes: int) ->
         return Rejected(source, place, reason, "Write the character itself", _said(element, "id"), raw())
     if fault := _GRAMMAR.fault_of(element):
         return Rejected(source, place, fault, REMEDY, _said(element, "id"), raw())
-    return bioc.read_document(_document_node(element), source, place, raw, max_record_bytes)
+    return bioc.read_document(_document_node(element), source, place, raw, max_record_bytes, collection)
 
 
-def _document_node(element: Element) -> bioc.Node:
+def _collection_node(element: Element) -> Node:
+    names = [name for name in ("source", "date", "key") if element.find(name) is not None]
+    return {**{name: _said(element, name) for name in names}, "infons": _infons(element)}
+
+
+def _document_node(element: Element) -> Node:
     return {"id": _said(element, "id"), "passages": _each(element, "passage", _passage_node)} | _shared(
         element
     )
 
 
-def _passage_node(element: Element) -> bioc.Node:
+def _passage_node(element: Element) -> Node:
     return _sentence_node(element) | {"sentences": _each(element, "sentence", _sentence_node)}
 
 
-def _sentence_node(element: Element) -> bioc.Node:
-    return {"offset": _said(element, "offset").strip(), "text": _said(element, "text")} | _shared(element)
+def _sentence_node(element: Element) -> Node:
+    text = None if element.find("text") is None else _said(element, "text")
+    return {"offset": _said(element, "offset").strip(), "text": text} | _shared(element)
 
 
-def _shared(element: Element) -> bioc.Node:
+def _shared(element: Element) -> Node:
     """Return what documents, passages and sentences all may hold."""
     return {
         "infons": _infons(element),
@@ -116,7 +135,7 @@ def _shared(element: Element) -> bioc.Node:
     }
 
 
-def _annotation_node(element: Element) -> bioc.Node:
+def _annotation_node(element: Element) -> Node:
     return {
         "id": element.get("id"),
         "infons": _infons(element),
@@ -125,17 +144,26 @@ def _annotation_node(element: Element) -> bioc.Node:
     }
 
 
-def _relation_node(element: Element) -> bioc.Node:
+def _relation_node(element: Element) -> Node:
     nodes = _each(element, "node", _attributes)
     return {"id": element.get("id"), "infons": _infons(element), "nodes": nodes}
 
 
-def _attributes(element: Element) -> bioc.Node:
+def _attributes(element: Element) -> Node:
     return dict(element.attrib)
 
 
-def _infons(element: Element) -> dict[str, str]:
-    return {infon.get("key", ""): "".join(infon.itertext()) for infon in element.iterchildren("infon")}
+def _infons(element: Element) -> dict[str, Any]:
+    """Return the infons of an element; one that stands there several times is a list."""
+    found: dict[str, Any] = {}
+    for each in element.iterchildren("infon"):
+        key, value = each.get("key", ""), "".join(each.itertext())
+        found[key] = [*_listed(found[key]), value] if key in found else value
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _said(element: Element, tag: str) -> str:
@@ -144,7 +172,7 @@ def _said(element: Element, tag: str) -> str:
     return "" if child is None else "".join(child.itertext())
 
 
-def _each(element: Element, tag: str, node_of: Callable[[Element], bioc.Node]) -> list[bioc.Node]:
+def _each(element: Element, tag: str, node_of: Callable[[Element], Node]) -> list[Node]:
     return [node_of(child) for child in element.iterchildren(tag)]
 
 
@@ -159,40 +187,66 @@ def _element(tag: str, text: str = "", children: Iterable[Element] = (), **attri
     return element
 
 
-def _document_element(node: bioc.Node) -> Element:
+def _document_element(node: Node) -> Element:
     children = [
         _element("id", node["id"]),
-        *_infon_elements(node),
+        *_infon_elements(keys_as_infon(node, "document")),
         *map(_passage_element, node["passages"]),
-        *map(_relation_element, node["relations"]),
+        *_annotated_elements(node),
     ]
     return _element("document", children=children)
 
 
-def _passage_element(node: bioc.Node) -> Element:
+def _passage_element(node: Node) -> Element:
     children = [
-        *_infon_elements(node),
+        *_infon_elements(keys_as_infon(node, "passage")),
         _element("offset", str(node["offset"])),
-        _element("text", node["text"]),
-        *map(_annotation_element, node["annotations"]),
+        *([_element("text", node["text"])] if "text" in node else []),
+        *map(_sentence_element, node["sentences"]),
+        *_annotated_elements(node),
     ]
     return _element("passage", children=children)
 
 
-def _annotation_element(node: bioc.Node) -> Element:
-    places = [{key: str(value) for key, value in location.items()} for location in node["locations"]]
+def _sentence_element(node: Node) -> Element:
     children = [
-        *_infon_elements(node),
-        *(_element("location", **place) for place in places),
+        *_infon_elements(keys_as_infon(node, "sentence")),
+        _element("offset", str(node["offset"])),
         _element("text", node["text"]),
+        *_annotated_elements(node),
     ]
-    return _element("annotation", children=children, id=node["id"])
+    return _element("sentence", children=children)
 
 
-def _relation_element(node: bioc.Node) -> Element:
-    children = [*_infon_elements(node), *(_element("node", **end) for end in node["nodes"])]
-    return _element("relation", children=children, id=node["id"])
+def _annotated_elements(node: Node) -> Iterator[Element]:
+    yield from map(_annotation_element, node.get("annotations", ()))
+    yield from map(_relation_element, node.get("relations", ()))
 
 
-def _infon_elements(node: bioc.Node) -> Iterator[Element]:
-    return (_element("infon", text, key=key) for key, text in node["infons"].items())
+def _annotation_element(node: Node) -> Element:
+    places = [{key: text_of(value) for key, value in at.items()} for at in node.get("locations") or ()]
+    children = [
+        *_infon_elements(keys_as_infon(node, "annotation")),
+        *(_element("location", **place) for place in places),
+        _element("text", text_of(node.get("text"))),
+    ]
+    return _element("annotation", children=children, **_name(node))
+
+
+def _relation_element(node: Node) -> Element:
+    ends = [{key: text_of(value) for key, value in end.items()} for end in node["nodes"]]
+    children = [
+        *_infon_elements(keys_as_infon(node, "relation")),
+        *(_element("node", **end) for end in ends),
+    ]
+    return _element("relation", children=children, **_name(node))
+
+
+def _name(node: Node) -> dict[str, str]:
+    return {} if node.get("id") is None else {"id": text_of(node["id"])}
+
+
+def _infon_elements(infons: Mapping[str, Any]) -> Iterator[Element]:
+    for key, value in infons.items():
+        for each in _listed(value):
+            yield _element("infon", text_of(each), key=key)

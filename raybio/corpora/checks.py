@@ -12,7 +12,7 @@ LARGEST_VERSION = 2**31 - 1
 def fault_of(document: Document) -> str:
     """Return what is wrong with `document` in one clause, or "" where nothing is.
 
-    Looked at: mentions and words cover their text, passages lie inside it, gold spans lie
+    Looked at: mentions have a label, they and words cover their text, passages lie inside it, gold spans lie
     inside their sentence, scores are probabilities, and tables can hold the version.
     """
     if not 0 <= document.version <= LARGEST_VERSION:
@@ -27,6 +27,10 @@ def fault_of(document: Document) -> str:
         # A slice forgives what lies past the text.
         if mention.end != mention.start + len(mention.text) or mention.end > len(document.text):
             return f"mention {shown(mention.text)} does not fill [{mention.start}, {mention.end})"
+        if mention.start == mention.end:
+            return f"a mention at {mention.start} is empty"
+        if not mention.label:
+            return f"mention {shown(mention.text)} has no label"
     for passage in document.passages:
         if not 0 <= passage.start <= passage.end <= len(document.text):
             return f"{passage.kind[:80]} [{passage.start}, {passage.end}) is not inside the text"

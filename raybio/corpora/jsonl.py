@@ -9,6 +9,8 @@
      "relations": [{"label": "CID", "arguments": [["Chemical", "T1"], ["Disease", "T2"]], "id": "R1"}],
      "attributes": {"journal": "...", "mesh": ["...", "..."]}}
 
+A passage, mention or relation may also have "infons", and the document "extra": objects of any shape, with
+what the format that they come from says besides.
 The fields are those of `raybio.entities`; "id" and "text" must be there, and a field left out
 has its default (no "mentions" means that nobody annotated the document; no "passages", that all of
 its text is one, while text outside the passages that are named is never tagged). Offsets count

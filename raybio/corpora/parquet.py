@@ -57,7 +57,12 @@ _DOCUMENT_COLUMNS: dict[str, pa.DataType] = {
     "version": pa.int32(),
     "text": pa.string(),
     "passages": _list_of(
-        start=pa.int32(), end=pa.int32(), kind=pa.string(), label=pa.string(), language=pa.string()
+        start=pa.int32(),
+        end=pa.int32(),
+        kind=pa.string(),
+        label=pa.string(),
+        language=pa.string(),
+        infons=pa.string(),
     ),
     "mentions": _list_of(
         start=pa.int32(),
@@ -67,6 +72,7 @@ _DOCUMENT_COLUMNS: dict[str, pa.DataType] = {
         score=pa.float64(),
         concept=pa.string(),
         id=pa.string(),
+        infons=pa.string(),
     ),
     "sentences": _list_of(
         id=pa.string(),
@@ -76,13 +82,19 @@ _DOCUMENT_COLUMNS: dict[str, pa.DataType] = {
         gold=_list_of(start=pa.int32(), end=pa.int32(), label=pa.string()),
     ),
     "relations": _list_of(
-        label=pa.string(), arguments=_list_of(role=pa.string(), reference=pa.string()), id=pa.string()
+        label=pa.string(),
+        arguments=_list_of(role=pa.string(), reference=pa.string()),
+        id=pa.string(),
+        infons=pa.string(),
     ),
     # An attribute is one string or several: `value` is null where `values` is not.
     "attributes": _list_of(name=pa.string(), value=pa.string(), values=_STRINGS),
+    "extra": pa.string(),
 }
 DOCUMENT_SCHEMA = pa.schema(_DOCUMENT_COLUMNS, metadata={_FORMAT_KEY: b"documents"})
-"""A row for each Document, with the fields of `raybio.entities`; null mentions or gold: not annotated."""
+"""A row for each Document, with the fields of `raybio.entities`; null mentions or gold: not annotated.
+
+`infons` and `extra`, which are of any shape, are JSON, and "" where there are none."""
 
 _MENTION_COLUMNS: dict[str, pa.DataType] = {
     "document_id": pa.string(),
@@ -137,6 +149,15 @@ def document_table(documents: Iterable[Document]) -> pa.Table:
     except UnicodeEncodeError as error:
         remedy = "Replace lone surrogates (half a character) in its strings"
         raise FormatError("documents", "", f"cannot be written as UTF-8 ({error})", remedy) from error
+
+
+def check(document: Document) -> None:
+    """Refuse a document that cannot be a row.
+
+    Raises:
+        FormatError: it breaks its own promises, or holds a lone surrogate.
+    """
+    document_table([document])
 
 
 def write_path(documents: Iterable[Document], path: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
+from raybio.corpora.json_text import parsed
 from raybio.entities import AttributeValue, Document, Mention, Passage, Relation, Sentence, Span
 
 
@@ -29,16 +31,32 @@ def row_of(document: Document) -> dict[str, Any]:
                 "label": relation.label,
                 "arguments": [{"role": role, "reference": target} for role, target in relation.arguments],
                 "id": relation.id,
+                "infons": _json(relation.infons),
             }
             for relation in document.relations
         ],
         "attributes": [_attribute(name, value) for name, value in document.attributes.items()],
+        "extra": _json(document.extra),
     }
 
 
 def _columns(noun: Passage | Mention | Sentence | Span) -> dict[str, Any]:
     # dataclasses.asdict copies every field deeply, which costs ten times as much.
-    return {name: getattr(noun, name) for name in noun.__slots__}
+    found = {name: getattr(noun, name) for name in noun.__slots__}
+    return found | {"infons": _json(found["infons"])} if "infons" in found else found
+
+
+def _json(infons: Mapping[str, Any]) -> str:
+    """Return infons, which are of any shape, as a string: "" for none."""
+    return json.dumps(infons, ensure_ascii=False) if infons else ""
+
+
+def _infons(row: Mapping[str, Any], name: str = "infons") -> dict[str, Any]:
+    """Return the fields of a row for `name`, whose column is missing in older files."""
+    found = parsed(row[name]) if row.get(name) else {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is no JSON object")
+    return found
 
 
 def _attribute(name: str, value: AttributeValue) -> dict[str, Any]:
@@ -53,7 +71,9 @@ def fits(found: pa.DataType, wanted: pa.DataType) -> bool:
     """
     if pa.types.is_struct(wanted):
         return pa.types.is_struct(found) and all(
-            (at := found.get_field_index(field.name)) >= 0 and fits(found.field(at).type, field.type)
+            fits(found.field(at).type, field.type)
+            if (at := found.get_field_index(field.name)) >= 0
+            else field.name == "infons"  # files of before have none
             for field in wanted
         )
     if pa.types.is_list(wanted):
@@ -97,14 +117,15 @@ def document_of(row: Mapping[str, Any]) -> Document:
     return Document(
         row["id"],
         row["text"],
-        tuple(Passage(**passage) for passage in row.get("passages", ())),
-        None if mentions is None else tuple(Mention(**mention) for mention in mentions),
+        tuple(Passage(**passage | {"infons": _infons(passage)}) for passage in row.get("passages", ())),
+        None if mentions is None else tuple(Mention(**m | {"infons": _infons(m)}) for m in mentions),
         tuple(_sentence(sentence) for sentence in row.get("sentences", ())),
         tuple(
             Relation(
                 relation["label"],
                 tuple((argument["role"], argument["reference"]) for argument in relation["arguments"]),
                 relation["id"],
+                _infons(relation),
             )
             for relation in row.get("relations", ())
         ),
@@ -115,6 +136,7 @@ def document_of(row: Mapping[str, Any]) -> Document:
             else tuple(attribute["values"])
             for attribute in row.get("attributes", ())
         },
+        _infons(row, "extra"),
     )
 
 

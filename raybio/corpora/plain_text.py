@@ -8,11 +8,13 @@ byte order mark is left out. Paragraphs, which blank lines separate, become pass
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO
 
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, PART_BYTES, too_large
+from raybio.corpora.losses import parts_of, unheld_passages
 from raybio.corpora.opening import decoded, no_records, read_whole, stem_of
 from raybio.entities import Document, Passage, Record
 from raybio.errors import FormatError
@@ -71,6 +73,14 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
         stream.write((mark + found.text).encode())
     except UnicodeEncodeError as error:
         raise _unwritable(found, f"cannot be written as UTF-8 ({error.reason})") from error
+
+
+def losses(document: Document) -> Counter[str]:
+    """Count what `write` leaves out of a document, by kind."""
+    found = parts_of(document, ("passages",))
+    kept = {(each.start, each.end, each.kind) for each in paragraphs(document.text)}
+    found["passages"] = unheld_passages(document, kept)
+    return +found
 
 
 def _refuse_columns(text: str, source: str) -> None:

@@ -6,30 +6,34 @@ r"""PubTator: a title line, an abstract line, then one line per mention and per 
     8701013<TAB>CID<TAB>D015738<TAB>D003693
 
 A blank line ends a document. Offsets are Unicode code points of title + " " + abstract, which
-is the Document's text. The concept may be missing; columns after it are not read. A relation
-names its label and two concepts; a fifth column ("Novel" in BioRED) is a third argument, with
-the role "note".
+is the Document's text. Where a mention has no concept the column is "-", or missing. Columns after it
+(tmVar's, say) are the infons "column 7" and so on. A relation names its label and two concepts; a
+fifth column ("Novel" in BioRED) is a third argument, with the role "note".
 
 Written, every line break and tab of the text becomes one space, and a mention's text is cut
 from that same text: one character for one keeps every offset. The title passage goes into
 the `t` line and all that follows its separating space into the `a` line; where no such space
-is, the whole text is the title, since any other cut would shift offsets by one.
+is, the whole text is the title, since any other cut would shift offsets by one. A relation of
+mentions is written as one of their concepts; without those, or with other than two arguments and a
+note, it is left out.
 
 The format holds no scores, mention ids (so no discontinuous annotations: each part is a line
-of its own), relation ids and roles, versions, attributes, words, nor other passages. It cannot
-tell "nobody annotated this" from "nothing was found": both read as no mentions.
+of its own), relation ids and roles, versions, attributes, words, nor other passages: `losses` counts
+them. It cannot tell "nobody annotated this" from "nothing was found": both read as no mentions.
 Format: https://www.ncbi.nlm.nih.gov/CBBresearch/Lu/Demo/tmTools/Format.html
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
 from raybio.corpora.limits import MAX_RECORD_BYTES, PART_BYTES, shown, too_large
 from raybio.corpora.lines import Line, scan_lines
+from raybio.corpora.losses import parts_of, unheld_passages
 from raybio.corpora.opening import no_records
 from raybio.corpora.standoff import cannot_hold, check_mentions, covered, disagreement, integer
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation
@@ -39,6 +43,12 @@ _RELATION_LABEL = re.compile(r"[^\W\d]")
 _ONE_SPACE = str.maketrans("\t\r\n", "   ")
 _REMEDY = "Fix the line: offsets count the code points of title + ' ' + abstract"
 _ROLES = ("", "", "note")
+_WITH_NOTE = 5
+"""Columns of a relation with a note."""
+_NO_CONCEPT = "-"
+_FIRST_INFON = 7
+_MARK = "\ufeff"
+_HELD = ("mentions", "concepts of mentions", "relations", "passages")
 
 
 def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
@@ -64,7 +74,7 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
     """Write `documents` as PubTator, UTF-8, each followed by a blank line.
 
     Raises:
-        FormatError: an id, label, concept or relation would break the line it stands in.
+        FormatError: an id, label or concept would break the line it stands in.
         OffsetError: a mention does not cover its text.
     """
     for document in documents:
@@ -76,6 +86,20 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
             raise cannot_hold("UTF-8", document, "a lone surrogate", "Fix the text") from error
 
 
+def losses(document: Document) -> Counter[str]:
+    """Count what `write` leaves out of a document, by kind."""
+    found = parts_of(document, _HELD)
+    text = document.text.translate(_ONE_SPACE)
+    passages = _passages(*map(len, _cut(document, text)))
+    found["passages"] = unheld_passages(document, {(each.start, each.end, each.kind) for each in passages})
+    held = [each for each in (_relation_columns(document, one) for one in document.relations) if each]
+    found["relations"] = len(document.relations) - len(held)
+    found["roles of relations"] -= sum(len(columns) == _WITH_NOTE for columns in held)
+    found["infons of mentions"] -= sum(len(_more_columns(each)) for each in document.mentions or ())
+    found["line breaks and tabs of texts, which become spaces"] = sum(map(document.text.count, "\t\r\n"))
+    return +found
+
+
 def _records(lines: Iterable[Line], max_record_bytes: int) -> Iterator[tuple[list[Line], int]]:
     """Group lines into records, with their sizes; of one that is too large not all lines are there.
 
@@ -83,7 +107,7 @@ def _records(lines: Iterable[Line], max_record_bytes: int) -> Iterator[tuple[lis
     """
     record: list[Line] = []
     size = 0
-    for line in lines:
+    for line in (each._replace(text=each.text.removeprefix(_MARK)) for each in lines):
         blank = not line.text or line.text.isspace()
         if record and (blank or _TITLE.match(line.text)):
             yield record, size
@@ -132,8 +156,13 @@ def _read_text(lines: list[str]) -> tuple[str, tuple[Passage, ...], list[str]]:
     has_abstract = len(lines) > 1 and lines[1].startswith(marker)
     abstract = lines[1].removeprefix(marker) if has_abstract else ""
     text = f"{title} {abstract}" if abstract else title
-    passages = Passage(0, len(title), "title"), Passage(len(title) + 1, len(text), "abstract")
-    return text, tuple(p for p in passages if p.start < p.end), lines[1 + has_abstract :]
+    return text, _passages(len(title), len(abstract)), lines[1 + has_abstract :]
+
+
+def _passages(title: int, abstract: int) -> tuple[Passage, ...]:
+    """Return the passages of a title and an abstract of so many characters."""
+    passages = Passage(0, title, "title"), Passage(title + 1, title + 1 + abstract, "abstract")
+    return tuple(each for each in passages if each.start < each.end)
 
 
 def _columns(line: str, document_id: str) -> list[str]:
@@ -161,7 +190,9 @@ def _read_mention(columns: list[str], text: str) -> Mention:
     found = covered(text, start, end)
     if found != said:
         raise disagreement(start, end, said, found)
-    return Mention(start, end, label, said, concept=columns[5] if len(columns) > 5 else "")
+    concept = columns[5] if len(columns) > 5 and columns[5] != _NO_CONCEPT else ""
+    infons = {f"column {number}": said for number, said in enumerate(columns[6:], _FIRST_INFON)}
+    return Mention(start, end, label, found, concept=concept, infons=infons)
 
 
 def _lines(document: Document) -> Iterator[str]:
@@ -173,9 +204,10 @@ def _lines(document: Document) -> Iterator[str]:
     yield f"{document.id}|t|{title}"
     yield f"{document.id}|a|{abstract}"
     for mention in document.mentions or ():
-        yield _line(document, *_mention_columns(mention, text))
+        yield "\t".join((_line(document, *_mention_columns(mention, text)), *_more_columns(mention)))
     for relation in document.relations:
-        yield _line(document, *_relation_columns(document, relation))
+        if columns := _relation_columns(document, relation):
+            yield "\t".join(columns)
 
 
 def _cut(document: Document, text: str) -> tuple[str, str]:
@@ -188,20 +220,26 @@ def _cut(document: Document, text: str) -> tuple[str, str]:
 
 
 def _mention_columns(mention: Mention, text: str) -> list[str]:
-    columns = [str(mention.start), str(mention.end), text[mention.start : mention.end], mention.label]
-    return [*columns, mention.concept] if mention.concept else columns
+    place = [str(mention.start), str(mention.end), text[mention.start : mention.end]]
+    return [*place, mention.label, mention.concept or _NO_CONCEPT]
+
+
+def _more_columns(mention: Mention) -> list[str]:
+    """Return the columns after the concept: as many as come one after another and fit into a line."""
+    columns: list[str] = []
+    while isinstance(said := mention.infons.get(f"column {len(columns) + _FIRST_INFON}"), str):
+        if said != said.translate(_ONE_SPACE):
+            break
+        columns.append(said)
+    return columns
 
 
 def _relation_columns(document: Document, relation: Relation) -> list[str]:
-    columns = [relation.label, *(reference for _, reference in relation.arguments)]
-    if _is_relation([document.id, *columns]):
-        return columns
-    raise cannot_hold(
-        "PubTator",
-        document,
-        f"the relation {relation.label!r} with {len(relation.arguments)} arguments",
-        "A relation has a label that begins with a letter, two arguments and at most one note",
-    )
+    """Return the columns of a relation's line; none where there is no such line."""
+    concepts = {mention.id: mention.concept for mention in document.mentions or () if mention.id}
+    references = [concepts.get(reference, reference) for _, reference in relation.arguments]
+    columns = [document.id, relation.label, *references]
+    return columns if _is_relation(columns) and all(map(_is_plain, columns)) else []
 
 
 def _line(document: Document, *columns: str) -> str:

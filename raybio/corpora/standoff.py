@@ -122,13 +122,14 @@ def cannot_hold(format_name: str, document: Document, problem: str, remedy: str)
 
 
 def annotation_parts(mentions: Iterable[Mention]) -> list[list[Mention]]:
-    """Group the parts of each annotation: mentions alike in a non-empty id, label, concept and score.
+    """Group the parts of each annotation: mentions alike in a non-empty id and all else but their place.
 
     Groups come in the order of their first part. A mention without an id is alone.
     """
     groups: dict[object, list[Mention]] = {}
     for place, mention in enumerate(mentions):
-        alike = (mention.id, mention.label, mention.concept, mention.score)
+        said = repr(sorted(mention.infons.items())) if mention.infons else ""
+        alike = (mention.id, mention.label, mention.concept, mention.score, said)
         groups.setdefault(alike if mention.id else place, []).append(mention)
     return list(groups.values())
 
@@ -136,8 +137,9 @@ def annotation_parts(mentions: Iterable[Mention]) -> list[list[Mention]]:
 def in_order(mentions: Iterable[Mention]) -> tuple[Mention, ...]:
     """Return `mentions` in the order of the text: by start, end, and then all else."""
 
-    def place(mention: Mention) -> tuple[int, int, str, str, str, float]:
+    def place(mention: Mention) -> tuple[int, int, str, str, str, float, str]:
         score = -1.0 if mention.score is None else mention.score
-        return mention.start, mention.end, mention.label, mention.concept, mention.id, score
+        infons = repr(sorted(mention.infons.items())) if mention.infons else ""
+        return mention.start, mention.end, mention.label, mention.concept, mention.id, score, infons
 
     return tuple(sorted(mentions, key=place))

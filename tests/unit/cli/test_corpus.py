@@ -147,6 +147,47 @@ def test_convert_keeps_rejected_records_in_a_file(raybio, tmp_path):
     assert (record["source"], record["place"], record["raw"]) == ("bad.tsv", "line 2", "a\tO\nb")
 
 
+RELATED = PUBTATOR + "12\t15\t30\tType 2 diabetes\tDisease\tD2\n12\tCID\tD1\tD2\tNovel\n"
+
+
+def test_convert_counts_what_the_target_cannot_hold(raybio, refused, tmp_path):
+    (tmp_path / "in.pubtator").write_text(RELATED)
+    outcome = raybio("corpus", "convert", "in.pubtator", "out/")
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [
+        "documents written to out/ as brat: 1",
+        "brat holds no notes of relations: 1 left out",
+        "brat holds no passages: 2 left out",
+    ]
+    assert "R1\tCID Arg1:T1 Arg2:T2\n" in (tmp_path / "out" / "12.ann").read_text()
+    words = "corpus", "convert", "in.pubtator", "strict/", "--strict"
+    assert "brat holds no notes of relations (1), passages (2). Choose another format" in refused(*words)
+    assert not (tmp_path / "strict").exists()
+    assert raybio("corpus", "convert", "in.pubtator", "out.bioc.xml", "--strict").code == 0
+
+
+@pytest.mark.parametrize("target", ["out.bioc.xml", "out/", "out.parquet", "out.pubtator"])
+def test_convert_keeps_what_cannot_be_written_in_a_file(raybio, refused, tmp_path, target):
+    good, bad = {"id": "1", "text": "a"}, {"id": "2\x01" if target == "out.bioc.xml" else "", "text": "b"}
+    if target == "out.parquet":  # holds all that can be read
+        bad["mentions"] = [{"start": 0, "end": 2, "label": "A", "text": "b"}]
+    (tmp_path / "in.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
+    refused("corpus", "convert", "in.jsonl", target)
+    outcome = raybio("corpus", "convert", "in.jsonl", target, "--rejected", "rejected.jsonl")
+    assert outcome.code == 0
+    assert f"documents written to {target} as" in outcome.err
+    assert ": 1\n" in outcome.err
+    assert len((tmp_path / "rejected.jsonl").read_text().splitlines()) == 1
+    assert [document.id for document in read_corpus(target)] == ["1"]
+
+
+def test_convert_leaves_documents_without_words_out_of_columns(raybio, tmp_path):
+    (tmp_path / "in.pubtator").write_text("1|t|\n1|a|\n\n" + PUBTATOR)
+    outcome = raybio("corpus", "convert", "in.pubtator", "out.tsv")
+    assert outcome.code == 0
+    assert "documents without words left out: 1\n" in outcome.err
+
+
 def test_convert_repairs_orphan_tags_and_counts_them(raybio, refused, tmp_path):
     (tmp_path / "orphans.tsv").write_text("d\tB-X\n\na\tI-X\nb\tI-X\nc\tI-Y\n")
     words = ("corpus", "convert", "orphans.tsv", "mended.tsv")

@@ -208,8 +208,6 @@ def annotation(**changes):
         ),
         (annotation(locations=[{"offset": "x", "length": 2}]), "offset 'x' is not an integer"),
         (annotation(locations=[{"offset": 2}]), "length None is not an integer"),
-        (annotation(locations=[]), "annotation 'T1' has no location"),
-        (annotation(infons={}), "annotation 'T1' has no infon 'type'"),
         (annotation(infons={"type": "A", "score": "1.5"}), "the score '1.5' is not in [0, 1]"),
         (annotation(infons={"type": "A", "score": "nan"}), "the score 'nan' is not in [0, 1]"),
         (annotation(infons=["x"]), "infons is list, where BioC has an object"),

@@ -38,9 +38,20 @@ ONE = {
 EXPECTED = Document(
     "10021369",
     "Drosophila EYES ABSENT. Abc.",
-    (Passage(0, 23, "title"), Passage(24, 28, "abstract")),
-    (Mention(0, 10, "Species", "Drosophila", concept="7227", id="2"),),
-    relations=(Relation("A", (("2,0", "2"),), "R1"),),
+    (Passage(0, 23, "title", infons={"journal": "J"}), Passage(24, 28, "abstract")),
+    (
+        Mention(
+            0,
+            10,
+            "Species",
+            "Drosophila",
+            concept="7227",
+            id="2",
+            infons={"identifier": "7227", "type": "Species", "valid": True, "score": None},
+        ),
+    ),
+    relations=(Relation("A", (("2,0", "2"),), "R1", {"score": "0.9"}),),
+    extra={"bioc": {"keys": {"authors": ["A", "B"]}}},
 )
 
 
@@ -78,7 +89,8 @@ def test_sentences_of_a_passage_are_its_text():
     ]
     (document,) = read(json.dumps({"id": 7, "passages": [{"infons": None, "sentences": sentences}]}))
     assert (document.id, document.text) == ("7", "Drosophila.  Two.")
-    assert document.passages == (Passage(0, 17, "text"),)
+    said = {"sentences": [{"offset": 0, "length": 11}, {"offset": 13, "length": 4}]}
+    assert document.passages == (Passage(0, 17, "text", infons={"raybio": said}),)
     assert [mention.text for mention in document.mentions] == ["Drosophila"]
 
 

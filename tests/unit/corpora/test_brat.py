@@ -113,14 +113,16 @@ def held_by_brat(document: Document) -> Document:
         document.id,
         text,
         (Passage(0, len(text), "text"),) if text else (),
-        None if mentions is None else in_order(replace(mention, id="") for mention in mentions),
+        None if mentions is None else in_order(replace(mention, id="", infons={}) for mention in mentions),
     )
 
 
 def unnamed(document: Document) -> Document:
     """A document without names, nor mentions that brat cannot hold."""
     kept = tuple(
-        replace(m, id="") for m in document.mentions or () if not {m.text[0], m.text[-1]} & set("\r\n")
+        replace(m, id="", infons={})
+        for m in document.mentions or ()
+        if not {m.text[0], m.text[-1]} & set("\r\n")
     )
     return replace(document, mentions=None if document.mentions is None else kept)
 
@@ -224,8 +226,12 @@ def test_a_url_is_refused(tmp_path, monkeypatch, url):
 
 
 def test_no_document_is_written_over(tmp_path):
-    with pytest.raises(FormatError, match=r"two documents of one id in a folder, and '1\.ann' is there"):
+    with pytest.raises(FormatError, match=r"two documents of one id in a folder, and '1\.txt' is there"):
         write(tmp_path, Document("1", "x", mentions=()), Document("1", "y", mentions=()))
+    assert not list(tmp_path.iterdir()), "what failed is not in the way of the next"
+    write(tmp_path, Document("1", "x", mentions=()))
+    with pytest.raises(FormatError, match=r"'1\.txt' is there"):
+        write(tmp_path, Document("1", "y", mentions=()))
     assert (tmp_path / "1.txt").read_text() == "x"
 
 
@@ -258,3 +264,84 @@ def test_a_misplaced_mention_is_not_written(tmp_path):
     with pytest.raises(OffsetError, match="document '1'"):
         write(tmp_path, Document("1", "x", mentions=(Mention(0, 1, "A", "y"),)))
     assert not list(tmp_path.iterdir())
+
+
+A1, A2 = "T1\tProtein 0 3\tIL2\n", "T2\tUp 9 11\tup\nE1\tUp:T2 Theme:T1\nM1\tNegation E1\n"
+
+
+def test_files_of_the_shared_tasks_are_read_and_events_kept(tmp_path, caplog):
+    (tmp_path / "PMC-1.txt").write_text("IL2 gene up")
+    (tmp_path / "PMC-1.a1").write_text(A1)
+    (tmp_path / "PMC-1.a2").write_text(A2)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "LICENSE").write_text("x")
+    (document,) = read(tmp_path)
+    assert [(mention.id, mention.text) for mention in document.mentions] == [("T1", "IL2"), ("T2", "up")]
+    assert "not read, as no document of this folder: LICENSE, train" in caplog.text
+    copy = write(tmp_path / "copy", document)
+    assert (copy / "PMC-1.ann").read_text() == A1 + A2
+    assert read(copy) == [document]
+
+
+def test_folders_inside_are_named_where_there_is_nothing_else(tmp_path):
+    (tmp_path / "dev").mkdir()
+    with pytest.raises(FormatError, match="there are folders in it, dev: name one of those"):
+        read(tmp_path)
+
+
+OTHERS = """\
+E1\tCause:T1 Theme:T2
+A1\tNegated E1
+*\tEquiv T1 T2
+#1\tAnnotatorNotes T1\tcheck this
+N1\tReference T1 MESH:D1\tx
+N2\tReference T1 OMIM:2\ty
+"""
+
+
+def test_lines_of_other_kinds_come_back_while_what_they_name_is_there(tmp_path):
+    mentions = "T1\tChemical 0 10\tβ-Blockers\nT2\tDisease 19 24\theart\n"
+    (document,) = read_ann(tmp_path, mentions + OTHERS)
+    assert document.mentions[0].concept == "MESH:D1|OMIM:2"
+    copy = write(tmp_path / "copy", document)
+    assert (copy / "1.ann").read_text() == mentions + OTHERS
+    assert not brat.losses(document)
+    tagged = replace(document, mentions=tuple(replace(m, id="", concept="") for m in document.mentions))
+    again = write(tmp_path / "again", tagged)
+    assert (again / "1.ann").read_text() == mentions
+    assert brat.losses(tagged) == {"events, attributes and notes": 6}
+
+
+def test_a_changed_concept_replaces_its_normalisations(tmp_path):
+    (document,) = read_ann(tmp_path, "T1\tChemical 0 10\tβ-Blockers\n" + OTHERS.replace("T2", "T1"))
+    changed = replace(document, mentions=(replace(document.mentions[0], concept="MESH:D9"),))
+    copy = write(tmp_path / "copy", changed)
+    lines = (copy / "1.ann").read_text().splitlines()
+    assert [line for line in lines if line[0] == "N"] == ["N2\tReference T1 MESH:D9\tβ-Blockers"]
+
+
+def test_relations_of_concepts_become_those_of_mentions(tmp_path):
+    mentions = (Mention(0, 1, "A", TEXT[0], concept="D1"), Mention(5, 6, "B", TEXT[5], concept="D2"))
+    linked = (
+        Relation("CID", (("", "D1"), ("", "D2"), ("note", "Novel"))),
+        Relation("R", (("", "D9"), ("", "D1"))),
+    )
+    document = Document("1", TEXT, mentions=mentions, relations=linked)
+    (back,) = read(write(tmp_path, document))
+    assert back.relations == (Relation("CID", (("Arg1", "T1"), ("Arg2", "T2")), "R1"),)
+    assert brat.losses(document) == {"relations": 1, "notes of relations": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said", "mention"),
+    [
+        ("Renal failure\r\nwith", "0 14;15 19", "Renal failure\r with", "Renal failure\r\nwith"),
+        ("Renal failure\r\nwith", "0 13;15 19", "Renal failure with", "Renal failure\r\nwith"),
+        ("a\r\nRenal failure\r\n", "2 15", "Renal failure", "Renal failure"),
+        ("a\rRenal failure", "2 15", "Renal failure", "Renal failure"),
+    ],
+)
+def test_carriage_returns_count_as_their_tools_count_them(tmp_path, text, place, said, mention):
+    (document,) = read_ann(tmp_path, f"T1\tDisease {place}\t{said}\n", text)
+    assert [each.text for each in document.mentions] == [mention]
+    assert not list(document.misplaced())

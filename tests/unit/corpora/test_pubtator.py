@@ -20,7 +20,7 @@ TWO = """\
 
 2|t|No abstract here.
 2|a|
-2\t3\t11\tabstract\tThing
+2\t3\t11\tabstract\tThing\t-
 """
 
 
@@ -156,13 +156,42 @@ def test_the_cut_into_title_and_abstract_moves_no_offset(text, passages, lines):
         ({"mentions": (Mention(0, 1, "a\tb", "x"),)}, "the column 'a\\\\tb'"),
         ({"mentions": (Mention(0, 1, "", "x"),)}, "the column ''"),
         ({"mentions": (Mention(0, 1, "A", "x", concept="\n"),)}, "the column '\\\\n'"),
-        ({"relations": (Relation("CID", (("", "D1"),)),)}, "the relation 'CID' with 1 arguments"),
-        ({"relations": (Relation("1st", (("", "D1"), ("", "D2"))),)}, "the relation '1st'"),
     ],
 )
 def test_what_it_cannot_hold_is_an_error(changes, said):
     with pytest.raises(FormatError, match=f"cannot hold {said}"):
         write(replace(Document("1", "x", mentions=()), **changes))
+
+
+MENTIONS = (Mention(0, 1, "A", "x", concept="D1", id="T1"), Mention(0, 1, "A", "x", id="T2"))
+
+
+@pytest.mark.parametrize(
+    ("relation", "line"),
+    [
+        (Relation("CID", (("", "D7"), ("", "D8"))), "1\tCID\tD7\tD8"),
+        (Relation("CID", (("a", "T1"), ("b", "D8"), ("note", "No"))), "1\tCID\tD1\tD8\tNo"),
+        (Relation("CID", (("", "D1"),)), ""),
+        (Relation("CID", (("", "T1"), ("", "T2"))), ""),
+        (Relation("1st", (("", "D1"), ("", "D2"))), ""),
+        (Relation("CID", (("", "D\t1"), ("", "D2"))), ""),
+    ],
+)
+def test_relations_name_concepts_and_those_that_cannot_are_counted(relation, line):
+    document = Document("1", "x", mentions=MENTIONS, relations=(relation,))
+    assert write(document).splitlines()[4:-1] == [line][: bool(line)]
+    assert pubtator.losses(document)["relations"] == (not line)
+
+
+def test_columns_after_the_concept_are_kept():
+    text = "1|t|p53 V600E\n1|a|\n1\t4\t9\tV600E\tVariant\tc|SUB|V|600|E\tRS:1\t\t673\n\n"
+    (document,) = read(text)
+    assert document.mentions[0].infons == {"column 7": "RS:1", "column 8": "", "column 9": "673"}
+    assert write(document) == text
+
+
+def test_byte_order_marks_between_files_that_were_put_together_do_not_count():
+    assert read(TWO + "\ufeff" + TWO) == [*read(TWO), *read(TWO)]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +209,14 @@ def held_by_pubtator(document: Document) -> Document:
         document.id,
         text,
         mentions=tuple(
-            Mention(m.start, m.end, m.label, text[m.start : m.end], concept=m.concept)
+            Mention(
+                m.start,
+                m.end,
+                m.label,
+                text[m.start : m.end],
+                concept=m.concept,
+                infons={key: m.infons[key] for key in ("column 7",) if key in m.infons},
+            )
             for m in document.mentions or ()
         ),
         relations=tuple(
