@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from raybio.bulk_tagging import TaggedCorpus, tag_corpus
 from raybio.cluster import connected
-from raybio.config import CorpusSection, TagCorpusConfig, TrainEncoderConfig, TrainingSection
+from raybio.config import CorpusSection, InputSection, TagCorpusConfig, TrainEncoderConfig, TrainingSection
 from raybio.corpora import read_corpus
 from raybio.corpora.sample import SampleFiles, generate_sample
 from raybio.evaluation.tables import align
@@ -89,7 +89,7 @@ def _tagging(folder: Path, sample: SampleFiles, trained: TrainedEncoder) -> TagC
     return TagCorpusConfig(
         job="tag-corpus",
         model=str(trained.run.model),
-        input=(str(sample.dump),),
+        input=InputSection(files=(str(sample.dump),)),
         output=str(folder / "tagged"),
         formats=("parquet", "pubtator"),
         shard_documents=50,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from raybio.safe_text import without_secrets
@@ -138,6 +138,19 @@ class Document:
     def passage_text(self, passage: Passage) -> str:
         """Return the characters of `passage`."""
         return self.text[passage.start : passage.end]
+
+    def with_labels(self, names: Mapping[str, str]) -> Document:
+        """Return the document with the labels that `names` has replaced in its mentions and gold spans."""
+
+        def renamed(each: Any) -> Any:
+            return replace(each, label=names.get(each.label, each.label))
+
+        mentions = None if self.mentions is None else tuple(map(renamed, self.mentions))
+        sentences = tuple(
+            sentence if sentence.gold is None else replace(sentence, gold=tuple(map(renamed, sentence.gold)))
+            for sentence in self.sentences
+        )
+        return replace(self, mentions=mentions, sentences=sentences)
 
     def marked(self) -> str:
         """Return the text with each mention in brackets: "[Naloxone|Chemical] reverses ..."."""

@@ -7,6 +7,7 @@ RaybioError                  anything below; `exit_code` is what a command exits
 ├── InputError               data that cannot be read: names source, place and remedy
 │   ├── AccessError          a file that cannot be reached, or breaks off: what it holds is not known
 │   ├── FormatError          a file or record that is not what its format promises
+│   │   └── ColumnsError     a table without the columns that are to be read
 │   ├── TagError             a tag outside the scheme, or illegal where it stands
 │   └── OffsetError          a mention whose offsets do not cover its text
 ├── ModelError               a model folder that is missing, unsafe or of the wrong kind
@@ -135,6 +136,10 @@ class AccessError(InputError):
 
 class FormatError(InputError):
     """A file or record that is not what its format promises."""
+
+
+class ColumnsError(FormatError):
+    """A table without the columns that are to be read."""
 
 
 class TagError(InputError):

@@ -1,7 +1,7 @@
 """Formats and kinds of models that other packages add, by entry points.
 
     [project.entry-points."raybio.formats"]
-    csv = "my_package:CSV"       # a `raybio.corpora.Format`, under its name
+    psv = "my_package:PSV"       # a `raybio.corpora.Format`, under its name
 
     [project.entry-points."raybio.taggers"]
     lexicon = "my_package:load"  # the folder of a model whose raybio.json has this `kind` -> a `Tagger`

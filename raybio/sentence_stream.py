@@ -14,7 +14,7 @@ from raybio.config import OTHER_LANGUAGES, CorpusSection
 from raybio.corpora import names, read_corpus, sample
 from raybio.corpora.sentences import split_document, window_document
 from raybio.entities import Document, Sentence
-from raybio.errors import TrainingError
+from raybio.errors import FormatError
 from raybio.iob2 import spans_from_tags, tags_from_spans
 
 _BLOCK_SENTENCES = 1024
@@ -77,14 +77,17 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
     """Yield the annotated sentences of one split.
 
     Raises:
-        TrainingError: a document has no annotation to learn from or to score against.
+        FormatError: a document has no annotation to learn from or to score against.
     """
     for document in read_documents(corpus, split):
         for sentence in _instances(corpus, document):
             if sentence.gold is None:
-                raise TrainingError(
-                    f"document {document.id} of the {split} split is not annotated. "
-                    "Give annotated documents, or use `raybio tag` for raw text"
+                raise FormatError(
+                    corpus.name or str(getattr(corpus, split)),
+                    f"document {document.id}",
+                    f"the {split} split has text without annotations",
+                    "Give annotated documents; where a file's name tells another format than it has (.txt is "
+                    "plain text), name that one as corpus.format",
                 )
             if sentence.words:
                 yield sentence

@@ -25,7 +25,8 @@ from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments, reject
 from raybio.corpora import format_named
-from raybio.corpora.parquet import mention_table
+from raybio.corpora.csv_table import kept_name, kept_value
+from raybio.corpora.parquet import mention_table, with_strings
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError
 
@@ -50,8 +51,12 @@ class WrittenShard(NamedTuple):
 class ShardFiles:
     """Writes the files of shards into an output folder and says what it wrote."""
 
-    def __init__(self, output: str, formats: Sequence[str], model: str, config_hash: str) -> None:
+    def __init__(
+        self, output: str, formats: Sequence[str], model: str, config_hash: str, keep: Sequence[str] = ()
+    ) -> None:
+        """`keep` names attributes of the documents that travel along into the tables."""
         self._output = OutputFolder(output)
+        self._keep = keep
         self._formats = [name for name in formats if name != "parquet"]
         self._model = model
         self._config_hash = config_hash
@@ -67,13 +72,13 @@ class ShardFiles:
         files: dict[str, dict[str, Any]] = {}
         for name in self._formats:
             if tagged.documents:
-                content, unheld = _held(name, tagged.documents, shard.file.path)
+                content, unheld = _held(name, tagged.documents, shard.file.path, self._keep)
                 rejected += unheld
                 files |= self._put_format(name, shard, content)
             else:  # nothing but deletions or rejected records
                 self._output.remove(_path(name, shard))
-        table = mention_table(tagged.documents, self._model, self._config_hash)
-        records = _records(shard, tagged, [*shard.rejected, *tagged.rejected])
+        table = mention_table(tagged.documents, self._model, self._config_hash, self._keep)
+        records = _records(shard, tagged, [*shard.rejected, *tagged.rejected], self._keep)
         contents = {
             f"mentions/{shard.name}.parquet": _parquet(table),
             f"documents/{shard.name}.parquet": _parquet(records),
@@ -112,31 +117,33 @@ def _path(name: str, shard: Shard) -> str:
     return f"{name}/{shard.name}{'' if entry.takes_path else entry.suffixes[0]}"
 
 
-def _held(name: str, documents: Sequence[Document], source: str) -> tuple[dict[str, bytes], list[Rejected]]:
+def _held(
+    name: str, documents: Sequence[Document], source: str, keep: Sequence[str]
+) -> tuple[dict[str, bytes], list[Rejected]]:
     """Return what a format makes of `documents`, and those that it cannot hold.
 
     The file names in a folder are keys; a format that is one file has the key "".
     """
     try:
-        return _written(name, documents), []
+        return _written(name, documents, keep), []
     except FormatError:
         held: list[Document] = []
         unheld: list[Rejected] = []
         for document in documents:
             try:
                 # With those before it: some documents fit alone and not together (one id twice).
-                _written(name, [*(other for other in held if other.id == document.id), document])
+                _written(name, [*(other for other in held if other.id == document.id), document], keep)
                 held.append(document)
             except FormatError as error:
                 unheld.append(_cannot_hold(name, document, error, source))
-        return _written(name, held), unheld
+        return _written(name, held, keep), unheld
 
 
-def _written(name: str, documents: Sequence[Document]) -> dict[str, bytes]:
+def _written(name: str, documents: Sequence[Document], keep: Sequence[str]) -> dict[str, bytes]:
     entry = format_named(name)
     if not entry.takes_path:
         buffer = io.BytesIO()
-        entry.write_stream(documents, buffer)
+        entry.write_stream(documents, buffer, **({"keep": keep} if name == "csv" else {}))
         return {"": buffer.getvalue()}
     with tempfile.TemporaryDirectory() as draft:
         entry.write_path(documents, draft)
@@ -149,19 +156,21 @@ def _cannot_hold(name: str, document: Document, error: FormatError, source: str)
     return reject(document, source, reason, remedy)
 
 
-def _records(shard: Shard, tagged: TaggedDocuments, rejected: Sequence[Rejected]) -> pa.Table:
+def _records(
+    shard: Shard, tagged: TaggedDocuments, rejected: Sequence[Rejected], keep: Sequence[str]
+) -> pa.Table:
+    source = shard.file.source
     rows = [
         *(
-            (d.id, d.version, "tagged" if d.text else "without text", len(d.mentions or ()))
+            (d.id, d.version, "tagged" if d.text else "without text", len(d.mentions or ()), source, *kept)
             for d in tagged.documents
+            for kept in [[kept_value(d, name) for name in keep]]
         ),
-        *((r.document_id, None, "rejected", 0) for r in rejected),
-        *((d.document_id, d.version, "deleted", 0) for d in shard.deletions),
+        *((r.document_id, None, "rejected", 0, source) for r in rejected),
+        *((d.document_id, d.version, "deleted", 0, source) for d in shard.deletions),
     ]
-    names = RECORD_SCHEMA.names
-    return pa.Table.from_pylist(
-        [dict(zip(names, (*row, shard.file.source), strict=True)) for row in rows], schema=RECORD_SCHEMA
-    )
+    schema = with_strings(RECORD_SCHEMA, [kept_name(name, RECORD_SCHEMA.names) for name in keep])
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=False)) for row in rows], schema=schema)
 
 
 def _parquet(table: pa.Table) -> bytes:

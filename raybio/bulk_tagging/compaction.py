@@ -29,7 +29,6 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raybio.bulk_tagging.commit import RECORD_SCHEMA
 from raybio.bulk_tagging.decisive import Records, decisive, spilled, standing
 from raybio.bulk_tagging.ledger import PROVENANCE, Ledger, Provenance, ShardEntry, key_of
 from raybio.bulk_tagging.output_folder import OutputFolder
@@ -147,7 +146,7 @@ def current(folder: str) -> Iterator[tuple[pa.Table, pa.Table]]:
     if not state.number:
         raise UsageError(f"{folder} holds no current set. Make one with raybio compact")
     for records in standing([partial(_records, source, part) for part in state.parts]):
-        yield records.documents.select(RECORD_SCHEMA.names), records.mentions
+        yield records.documents.drop_columns(["shard", "row"]), records.mentions
 
 
 class _Merge:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from raybio.corpora.parquet import MENTION_SCHEMA
+from raybio.corpora.parquet import MENTION_SCHEMA, with_strings
 
 Order: TypeAlias = "tuple[int, str, int]"
 """Version, shard and row: of two records of one document, the greater decides."""
@@ -37,9 +37,9 @@ class Records:
     @classmethod
     def read(cls, documents: bytes, mentions: bytes) -> Records:
         """Return the records in two Parquet files."""
-        return cls(
-            pq.read_table(io.BytesIO(documents)), pq.read_table(io.BytesIO(mentions)).cast(MENTION_SCHEMA)
-        )
+        table = pq.read_table(io.BytesIO(mentions))
+        kept = [name for name in table.schema.names if name not in MENTION_SCHEMA.names]
+        return cls(pq.read_table(io.BytesIO(documents)), table.cast(with_strings(MENTION_SCHEMA, kept)))
 
     @property
     def belong_together(self) -> bool:

@@ -21,10 +21,18 @@ from typing import Any
 
 from raybio.bulk_tagging.output_folder import OutputFolder, ahead
 from raybio.bulk_tagging.shards import InputFile
+from raybio.config import changed_options, with_present_names
 from raybio.errors import CommitError
 from raybio.versioned import versioned
 
 PROVENANCE = "raybio.json"
+
+# Options that say where and how fast, and not what is in an output.
+_FREE = {
+    *("model", "allow_pickle", "input", "input.files", "output", "max_batch_tokens"),
+    *("shard_timeout_s", "max_rejected", "on_change"),
+}
+_FREE_SECTIONS = ("taggers.",)
 
 # A file or folder (brat) of a shard; its suffixes hold no "-", which each shard's own name does.
 _SHARD_FILE = re.compile(r"(?P<key>.+)-\d{5,}(\.\w+)*", re.DOTALL)
@@ -111,11 +119,10 @@ class Ledger(OutputFolder):
             return
         before = self.provenance()
         if before is not None and before.identity != provenance.identity:
-            same_model = before.model_fingerprint == provenance.model_fingerprint
-            changed = "config" if same_model else "model"
             raise CommitError(
-                f"{self.output} was made with another {changed}; to mix the two would be silent. Choose "
-                "another output, or say on_change=new-generation to start a new one beside it"
+                f"{self.output} was made with another {_what_differs(before, provenance)}; to mix the two "
+                "would be silent. Choose another output, or start a new one beside it: raybio tag "
+                "--new-generation, or on_change=new-generation in a config"
             )
 
     def todo(self, files: Iterable[InputFile]) -> list[tuple[InputFile, set[int]]]:
@@ -257,6 +264,20 @@ class Ledger(OutputFolder):
         for names in held.values():
             for name in names:
                 self.remove(f"ledger/{name}")
+
+
+def _what_differs(before: Provenance, now: Provenance) -> str:
+    """Return "model", or "config (shard_documents: 10, now 20)" with the options that decide."""
+    if before.model_fingerprint != now.model_fingerprint:
+        return "model"
+    options = [
+        str(change)
+        for change in changed_options(with_present_names(before.config), now.config)
+        if change.key not in _FREE
+        and not change.key.startswith(_FREE_SECTIONS)
+        and (change.before is not None or change.after)  # else an option that came later, at its default
+    ]
+    return f"config ({'; '.join(options)})" if options else "config"
 
 
 def _holds_shards(name: str) -> bool:

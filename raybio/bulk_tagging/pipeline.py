@@ -26,16 +26,30 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, Worke
 from ray.util.annotations import RayDeprecationWarning
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance
-from raybio.bulk_tagging.progress_tracker import ProgressTracker, TaggedCorpus, summarize
+from raybio.bulk_tagging.progress_tracker import (
+    ProgressTracker,
+    TaggedCorpus,
+    check_anything_tagged,
+    summarize,
+)
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find_inputs, read_shards
+from raybio.bulk_tagging.shards import (
+    EndOfFile,
+    InputFile,
+    Shard,
+    Unread,
+    check_columns,
+    find_inputs,
+    read_shards,
+)
 from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, settle_data
 from raybio.config import TagCorpusConfig, TaggersSection, config_hash, resolved
 from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
+from raybio.corpora.table import Columns
 from raybio.errors import ClusterError, CommitError, RaybioError, UsageError, first_line
 from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import ModelReference
@@ -79,7 +93,7 @@ def tag_corpus(
         CommitError: the output was made with another model or config, cannot be written, or another
             run took back what this one had committed.
         ClusterError: processes died again and again.
-        RejectedError: more records than `max_rejected` were rejected; what is done stays done.
+        RejectedError: more records than `max_rejected` were rejected, or all; what is done stays done.
     """
     started = time.perf_counter()
     for name in config.formats:
@@ -93,7 +107,9 @@ def tag_corpus(
         decoding=config.decoding.asked(),
         labels=config.model_labels,
     )
-    files = find_inputs(config.input, config.format, config.output)
+    columns = Columns(**config.input.columns.model_dump(exclude_none=True))
+    files = find_inputs(config.input.files, config.format, config.output, columns)
+    check_columns(files)
     recorded = data_without_secrets(resolved(config))
     # These are decisive only where they are given: outputs made before there were such options are resumed.
     # The bound is, since a record that is rejected or not moves where shards end.
@@ -102,6 +118,7 @@ def tag_corpus(
         *_DECISIVE,
         *(["model_labels"] * bool(config.model_labels)),
         *(["max_record_bytes"] * limited),
+        *(["input.columns"] * (columns != Columns())),
     )
     provenance = Provenance(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
     ledger, provenance = _claim(config.output, provenance, folder, anew=config.on_change == "new-generation")
@@ -135,6 +152,7 @@ def tag_corpus(
     ledger.write_json(
         "summary.json", versioned({**asdict(summary), "pool": pool, "environment": environment()})
     )
+    check_anything_tagged(summary)
     return summary
 
 

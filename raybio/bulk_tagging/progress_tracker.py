@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.output_folder import ahead
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
+from raybio.corpora.reasons import Reason, Reasons, reason_lines
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 from raybio.progress import Progress
 
@@ -28,7 +30,8 @@ class TaggedCorpus:
     """What is in the output now, from the ledger, and what this run did for it.
 
     `counts` has shards, documents, without_text, rejected, deleted, sentences, words, mentions,
-    subwords, subwords_dropped and malformed (the lines in the folder of that name).
+    subwords, subwords_dropped and malformed (the lines in the folder of that name). `reasons` are the most
+    frequent ones for which records were rejected.
     `seconds` is the whole run; `tagging_seconds` reaches from the first shard's tagging to the last
     commit, without start-up.
     """
@@ -41,6 +44,7 @@ class TaggedCorpus:
     documents_this_run: int
     seconds: float
     tagging_seconds: float
+    reasons: list[Reason] = field(default_factory=list)
 
     @property
     def documents_per_second(self) -> float | None:
@@ -191,6 +195,7 @@ def summarize(ledger: Ledger, watch: ProgressTracker, seconds: float) -> TaggedC
     """
     totals: Counter[str] = Counter()
     labels: Counter[str] = Counter()
+    reasons = Reasons()
 
     def with_rejected() -> Iterator[str]:
         for entry in ledger.entries():
@@ -201,6 +206,9 @@ def summarize(ledger: Ledger, watch: ProgressTracker, seconds: float) -> TaggedC
     with ledger.writing(REJECTED) as stream:
         for lines in ahead(lambda shard: _rejected_of(ledger, shard), with_rejected()):
             stream.write(lines)
+            for line in lines.splitlines():
+                record = json.loads(line)
+                reasons.add(*(record[name] for name in ("source", "place", "reason", "remedy")))
     return TaggedCorpus(
         output=ledger.output,
         files=len(ledger.keys()),
@@ -210,7 +218,22 @@ def summarize(ledger: Ledger, watch: ProgressTracker, seconds: float) -> TaggedC
         documents_this_run=watch.documents,
         seconds=seconds,
         tagging_seconds=watch.tagging_seconds,
+        reasons=reasons.most_frequent(),
     )
+
+
+def check_anything_tagged(tagged: TaggedCorpus) -> None:
+    """See that not all there was has been rejected: a run that tagged nothing is not done.
+
+    Raises:
+        RejectedError: says the first reasons, and where all are.
+    """
+    if tagged.counts.get("rejected") and not tagged.counts["documents"]:
+        reasons = "\n".join(f"  - {line}" for line in reason_lines(tagged.reasons))
+        raise RejectedError(
+            f"no document was tagged: all {tagged.counts['rejected']:,} records were rejected. "
+            f"{tagged.output}/{REJECTED} has each\n{reasons}"
+        )
 
 
 def _rejected_of(ledger: Ledger, shard: str) -> bytes:

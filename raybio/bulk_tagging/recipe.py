@@ -20,6 +20,7 @@ class Recipe:
     provenance: Provenance
     output: str
     formats: tuple[str, ...]
+    keep: tuple[str, ...]
     skip_passages: tuple[str, ...]
     shard_documents: int
     max_record_bytes: int
@@ -44,6 +45,7 @@ class Recipe:
             provenance=provenance,
             output=output,
             formats=config.formats,
+            keep=config.input.columns.keep or (),
             skip_passages=config.skip_passages,
             shard_documents=config.shard_documents,
             max_record_bytes=config.max_record_bytes,

@@ -20,11 +20,12 @@ from typing import TypeAlias
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from raybio.corpora import format_named, format_of
+from raybio.corpora import TABLES, format_named, format_of, input_format
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.opening import refuse_special, stem_of
+from raybio.corpora.table import Columns
 from raybio.entities import Deletion, Document, Record, Rejected
-from raybio.errors import AccessError, FormatError, InputError, UsageError
+from raybio.errors import AccessError, ColumnsError, FormatError, InputError, UsageError
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
 from raybio.storage import is_url
@@ -42,13 +43,14 @@ and with all its words some 600 MB of memory. Where shards end is what a resumed
 class InputFile:
     """One file to tag: `key` names its outputs, `fingerprint` changes with its content.
 
-    `path` opens it; `source` is what is written of it.
+    `path` opens it; `source` is what is written of it; `columns` says which of a table's are read.
     """
 
     path: str
     key: str
     format: str
     fingerprint: str
+    columns: Columns | None = None
 
     @property
     def source(self) -> str:
@@ -98,23 +100,26 @@ Inside: TypeAlias = Callable[[fsspec.AbstractFileSystem, str], bool]
 
 
 def find_inputs(
-    patterns: Iterable[str], format: str | None = None, output: str | None = None
+    patterns: Iterable[str],
+    format: str | None = None,
+    output: str | None = None,
+    columns: Columns | None = None,
 ) -> list[InputFile]:
     """Return the files that `patterns` (paths, globs, folders, URLs) name, sorted by key.
 
     In a folder, files whose name tells no readable format are passed over (`.md5` files, say), and
     hidden ones. What lies in the folder `output` is left out, however it is named: the input of a run
-    whose output is in the same folder is the same when it is resumed.
+    whose output is in the same folder is the same when it is resumed. `columns` are those of the tables.
 
     Raises:
         UsageError: a pattern names nothing, only what lies in `output`, a hidden file (an output hides
-            such names), or two files that would share a key.
+            such names), or two files that would share a key; or columns are named of what is no table.
         AccessError: what it names cannot be reached, or is a FIFO, a socket or a device.
     """
     found: dict[str, InputFile] = {}
     inside = _inside(output)
     for pattern in patterns:
-        for file in _matches(pattern, format, inside):
+        for file in _matches(pattern, format, inside, columns):
             other = found.setdefault(file.key, file)
             if other.path != file.path:
                 raise UsageError(
@@ -122,6 +127,20 @@ def find_inputs(
                     "Rename one, or tag them into two output folders"
                 )
     return [found[key] for key in sorted(found)]
+
+
+def check_columns(files: Iterable[InputFile]) -> None:
+    """Refuse columns that the first of the tables does not have, before a cluster is started for it.
+
+    Raises:
+        ColumnsError: says which there are.
+    """
+    for file in files:
+        if file.format in TABLES:
+            first = next(_records(file, MAX_RECORD_BYTES), None)
+            if isinstance(first, ColumnsError):
+                raise first
+            return
 
 
 def _inside(output: str | None) -> Inside:
@@ -142,9 +161,9 @@ def _keys(path: str) -> str:
     return re.sub(r"^[^/@]*@", "", path).rstrip("/") + "/"
 
 
-def _matches(pattern: str, format: str | None, inside: Inside) -> list[InputFile]:
+def _matches(pattern: str, format: str | None, inside: Inside, columns: Columns | None) -> list[InputFile]:
     try:
-        return _found(pattern, format, inside)
+        return _found(pattern, format, inside, columns)
     except (UsageError, AccessError):
         raise
     except Exception as error:  # each kind of store has errors of its own: no credentials, no permission
@@ -152,7 +171,7 @@ def _matches(pattern: str, format: str | None, inside: Inside) -> list[InputFile
         raise AccessError(pattern, "", problem, "Check the path, and what lets you in") from error
 
 
-def _found(pattern: str, format: str | None, inside: Inside) -> list[InputFile]:
+def _found(pattern: str, format: str | None, inside: Inside, columns: Columns | None) -> list[InputFile]:
     filesystem, path = fsspec.core.url_to_fs(pattern)
     if filesystem.isdir(path) and format != "brat":
         paths = [each for each in filesystem.find(path) if _is_readable(each, format)]
@@ -173,14 +192,17 @@ def _found(pattern: str, format: str | None, inside: Inside) -> list[InputFile]:
     names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
     with ThreadPoolExecutor(_OPEN_FILES) as pool:  # an object store answers late, but many at once
         fingerprints = pool.map(partial(_fingerprint, filesystem, inside), paths)
+        formats = pool.map(lambda name: format or input_format(name, columns), names)
         return [
-            InputFile(name, stem_of(each), format or format_of(name), found)
-            for name, each, found in zip(names, paths, fingerprints, strict=True)
+            InputFile(name, stem_of(each), own, found, columns if own in TABLES else None)
+            for name, each, own, found in zip(names, paths, formats, fingerprints, strict=True)
         ]
 
 
 def _is_readable(path: str, format: str | None) -> bool:
     if stem_of(path).startswith("."):  # what macOS leaves beside a file, say
+        return False
+    if re.search(r"(^|/)cache-[^/]*\.arrow$", path):  # what `datasets` leaves beside its data
         return False
     try:
         found = format_of(path)
@@ -261,7 +283,9 @@ def _records(file: InputFile, max_record_bytes: int) -> Iterator[Record | InputE
     """Yield a file's records, and last of all the error that ended the reading, if one did."""
     count = 0
     try:
-        for record in format_named(file.format).read_path(file.path, max_record_bytes=max_record_bytes):
+        columns = {} if file.columns is None else {"columns": file.columns}
+        entry = format_named(file.format)
+        for record in entry.read_path(file.path, max_record_bytes=max_record_bytes, **columns):
             count += 1
             yield record
     except InputError as error:

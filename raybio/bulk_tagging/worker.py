@@ -28,7 +28,9 @@ class Worker:
         self._run = run
         self._tagger = load_tagger(recipe.model.folder(), **recipe.loading)
         provenance = recipe.provenance
-        self._files = ShardFiles(recipe.output, recipe.formats, provenance.model, provenance.config_hash)
+        self._files = ShardFiles(
+            recipe.output, recipe.formats, provenance.model, provenance.config_hash, recipe.keep
+        )
         self._ledger = Ledger(recipe.output)
         self._metrics = WorkerMetrics(provenance.model)
 

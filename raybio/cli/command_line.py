@@ -74,3 +74,16 @@ def whole_number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
+
+
+def renames(text: str) -> dict[str, str]:
+    """Return what "A=B,C=D" renames.
+
+    Raises:
+        ArgumentTypeError: a part of it is no such pair, or a label is renamed twice.
+    """
+    pairs = [word.partition("=") for word in text.split(",")]
+    renamed = {old.strip(): new.strip() for old, _, new in pairs}
+    if not all(old and new for old, new in renamed.items()) or len(renamed) < len(pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} renames nothing; write OLD=NEW, or several: A=B,C=D")
+    return renamed

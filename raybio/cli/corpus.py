@@ -14,13 +14,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybio.cli.command_line import Commands, add_command, add_group, add_json, whole_number
+from raybio.cli.command_line import (
+    Commands,
+    add_command,
+    add_group,
+    add_json,
+    renames,
+    whole_number,
+)
 from raybio.cli.terminal import DownloadProgress, say, show, show_figures
 from raybio.errors import FormatError, InputError, RaybioError, UsageError
 
 if TYPE_CHECKING:
     from raybio.corpora import Format
     from raybio.corpora.download import FetchedFile
+    from raybio.corpora.reasons import Reasons
     from raybio.corpora.statistics import CorpusStatistics
     from raybio.entities import Document, Record, Rejected
 
@@ -76,6 +84,10 @@ def _add_convert(convert: ArgumentParser) -> None:
         "--repair",
         action="store_true",
         help="iob2: make each I- that continues no entity a B-, and count",
+    )
+
+    convert.add_argument(
+        "--rename", type=renames, default={}, metavar="A=B,...", help="call the label A B in OUTPUT"
     )
 
 
@@ -182,6 +194,7 @@ def _count_named(name: str, data: str | None, protocol: str) -> Iterator[Row]:
 def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[Row]:
     from raybio.corpora import format_named, format_of
     from raybio.corpora.names import CORPORA
+    from raybio.corpora.reasons import Reasons, reason_lines
     from raybio.corpora.sentences import split_document
     from raybio.corpora.statistics import corpus_statistics
     from raybio.storage import is_url
@@ -195,16 +208,20 @@ def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[R
     records = entry.read_path(path, **({"protocol": protocol} if entry.name == "chemprot" else {}))
     named = re.search(r"(?<![a-z])(train|dev|test)(?:el)?(?![a-z])", Path(path).name.lower())
     split = named[1] if named else "all"
-    yield (path, split), corpus_statistics(map(_said_if_rejected, records), split_document)
+    reasons = Reasons()
+    yield (path, split), corpus_statistics(_noted(records, reasons), split_document)
+    for line in reason_lines(reasons.most_frequent()):
+        say(line)
 
 
-def _said_if_rejected(record: Record) -> Record:
-    """Return `record`; where it is a rejected one, say why."""
+def _noted(records: Iterable[Record], reasons: Reasons) -> Iterator[Record]:
+    """Yield `records`, and take note of why any was rejected."""
     from raybio.entities import Rejected
 
-    if isinstance(record, Rejected):
-        say(f"rejected: {record.source}, {record.place}: {record.reason}. {record.remedy}")
-    return record
+    for record in records:
+        if isinstance(record, Rejected):
+            reasons.add(record.source, record.place, record.reason, record.remedy)
+        yield record
 
 
 def _convert(options: Namespace) -> None:
@@ -231,6 +248,8 @@ def _convert(options: Namespace) -> None:
             on_deletion=lambda _: counts.update([_LEFT_OUT]),
             **({"repair": True} if options.repair else {}),
         )
+        if options.rename:
+            documents = (document.with_labels(options.rename) for document in documents)
         if target == "iob2":
             documents = _with_sentences(documents, counts)
         documents = _counted(documents, counts, schemes)

@@ -6,7 +6,8 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json
-from raybio.cli.terminal import report, show, show_figures
+from raybio.cli.terminal import report, say, show, show_figures
+from raybio.errors import ConfigError
 
 
 def add_commands(commands: Commands) -> None:
@@ -16,7 +17,14 @@ def add_commands(commands: Commands) -> None:
         "--output", metavar="FOLDER", default="runs", help="where its folder goes; default: %(default)s"
     )
     add_json(demo)
-    add_config(add_command(commands, "check", _check))
+    check = add_command(commands, "check", _check)
+    add_config(check)
+    check.add_argument(
+        "--no-files",
+        dest="files",
+        action="store_false",
+        help="do not look for the files and models that it names: the job is for another machine",
+    )
 
 
 def _demo(options: Namespace) -> None:
@@ -28,7 +36,15 @@ def _demo(options: Namespace) -> None:
 
 
 def _check(options: Namespace) -> None:
-    """Print a job's config with all defaults filled in, or all its faults at once."""
+    """Print a job's config with all defaults filled in, or all its faults at once.
+
+    The files and models that it names must be here, or with the hub.
+    """
+    from raybio.cli.named_files import missing_files
     from raybio.config import load_config, to_yaml
 
-    show(to_yaml(load_config(options.config, options.overrides)))
+    config = load_config(options.config, options.overrides)
+    show(to_yaml(config))
+    if options.files and (missing := [*missing_files(config, say)]):
+        missing[-1] += ". If the job is for another machine: --no-files"
+        raise ConfigError(options.config, missing)

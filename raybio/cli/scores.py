@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybio.cli.command_line import Commands, add_command, add_json, add_quotes, whole_number
-from raybio.cli.terminal import show, show_figures
+from raybio.cli.command_line import Commands, add_command, add_json, add_quotes, renames, whole_number
+from raybio.cli.terminal import say, show, show_figures
 from raybio.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def add_commands(commands: Commands) -> None:
         default=0,
         metavar="N",
         help="draws for 95 %% intervals, over documents where the gold file has -DOCSTART- lines",
+    )
+    evaluate.add_argument(
+        "--rename", type=renames, default={}, metavar="A=B,...", help="call labels A of PRED B before scoring"
     )
     evaluate.add_argument(
         "--disagreements", action="store_true", help="list where the two scorers differ, and why"
@@ -54,13 +58,18 @@ def _evaluate(options: Namespace) -> None:
     # Beside IOB2, tags that may be IOB1 are an IOB2 prediction with faults.
     predicted, predicted_scheme = _read(options.predicted, repair=gold_scheme == "IOB2")
     _check_same_words(options.gold, gold, options.predicted, predicted)
+    predicted = [s._replace(tags=[_renamed(tag, options.rename) for tag in s.tags]) for s in predicted]
 
     from raybio.evaluation import evaluate
     from raybio.evaluation.disagreements import find_disagreements
+    from raybio.evaluation.label_sets import check_labels
     from raybio.evaluation.tables import render_disagreements, render_evaluation
     from raybio.iob2 import spans_from_tags
 
     gold_tags, predicted_tags = [s.tags for s in gold], [s.tags for s in predicted]
+    remedy = "Where they mean the same, rename them: --rename OLD=NEW"
+    if warning := check_labels(_labels(gold_tags), _labels(predicted_tags), "gold", "the prediction", remedy):
+        say(warning)
     documents = [str(sentence.document or "") for sentence in gold]
     figures = evaluate(gold_tags, predicted_tags, documents, options.bootstrap).to_dict()
     table = render_evaluation(figures)
@@ -73,6 +82,15 @@ def _evaluate(options: Namespace) -> None:
         spans = ([spans_from_tags(tags) for tags in side] for side in (gold_tags, predicted_tags))
         table += "\n" + render_disagreements(find_disagreements(*spans))
     show_figures(table, figures, options.json)
+
+
+def _renamed(tag: str, names: Mapping[str, str]) -> str:
+    prefix, dash, label = tag.partition("-")
+    return prefix + dash + names.get(label, label)
+
+
+def _labels(sentences: Iterable[Iterable[str]]) -> set[str]:
+    return {tag.partition("-")[2] for tags in sentences for tag in tags} - {""}
 
 
 def _report(options: Namespace) -> None:

@@ -37,7 +37,18 @@ def _add_tag(commands: Commands) -> None:
     tag = add_command(commands, "tag", _tag)
     tag.add_argument("input", nargs="*", metavar="INPUT", help="file, folder or glob; a path or URL")
     tag.add_argument(
-        "--text", help="tag this text (- = standard input) and print it with its mentions, without a cluster"
+        "--text",
+        help="with INPUT: the columns of a table to tag, such as title,abstract. Without: tag this text (- = "
+        "standard input) and print it with its mentions, without a cluster",
+    )
+    tag.add_argument(
+        "--id", metavar="COLUMN", help="the column of a table that has the ids; # = number the rows"
+    )
+    tag.add_argument(
+        "--keep",
+        type=_words,
+        metavar="C,C,...",
+        help="columns, or attributes of documents, that travel along into the output's tables",
     )
     tag.add_argument("--model", metavar="FOLDER", help="trained model, such as RUN/model")
     tag.add_argument(
@@ -58,9 +69,9 @@ def _add_tag(commands: Commands) -> None:
     )
     tag.add_argument(
         "--formats",
-        type=lambda names: names.split(","),
+        type=_words,
         metavar="F,F,...",
-        help="what to write besides parquet: pubtator, bioc-json, bioc-xml, jsonl, brat",
+        help="what to write besides parquet: csv, pubtator, bioc-json, bioc-xml, jsonl, brat",
     )
     tag.add_argument(
         "--from", dest="format", metavar="F", help="format of the input, where its name does not tell"
@@ -96,18 +107,19 @@ def _tag(options: Namespace) -> None:
     """Tag documents with a trained model: what `tag-corpus` does, without a config file."""
     from raybio.config import TagCorpusConfig, job_of
 
-    if options.text is not None:
+    if options.text is not None and not options.input:
         _tag_text(options)
         return
     if not (options.replay or (options.input and options.model and options.output)):
         raise UsageError(
             "tag needs INPUT, --model and --output; or --text and --model; or --replay REJECTED alone"
         )
+    recorded = _recorded(options)
     chosen = {
         "model": options.model,
         "allow_pickle": options.allow_pickle or None,
         "model_labels": _model_labels(options.model_labels),
-        "input": options.input or None,
+        "input": _input(options, recorded),
         "output": options.output,
         "format": options.format,
         "formats": options.formats,
@@ -120,17 +132,20 @@ def _tag(options: Namespace) -> None:
         "on_change": "new-generation" if options.new_generation else None,
     }
     given = {key: value for key, value in chosen.items() if value is not None}
-    config = job_of(TagCorpusConfig, {**_recorded(options), **given}, source="the options of tag")
+    config = job_of(TagCorpusConfig, {**recorded, **given}, source="the options of tag")
     _tag_configured(config, options.json, options.replay)
 
 
 def _tag_text(options: Namespace) -> None:
     of_a_job = [
-        *("input", "output", "replay", "format", "formats", "shard_documents", "taggers"),
+        *("output", "replay", "id", "keep", "format", "formats", "shard_documents", "taggers"),
         *("max_rejected", "max_record_bytes", "new_generation"),
     ]
     if not options.model or any(getattr(options, name) for name in of_a_job):
-        raise UsageError("--text goes with --model, and with no INPUT or option of a job. Leave those out")
+        raise UsageError(
+            "--text without INPUT is the text to tag: it goes with --model, and with no option of a job. To "
+            "tag columns of a table, name its file: raybio tag INPUT --text title,abstract"
+        )
     from raybio.text_tagger import load
 
     tagger = load(
@@ -143,6 +158,24 @@ def _tag_text(options: Namespace) -> None:
     document = tagger(sys.stdin.read() if options.text == "-" else options.text)
     found = {"text": document.text, "mentions": [asdict(mention) for mention in document.mentions or ()]}
     show_figures(document.marked().rstrip("\n") + "\n", found, options.json)
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _input(options: Namespace, recorded: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what is tagged, as the config has it; what is not named is as in the recorded job."""
+    columns = {"text": options.text and _words(options.text), "id": options.id, "keep": options.keep}
+    named = {name: value for name, value in columns.items() if value}
+    if not (options.input or named):
+        return None
+    held = recorded.get("input", {})
+    held = held if isinstance(held, Mapping) else {"files": held}
+    return {
+        "files": options.input or held.get("files"),
+        "columns": {**held.get("columns", {}), **named},
+    }
 
 
 def _recorded(options: Namespace) -> dict[str, Any]:
@@ -202,6 +235,8 @@ def _tag_configured(config: TagCorpusConfig, json_file: str | None, replay: str 
 
 
 def _tagged_lines(tagged: TaggedCorpus) -> Iterator[str]:
+    from raybio.corpora.reasons import reason_lines
+
     counts: Mapping[str, Any] = {
         "files": tagged.files,
         **{name.replace("_", " "): count for name, count in tagged.counts.items()},
@@ -216,4 +251,7 @@ def _tagged_lines(tagged: TaggedCorpus) -> Iterator[str]:
         f"this run: {tagged.shards_this_run:,} shards, {tagged.documents_this_run:,} documents "
         f"in {tagged.seconds:,.1f} s{speed}"
     )
+    yield from reason_lines(tagged.reasons)
+    if tagged.reasons:
+        yield f"all that was rejected: {tagged.output}/rejected.jsonl"
     yield f"output: {tagged.output}"

@@ -13,7 +13,7 @@ from typing import TypeVar
 from raybio.config.adapt_encoder import AdaptEncoderConfig, MaskingSection, TextSection
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.config.cascade import CascadeConfig
-from raybio.config.changes import changes
+from raybio.config.changes import changed_options, changes
 from raybio.config.corpus import CorpusSection
 from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
@@ -25,7 +25,7 @@ from raybio.config.serving import AutoscalingSection, ServedModelSection
 from raybio.config.soup import SoupConfig
 from raybio.config.study import MeasureSection, StudyCascadeSection, StudyConfig, StudyModelSection
 from raybio.config.sweep import sweep_points
-from raybio.config.tag_corpus import OTHER_LANGUAGES, TagCorpusConfig, TaggersSection
+from raybio.config.tag_corpus import OTHER_LANGUAGES, InputSection, TagCorpusConfig, TaggersSection
 from raybio.config.train_decoder import (
     DecoderTrainingSection,
     DeepSpeedSection,
@@ -71,6 +71,7 @@ __all__ = [
     "DeepSpeedSection",
     "DevSection",
     "DistillationSection",
+    "InputSection",
     "JobConfig",
     "LearnConfig",
     "LearningSection",
@@ -96,6 +97,7 @@ __all__ = [
     "TrainEncoderConfig",
     "TrainingSection",
     "WorkersSection",
+    "changed_options",
     "changes",
     "config_hash",
     "describe",

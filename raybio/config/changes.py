@@ -25,7 +25,12 @@ class Change:
 
 def changes(before: JobConfig, after: JobConfig) -> list[Change]:
     """Return the options whose values differ."""
-    old, new = dict(_flat(resolved(before))), dict(_flat(resolved(after)))
+    return changed_options(resolved(before), resolved(after))
+
+
+def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Return the options whose values differ in two configs as plain data."""
+    old, new = dict(_flat(before)), dict(_flat(after))
     return [Change(key, old.get(key), new.get(key)) for key in {**new, **old} if old.get(key) != new.get(key)]
 
 

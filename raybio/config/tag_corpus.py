@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from raybio.config.corpus import ADDED_FORMATS, ReadFormat
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.demand import Demand, Together
-from raybio.config.section import AllowPickle, JobConfig, Section, Text
+from raybio.config.section import AllowPickle, Files, JobConfig, Section, Text
 
 if TYPE_CHECKING:
     WriteFormat: TypeAlias = str
 else:
-    _WRITTEN = "parquet pubtator bioc-json bioc-xml jsonl brat"
+    _WRITTEN = "parquet pubtator bioc-json bioc-xml jsonl brat csv"
     WriteFormat = Literal[(*_WRITTEN.split(), *ADDED_FORMATS)]
 
 OTHER_LANGUAGES = ("vernacular_title", "other_abstract")
@@ -48,6 +48,38 @@ class TaggersSection(Section):
         return most
 
 
+class ColumnsSection(Section):
+    """Which columns of a table are read."""
+
+    text: Files = Field(
+        default=(), description="those with text, each a passage; [] = text, or title and abstract"
+    )
+    id: Text | None = Field(
+        default=None, description="that of the ids, '#' to number the rows; null = id, document_id or pmid"
+    )
+    keep: Files | None = Field(
+        default=None,
+        description="columns, and attributes of documents in other formats, that travel along into the "
+        "tables of mentions and documents; null = none there, and those of strings as attributes",
+    )
+
+
+def _files_alone(value: object) -> object:
+    """Take a list, which is what `input` was at first, or one name, for its files."""
+    return (
+        {"files": [value] if isinstance(value, str) else value}
+        if isinstance(value, str | list | tuple)
+        else value
+    )
+
+
+class InputSection(Section):
+    """What is tagged. A name, or a list of names, in its place is its files."""
+
+    files: Files = Field(min_length=1, description="files, globs or folders to tag; paths or URLs")
+    columns: ColumnsSection = Field(default=ColumnsSection(), description="which columns of a table are read")
+
+
 class TagCorpusConfig(JobConfig):
     """Tag every document of the input once, shard by shard; a second run tags what is left."""
 
@@ -59,8 +91,8 @@ class TagCorpusConfig(JobConfig):
     )
     allow_pickle: AllowPickle = False
     model_labels: ModelLabels = Field(default={})
-    input: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
-        min_length=1, description="files, globs or folders to tag; paths or URLs"
+    input: Annotated[InputSection, BeforeValidator(_files_alone)] = Field(
+        description="files, globs or folders to tag, or a section of files and columns"
     )
     format: ReadFormat | None = Field(
         default=None, description="format of the input; null = by each file's suffix"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from raybio import plugins
 from raybio.corpora.opening import open_bytes, write_bytes
@@ -23,7 +23,15 @@ from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import FormatError, InputError, UsageError
 from raybio.storage import is_url
 
+if TYPE_CHECKING:
+    from raybio.corpora.table import Columns
+
 logger = logging.getLogger(__name__)
+
+TABLES = ("csv", "arrow", "parquet", "jsonl")
+"""Formats that read a table of texts, whose reader takes `columns` (see `table`)."""
+
+_HEAD_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +93,15 @@ class Format:
             with write_bytes(path) as stream:
                 self.write_stream(documents, stream)
 
-    def write_stream(self, documents: Iterable[Document], stream: BinaryIO) -> None:
+    def write_stream(self, documents: Iterable[Document], stream: BinaryIO, **options: Any) -> None:
         """Write `documents` to an open stream; not for formats that take a path.
+
+        `options` go to the writer (csv: `keep`).
 
         Raises:
             FormatError: a document holds what the format cannot.
         """
-        self._function(self.writer)(documents, stream)
+        self._function(self.writer)(documents, stream, **options)
 
     def losses(self, document: Document) -> Counter[str]:
         """Return what is left out of `document` when it is written: how many of each kind."""
@@ -122,6 +132,8 @@ _BUILT_IN = (
     Format("pubmed", "citations, books, deletions", (".xml",), f"{__name__}.pubmed_xml", writer=""),
     Format("jsonl", "JSON lines, lossless", (".jsonl",), f"{__name__}.jsonl"),
     Format("text", "one plain text file, one document", (".txt",), f"{__name__}.plain_text"),
+    Format("csv", "reads a table of texts, writes one of mentions", (".csv",), f"{__name__}.csv_table"),
+    Format("arrow", "a table of texts", (".arrow", ".feather"), f"{__name__}.arrow_table", writer=""),
     Format("parquet", "lossless", (".parquet",), f"{__name__}.parquet", "read_path", "write_path", True),
     Format("brat", "a folder of .txt and .ann", (), f"{__name__}.brat", "read_folder", "write_folder", True),
 )
@@ -183,6 +195,31 @@ def format_of(path: str) -> str:
     raise UsageError(f"{path}: the name does not tell its format. Name one of: {', '.join(formats())}")
 
 
+def input_format(path: str, columns: Columns | None = None) -> str:
+    """Return the name of the format in which the input at `path` is read: by its name, as `format_of` says.
+
+    A `.tsv` file is looked into, since tables have that name too; with `columns` all are tables.
+
+    Raises:
+        UsageError: the name does not tell, or `columns` are named of what is no table.
+        InputError: the file cannot be opened.
+    """
+    name = format_of(path)
+    named = columns is not None and bool(columns.text or columns.id)
+    if name == "iob2" and path.lower().removesuffix(".gz").endswith(".tsv") and (named or _is_table(path)):
+        return "csv"
+    if named and name not in TABLES:
+        raise UsageError(f"{path} is read as {name}, which has no columns to name. Leave --text and --id out")
+    return name
+
+
+def _is_table(path: str) -> bool:
+    from raybio.corpora.csv_table import looks_like_a_table
+
+    with open_bytes(path) as stream:
+        return looks_like_a_table(stream.read(_HEAD_BYTES).decode("utf-8-sig", "replace"))
+
+
 def read_corpus(
     path: str,
     format: str | None = None,
@@ -192,16 +229,16 @@ def read_corpus(
 ) -> Iterator[Document]:
     """Yield the documents of a file, folder or URL.
 
-    `format` is a name in `formats()`; None asks `format_of`. A record that cannot be read is
+    `format` is a name in `formats()`; None asks `input_format`. A record that cannot be read is
     passed to `on_rejected` and reading continues; without `on_rejected` it is raised. Deletion
     notices are passed to `on_deletion`, if given. `options` are the reader's own (iob2:
-    `repair`, `labels`; chemprot: `protocol`; all: `max_record_bytes`).
+    `repair`, `labels`; chemprot: `protocol`; those of `TABLES`: `columns`; all: `max_record_bytes`).
 
     Raises:
         UsageError: the format is unknown or cannot be read (at the call, before any reading).
         InputError: nothing more can be read, or a record was rejected and nobody asked for it.
     """
-    chosen = format_named(format or format_of(path))
+    chosen = format_named(format or input_format(path, options.get("columns")))
     if not chosen.can_read:
         raise UsageError(f"{chosen.name} can be written but not read")
     return _documents(chosen.read_path(path, **options), on_rejected, on_deletion)

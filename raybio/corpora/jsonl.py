@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from itertools import chain
 from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
@@ -32,6 +33,7 @@ from raybio.corpora.json_text import json_size, parsed
 from raybio.corpora.limits import MAX_RECORD_BYTES, too_large
 from raybio.corpora.lines import scan_lines
 from raybio.corpora.opening import no_records
+from raybio.corpora.table import Columns, is_foreign, read_json_lines
 from raybio.entities import Document, Mention, Passage, Record, Rejected, Relation, Sentence, Span
 from raybio.errors import FormatError
 
@@ -47,17 +49,29 @@ _PARTS: dict[str, type] = {
 }
 
 
-def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+def read(
+    stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES, columns: Columns | None = None
+) -> Iterator[Record]:
     """Yield a Document for each line, or a Rejected where the line is not one, or too large.
+
+    With `columns`, and where the first line is no document of this format, the lines are the rows of a table
+    of any keys (see `table`).
 
     Raises:
         FormatError: the file is empty, or cannot be read on.
     """
-    seen = False
-    for number, line, _, fault in scan_lines(stream, source, max_record_bytes):
+    lines = scan_lines(stream, source, max_record_bytes)
+    first = next((line for line in lines if line.text.strip()), None)
+    if first is None:
+        raise no_records(source, "document")
+    lines = chain([first], lines)
+    named = columns is not None and (columns.text or columns.id)
+    if named or (first.fault is None and is_foreign(first.text)):
+        yield from read_json_lines(lines, source, max_record_bytes, columns or Columns())
+        return
+    for number, line, _, fault in lines:
         if not line or line.isspace():
             continue
-        seen = True
         if fault is not None:
             yield fault
         elif json_size(line, max_record_bytes) > max_record_bytes:
@@ -67,8 +81,6 @@ def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES
                 yield document_from_json(line)
             except ValueError as error:
                 yield Rejected(source, f"line {number}", str(error), _REMEDY, raw=line)
-    if not seen:
-        raise no_records(source, "document")
 
 
 def write(documents: Iterable[Document], stream: BinaryIO) -> None:

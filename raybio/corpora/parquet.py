@@ -2,10 +2,8 @@
 
 A documents table (`DOCUMENT_SCHEMA`) has a row for each Document with all its parts nested,
 and says so in the schema's metadata: {"raybio.format": "documents"}. A column other than `id`
-and `text` may be missing: its field has the default then. Any other Parquet file
-reads too if it has an id (`id`, `document_id` or `pmid`) and `text`, or `title` and
-`abstract`, as columns of strings; its further string columns become attributes, and columns of
-other types are not looked at.
+and `text` may be missing: its field has the default then. Any other Parquet file is a table of which
+`table` says which column is what.
 
 A mentions table (`MENTION_SCHEMA`) has a row for each mention. It is made for queries, not
 for reading back: the text around the mentions is not in it.
@@ -13,27 +11,27 @@ for reading back: the text around the mentions is not in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raybio.corpora.arrow_table import ROWS, ReadRow, reader_of, records
 from raybio.corpora.checks import fault_of
-from raybio.corpora.limits import MAX_RECORD_BYTES, too_large, too_large_error
+from raybio.corpora.csv_table import kept_name, kept_value, passage_at
+from raybio.corpora.limits import MAX_RECORD_BYTES, too_large_error
 from raybio.corpora.opening import no_records, open_remote, refuse_special, write_bytes
-from raybio.corpora.parquet_rows import as_far_as_it_reads, document_of, fits, row_of
-from raybio.entities import Document, Passage, Record, Rejected
+from raybio.corpora.parquet_rows import document_of, fits, row_of
+from raybio.corpora.table import Columns
+from raybio.entities import Document, Record
 from raybio.errors import AccessError, FormatError
 from raybio.storage import is_url
 
 ROW_GROUP = 1_000
 """Documents of a row group that is written."""
-
-_BATCH = 16
-"""Rows held in memory at once when reading; more are no faster."""
 
 _DENSE = 100
 """Times smaller than its data that a row group is only where most of them repeat: it is read row by row."""
@@ -42,7 +40,7 @@ _MAX_UNPACKED = 1 << 30
 """Bytes to which so dense a row group may unpack."""
 
 _FORMAT_KEY = b"raybio.format"
-_ID_COLUMNS = ("id", "document_id", "pmid")
+_PLACE = ("passage", "passage_label")
 
 
 def _list_of(**columns: pa.DataType) -> pa.DataType:
@@ -115,13 +113,18 @@ MENTION_SCHEMA = pa.schema(_MENTION_COLUMNS, metadata={_FORMAT_KEY: b"mentions"}
 `start` and `end` its characters `[start, end)` in the document's text, `score` null where unknown."""
 
 
-def mention_table(documents: Iterable[Document], model: str = "", config_hash: str = "") -> pa.Table:
-    """Return a `MENTION_SCHEMA` table of all mentions of `documents`, in order."""
+def mention_table(
+    documents: Iterable[Document], model: str = "", config_hash: str = "", keep: Sequence[str] = ()
+) -> pa.Table:
+    """Return a `MENTION_SCHEMA` table of all mentions of `documents`, in order.
+
+    It has a column more for each attribute of the documents that `keep` names.
+    """
     rows = [
         {
             "document_id": document.id,
             "version": document.version,
-            **_passage_at(document.passages, mention.start),
+            **dict(zip(_PLACE, passage_at(document.passages, mention.start), strict=True)),
             "start": mention.start,
             "end": mention.end,
             "text": mention.text,
@@ -130,11 +133,19 @@ def mention_table(documents: Iterable[Document], model: str = "", config_hash: s
             "concept": mention.concept,
             "model": model,
             "config_hash": config_hash,
+            **{kept_name(name): kept_value(document, name) for name in keep},
         }
         for document in documents
         for mention in document.mentions or ()
     ]
-    return pa.Table.from_pylist(rows, schema=MENTION_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=with_strings(MENTION_SCHEMA, map(kept_name, keep)))
+
+
+def with_strings(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """Return `schema` with a column of strings more for each of `names`."""
+    for name in names:
+        schema = schema.append(pa.field(name, pa.string()))
+    return schema
 
 
 def document_table(documents: Iterable[Document]) -> pa.Table:
@@ -172,24 +183,33 @@ def write_path(documents: Iterable[Document], path: str) -> None:
             writer.write_table(document_table(group))
 
 
-def read_path(path: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+def read_path(
+    path: str, max_record_bytes: int = MAX_RECORD_BYTES, columns: Columns | None = None
+) -> Iterator[Record]:
     """Yield the documents of a Parquet file at a path or URL; a row at fault, or too large, is Rejected.
+
+    `columns` makes a table of any file, of raybio's own documents too.
 
     Raises:
         AccessError: the file cannot be opened, or its place breaks off.
-        FormatError: it is not Parquet, has no rows, lacks the columns named above or has them of other
-            types, or its data are broken (the rows before have been yielded).
+        FormatError: it is not Parquet, has no rows, lacks the columns or has them of other types, or its
+            data are broken (the rows before have been yielded).
     """
     number = 0
     with _open_table(path) as table:
         schema = table.schema_arrow
         ours = (schema.metadata or {}).get(_FORMAT_KEY) == b"documents"
-        read_row, columns = _reader_of_ours(schema, path) if ours else _reader_of_others(schema, path)
+        if ours and not (columns and (columns.text or columns.id)):
+            needed = _columns_of_ours(schema, path)
+            read_row: ReadRow = lambda row, _: document_of(row)  # noqa: E731
+        else:
+            reader = reader_of(schema, columns, path)
+            needed, read_row = reader.columns, reader.document
         try:
-            for batch in _batches(table, columns, path, max_record_bytes):
-                for row in _rows(batch, max_record_bytes):
-                    number += 1
-                    yield _record(read_row, row, path, number, max_record_bytes)
+            batches = _batches(table, needed, path, max_record_bytes)
+            for record in records(batches, read_row, path, max_record_bytes):
+                number += 1
+                yield record
         except (pa.ArrowException, OSError) as error:
             # Arrow says OSError of damaged data too; only a fault of the place has a number, or a URL.
             if isinstance(error, OSError) and (error.errno or is_url(path)):
@@ -208,29 +228,11 @@ def _batches(
     for group in range(table.num_row_groups):
         found = table.metadata.row_group(group)
         packed = sum(found.column(i).total_compressed_size for i in range(found.num_columns))
-        dense = found.total_byte_size > max(_DENSE * packed, max_record_bytes // _BATCH)
+        dense = found.total_byte_size > max(_DENSE * packed, max_record_bytes // ROWS)
         if dense and found.total_byte_size > _MAX_UNPACKED:
             what = f"row group {group + 1}, whose {packed:,} bytes unpack to {found.total_byte_size:,},"
             raise too_large_error(path, "", what, max_record_bytes)
-        yield from table.iter_batches(1 if dense else _BATCH, row_groups=[group], columns=columns)
-
-
-def _rows(batch: pa.RecordBatch, max_record_bytes: int) -> Iterator[dict[str, Any] | pa.RecordBatch]:
-    """Yield the rows of `batch` as plain data, and as a batch of one row where that cannot be.
-
-    That is where a row is too large, or a value is none that Python can hold: a string that is not UTF-8, a
-    date of the year 20,000.
-    """
-    if batch.nbytes <= max_record_bytes:
-        with suppress(ValueError, ArithmeticError, pa.ArrowException):
-            yield from batch.to_pylist()
-            return
-    for number in range(batch.num_rows):
-        row = batch.slice(number, 1)
-        try:
-            yield row if row.nbytes > max_record_bytes else row.to_pylist()[0]
-        except (ValueError, ArithmeticError, pa.ArrowException):
-            yield row
+        yield from table.iter_batches(1 if dense else ROWS, row_groups=[group], columns=columns)
 
 
 @contextmanager
@@ -252,39 +254,17 @@ def _not_parquet(path: str, error: Exception) -> FormatError:
     return FormatError(path, "", f"not a Parquet file ({error})", "Check the path and the format")
 
 
-def _record(
-    read_row: Callable[[Mapping[str, Any]], Document],
-    row: Mapping[str, Any] | pa.RecordBatch,
-    path: str,
-    number: int,
-    max_record_bytes: int,
-) -> Record:
-    place, remedy = f"row {number}", "Correct the row and read it again"
-    if isinstance(row, pa.RecordBatch):
-        if row.nbytes > max_record_bytes:
-            return too_large(path, place, "the row", max_record_bytes, "")
-        values, faults = as_far_as_it_reads(row)
-        return Rejected(path, place, "; ".join(faults), remedy, raw=repr(values))
-    try:
-        document = read_row(row)
-        fault = fault_of(document)
-    except (ValueError, TypeError) as error:
-        fault = str(error)
-    return Rejected(path, place, fault, remedy, raw=repr(row)) if fault else document
-
-
 def _checked_row(document: Document) -> dict[str, Any]:
     if fault := fault_of(document):
         raise FormatError(f"document {document.id!a}", "", fault, "Fix the document before it is written")
     return row_of(document)
 
 
-_Reader: TypeAlias = "tuple[Callable[[Mapping[str, Any]], Document], list[str]]"
-
-
-def _reader_of_ours(schema: pa.Schema, path: str) -> _Reader:
-    """Return what makes a Document of a row of a documents table, and the columns of the row."""
-    _refuse_twins(schema, path)
+def _columns_of_ours(schema: pa.Schema, path: str) -> list[str]:
+    """Return the columns that a documents table has of those it may have."""
+    for name in schema.names:
+        if schema.get_field_index(name) < 0:
+            raise FormatError(path, "", f"there are two columns called {name}", "Rename one of them")
     missing = [name for name in ("id", "text") if name not in schema.names]
     if missing:
         remedy = "Write the table again with its columns id and text"
@@ -294,54 +274,4 @@ def _reader_of_ours(schema: pa.Schema, path: str) -> _Reader:
         if not fits(schema.field(name).type, DOCUMENT_SCHEMA.field(name).type):
             problem = f"the column {name} of this table of documents is {schema.field(name).type}"
             raise FormatError(path, "", problem, f"It must be {DOCUMENT_SCHEMA.field(name).type}")
-    return document_of, columns
-
-
-def _refuse_twins(schema: pa.Schema, path: str) -> None:
-    for name in schema.names:
-        if schema.get_field_index(name) < 0:
-            raise FormatError(path, "", f"there are two columns called {name}", "Rename one of them")
-
-
-def _reader_of_others(schema: pa.Schema, path: str) -> _Reader:
-    """Return what makes a Document of a row of a table that is not ours, and the columns of the row."""
-    _refuse_twins(schema, path)
-    strings = [field.name for field in schema if _is_string(field.type)]
-    id_column = next((name for name in _ID_COLUMNS if name in strings), "")
-    text_columns = ["text"] if "text" in strings else [n for n in ("title", "abstract") if n in strings]
-    if not id_column or text_columns not in (["text"], ["title", "abstract"]):
-        problem = f"no string columns for an id and a text (there are: {', '.join(schema.names)})"
-        remedy = f"Name them {' or '.join(_ID_COLUMNS)}, and text, or title and abstract"
-        raise FormatError(path, "", problem, remedy)
-    others = [name for name in strings if name not in (id_column, *text_columns)]
-
-    def read_row(row: Mapping[str, Any]) -> Document:
-        if row[id_column] is None or all(row[name] is None for name in text_columns):
-            raise ValueError("the id or the text is null")
-        text, passages = _joined(row, text_columns)
-        attributes = {name: row[name] for name in others if row[name] is not None}
-        return Document(row[id_column], text, passages, attributes=attributes)
-
-    return read_row, strings
-
-
-def _joined(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, tuple[Passage, ...]]:
-    """Return the texts of `columns` that are not null, joined by a newline, and a passage for each."""
-    pieces = [(name, row[name]) for name in columns if row[name] is not None]
-    passages = []
-    position = 0
-    for kind, piece in pieces:
-        passages.append(Passage(position, position + len(piece), kind))
-        position += len(piece) + 1
-    return "\n".join(piece for _, piece in pieces), tuple(passages)
-
-
-def _is_string(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _passage_at(passages: Sequence[Passage], position: int) -> dict[str, str]:
-    for passage in passages:
-        if passage.start <= position < passage.end:
-            return {"passage": passage.kind, "passage_label": passage.label}
-    return {"passage": "", "passage_label": ""}
+    return columns

@@ -66,7 +66,7 @@ def train_decoder(
         check_base(kind, base)
         if config.dev.draft_model:
             check_tagger(model_folder(config.dev.draft_model))
-        corpus = open_corpus(config.corpus, config.test)
+        corpus = open_corpus(config.corpus, config.test, progress)
         with begun(config, corpus.title, progress) as run:
             run.write_json(SPLITS_FILE, corpus.split_labels)
             recipe = AdapterRecipe.of(config)

@@ -12,6 +12,7 @@ from transformers import AutoModelForTokenClassification
 import raybio
 from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
+from raybio.iob2 import tag_set
 from raybio.label_schemes import LabelScheme
 from raybio.model_sources import ModelReference, base_folder
 from raybio.run_folder import SPLITS_FILE
@@ -52,7 +53,7 @@ def train_encoder(
     check_precision(architecture, base, config.training.precision)
     check_attention(config.attention, architecture)
     teachers = check_teachers(config.distillation, config.allow_pickle)
-    corpus = open_corpus(config.corpus, config.test)
+    corpus = open_corpus(config.corpus, config.test, progress)
     with begun(config, corpus.title, progress) as run:
         run.write_json(SPLITS_FILE, corpus.split_labels)
         task = Task(
@@ -95,6 +96,10 @@ def _work(task: Task[EncoderRecipe]) -> None:
         task.recipe.seed,
         lambda row, _: maker.examples(row["words"], row["tags"], row.get("shares")),
     )
+    if workers.rank == 0 and (others := _other_tags(task)):
+        task.run.say(
+            f"the model has other labels ({', '.join(others)}): its head is new, and learns from nothing"
+        )
     learner = _ClassifierLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
     dev = dev_split(task.dev_sentences)
     if training.long_inputs == "cut":
@@ -120,6 +125,22 @@ def _card(task: Task[EncoderRecipe]) -> EncoderCard:
     )
 
 
+def _other_tags(task: Task[EncoderRecipe]) -> list[str]:
+    """Return the tags of a token classifier that are not those to be learned; none of any other model."""
+    config = read_config(task.base)
+    tags = list(config.id2label.values())
+    is_classifier = any("TokenClassification" in name for name in config.architectures or ())
+    return tags if is_classifier and tags != tag_set(task.labels) else []
+
+
+def _begin_head_anew(model: Any) -> None:
+    """Draw the weights of a classifier's head again: those that it has are of other labels."""
+    for name, module in model.named_children():
+        if name != model.base_model_prefix and isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
+            torch.nn.init.zeros_(module.bias)
+
+
 class _ClassifierLearner(EncoderLearner):
     """A token classifier."""
 
@@ -137,6 +158,8 @@ class _ClassifierLearner(EncoderLearner):
         options: dict[str, Any] = {"config": config, "new_head": True, "dtype": torch.float32}
         model = read_model(AutoModelForTokenClassification, task.base, **options)
         read_both_ways(model, card.blocks_both_ways)
+        if _other_tags(task):
+            _begin_head_anew(model)
         super().__init__(
             training,
             add_token_types(model, tokenizer),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ import ray.data
 
 from raybio.config import CorpusSection
 from raybio.errors import TrainingError
+from raybio.evaluation.label_sets import check_labels
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import read_sentences, sentence_dataset, split_labels
 from raybio.taggers.calibration import write_calibration
@@ -21,6 +22,7 @@ from raybio.training.scoring import score_splits, scored_splits
 from raybio.training.splits import SHUFFLE_BUFFER
 
 _CALIBRATION_SENTENCES = 64
+_RENAME = "Where they mean the same, rename them: raybio corpus convert FILE OTHER --rename OLD=NEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +62,28 @@ class OpenCorpus:
         return sentence_dataset(self.section, split)
 
 
-def open_corpus(section: CorpusSection, test: bool) -> OpenCorpus:
+def open_corpus(section: CorpusSection, test: bool, progress: Callable[[str], None] = print) -> OpenCorpus:
     """Read all splits, so that a fault in any is reported before hours of training and not after them.
 
-    Without `test` that split is not scored, nor read.
+    Without `test` that split is not scored, nor read. `progress` is called with labels that train lacks.
 
     Raises:
         InputError: a split cannot be read.
+        UsageError: train has no label in common with one that is scored.
         TrainingError: there is nothing to learn.
     """
     scored = scored_splits(section, test)
-    labels = {span.label for s in read_sentences(section, "train") for span in s.gold or ()}
+    labels = _labels(section, "train")
     if not labels:
         raise TrainingError("the training split has no entity to learn from. Check its file and format")
     for split in scored:
-        deque(read_sentences(section, split), maxlen=0)
+        if warning := check_labels(labels, _labels(section, split), "train", split, _RENAME):
+            progress(f"{warning}. Entities of it count as missed")
     return OpenCorpus(section, tuple(sorted(labels)), tuple(scored), split_labels(section))
+
+
+def _labels(section: CorpusSection, split: str) -> set[str]:
+    return {span.label for sentence in read_sentences(section, split) for span in sentence.gold or ()}
 
 
 def scored_model(run: RunFolder, epoch: int, scoring: Scoring | None, corpus: OpenCorpus) -> TrainedModel:

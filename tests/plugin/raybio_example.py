@@ -1,4 +1,4 @@
-"""A format and a kind of tagger for raybio: CSV files, and lists of names."""
+"""A format and a kind of tagger for raybio: values between bars, and lists of names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.entities import Document, Record, Rejected, Sentence
 from raybio.taggers import Tags
 
-CSV = Format("csv", "columns id and text", (".csv",), "raybio_example", "read_csv", "write_csv")
+PSV = Format("psv", "columns id and text", (".psv",), "raybio_example", "read_psv", "write_psv")
 
 
-def read_csv(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+def read_psv(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
     """Yield a document for each row with the columns `id` and `text`."""
-    rows = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8", newline=""))
+    rows = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8", newline=""), delimiter="|")
     for number, row in enumerate(rows, start=1):
         text = row.get("text")
         if text is None or len(text) > max_record_bytes:
@@ -30,10 +30,10 @@ def read_csv(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_B
             yield Document(row.get("id") or str(number), text)
 
 
-def write_csv(documents: Iterable[Document], stream: BinaryIO) -> None:
+def write_psv(documents: Iterable[Document], stream: BinaryIO) -> None:
     """Write a row for each document, with its mentions as JSON."""
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text)
+    writer = csv.writer(text, delimiter="|")
     writer.writerow(["id", "text", "mentions"])
     for document in documents:
         mentions = [[each.start, each.end, each.label] for each in document.mentions or ()]

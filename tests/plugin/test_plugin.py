@@ -50,22 +50,22 @@ def lexicon(tmp_path: Path) -> Path:
 
 
 def test_its_format_is_read_by_suffix_and_by_name(raybio: Raybio, tmp_path: Path) -> None:
-    (tmp_path / "notes.csv").write_text('id,text\n7,"Some naloxone, then"\n8\n')
-    done = raybio("corpus", "convert", "notes.csv", "notes.jsonl", "--rejected", "rejected.jsonl")
+    (tmp_path / "notes.psv").write_text("id|text\n7|Some naloxone, then\n8\n")
+    done = raybio("corpus", "convert", "notes.psv", "notes.jsonl", "--rejected", "rejected.jsonl")
     assert done.returncode == 0, done.stderr
     [document] = map(json.loads, (tmp_path / "notes.jsonl").read_text().splitlines())
     assert (document["id"], document["text"]) == ("7", "Some naloxone, then")
     assert "no text" in (tmp_path / "rejected.jsonl").read_text()
-    assert raybio("corpus", "stats", "notes.csv", "--format", "csw").stderr.count("Did you mean csv?") == 1
+    assert raybio("corpus", "stats", "notes.psv", "--format", "psw").stderr.count("Did you mean psv?") == 1
 
 
 def test_its_tagger_tags_a_corpus_into_its_format(raybio: Raybio, lexicon: Path, tmp_path: Path) -> None:
-    rows = [f"{number},I take naloxone with clonidine." for number in range(30)]
-    (tmp_path / "notes.csv").write_text("\n".join(["id,text", *rows]))
-    words = ("--output", "tagged", "--formats", "csv", "--taggers", 1, "--shard-documents", 10)
-    done = raybio("tag", "notes.csv", "--model", "lexicon", *words)
+    rows = [f"{number}|I take naloxone with clonidine." for number in range(30)]
+    (tmp_path / "notes.psv").write_text("\n".join(["id|text", *rows]))
+    words = ("--output", "tagged", "--formats", "psv", "--taggers", 1, "--shard-documents", 10)
+    done = raybio("tag", "notes.psv", "--model", "lexicon", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    written = sorted((tmp_path / "tagged" / "csv").iterdir())
+    written = sorted((tmp_path / "tagged" / "psv").iterdir())
     assert len(written) == 3
     assert '"[[7, 15, ""Chemical""], [21, 30, ""Chemical""]]"' in written[0].read_text()
 
@@ -73,6 +73,6 @@ def test_its_tagger_tags_a_corpus_into_its_format(raybio: Raybio, lexicon: Path,
 def test_options_that_its_tagger_does_not_have_are_refused(
     raybio: Raybio, lexicon: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "notes.csv").write_text("id,text\n1,a\n")
-    done = raybio("tag", "notes.csv", "--model", "lexicon", "--output", "tagged", "--precision", "int8")
+    (tmp_path / "notes.psv").write_text("id|text\n1|a\n")
+    done = raybio("tag", "notes.psv", "--model", "lexicon", "--output", "tagged", "--precision", "int8")
     assert done.returncode != 0 and "is a lexicon model of another package" in done.stderr

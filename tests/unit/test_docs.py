@@ -103,7 +103,7 @@ def check_raybio(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             load_job(JOBS[job], options.config, options.overrides)
         else:
             load_config(options.config, options.overrides)
-    elif words[0] == "tag" and not options.replay and options.text is None:
+    elif words[0] == "tag" and not options.replay and (options.input or options.text is None):
         checked: list[Namespace] = []
         monkeypatch.setattr(tagging, "_tag_configured", lambda config, *rest: checked.append(config))
         options.run(options)

@@ -30,31 +30,31 @@ def added(monkeypatch):
     formats.cache_clear()
 
 
-CSV = Format("csv", "columns", (".csv",), "nowhere.at_all")
+PSV = Format("psv", "columns", (".psv",), "nowhere.at_all")
 OTHER = Format("tsv", "columns", (".tab",), "nowhere.at_all")
 BRAT = Format("brat", "another", (".ann",), "nowhere.at_all")
 
 
 def test_a_format_is_there_before_its_reader_is_imported(added):
-    added(formats={"csv": f"{__name__}:CSV"})
-    assert plugins.names(plugins.FORMATS) == ("csv",)
-    assert format_named("csv") is CSV and corpora.format_of("a.csv.gz") == "csv"
+    added(formats={"psv": f"{__name__}:PSV"})
+    assert plugins.names(plugins.FORMATS) == ("psv",)
+    assert format_named("psv") is PSV and corpora.format_of("a.psv.gz") == "psv"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("csv", "no_such_module:CSV", "'csv' of the installed package no_such_module .* cannot be loaded"),
-        ("csv", f"{__name__}:MISSING", "cannot be loaded: .*MISSING"),
-        ("csv", f"{__name__}:OTHER", "the format 'csv' of an installed package is left out"),
-        ("csv", "json:dumps", "the format 'csv' of an installed package is left out"),
+        ("psv", "no_such_module:PSV", "'psv' of the installed package no_such_module .* cannot be loaded"),
+        ("psv", f"{__name__}:MISSING", "cannot be loaded: .*MISSING"),
+        ("psv", f"{__name__}:OTHER", "the format 'psv' of an installed package is left out"),
+        ("psv", "json:dumps", "the format 'psv' of an installed package is left out"),
         ("brat", f"{__name__}:BRAT", "the name is one of raybio's own"),
     ],
 )
 def test_a_format_that_is_none_is_left_out_with_a_warning(added, caplog, name, value, said):
     added(formats={name: value})
     with caplog.at_level(logging.WARNING):
-        assert formats()["brat"].module == "raybio.corpora.brat" and "csv" not in formats()
+        assert formats()["brat"].module == "raybio.corpora.brat" and "psv" not in formats()
     [record] = caplog.records
     assert re.search(said, record.getMessage())
 

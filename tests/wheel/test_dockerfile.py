@@ -43,7 +43,7 @@ def test_the_steps_leave_an_image_that_runs_jobs(tmp_path):
         elif word == "ENV":
             inside |= dict(pair.split("=") for pair in rest.split())
     assert f"{version[1]}\n" == run("python -c 'import ray; print(ray.__version__)'", work, inside)
-    assert "job: tag-corpus" in run("raybio check configs/tag_corpus/pubmed.yaml", work, inside)
+    assert "job: tag-corpus" in run("raybio check --no-files configs/tag_corpus/pubmed.yaml", work, inside)
     run("python jobs/tag_corpus.py --help", work, inside)
     run(
         "python -c \"from raybio.model_sources import model_folder; model_folder('bundled:minilm')\"",

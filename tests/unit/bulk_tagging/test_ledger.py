@@ -285,3 +285,14 @@ def test_an_output_that_cannot_be_written_says_what_to_do(tmp_path):
 def test_an_output_on_an_unknown_file_system_is_refused():
     with pytest.raises(UsageError, match=r"nosuch://b/x: this kind of place cannot be used .*raybio\[s3\]"):
         Ledger("nosuch://b/x")
+
+
+def test_the_option_that_differs_is_named(ledger):
+    held = {"shard_documents": 10, "output": "a", "taggers": {"count": 1}, "max_tokens": 5, "input": ["a"]}
+    ledger.claim(Provenance("m", "f" * 16, "c" * 8, held))
+    now = {"shard_documents": 20, "output": "b", "taggers": {"count": 2}, "max_tokens": 5}
+    later = {"input": {"files": ["b"], "columns": {"text": [], "id": None}}}
+    with pytest.raises(
+        CommitError, match=r"another config \(shard_documents: 10, now 20\); .* --new-generation"
+    ):
+        ledger.claim(Provenance("m", "f" * 16, "d" * 8, now | later))

@@ -1,9 +1,11 @@
 """When a run stops, and when it does not end well."""
 
+import json
+
 import pytest
 
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
-from raybio.bulk_tagging.progress_tracker import ProgressTracker
+from raybio.bulk_tagging.progress_tracker import ProgressTracker, check_anything_tagged, summarize
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 from raybio.progress import Progress
@@ -114,3 +116,25 @@ def test_a_run_that_finished_its_files_ends_well(ledger):
     run.see(EndOfFile("a", 1))
     run.check_finished()
     assert ledger.todo([FILE]) == []
+
+
+def test_a_run_that_tagged_nothing_is_not_done(ledger):
+    run = watch(ledger)
+    counts = (0, 0, 2, 0, 0, 0)
+    ledger.commit(FILE, 0, ShardEntry("a-00000", *counts, {}, {}, {}, 0.0, 1.0))
+    lines = [
+        {"shard": "a-00000", "source": "a.jsonl", "place": f"line {n}", "reason": "no JSON", "remedy": "Do"}
+        for n in (1, 2)
+    ]
+    with ledger.writing("rejected/a-00000.jsonl") as stream:
+        stream.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+    summary = summarize(ledger, run, 1.0)
+    with pytest.raises(RejectedError) as caught:
+        check_anything_tagged(summary)
+    assert str(caught.value).splitlines() == [
+        f"no document was tagged: all 2 records were rejected. {ledger.output}/rejected.jsonl has each",
+        "  - rejected 2, such as a.jsonl, line 1: no JSON. Do",
+    ]
+    assert caught.value.exit_code == 3
+    run.see(commit(ledger, 1, rejected=0))
+    check_anything_tagged(summarize(ledger, run, 1.0))

@@ -20,10 +20,45 @@ PUBMED = ROOT / "configs" / "tag_corpus" / "pubmed.yaml"
 
 
 def test_check_prints_a_config_that_reads_back(raybio, tmp_path):
-    outcome = raybio("check", MINILM, "training.epochs=7", "name=mine")
+    outcome = raybio("check", "--no-files", MINILM, "training.epochs=7", "name=mine")
     assert (outcome.code, outcome.err) == (0, "")
     (tmp_path / "again.yaml").write_text(outcome.out)
     assert load_config(tmp_path / "again.yaml") == load_config(MINILM, ["training.epochs=7", "name=mine"])
+
+
+def test_check_names_what_is_not_here(raybio, tmp_path):
+    outcome = raybio("check", MINILM, f"corpus.data={tmp_path}", "model=no/such/folder")
+    assert outcome.code == 2 and "job: train-encoder" in outcome.out
+    assert "4 faults" in outcome.err and "model: there is no model folder no/such/folder" in outcome.err
+    assert "there is no folder BC5CDR" in outcome.err and outcome.err.endswith("--no-files\n")
+    files = [
+        "corpus.name=null",
+        "corpus.data=null",
+        "corpus.train=a.tsv",
+        "corpus.dev=a.tsv",
+        "corpus.test=b.tsv",
+    ]
+    (tmp_path / "a.tsv").write_text("")
+    outcome = raybio("check", MINILM, *files)
+    assert outcome.code == 2 and "1 fault\n  - corpus.test: no file at b.tsv" in outcome.err
+    (tmp_path / "b.tsv").write_text("")
+    assert raybio("check", MINILM, *files)[::2] == (0, "")
+    hub = raybio("check", MINILM, *files, "model=nobody/nothing")
+    assert hub.code == 0 and "nobody/nothing is not here; the Hugging Face hub" in hub.err
+
+
+def test_check_looks_for_what_is_to_be_tagged(raybio, tmp_path, tiny_encoder):
+    words = (PUBMED, f"model={tiny_encoder}", "input=[here/*.xml, there.xml]")
+    outcome = raybio("check", *words)
+    assert (
+        outcome.code == 2
+        and "2 faults" in outcome.err
+        and "input.files: no file at here/*.xml" in outcome.err
+    )
+    (tmp_path / "here").mkdir()
+    for name in ("here/a.xml", "there.xml"):
+        (tmp_path / name).write_text("")
+    assert raybio("check", *words).code == 0
 
 
 def test_check_reports_all_faults(raybio):
@@ -231,6 +266,7 @@ class Tagged:
     documents_this_run: int = 2000
     seconds: float = 30.0
     tagging_seconds: float = 20.0
+    reasons: list = field(default_factory=list)
     documents_per_second: float | None = 100.0
 
 
@@ -252,7 +288,7 @@ def test_tag_and_tag_corpus_print_the_counts(raybio, room):
     assert (figures["counts"]["documents"], figures["documents_per_second"]) == (2000, 100.0)
     (config,) = configs
     assert (config.decoding.mode, config.decoding.draft_model) == ("verified-tags", None)
-    assert (config.model, config.input, config.output) == ("m", ("a", "b"), "o")
+    assert (config.model, config.input.files, config.output) == ("m", ("a", "b"), "o")
     assert (config.formats, config.format) == (("parquet", "pubtator", "brat"), "text")
     assert (config.precision, config.shard_documents, config.taggers.count) == ("fp32", 9, 2)
     assert (config.max_rejected, config.on_change) == (0, "new-generation")
@@ -335,14 +371,14 @@ def test_a_replay_is_the_job_that_left_the_rejected_records(raybio, room):
     assert raybio("tag", "a", "b", "--replay", "out/rejected.jsonl").code == 0
     assert asked == ["out", "far", ".", "out"]
     (first, _, replayed), (second, *_), _, (more, *_) = calls
-    assert (first.input, first.output, first.shard_documents, replayed) == (
+    assert (first.input.files, first.output, first.shard_documents, replayed) == (
         ("a",),
         "out",
         9,
         "out/rejected.jsonl",
     )
     assert (second.output, second.taggers.count) == ("far", 2)
-    assert (more.input, more.output) == (("a", "b"), "out")
+    assert (more.input.files, more.output) == (("a", "b"), "out")
 
 
 def test_compact_says_what_it_cost(raybio, room):

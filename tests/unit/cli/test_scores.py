@@ -47,6 +47,19 @@ def test_evaluate_json_has_the_promised_shape(raybio, files, tmp_path):
     assert scores["corrected"]["overall"]["strict"]["f1"] == 0.5
 
 
+def test_labels_that_gold_does_not_know_are_named_or_renamed(raybio, refused, files, tmp_path):
+    (tmp_path / "spelled.tsv").write_text(GOLD.replace("Disease", "DISEASE"))
+    outcome = raybio("evaluate", *files[:1], "spelled.tsv")
+    assert outcome.code == 0 and "DISEASE of the prediction is no label of gold" in outcome.err
+    assert "--rename OLD=NEW" in outcome.err
+    (tmp_path / "other.tsv").write_text(GOLD.replace("Disease", "DISEASE").replace("Chemical", "CHEMICAL"))
+    assert "no label in common" in refused("evaluate", *files[:1], "other.tsv")
+    names = ("--rename", "DISEASE=Disease,CHEMICAL=Chemical", "--json", "-")
+    scores = json.loads(raybio("evaluate", *files[:1], "other.tsv", *names).out)
+    assert scores["corrected"]["overall"]["strict"]["f1"] == 1.0
+    assert raybio("evaluate", *files, "--rename", "a").code == 2
+
+
 def test_evaluate_draws_documents_where_gold_has_them(raybio, files, tmp_path):
     (tmp_path / "gold.tsv").write_text(GOLD.replace("\n\n-DOCSTART-\tO\n\nType", "\n\nType"))
     found = json.loads(raybio("evaluate", *files, "--bootstrap", 20, "--json", "-").out)

@@ -26,10 +26,9 @@ def test_a_text_is_tagged_and_printed(raybio, tiny_encoder, monkeypatch):
     "more",
     [
         [],
-        ["--model", "m", "input.xml"],
         ["--model", "m", "--output", "o"],
         ["--model", "m", "--taggers", "2"],
     ],
 )
 def test_what_does_not_go_with_a_text_is_refused(refused, more):
-    assert "--text goes with --model" in refused("tag", "--text", "a", *more)
+    assert "--text without INPUT is the text to tag" in refused("tag", "--text", "a", *more)

@@ -87,7 +87,7 @@ def test_the_error_names_the_file_and_survives_a_pickle(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert caught.value.source == str(path)
-    assert str(caught.value).startswith(f"{path}: 3 faults\n  - input: missing; files, globs or folders")
+    assert str(caught.value).startswith(f"{path}: 3 faults\n  - input: missing; this section is required")
     assert pickle.loads(pickle.dumps(caught.value)).faults == caught.value.faults
 
 
@@ -141,7 +141,7 @@ def test_an_item_of_a_list_is_named_by_its_position_and_line(faults, tag):
     text = "formats:\n  - pubtator\n  - bioc_json\n"
     assert faults(tag, text) == [
         "line 7: formats[1]: found 'bioc_json'; allowed: list, each item one of parquet, pubtator, bioc-json,"
-        " bioc-xml, jsonl, brat; did you mean 'bioc-json'?"
+        " bioc-xml, jsonl, brat, csv; did you mean 'bioc-json'?"
     ]
 
 
@@ -188,10 +188,10 @@ def test_no_fault_repeats_a_password(faults, tag, word):
 
 
 def test_a_list_is_not_one_word(faults, tag):
-    (fault,) = faults(tag, "", "input=a.xml")
+    (fault,) = faults(tag, "", "formats=brat")
     assert (
-        fault
-        == "override 'input=a.xml': input: found 'a.xml'; allowed: non-empty list, each item non-empty text"
+        fault == "override 'formats=brat': formats: found 'brat'; allowed: list, each item one of parquet, "
+        "pubtator, bioc-json, bioc-xml, jsonl, brat, csv; did you mean 'brat'?"
     )
 
 
@@ -261,7 +261,7 @@ class TestOverrides:
 
     def test_lists_mappings_and_quotes(self, tag):
         config = tag("", 'input=["*.xml", b]', "taggers={count: 2}", 'output="5"', "formats=[brat]")
-        assert config.input == ("*.xml", "b")
+        assert config.input.files == ("*.xml", "b")
         assert config.taggers.count == 2
         assert config.output == "5"
         assert config.formats == ("parquet", "brat")
@@ -282,7 +282,7 @@ class TestOverrides:
     def test_faults_name_the_word_and_not_the_line_it_replaced(self, faults, tag):
         assert faults(tag, "formats: [brat, jsonl]\n", "formats=[brat, jsonn]") == [
             "override 'formats=[brat, jsonn]': formats[1]: found 'jsonn'; allowed: list, each item one of"
-            " parquet, pubtator, bioc-json, bioc-xml, jsonl, brat; did you mean 'jsonl'?"
+            " parquet, pubtator, bioc-json, bioc-xml, jsonl, brat, csv; did you mean 'jsonl'?"
         ]
 
     @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_one_job_is_demanded(tmp_path):
 def test_options_make_a_job():
     options = {"model": "m", "input": ["a"], "output": "o", "taggers": {"count": 2}}
     config = job_of(TagCorpusConfig, options, "the options")
-    assert (config.job, config.input, config.taggers.count) == ("tag-corpus", ("a",), 2)
+    assert (config.job, config.input.files, config.taggers.count) == ("tag-corpus", ("a",), 2)
     with pytest.raises(
         ConfigError, match=r"the options: 2 faults\n  - output: missing.*\n  - taggers\.count: found 0"
     ):

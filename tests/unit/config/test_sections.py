@@ -106,7 +106,20 @@ def test_parquet_is_always_written_and_nothing_twice(tag, formats, written):
 
 def test_there_is_something_to_tag(faults, load, tag):
     (fault,) = faults(load, "job: tag-corpus\nmodel: m\noutput: o\ninput: []\n")
-    assert fault.startswith("line 4: input: found []; allowed: non-empty list")
+    assert fault.startswith("line 4: input.files: found []; allowed: non-empty list")
+
+
+@pytest.mark.parametrize("given", ["[a, b]", "{files: [a, b]}"])
+def test_input_is_files_or_a_section(load, given):
+    config = load(f"job: tag-corpus\nmodel: m\noutput: o\ninput: {given}\n")
+    assert config.input.files == ("a", "b") and config.input.columns.text == ()
+
+
+def test_columns_of_the_input(load):
+    text = "job: tag-corpus\nmodel: m\noutput: o\ninput: {files: [a.csv]}\n"
+    columns = load(text, "input.columns.text=[title, abstract]", "input.columns.keep=[year]").input.columns
+    assert (columns.text, columns.id, columns.keep) == (("title", "abstract"), None, ("year",))
+    assert load(text.replace("{files: [a.csv]}", "a.csv")).input.files == ("a.csv",)
 
 
 def test_legal_tags_need_probabilities(faults, train):
