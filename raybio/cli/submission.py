@@ -37,6 +37,13 @@ def add_commands(commands: Commands) -> None:
         metavar="FILE",
         help="cluster.yaml or KubeRay manifest of a cluster that starts nodes when they are asked for",
     )
+    submit.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="an environment variable of the job's processes; without VALUE, as it is here; repeatable",
+    )
     jobs = add_command(commands, "jobs", _jobs)
     _add_address(jobs)
     add_json(jobs)
@@ -64,6 +71,7 @@ def _submit(options: Namespace) -> int:
         raise UsageError(f"{options.job!r} is no job; allowed: {', '.join(JOBS)}")
 
     from raybio.submission import follow, submit
+    from raybio.submission.environment import chosen
 
     name = submit(
         options.job,
@@ -71,10 +79,11 @@ def _submit(options: Namespace) -> int:
         options.overrides,
         options.address,
         cluster_file=options.cluster,
+        environment=chosen(options.env, os.environ),
         progress=say,
     )
     if options.follow:
-        return follow(name, options.address, show)
+        return follow(name, options.address, show, say)
     show(f"{name}\n")
     return DONE
 

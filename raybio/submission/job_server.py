@@ -26,6 +26,7 @@ from raybio.submission.room import Nodes
 _FAILURES = (OSError, RuntimeError, ValueError, RayError, RayStateApiException, aiohttp.ClientError)
 _POLL_SECONDS = 0.5
 _START_SECONDS = 30.0
+_SAID_SECONDS = 30.0
 # A log ends a little before its job does, or because the connection was lost: about a minute of both.
 _FRUITLESS = 10
 _LONGEST_WAIT = 10.0
@@ -116,17 +117,41 @@ class JobServer:
             return [node for node in list_nodes(self.address, detail=True) if node.state == "ALIVE"]
 
     def send(
-        self, name: str, entrypoint: str, folder: Path, metadata: Mapping[str, str], cpus: float
+        self,
+        name: str,
+        entrypoint: str,
+        folder: Path,
+        metadata: Mapping[str, str],
+        cpus: float,
+        environment: Mapping[str, str],
     ) -> None:
         """Upload `folder` and start `entrypoint` in it; `cpus` are set aside for the driver."""
         with self._asking():
             self._client.submit_job(
                 entrypoint=entrypoint,
                 submission_id=name,
-                runtime_env={"working_dir": str(folder)},
+                runtime_env={"working_dir": str(folder), "env_vars": dict(environment)},
                 metadata=dict(metadata),
                 entrypoint_num_cpus=cpus or None,
             )
+
+    def wait_for_start(self, name: str, progress: Callable[[str], None]) -> None:
+        """Return when the job has started, or ended; say every half minute what it waits for.
+
+        Raises:
+            ClusterError: the cluster does not answer, or knows no such job.
+        """
+        started = said_at = time.monotonic()
+        while (job := self.job(name)).state == JobStatus.PENDING:
+            if time.monotonic() - said_at >= _SAID_SECONDS:
+                said_at = time.monotonic()
+                nodes, _ = self.nodes()
+                has = ", ".join(map(str, nodes)) or "no node"
+                progress(
+                    f"{name} is pending for {said_at - started:.0f} s: {job.message or 'no reason given.'} "
+                    f"The cluster has {has}"
+                )
+            time.sleep(_POLL_SECONDS)
 
     def follow(self, name: str, show: Callable[[str], None]) -> int:
         """Pass the job's log to `show` as it grows, until it ends; return its exit code.

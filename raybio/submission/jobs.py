@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from raybio.config import JOBS, JobConfig, load_job
 from raybio.config.demand import Demand
 from raybio.config.shipped import find_config
-from raybio.errors import UsageError
+from raybio.errors import ClusterError, UsageError
 from raybio.stopping import resume_hint
-from raybio.storage import is_url
 from raybio.submission.demand import demands
+from raybio.submission.environment import without_values
 from raybio.submission.identity import first_id, next_id, work_name
 from raybio.submission.job_server import JobServer, SubmittedJob, running
+from raybio.submission.places import check_places
 from raybio.submission.room import check_room, nodes_of_file
 
 
@@ -26,12 +27,14 @@ def submit(
     *,
     folder: Path = Path(),
     cluster_file: str | None = None,
+    environment: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = print,
 ) -> str:
     """Send a job to the cluster at `address` and return its submission id.
 
     What goes along is `folder`, a checkout, without what `.gitignore` and `.rayignore` name. With
-    `cluster_file` the job may ask for what the cluster could start; else for what it has now.
+    `cluster_file` the job may ask for what the cluster could start; else for what it has now. `environment`
+    is added to that of the job's processes.
 
     Raises:
         ConfigError: the config has faults.
@@ -41,7 +44,9 @@ def submit(
     """
     config_file = str(find_config(config_file, [job]))
     config = load_job(JOBS[job], config_file, overrides)
-    _check_output(config)
+    environment = environment or {}
+    if shared := check_places(config):
+        progress(f"must be on storage that every node sees: {', '.join(shared)}")
     words = [*overrides, *config.resume_words(work_name(config))]
     entrypoint = shlex.join(["python", *_files(folder, config, config_file), *words])
     server = JobServer(address)
@@ -57,19 +62,28 @@ def submit(
     if name != first:
         how = "starts anew" if config.starts_anew else "resumes where that ended"
         progress(f"submitted before: {name} {how}")
-    server.send(name, entrypoint, folder, {"job": job, "config": config_file}, driver.cpus)
+    try:
+        server.send(name, entrypoint, folder, {"job": job, "config": config_file}, driver.cpus, environment)
+    except ClusterError as error:
+        raise ClusterError(without_values(str(error), environment)) from None
     progress(f"submitted {name}: {entrypoint}")
     return name
 
 
-def follow(name: str, address: str, show: Callable[[str], None]) -> int:
+def follow(
+    name: str, address: str, show: Callable[[str], None], progress: Callable[[str], None] = print
+) -> int:
     """Pass the log of job `name` to `show` until it ends; return its exit code.
+
+    What it waits for before it starts goes to `progress`.
 
     Raises:
         ClusterError: the cluster does not answer, or knows no such job.
     """
     with resume_hint(f"{name} runs on; to stop it: ray job stop {name} --address {address}"):
-        return JobServer(address).follow(name, show)
+        server = JobServer(address)
+        server.wait_for_start(name, progress)
+        return server.follow(name, show)
 
 
 def list_jobs(address: str) -> list[SubmittedJob]:
@@ -101,15 +115,4 @@ def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:
         raise UsageError(
             f"{busy.id} does this work and is {busy.state.lower()}. Wait for it (raybio jobs), or stop it: "
             f"ray job stop {busy.id} --address {address}"
-        )
-
-
-def _check_output(config: JobConfig) -> None:
-    """Refuse an output that would go when the job's copy of the folder goes."""
-    output = getattr(config, "output", None)
-    if output is not None and not (is_url(output) or Path(output).is_absolute()):
-        where = "a URL or a path" if config.output_may_be_url else "a path"
-        raise UsageError(
-            f"output {output!r} is relative: on a cluster it would be lost with the job's own folder. "
-            f"Give {where} that every node sees: output=..."
         )

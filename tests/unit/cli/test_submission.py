@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PUBMED = ROOT / "configs" / "tag_corpus" / "pubmed.yaml"
 NOWHERE = "http://127.0.0.1:9"
+PLACES = ["model=bundled:minilm", "input=[s3://b/in]", "output=s3://b/t"]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_a_config_with_faults_is_refused_before_the_cluster_is_asked(in_checkout
     [
         (["tag-corpsu", PUBMED], "'tag-corpsu' is no job; allowed: adapt-encoder, "),
         (["train-encoder", PUBMED], "run `raybio tag-corpus` with it"),
-        (["tag-corpus", PUBMED], "output 'tagged/pubmed' is relative"),
+        (["tag-corpus", PUBMED, *PLACES, "output=tagged"], "output 'tagged' is relative"),
     ],
 )
 def test_what_could_not_work_is_refused(in_checkout, words, said):
@@ -42,13 +43,13 @@ def test_what_could_not_work_is_refused(in_checkout, words, said):
 
 
 def test_only_a_checkout_can_be_submitted(raybio):
-    outcome = raybio("submit", "tag-corpus", PUBMED, "output=s3://b/t", "--address", NOWHERE)
+    outcome = raybio("submit", "tag-corpus", PUBMED, *PLACES, "--address", NOWHERE)
     assert outcome.code == 2
     assert "has no jobs/tag_corpus.py" in outcome.err
 
 
 def test_a_cluster_that_does_not_answer_is_one_message(in_checkout):
-    outcome = in_checkout("submit", "tag-corpus", PUBMED, "output=s3://b/t", "--address", NOWHERE)
+    outcome = in_checkout("submit", "tag-corpus", PUBMED, *PLACES, "--address", NOWHERE)
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.startswith(f"raybio: the cluster at {NOWHERE}: ")
     assert "Traceback" not in outcome.err
@@ -72,7 +73,7 @@ def test_submit_exits_as_the_job_did(raybio, room):
         asked.append((words, options.pop("progress") and options))
         return "the-id"
 
-    def follow(name, address, show):
+    def follow(name, address, show, progress):
         show("a line of its log\n")
         return 3
 
@@ -83,12 +84,19 @@ def test_submit_exits_as_the_job_did(raybio, room):
         "",
     )
     outcome = raybio(
-        "submit", "serve", "c.yaml", "--address", "http://x", "--no-follow", "--cluster", "k.yaml"
+        *("submit", "serve", "c.yaml", "--address", "http://x", "--no-follow", "--cluster", "k.yaml"),
+        *("--env", "HTTPS_PROXY=http://proxy", "--env", "A="),
     )
     assert outcome == (0, "the-id\n", "")
     assert asked == [
-        (("serve", "c.yaml", ["port=1"], "http://x"), {"cluster_file": None}),
-        (("serve", "c.yaml", [], "http://x"), {"cluster_file": "k.yaml"}),
+        (("serve", "c.yaml", ["port=1"], "http://x"), {"cluster_file": None, "environment": {}}),
+        (
+            ("serve", "c.yaml", [], "http://x"),
+            {
+                "cluster_file": "k.yaml",
+                "environment": {"HTTPS_PROXY": "http://proxy", "A": ""},
+            },
+        ),
     ]
 
 

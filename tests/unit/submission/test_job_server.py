@@ -166,3 +166,24 @@ def test_a_head_whose_node_is_not_there_yet_is_asked_again(server, monkeypatch):
     found, head_takes_tasks = server().nodes()
     assert [(each.count, each.cpus, each.gpus) for each in found] == [(1, 4.0, 1.0), (1, 0.0, 0.0)]
     assert not head_takes_tasks
+
+
+def test_a_pending_job_is_said_to_wait_and_for_what(server, monkeypatch):
+    waiting = server()
+    states = ["PENDING"] * 70 + ["RUNNING"]
+    waiting._client.get_job_info = lambda name: details(state=states.pop(0), message="It needs 1 GPU.")
+    clock, lines = iter(range(1000)), []
+    monkeypatch.setattr(job_server.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(job_server.time, "sleep", lambda _: None)
+    monkeypatch.setattr(JobServer, "nodes", lambda self: ([], True))
+    waiting.wait_for_start("a", lines.append)
+    assert lines[0] == "a is pending for 31 s: It needs 1 GPU. The cluster has no node"
+    assert 2 <= len(lines) <= 3 and states == []
+
+
+def test_variables_are_in_the_environment_of_the_jobs_processes(server, tmp_path):
+    sent, sending = {}, server()
+    sending._client.submit_job = lambda **options: sent.update(options)
+    sending.send("a", "python x.py", tmp_path, {}, 1.0, {"HF_TOKEN": "hf_secret"})
+    assert sent.pop("runtime_env") == {"working_dir": str(tmp_path), "env_vars": {"HF_TOKEN": "hf_secret"}}
+    assert "hf_secret" not in str(sent)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from raybio.config import load_config
-from raybio.errors import UsageError
+from raybio.errors import ClusterError, UsageError
 from raybio.submission import jobs as room
 from raybio.submission.identity import first_id, work_name
 from raybio.submission.job_server import SubmittedJob
@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "configs" / "tag_corpus" / "pubmed.yaml")
 TRAINING = str(ROOT / "configs" / "train_encoder" / "minilm_bc5cdr.yaml")
 BENCHMARK = str(next((ROOT / "configs" / "benchmark_serve").glob("*.yaml")))
-WORDS = ["output=s3://b/t", "max_rejected=5"]
+PLACES = ["model=bundled:minilm", "input=[s3://b/in]", "output=s3://b/t"]
+WORDS = [*PLACES, "max_rejected=5"]
 LOADED = load_config(CONFIG, WORDS)
 GPU = Nodes("node", 1, 8, 1)
 
@@ -45,9 +46,10 @@ def send(monkeypatch):
 
         monkeypatch.setattr(room, "JobServer", Server)
         name = room.submit(kind, config, words, "http://here", folder=ROOT, progress=said.append, **options)
-        ((*_, cpus),) = sent
+        ((*_, cpus, environment),) = sent
+        assert environment == (options.get("environment") or {})
         assert sent[0][0] == name
-        return sent[0][1:-1], name, cpus, said
+        return sent[0][1:-2], name, cpus, said
 
     return submit
 
@@ -58,7 +60,7 @@ def job(name, state="SUCCEEDED"):
 
 def test_the_checkout_is_sent_with_the_jobs_script_and_its_words(send):
     (entrypoint, folder, metadata), name, cpus, said = send()
-    assert entrypoint == f"python jobs/tag_corpus.py configs/tag_corpus/pubmed.yaml {' '.join(WORDS)}"
+    assert entrypoint == f"python jobs/tag_corpus.py configs/tag_corpus/pubmed.yaml {shlex.join(WORDS)}"
     assert (folder, cpus) == (ROOT, 0.0)
     assert metadata == {"job": "tag-corpus", "config": CONFIG}
     assert name == first_id(LOADED, ROOT)
@@ -66,8 +68,8 @@ def test_the_checkout_is_sent_with_the_jobs_script_and_its_words(send):
 
 
 def test_words_with_blanks_and_stars_stay_words(send):
-    (entrypoint, *_), *_ = send(words=["output=s3://b/t", "input=[a b/*.xml, c]"])
-    assert entrypoint.endswith(" output=s3://b/t 'input=[a b/*.xml, c]'")
+    (entrypoint, *_), *_ = send(words=[*PLACES, "input=[s3://a b/*.xml, s3://c]"])
+    assert entrypoint.endswith(" output=s3://b/t 'input=[s3://a b/*.xml, s3://c]'")
 
 
 def test_a_job_that_ended_resumes_under_the_next_name(send):
@@ -101,10 +103,11 @@ def test_a_training_job_is_asked_to_resume_what_it_began(send, words, sent):
 
 
 def test_what_cannot_continue_does_not_say_so(send):
-    options = {"words": ["output=/shared/runs"], "config": BENCHMARK, "kind": "benchmark-serve"}
+    words = ["output=/shared/runs", "models=[{name: m, model: bundled:minilm}]"]
+    options = {"words": words, "config": BENCHMARK, "kind": "benchmark-serve"}
     _, name, *_ = send(**options)
     _, second, _, said = send(jobs=[job(name)], **options)
-    assert said[0] == f"submitted before: {second} starts anew"
+    assert f"submitted before: {second} starts anew" in said
 
 
 def _inside(path):
@@ -136,3 +139,33 @@ def test_a_config_that_would_not_be_sent_is_refused(send, tmp_path):
     copy.write_text(Path(CONFIG).read_text("utf-8"))
     with pytest.raises(UsageError, match=r"copy\.yaml is not in .*, and only that is sent"):
         send(config=str(copy))
+
+
+def test_variables_go_along_and_stand_nowhere_else(send, monkeypatch):
+    what, name, _, said = send(environment={"HF_TOKEN": "hf_secret"})
+    assert "hf_secret" not in f"{what} {name} {said}"
+    assert name == send()[1]  # the same work with another token
+
+
+def test_what_the_cluster_answers_is_shown_without_values(monkeypatch):
+    class Server:
+        def __init__(self, address): ...
+
+        def jobs(self):
+            return []
+
+        def nodes(self):
+            return [GPU], True
+
+        def send(self, *what):
+            raise ClusterError(f"refused: {what[-1]}")
+
+    monkeypatch.setattr(room, "JobServer", Server)
+    with pytest.raises(ClusterError) as refused:
+        room.submit("tag-corpus", CONFIG, WORDS, "", folder=ROOT, environment={"HF_TOKEN": "hf_secret"})
+    assert str(refused.value) == "refused: {'HF_TOKEN': '***'}"
+
+
+def test_paths_that_all_nodes_must_see_are_named(send):
+    *_, said = send(words=[*WORDS, "input=[/efs/pubmed]"])
+    assert said[0] == "must be on storage that every node sees: /efs/pubmed"
