@@ -13,6 +13,7 @@ from raybio.entities import Document
 from raybio.errors import UsageError
 from raybio.model_sources import model_folder
 from raybio.taggers import Tagger, load_tagger, place_mentions
+from raybio.taggers.selection import ALL, Selection
 
 _TOGETHER = 256
 """Documents whose sentences are sorted by length together."""
@@ -30,15 +31,21 @@ def load(
     decoding: Mapping[str, Any] | None = None,
     labels: Mapping[str, str | None] | None = None,
     allow_pickle: bool = False,
+    entities: Sequence[str] = (),
+    min_score: float | Mapping[str, float] = 0.0,
+    rename: Mapping[str, str] | None = None,
 ) -> TextTagger:
     """Load a model that tags text, on a GPU where there is one.
 
     `model` is a run folder of raybio, a model folder, a Hugging Face id or "bundled:NAME". `precision`,
     `decoding` (an LLM's mode and draft) and `labels` (what a token classifier's outputs stand for) are as in
-    a config; `threads` bounds the computing threads on a CPU, `max_batch_tokens` what is read in one pass.
+    a config; `threads` bounds the computing threads on a CPU, `max_batch_tokens` what is read in one pass. Of
+    what the model finds, the labels `entities` (empty: all) are kept where they have at least `min_score` (one
+    for all, or by label), and called what `rename` says.
 
     Raises:
         ModelError: there is no such model, or nothing that tags, or not at this precision.
+        UsageError: the model has no such label.
     """
     return TextTagger(
         load_tagger(
@@ -48,7 +55,8 @@ def load(
             max_batch_tokens=max_batch_tokens,
             decoding=decoding,
             labels=labels,
-        )
+        ),
+        Selection(tuple(entities), min_score, rename or {}),
     )
 
 
@@ -65,13 +73,15 @@ def folder_of(model: str | Path, *, allow_pickle: bool = False) -> Path:
 class TextTagger:
     """Tags text: `tagger("...")` gives a Document, `tagger(["...", "..."])` a list of them, in order."""
 
-    def __init__(self, tagger: Tagger) -> None:
+    def __init__(self, tagger: Tagger, selection: Selection = ALL) -> None:
+        selection.check(tagger.labels)
         self.tagger = tagger
+        self._selection = selection
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The entity labels that the model has, sorted."""
-        return self.tagger.labels
+        """The entity labels that documents get, sorted."""
+        return self._selection.names(self.tagger.labels)
 
     @overload
     def __call__(self, text: Text) -> Document: ...  # type: ignore[overload-overlap]  # text is iterable
@@ -109,7 +119,7 @@ class TextTagger:
         tags = iter(self.tagger.tag([sentence for sentences in split for sentence in sentences]))
         for document, sentences in zip(documents, split, strict=True):
             own = [next(tags) for _ in sentences]
-            mentions = tuple(place_mentions(document, sentences, own))
+            mentions = tuple(self._selection.of(place_mentions(document, sentences, own)))
             yield replace(document, mentions=mentions, relations=())
 
 

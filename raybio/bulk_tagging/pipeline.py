@@ -46,7 +46,7 @@ from raybio.bulk_tagging.shards import (
 from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.worker import Worker
 from raybio.cluster import connected, settle_data
-from raybio.config import TagCorpusConfig, TaggersSection, config_hash, resolved
+from raybio.config import EntitiesSection, TagCorpusConfig, TaggersSection, config_hash, resolved
 from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.table import Columns
@@ -119,6 +119,7 @@ def tag_corpus(
         *(["model_labels"] * bool(config.model_labels)),
         *(["max_record_bytes"] * limited),
         *(["input.columns"] * (columns != Columns())),
+        *(["entities"] * (config.entities != EntitiesSection())),
     )
     provenance = Provenance(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
     ledger, provenance = _claim(config.output, provenance, folder, anew=config.on_change == "new-generation")

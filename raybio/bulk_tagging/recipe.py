@@ -9,6 +9,7 @@ from typing import Any
 from raybio.bulk_tagging.ledger import Provenance
 from raybio.config import TagCorpusConfig
 from raybio.model_sources import ModelReference, name_anywhere
+from raybio.taggers.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Recipe:
     output: str
     formats: tuple[str, ...]
     keep: tuple[str, ...]
+    selection: Selection
     skip_passages: tuple[str, ...]
     shard_documents: int
     max_record_bytes: int
@@ -46,6 +48,7 @@ class Recipe:
             output=output,
             formats=config.formats,
             keep=config.input.columns.keep or (),
+            selection=Selection(**config.entities.model_dump()),
             skip_passages=config.skip_passages,
             shard_documents=config.shard_documents,
             max_record_bytes=config.max_record_bytes,

@@ -11,6 +11,7 @@ from raybio.bio_output import Malformed
 from raybio.corpora.sentences import split_document
 from raybio.entities import Document, Rejected, Sentence, Span
 from raybio.taggers import Tagger, place_mentions
+from raybio.taggers.selection import ALL, Selection
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,15 @@ def cut(documents: Sequence[Document], skipped: Collection[str]) -> tuple[Docume
 
 
 def tag_documents(
-    documents: Sequence[Document], tagger: Tagger, skipped: Collection[str], source: str
+    documents: Sequence[Document],
+    tagger: Tagger,
+    skipped: Collection[str],
+    source: str,
+    selection: Selection = ALL,
 ) -> TaggedDocuments:
     """Tag each document but for its passages of `skipped` kinds; mentions it came with are replaced.
+
+    Of the tagger's mentions those of `selection` are kept.
 
     Relations that came with it go too: they were between those mentions.
 
@@ -76,7 +83,12 @@ def tag_documents(
     fails, the documents are halved until the ones it fails on are found; they are rejected.
     """
     split = [(document, _sentences(document, skipped)) for document in documents]
-    results = list(_tag(split, tagger, source))
+    results = [
+        replace(result, mentions=tuple(selection.of(result.mentions or ())))
+        if isinstance(result, Document)
+        else result
+        for result in _tag(split, tagger, source)
+    ]
     return TaggedDocuments(
         [result for result in results if isinstance(result, Document)],
         [result for result in results if isinstance(result, Rejected)],

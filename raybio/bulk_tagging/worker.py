@@ -27,6 +27,7 @@ class Worker:
         self._recipe = recipe
         self._run = run
         self._tagger = load_tagger(recipe.model.folder(), **recipe.loading)
+        recipe.selection.check(self._tagger.labels)
         provenance = recipe.provenance
         self._files = ShardFiles(
             recipe.output, recipe.formats, provenance.model, provenance.config_hash, recipe.keep
@@ -79,6 +80,8 @@ class Worker:
         for documents in attempt.ranges:
             with attempt.holding(documents):
                 held = shard.documents[slice(*documents)]
-                parts[documents] = tag_documents(held, self._tagger, self._recipe.skip_passages, source)
+                parts[documents] = tag_documents(
+                    held, self._tagger, self._recipe.skip_passages, source, self._recipe.selection
+                )
         attempt.tagged()
         return joined([parts[documents] for documents in sorted(parts)])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybio.cli.command_line import Commands, add_command, add_config, add_json, whole_number
+from raybio.cli.command_line import Commands, add_command, add_config, add_json, renames, whole_number
 from raybio.cli.terminal import report, show_figures
 from raybio.errors import ConfigError, UsageError
 
@@ -76,6 +76,13 @@ def _add_tag(commands: Commands) -> None:
     tag.add_argument(
         "--from", dest="format", metavar="F", help="format of the input, where its name does not tell"
     )
+    tag.add_argument("--labels", type=_words, metavar="L,L,...", help="keep entities of these labels alone")
+    tag.add_argument(
+        "--min-score", type=_scores, metavar="P", help="keep entities so sure, such as 0.8 or Disease=0.9,..."
+    )
+    tag.add_argument(
+        "--rename", type=renames, metavar="A=B,...", help="call entities of the model's label A B"
+    )
     tag.add_argument("--precision", metavar="P", help="auto (the default), fp32, bf16, int8 or 4bit")
     tag.add_argument(
         "--mode",
@@ -123,6 +130,7 @@ def _tag(options: Namespace) -> None:
         "output": options.output,
         "format": options.format,
         "formats": options.formats,
+        "entities": _entities(options),
         "precision": options.precision,
         "decoding": _decoding(options),
         "shard_documents": options.shard_documents,
@@ -154,10 +162,28 @@ def _tag_text(options: Namespace) -> None:
         decoding=_decoding(options),
         labels=_model_labels(options.model_labels),
         allow_pickle=options.allow_pickle,
+        entities=options.labels or (),
+        min_score=options.min_score or 0.0,
+        rename=options.rename,
     )
     document = tagger(sys.stdin.read() if options.text == "-" else options.text)
     found = {"text": document.text, "mentions": [asdict(mention) for mention in document.mentions or ()]}
     show_figures(document.marked().rstrip("\n") + "\n", found, options.json)
+
+
+def _entities(options: Namespace) -> dict[str, Any] | None:
+    given = {name: getattr(options, name) for name in ("labels", "min_score", "rename")}
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def _scores(text: str) -> float | dict[str, float]:
+    """Return 0.8, or what "Disease=0.9,Chemical=0.6" says by label."""
+    try:
+        if "=" not in text:
+            return float(text)
+        return {label: float(score) for label, _, score in (word.partition("=") for word in text.split(","))}
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no score; write 0.8, or Disease=0.9,Chemical=0.6") from None
 
 
 def _words(text: str) -> list[str]:

@@ -25,7 +25,13 @@ from raybio.config.serving import AutoscalingSection, ServedModelSection
 from raybio.config.soup import SoupConfig
 from raybio.config.study import MeasureSection, StudyCascadeSection, StudyConfig, StudyModelSection
 from raybio.config.sweep import sweep_points
-from raybio.config.tag_corpus import OTHER_LANGUAGES, InputSection, TagCorpusConfig, TaggersSection
+from raybio.config.tag_corpus import (
+    OTHER_LANGUAGES,
+    EntitiesSection,
+    InputSection,
+    TagCorpusConfig,
+    TaggersSection,
+)
 from raybio.config.train_decoder import (
     DecoderTrainingSection,
     DeepSpeedSection,
@@ -71,6 +77,7 @@ __all__ = [
     "DeepSpeedSection",
     "DevSection",
     "DistillationSection",
+    "EntitiesSection",
     "InputSection",
     "JobConfig",
     "LearnConfig",

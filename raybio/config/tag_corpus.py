@@ -80,6 +80,18 @@ class InputSection(Section):
     columns: ColumnsSection = Field(default=ColumnsSection(), description="which columns of a table are read")
 
 
+class EntitiesSection(Section):
+    """Which entities are kept, by the model's own labels."""
+
+    labels: Files = Field(default=(), description="labels to keep; [] = all that the model has")
+    min_score: float | dict[str, float] = Field(
+        default=0.0, description="least score of an entity, one for all or one by label"
+    )
+    rename: dict[str, str] = Field(
+        default={}, description="what labels are called in the output; labels and min_score know the model's"
+    )
+
+
 class TagCorpusConfig(JobConfig):
     """Tag every document of the input once, shard by shard; a second run tags what is left."""
 
@@ -103,6 +115,7 @@ class TagCorpusConfig(JobConfig):
     formats: Annotated[tuple[WriteFormat, ...], Field(strict=False), AfterValidator(_parquet_first)] = Field(
         default=("parquet",), description="formats to write; parquet is always among them"
     )
+    entities: EntitiesSection = Field(default=EntitiesSection(), description="which entities are kept")
     skip_passages: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=OTHER_LANGUAGES,
         description="kinds of passages that are not tagged; those of PubMed in other languages",

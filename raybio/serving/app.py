@@ -39,6 +39,7 @@ from raybio.serving.requests import (
     accepted,
     as_format,
     as_json,
+    check_labels,
     choose_model,
     read_body,
     read_request,
@@ -131,6 +132,7 @@ def create_app(
         # Reading, splitting and writing a long text is work that others need not wait for.
         loop = asyncio.get_running_loop()
         name, work = await loop.run_in_executor(workers, understand)
+        check_labels(work, models[name].info["labels"])
         served = await _ask(models[name], work.all_sentences, limits.request_timeout_s)
         return await loop.run_in_executor(workers, _response, media, name, work, served)
 

@@ -5,7 +5,7 @@ Everything that can be wrong with a request is a `RequestError`, which gives its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -17,11 +17,12 @@ from raybio.config.faults import closest, dotted
 from raybio.corpora import format_named
 from raybio.corpora.sentences import split_document
 from raybio.entities import Document, Passage, Sentence
-from raybio.errors import InputError
+from raybio.errors import InputError, UsageError
 from raybio.serving.answers import Served
 from raybio.serving.refusal import RequestError, shortened
 from raybio.serving.schema import TagRequest
 from raybio.taggers import Tags, place_mentions
+from raybio.taggers.selection import ALL, Selection
 
 JSON = "application/json"
 
@@ -42,10 +43,11 @@ _MAX_RANGES = 50
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """Documents to tag, each with its sentences."""
+    """Documents to tag, each with its sentences, and which of their entities are wanted."""
 
     documents: tuple[Document, ...]
     sentences: tuple[tuple[Sentence, ...], ...]
+    selection: Selection = ALL
 
     @property
     def all_sentences(self) -> tuple[Sentence, ...]:
@@ -120,7 +122,22 @@ def read_request(request: TagRequest, limits: LimitsSection) -> ParsedRequest:
     else:
         texts = request.texts if request.text is None else [request.text]
         documents = _of_texts(texts or [], limits)
-    return ParsedRequest(tuple(documents), tuple(split_document(document) for document in documents))
+    selection = Selection(tuple(request.labels or ()), request.min_score, request.rename or {})
+    return ParsedRequest(
+        tuple(documents), tuple(split_document(document) for document in documents), selection
+    )
+
+
+def check_labels(work: ParsedRequest, known: Collection[str]) -> None:
+    """Refuse labels that the model does not have.
+
+    Raises:
+        RequestError: 422, with the labels that there are.
+    """
+    try:
+        work.selection.check(known)
+    except UsageError as error:
+        raise RequestError(422, str(error), "Ask for labels that /models lists") from error
 
 
 def choose_model(asked: str | None, served: Iterable[str]) -> str:
@@ -170,7 +187,7 @@ def as_json(model: str, work: ParsedRequest, served: Served) -> dict[str, object
     return {
         "model": model,
         "documents": [
-            _document_out(document, sentences, tags)
+            _document_out(document, sentences, tags, work.selection)
             for document, sentences, tags in _by_document(work, answer.tags)
         ],
         "seconds": {
@@ -192,7 +209,11 @@ def as_format(format: str, work: ParsedRequest, tagged: Sequence[Tags]) -> bytes
         RequestError: 422 where the format cannot hold such a text.
     """
     documents = [
-        replace(document, mentions=tuple(place_mentions(document, sentences, tags)), sentences=())
+        replace(
+            document,
+            mentions=tuple(work.selection.of(place_mentions(document, sentences, tags))),
+            sentences=(),
+        )
         for document, sentences, tags in _by_document(work, tagged)
     ]
     stream = BytesIO()
@@ -258,14 +279,14 @@ def _by_document(
 
 
 def _document_out(
-    document: Document, sentences: Sequence[Sentence], tagged: Sequence[Tags]
+    document: Document, sentences: Sequence[Sentence], tagged: Sequence[Tags], selection: Selection
 ) -> dict[str, object]:
     return {
         "id": document.id,
         "text": document.text,
         "mentions": [
             {"start": m.start, "end": m.end, "text": m.text, "label": m.label, "score": m.score}
-            for m in place_mentions(document, sentences, tagged)
+            for m in selection.of(place_mentions(document, sentences, tagged))
         ],
         "sentences": [
             {

@@ -30,6 +30,15 @@ class TagRequest(BaseModel):
     sentences: Annotated[list[Words], Field(fail_fast=True)] | None = Field(
         default=None, description="sentences of words, one document"
     )
+    labels: Annotated[list[str], Field(max_length=100)] | None = Field(
+        default=None, description="which of the model's entities are mentions; null: all"
+    )
+    min_score: Annotated[float, Field(ge=0, le=1)] | dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default=0.0, description="least score of a mention, one for all or one by label"
+    )
+    rename: Annotated[dict[str, str], Field(max_length=100)] | None = Field(
+        default=None, description="what labels of the model are called in the mentions"
+    )
 
 
 class MentionOut(BaseModel):
@@ -43,7 +52,7 @@ class MentionOut(BaseModel):
 
 
 class SentenceOut(BaseModel):
-    """Words, the characters at which they start, their IOB2 tags, and the tags' probabilities."""
+    """Words, the characters at which they start, the IOB2 tags that the model gave them, and probabilities."""
 
     words: list[str]
     starts: list[int]

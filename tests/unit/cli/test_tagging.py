@@ -5,6 +5,7 @@ import json
 import pytest
 
 from raybio.cli import tagging
+from raybio.config import EntitiesSection
 
 
 @pytest.fixture
@@ -53,3 +54,23 @@ def test_a_replay_reads_the_columns_that_the_job_read(tag, tmp_path, recorded):
         found = tag(*words, "--replay", str(rejected))
         assert found.input.files == (words or ("a.csv",))
         assert found.input.columns.id == given
+
+
+@pytest.mark.parametrize(
+    ("score", "least"), [("0.8", 0.8), ("Disease=0.9,Chemical=0.6", {"Disease": 0.9, "Chemical": 0.6})]
+)
+def test_entities_are_chosen(tag, score, least):
+    config = tag(
+        "a.xml", *JOB, "--labels", "Disease,Chemical", "--min-score", score, "--rename", "Chemical=Drug"
+    )
+    assert config.entities.model_dump() == {
+        "labels": ("Disease", "Chemical"),
+        "min_score": least,
+        "rename": {"Chemical": "Drug"},
+    }
+    assert tag("a.xml", *JOB).entities == EntitiesSection()
+
+
+@pytest.mark.parametrize("words", [["--min-score", "high"], ["--min-score", "A=b"], ["--rename", "A"]])
+def test_what_is_no_score_or_name_is_refused(raybio, words):
+    assert raybio("tag", "a.xml", *JOB, *words).code == 2

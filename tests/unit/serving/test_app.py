@@ -133,6 +133,20 @@ def test_whatever_the_text_every_mention_is_where_it_says(text):
                 assert text[start : start + len(word)] == word
 
 
+def test_a_request_chooses_its_entities(client):
+    def mentions(**more):
+        answer = client.post("/tag", json={"text": "Naloxone works.", **more})
+        return answer.json()["documents"][0]["mentions"] if answer.status_code == 200 else answer
+
+    assert [each["label"] for each in mentions(rename={"X": "Drug"}, labels=["X"], min_score=0.75)] == [
+        "Drug"
+    ]
+    assert mentions(min_score=0.76) == mentions(min_score={"X": 0.8}) == []
+    refused = mentions(labels=["Y"])
+    assert refused.status_code == 422 and "no label 'Y'. Its labels: X" in refused.text
+    assert mentions(min_score=2).status_code == 422
+
+
 def test_many_texts_are_many_documents(client):
     documents = tag(client, texts=["Aspirin helps.", "", "no"]).json()["documents"]
     assert [(d["id"], len(d["mentions"])) for d in documents] == [("1", 1), ("2", 0), ("3", 0)]
