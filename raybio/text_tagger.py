@@ -40,8 +40,8 @@ def load(
     `model` is a run folder of raybio, a model folder, a Hugging Face id or "bundled:NAME". `precision`,
     `decoding` (an LLM's mode and draft) and `labels` (what a token classifier's outputs stand for) are as in
     a config; `threads` bounds the computing threads on a CPU, `max_batch_tokens` what is read in one pass. Of
-    what the model finds, the labels `entities` (empty: all) are kept where they have at least `min_score` (one
-    for all, or by label), and called what `rename` says.
+    what the model finds, the labels `entities` (empty: all) are kept where their score is `min_score` or more
+    (one for all, or by label), and called what `rename` says.
 
     Raises:
         ModelError: there is no such model, or nothing that tags, or not at this precision.

@@ -52,7 +52,7 @@ class MentionOut(BaseModel):
 
 
 class SentenceOut(BaseModel):
-    """Words, the characters at which they start, the IOB2 tags that the model gave them, and probabilities."""
+    """Words, the characters at which they start, the model's IOB2 tags, and their probabilities."""
 
     words: list[str]
     starts: list[int]

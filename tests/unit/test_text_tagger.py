@@ -107,7 +107,7 @@ def test_importing_raybio_imports_neither_torch_nor_ray():
 def test_entities_are_chosen_by_label_and_score_and_renamed(ner, tiny_encoder):
     mentions = [mention for text in TEXTS for mention in ner(text).mentions]
     label, least = mentions[0].label, sorted(mention.score for mention in mentions)[len(mentions) // 2]
-    chosen = load(tiny_encoder, entities=[label], min_score=least, rename={label: "Other"})
+    chosen = raybio.load(tiny_encoder, entities=[label], min_score=least, rename={label: "Other"})
     assert chosen.labels == ("Other",)
     found = [mention for text in TEXTS for mention in chosen(text).mentions]
     assert [(m.start, m.label) for m in found] == [
@@ -115,4 +115,4 @@ def test_entities_are_chosen_by_label_and_score_and_renamed(ner, tiny_encoder):
     ]
     assert 0 < len(found) < len(mentions)
     with pytest.raises(UsageError, match="no label 'Gene'"):
-        load(tiny_encoder, entities=["Gene"])
+        raybio.load(tiny_encoder, entities=["Gene"])
