@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybio.cli.command_line import Commands, add_command, add_json, add_quotes, renames, whole_number
-from raybio.cli.terminal import say, show, show_figures
+from raybio.cli.terminal import report, say, show, show_figures
 from raybio.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,37 @@ def add_commands(commands: Commands) -> None:
         "--disagreements", action="store_true", help="list where the two scorers differ, and why"
     )
     add_json(evaluate)
+    score = add_command(commands, "score", _score)
+    score.add_argument("model", metavar="MODEL", help="run or model folder, hub id or bundled:NAME")
+    score.add_argument(
+        "corpus", metavar="CORPUS|FILE", help="corpus of the study, or a file of any format with gold"
+    )
+    score.add_argument(
+        "--split", choices=("train", "dev", "test"), default="test", help="default: %(default)s"
+    )
+    score.add_argument("--data", metavar="DIR", help="folder of the named corpora; default: $RAYBIO_DATA")
+    score.add_argument(
+        "--from", dest="format", metavar="F", help="format of FILE, where its name does not tell"
+    )
+    score.add_argument("--title", metavar="T", help="what reports call FILE; default: its folder's name")
+    score.add_argument(
+        "--rename",
+        type=renames,
+        default={},
+        metavar="A=B,...",
+        help="call the model's label A B before scoring",
+    )
+    score.add_argument(
+        "--precision", default="auto", metavar="P", help="auto (the default), fp32, bf16, int8 or 4bit"
+    )
+    score.add_argument(
+        "--bootstrap", type=whole_number, default=1000, metavar="N", help="default: %(default)s"
+    )
+    score.add_argument("--output", default="runs", metavar="FOLDER", help="default: %(default)s")
+    score.add_argument(
+        "--name", metavar="NAME", help="name of the run folder; default: model, corpus and time"
+    )
+    add_json(score)
     report = add_command(commands, "report", _report)
     report.add_argument(
         "runs", nargs="+", metavar="RUN", help="run folder, or tagged output (a local folder)"
@@ -58,15 +89,15 @@ def _evaluate(options: Namespace) -> None:
     # Beside IOB2, tags that may be IOB1 are an IOB2 prediction with faults.
     predicted, predicted_scheme = _read(options.predicted, repair=gold_scheme == "IOB2")
     _check_same_words(options.gold, gold, options.predicted, predicted)
-    predicted = [s._replace(tags=[_renamed(tag, options.rename) for tag in s.tags]) for s in predicted]
 
     from raybio.evaluation import evaluate
     from raybio.evaluation.disagreements import find_disagreements
-    from raybio.evaluation.label_sets import check_labels
+    from raybio.evaluation.label_sets import check_labels, renamed_tag
     from raybio.evaluation.tables import render_disagreements, render_evaluation
     from raybio.iob2 import spans_from_tags
 
-    gold_tags, predicted_tags = [s.tags for s in gold], [s.tags for s in predicted]
+    gold_tags = [s.tags for s in gold]
+    predicted_tags = [[renamed_tag(tag, options.rename) for tag in s.tags] for s in predicted]
     remedy = "Where they mean the same, rename them: --rename OLD=NEW"
     if warning := check_labels(_labels(gold_tags), _labels(predicted_tags), "gold", "the prediction", remedy):
         say(warning)
@@ -84,9 +115,28 @@ def _evaluate(options: Namespace) -> None:
     show_figures(table, figures, options.json)
 
 
-def _renamed(tag: str, names: Mapping[str, str]) -> str:
-    prefix, dash, label = tag.partition("-")
-    return prefix + dash + names.get(label, label)
+def _score(options: Namespace) -> None:
+    """Score any tagger on any text with gold, and leave figures and predictions in a run folder."""
+    from raybio.config import ScoreConfig
+    from raybio.config.loading import check
+    from raybio.evaluation.tables import render_evaluation
+    from raybio.model_scoring import figures, known_corpus, score_model, title_of
+
+    known = known_corpus(options.corpus)
+    if known and options.format:
+        raise UsageError(f"--from is for files, and {options.corpus} is a corpus by name. Leave it out")
+    corpus = {
+        "name": options.title or known or title_of(options.corpus),
+        "path": None if known else options.corpus,
+        "format": options.format,
+        "data": options.data,
+        "split": options.split,
+    }
+    job = {name: getattr(options, name) for name in ("model", "precision", "output", "name", "bootstrap")}
+    config = check({**job, "corpus": corpus}, ScoreConfig, "the options of score")
+    scored = score_model(config, report, options.rename)
+    table = render_evaluation(scored.evaluation.to_dict())
+    show_figures(f"{table}run folder: {scored.run.path}\n", figures(scored), options.json)
 
 
 def _labels(sentences: Iterable[Iterable[str]]) -> set[str]:

@@ -19,6 +19,7 @@ from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
 from raybio.config.options import describe
 from raybio.config.renamed import with_present_names
+from raybio.config.score import ScoreConfig, ScoredCorpusSection
 from raybio.config.section import JobConfig
 from raybio.config.serve import LimitsSection, ServeConfig
 from raybio.config.serving import AutoscalingSection, ServedModelSection
@@ -90,6 +91,8 @@ __all__ = [
     "OptimizationSection",
     "PromptSection",
     "QuantizationSection",
+    "ScoreConfig",
+    "ScoredCorpusSection",
     "ServeConfig",
     "ServedModelSection",
     "SoupConfig",

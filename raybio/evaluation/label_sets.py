@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from raybio.errors import UsageError
 
@@ -24,6 +24,12 @@ def check_labels(
     if others := {*found} - {*known} if known else set():
         return f"{_listed(others)} of {found_in} is no label of {known_by}: {lists}. {remedy}"
     return ""
+
+
+def renamed_tag(tag: str, names: Mapping[str, str]) -> str:
+    """Return an IOB2 tag with its label as `names` calls it."""
+    prefix, dash, label = tag.partition("-")
+    return prefix + dash + names.get(label, label)
 
 
 def _listed(labels: Collection[str]) -> str:
