@@ -28,7 +28,7 @@ def test_figures_and_predictions_are_as_a_report_reads_them(corpus, tiny_encoder
     assert main(words) == 0
     printed = json.loads(capsys.readouterr().out)
     run = read_run(Path("runs/here"))
-    assert (run.corpus_name, run.split, printed["run"]) == ("mine", "test", "runs/here")
+    assert (run.corpus_name, run.split, printed["run"]) == ("mine", "test", str(Path("runs/here").absolute()))
     sentences = run.predictions["test"]
     assert [s.words[0] for s in sentences] == ["Naloxone", "Pain"]
     assert [s.gold for s in sentences] == [("B-Chemical", "O", "B-Chemical", "O"), ("B-Disease", "O")]

@@ -46,6 +46,7 @@ COMMANDS = [
     "doctor",
     "completion",
     "evaluate",
+    "score",
     "report",
 ]
 
