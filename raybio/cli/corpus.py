@@ -192,7 +192,7 @@ def _count_named(name: str, data: str | None, protocol: str) -> Iterator[Row]:
 
 
 def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[Row]:
-    from raybio.corpora import format_named, format_of
+    from raybio.corpora import format_named, input_format
     from raybio.corpora.names import CORPORA
     from raybio.corpora.reasons import Reasons, reason_lines
     from raybio.corpora.sentences import split_document
@@ -203,7 +203,7 @@ def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[R
         near = difflib.get_close_matches(path, CORPORA, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
         raise UsageError(f"{path} is neither a file here nor a corpus. {hint}Corpora: {', '.join(CORPORA)}")
-    entry = format_named(format_name or format_of(path))
+    entry = format_named(format_name or input_format(path))
     say(f"reading {path} as {entry.name}")
     records = entry.read_path(path, **({"protocol": protocol} if entry.name == "chemprot" else {}))
     named = re.search(r"(?<![a-z])(train|dev|test)(?:el)?(?![a-z])", Path(path).name.lower())
@@ -229,11 +229,11 @@ def _convert(options: Namespace) -> None:
 
     Formats: iob2 (.tsv .iob2 .bio .conll), pubtator (.pubtator), bioc-xml (.bioc.xml),
     bioc-json (.bioc.json), jsonl (.jsonl), parquet (.parquet), brat (a folder); to read only:
-    pubmed (.xml), chemprot (.json), text (.txt). Any may end in .gz.
+    pubmed (.xml), medline (.nbib), chemprot (.json), text (.txt). Any may end in .gz.
     """
-    from raybio.corpora import format_named, format_of, read_corpus, write_corpus
+    from raybio.corpora import format_named, format_of, input_format, read_corpus, write_corpus
 
-    source = format_named(options.source_format or format_of(options.input)).name
+    source = format_named(options.source_format or input_format(options.input)).name
     target = format_named(options.target_format or format_of(options.output)).name
     if options.repair and source != "iob2":
         raise UsageError(f"--repair repairs IOB2 tags, and {options.input} is read as {source}. Leave it out")

@@ -17,7 +17,7 @@ ADDED_FORMATS = plugins.names(plugins.FORMATS)
 if TYPE_CHECKING:
     ReadFormat: TypeAlias = str
 else:
-    _READ = "iob2 pubtator bioc-xml bioc-json chemprot pubmed jsonl text parquet brat csv arrow"
+    _READ = "iob2 pubtator bioc-xml bioc-json chemprot pubmed medline jsonl text parquet brat csv arrow"
     ReadFormat = Literal[(*_READ.split(), *ADDED_FORMATS)]
 
 

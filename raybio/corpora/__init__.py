@@ -11,6 +11,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from raybio import plugins
+from raybio.corpora import sniffing
 from raybio.corpora.opening import open_bytes, write_bytes
 from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import FormatError, InputError, UsageError
@@ -130,6 +132,7 @@ _BUILT_IN = (
     Format("bioc-json", "BioC in JSON", (".bioc.json",), f"{__name__}.bioc_json"),
     Format("chemprot", "JSON lines of words and word offsets", (), f"{__name__}.chemprot_json", writer=""),
     Format("pubmed", "citations, books, deletions", (".xml",), f"{__name__}.pubmed_xml", writer=""),
+    Format("medline", "as PubMed saves it", (".nbib", ".medline"), f"{__name__}.medline", writer=""),
     Format("jsonl", "JSON lines, lossless", (".jsonl",), f"{__name__}.jsonl"),
     Format("text", "one plain text file, one document", (".txt",), f"{__name__}.plain_text"),
     Format("csv", "reads a table of texts, writes one of mentions", (".csv",), f"{__name__}.csv_table"),
@@ -137,6 +140,10 @@ _BUILT_IN = (
     Format("parquet", "lossless", (".parquet",), f"{__name__}.parquet", "read_path", "write_path", True),
     Format("brat", "a folder of .txt and .ann", (), f"{__name__}.brat", "read_folder", "write_folder", True),
 )
+
+
+_SEVERAL = (".txt", ".xml", ".json")
+"""Suffixes, in small letters, of files that may be in one of several formats."""
 
 
 @cache
@@ -174,6 +181,24 @@ def format_named(name: str) -> Format:
     raise UsageError(f"unknown format {name!r}.{hint} Formats: {', '.join(formats())}")
 
 
+def format_inside(path: str) -> str:
+    """Return the format of a local file or folder that is to be read, by what it holds where that tells.
+
+    PubTator, MEDLINE or XML that is saved as `.txt` is none of plain text, and `.xml` and `.json` may be
+    several; other suffixes, and URLs, are taken at their word, as `format_of` has it.
+
+    Raises:
+        UsageError: neither the file nor its name tells.
+    """
+    name = path.lower().removesuffix(".gz")
+    by_name = any(name.endswith(end) for entry in formats().values() for end in entry.suffixes)
+    if not is_url(path) and Path(path).is_file() and (name.endswith(_SEVERAL) or not by_name):
+        with suppress(InputError), open_bytes(path) as stream:
+            if found := sniffing.format_inside(stream.read(sniffing.LOOKED_AT)):
+                return found
+    return format_of(path)
+
+
 def format_of(path: str) -> str:
     """Return the name of the format that `path` looks like: by folder, suffix, or "ChemProt" in its name.
 
@@ -196,7 +221,7 @@ def format_of(path: str) -> str:
 
 
 def input_format(path: str, columns: Columns | None = None) -> str:
-    """Return the name of the format in which the input at `path` is read: by its name, as `format_of` says.
+    """Return the name of the format in which the input at `path` is read, as `format_inside` says.
 
     A `.tsv` file is looked into, since tables have that name too; with `columns` all are tables.
 
@@ -204,7 +229,7 @@ def input_format(path: str, columns: Columns | None = None) -> str:
         UsageError: the name does not tell, or `columns` are named of what is no table.
         InputError: the file cannot be opened.
     """
-    name = format_of(path)
+    name = format_inside(path)
     named = columns is not None and bool(columns.text or columns.id)
     if name == "iob2" and path.lower().removesuffix(".gz").endswith(".tsv") and (named or _is_table(path)):
         return "csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -11,10 +12,13 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from raybio.corpora.limits import MAX_RECORD_BYTES
+from raybio.corpora.sniffing import LOOKED_AT, is_utf16_text
 from raybio.errors import AccessError, FormatError
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
@@ -24,13 +28,17 @@ LONGEST_LINE = MAX_RECORD_BYTES
 """Bytes of the longest line read; a longer one is almost surely not a line of text."""
 
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_CHUNK = 64 * 1024
 _BLOCK_BYTES = 8 * 1024 * 1024  # read ahead of a remote file
 _SPOOL = 64 * 1024 * 1024  # of a copy in memory; a larger one lies on the disk
 
 
 @contextmanager
 def open_bytes(path: str) -> Iterator[BinaryIO]:
-    """Open a local path or URL for reading; what ends in `.gz` is unpacked on the way.
+    """Open a local path or URL for reading, unpacked if it is gzip or ends in `.gz`.
+
+    Text in UTF-16 that says so (by a byte order mark) is given as UTF-8.
 
     Raises:
         AccessError: there is no such file, it is a FIFO, socket or device, or it cannot be opened.
@@ -43,10 +51,38 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
         problem = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise AccessError(path, "", f"cannot be opened ({problem})", "Check the path") from error
     with packed:
-        if path.lower().endswith(".gz"):
-            yield cast(BinaryIO, io.BufferedReader(_Gunzip(packed, path)))
+        stream = packed
+        if path.lower().endswith(".gz") or _beginning(packed, len(_GZIP)) == _GZIP:
+            stream = cast(BinaryIO, io.BufferedReader(_Gunzip(packed, path)))
+        marked = _beginning(stream, len(codecs.BOM_UTF16)) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        if marked and is_utf16_text(_beginning(stream, LOOKED_AT)):
+            with _as_utf8(stream, path) as copy:
+                yield copy
         else:
-            yield packed
+            yield stream
+
+
+def _beginning(stream: BinaryIO, size: int) -> bytes:
+    """Return the first bytes of a stream, or fewer, that are still to be read."""
+    try:
+        return cast(io.BufferedReader, stream).peek(size)[:size]
+    except FormatError:  # raised again by whoever reads
+        return b""
+
+
+@contextmanager
+def _as_utf8(stream: BinaryIO, source: str) -> Iterator[BinaryIO]:
+    """Give a copy, in UTF-8, of a stream of UTF-16."""
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as copy:
+        decoder = codecs.getincrementaldecoder("utf-16")()
+        try:
+            for chunk in chain(iter(partial(stream.read, _CHUNK), b""), [b""]):
+                copy.write(decoder.decode(chunk, final=not chunk).encode())
+        except UnicodeError as error:
+            problem = f"the text, which begins as UTF-16, cannot be decoded ({error})"
+            raise FormatError(source, "", problem, "Write it again, in UTF-8") from error
+        copy.seek(0)
+        yield cast(BinaryIO, copy)
 
 
 def refuse_special(path: str) -> None:

@@ -16,23 +16,20 @@ from typing import BinaryIO
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, PART_BYTES, too_large
 from raybio.corpora.losses import parts_of, unheld_passages
 from raybio.corpora.opening import decoded, no_records, read_whole, stem_of
+from raybio.corpora.sniffing import LOOKED_AT, format_inside
 from raybio.entities import Document, Passage, Record
 from raybio.errors import FormatError
 
 _MARK = "\ufeff"
-_COLUMNS = re.compile(r"-DOCSTART-|\S+(\s+\S+){0,2}\s+(O|[BI]-\S+)\s*$")
 _NOT_SPACE = re.compile(r"\S")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*(?:\n|\Z)")
-_FEWEST_LINES = 3
-_LOOKED_AT = 4_096
-"""Characters that tell whether a file is columns of words and tags."""
 
 
 def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
     """Yield the one Document of the file; one that is too large, with its paragraphs, is Rejected.
 
     Raises:
-        FormatError: the file is empty, is not UTF-8, or has a word and a tag on each line.
+        FormatError: the file is empty, is not UTF-8, or is in another format.
     """
     beginning = stream.read(KEPT)
     rest = read_whole(stream, max(0, max_record_bytes - len(beginning)))
@@ -42,7 +39,7 @@ def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES
     text = decoded(beginning + rest, source)
     if not text:
         raise no_records(source, "text")
-    _refuse_columns(text, source)
+    _refuse_others(beginning + rest[:LOOKED_AT], source)
     room = (max_record_bytes - len(beginning) - len(rest)) // PART_BYTES
     passages = tuple(islice(_paragraphs(text), room + 2))
     if len(passages) > room + 1:  # one is the text itself
@@ -83,13 +80,12 @@ def losses(document: Document) -> Counter[str]:
     return +found
 
 
-def _refuse_columns(text: str, source: str) -> None:
-    """Raise where each of the first lines is a word and a tag: somebody's corpus, not prose."""
-    begin = text if len(text) <= _LOOKED_AT else text[:_LOOKED_AT].rpartition("\n")[0]
-    lines = [line for line in begin.splitlines() if line.strip()]
-    if len(lines) >= _FEWEST_LINES and all(map(_COLUMNS.match, lines)):
-        remedy = "Name its format, iob2 (--from iob2), or its file .iob2"
-        raise FormatError(source, "", "this is no text but words and tags in columns", remedy)
+def _refuse_others(beginning: bytes, source: str) -> None:
+    """Raise where a file is in another format: somebody's corpus, not prose."""
+    if found := format_inside(beginning):
+        called = "words and tags in columns" if found == "iob2" else f"in the format {found}"
+        remedy = f"Name its format, {found} (--from {found}), or give its name the suffix of one"
+        raise FormatError(source, "", f"this is no text but {called}", remedy)
 
 
 def paragraphs(text: str) -> tuple[Passage, ...]:

@@ -8,7 +8,8 @@ there as "METHODS: Rats were ...", as PubTator shows it, and its Passage covers 
 heading only. Copyright notices are left out.
 
 Markup inside a text is dropped and its content kept where it stands, with nothing added:
-`CO<sub>2</sub>` gives "CO2", `10<sup>-6</sup>` gives "10-6", MathML gives the text of its elements.
+`CO<sub>2</sub>` gives "CO2", `10<sup>-6</sup>` gives "10-6", MathML gives the text of its elements
+without the white space between them.
 Only a displayed formula (`<DispFormula>`) is set off by spaces. Runs of white space, line breaks and
 non-breaking spaces among them, become one space. Characters are never normalised (NFC or other).
 
@@ -232,9 +233,17 @@ def _pieces(element: Element) -> Iterator[str]:
             raise _UnreadableError(f"nothing says what the entity {child.text} in its text means")
         space = " " if child.tag == "DispFormula" else ""
         yield space
-        yield from _pieces(child)
+        yield from _formula(child) if etree.QName(child).localname == "math" else _pieces(child)
         yield space
         yield child.tail or ""
+
+
+def _formula(element: Element) -> Iterator[str]:
+    """Yield the text of a formula in MathML: white space between its elements only lays out the XML."""
+    if (entity := next(element.iter(etree.Entity), None)) is not None:
+        raise _UnreadableError(f"nothing says what the entity {entity.text} in its text means")
+    for text in element.itertext():
+        yield text.strip() if "\n" in text or text.isspace() else text
 
 
 def _texts(elements: Iterator[Element]) -> Iterator[str]:

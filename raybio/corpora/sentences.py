@@ -35,6 +35,7 @@ _BRACKETED_OR_END = re.compile(
     (?: (?<=\() [^()]{0,300}+ (?<![.?!]) \)
       | (?<=\[) [^\[\]]{0,300}+ (?<![.?!]) \]
       | (?<=[.?!]) ["'’”)\]]*+ (?=\s)
+      | (?<=[.?!]) \[\d[\d,;\s–-]{0,30}+\] (?=\s)
       | (?<=[。！？]) ["'’”」』）)\]]*+
       | (?<=\n) [^\S\n]*+ \n
     )
@@ -46,25 +47,54 @@ _BRACKETED_OR_END = re.compile(
 # Abbreviations that something always follows,
 _NEVER_LAST = frozenset(
     {"vs", "v", "cf", "e.g", "i.e", "viz", "Fig", "Figs", "fig", "figs", "Dr", "Drs", "Mr", "Mrs",
-     "Prof", "St", "Mt"}
+     "Prof", "St", "Mt", "pv", "cv", "Int", "Proc", "Natl", "Acad", "Biol"}
 )
 # those that a number follows ("no." may also be a word),
 _BEFORE_NUMBER = frozenset(
     {"No", "Nos", "no", "nos", "Ref", "Refs", "ref", "refs", "Eq", "Eqs", "Vol", "vol", "p", "pp", "ca",
-     "approx", "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec"}
+     "approx", "Tab", "Tabs", "Suppl", "suppl", "Sect", "Chap", "max",
+     "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec"}
 )
 # and those that end a sentence only before a capital, as the dotted ones do ("i.v.", "p.o.", "U.S.").
 _SELDOM_LAST = frozenset(
-    {"al", "spp", "sp", "subsp", "var", "etc", "Inc", "Ltd", "Co", "Corp", "Jr", "Sr", "resp"}
+    {"al", "spp", "sp", "subsp", "var", "etc", "Jr", "Sr", "resp"}
+)
+# Part of a name, more often than not, even before a capital ("U.S. Food and Drug Administration"):
+# they end a sentence only before a word that begins one.
+_IN_NAMES = frozenset({"U.S", "U.K", "U.S.A", "E.U", "U.N", "Inc", "Ltd", "Co", "Corp"})
+_STARTS = frozenset(
+    ["A", "After", "All", "Although", "Among", "An", "And", "As", "At", "Background", "Because", "Before",
+     "Between", "Both", "But", "By", "Case", "Cases", "Children", "Compared", "Conclusion", "Conclusions",
+     "Data", "During", "Each", "Finally", "First", "For", "From", "Furthermore", "Group", "Groups", "Here",
+     "How", "However", "If", "In", "It", "Its", "Levels", "Many", "Men", "Methods", "Mice", "Moreover",
+     "Most", "Neither", "No", "Not", "Of", "On", "One", "Only", "Our", "Overall", "Participants",
+     "Patients", "Previous", "Purpose", "Rats", "Recent", "Results", "Second", "Serum", "Several",
+     "Similarly", "Since", "Six", "Some", "Studies", "Subjects", "Such", "That", "The", "Their", "Then",
+     "There", "Therefore", "These", "They", "This", "Those", "Three", "Thus", "To", "Treatment", "Two",
+     "Under", "Using", "We", "What", "When", "Where", "Whereas", "Whether", "Which", "While", "With",
+     "Without", "Women"]
+)
+# Before a letter that abbreviates a name ("with S. Typhimurium"); after other words it is the name's last
+# part ("vitamin D. High doses").
+_BEFORE_NAMES = frozenset(
+    ["a", "against", "an", "and", "are", "as", "between", "by", "causing", "during", "for", "from", "in",
+     "including", "into", "is", "like", "of", "on", "or", "strain", "strains", "than", "that", "the", "to",
+     "toward", "towards", "using", "versus", "via", "vs", "was", "were", "whereas", "with", "without"]
 )
 # fmt: on
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]{1,8}\.){0,5}[^\W\d_]{1,8}\Z")
 _LONGEST_ABBREVIATION = 12
+_LONGEST_WORD = 24
+_LETTER_AND = re.compile(r"\b[A-Z\d]+ and \Z")
 
 _CAPITALISED = re.compile(r"[\"'“‘]?(?:[A-Z][a-z]|[A-Z][A-Z /]{0,60}:|A\s)")
 _INITIAL = re.compile(r"[A-Z]\.")
 _NOT_SPACE = re.compile(r"\S")
+_NEXT_WORD = re.compile(r"[\"'“‘(]?([A-Z][A-Za-z]*)")
+_NAME = re.compile(r"[A-Z][a-z]{2,}")
+_LAST_WORD = re.compile(r"(?:\A|(?<=[\s(\[]))(\S{1,20})\s+\Z")
+_DIGITS_APART = re.compile(r"\d\s\.\Z")
 # Names that keep their small first letter at the start of a sentence: mRNA, p53, c-Jun, beta-Blocker.
 _SMALL_NAME = re.compile(
     r"[a-z]{1,4}[A-Z]|[a-z]{1,6}\d|[a-z]-[A-Z]|(?:alpha|beta|gamma|delta|kappa|omega)-|[α-ω]"
@@ -106,6 +136,8 @@ def _ends_sentence(text: str, stop: int, end: int) -> bool:
     after = following.start()
     if text[after].islower() and not _SMALL_NAME.match(text, after):
         return False
+    if text[after].isdigit() and _DIGITS_APART.search(text[max(0, stop - 2) : stop + 1]):
+        return False  # words that somebody set apart: "Nav 1 . 5"
     before = _ABBREVIATION.search(text[max(0, stop - _LONGEST_ABBREVIATION) : stop])
     if text[stop] != "." or before is None:
         return True
@@ -114,10 +146,33 @@ def _ends_sentence(text: str, stop: int, end: int) -> bool:
         return False
     if word in _BEFORE_NUMBER:
         return not text[after].isdigit()
+    if word in _IN_NAMES:
+        return _begins_sentence(text, after)
     if word in _SELDOM_LAST or _DOTTED.fullmatch(word):
         return _CAPITALISED.match(text, after) is not None
-    # "A. B. Smith"; but "group A. Patients" and "vitamin D. The" end.
-    return not (len(word) == 1 and word.isupper() and _INITIAL.match(text, after))
+    if len(word) != 1 or not word.isupper():
+        return True
+    # "A. B. Smith" and "with S. Typhimurium"; but "group A. Patients" and "vitamin D. The" end.
+    return not (_INITIAL.match(text, after) or _abbreviates(text, stop - 1, after))
+
+
+def _begins_sentence(text: str, start: int) -> bool:
+    word = _NEXT_WORD.match(text, start)
+    return word is not None and (word[1] in _STARTS or (word[1].isupper() and len(word[1]) > 1))
+
+
+def _abbreviates(text: str, letter: int, after: int) -> bool:
+    """Say whether the capital at `letter` abbreviates a name that goes on at `after`: a genus, a journal."""
+    if not _NAME.match(text, after) or _begins_sentence(text, after):
+        return False
+    before = _LAST_WORD.search(text[max(0, letter - _LONGEST_WORD) : letter])
+    # At the beginning of a text, or of what brackets hold.
+    if before is None:
+        return not text[:letter].strip() or text[letter - 1] in "(["
+    word = before[1]
+    if word == "and" and _LETTER_AND.search(text[max(0, letter - _LONGEST_WORD) : letter]):
+        return False  # "groups A and B. Rats"
+    return word in _BEFORE_NAMES or word[-1] == "."
 
 
 @dataclass(frozen=True, slots=True)

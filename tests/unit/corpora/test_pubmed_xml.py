@@ -94,7 +94,7 @@ def test_attributes(hand_written):
 def test_inline_markup_becomes_text_and_is_never_normalised(hand_written):
     document = hand_written["102"]
     assert document.version == 2
-    assert document.text == ("CO2 at 10-6 M in E. coli β-cells & more. Given x = 1 where p2 cafe\u0301 xy.")
+    assert document.text == ("CO2 at 10-6 M in E. coli β-cells & more. Given x=1 where p2 cafe\u0301 xy.")
 
 
 def test_other_abstract_and_vernacular_title(hand_written):
@@ -403,3 +403,20 @@ def test_entities_in_attributes_and_in_files_without_records_are_refused():
     for body in (b'<PubmedArticleSet x="&lol9;"/>', b"<PubmedArticleSet/>"):
         with pytest.raises(FormatError, match="entit"):
             read_bytes(doctype + body)
+
+
+MATH = (
+    '<mml:math xmlns:mml="http://www.w3.org/1998/Math/MathML"><mml:msub><mml:mi>O</mml:mi><mml:mrow>'
+    "<mml:mn>2</mml:mn><mml:mi>m</mml:mi></mml:mrow></mml:msub><mml:mtext> and </mml:mtext></mml:math>"
+)
+
+
+def test_a_formula_reads_alike_however_it_is_indented():
+    indented = MATH.replace("><", ">\n      <").replace(">O<", ">\n  O\n  <")
+    for formula in (MATH, indented, MATH.replace("><", "> <")):
+        title = f"<Article><ArticleTitle>Uptake ({formula}) rose.</ArticleTitle></Article>"
+        said = f"<PMID>1</PMID>{title}"
+        (document,) = read_bytes(
+            f"<PubmedArticle><MedlineCitation>{said}</MedlineCitation></PubmedArticle>".encode()
+        )
+        assert document.text == "Uptake (O2m and ) rose."

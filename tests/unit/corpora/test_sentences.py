@@ -1,11 +1,13 @@
 import runpy
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raybio.corpora import read_corpus
 from raybio.corpora.sentences import (
     Misalignment,
     align_mentions,
@@ -233,3 +235,47 @@ def test_every_mention_gets_a_span_or_is_heard_of(text, data):
     exact = {m for m in mentions if (m.start, m.end, m.label) in spans}
     assert set(mentions) == exact | {item.mention for item in heard}
     assert exact.isdisjoint(item.mention for item in heard)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Infection with S. Typhimurium and Salmonella.", 1),
+        ("Lyme and B. Burgdorferi Infection in Dogs.", 1),
+        ("S. Typhimurium in Mice.", 1),
+        ("Approved by the U.S. Food and Drug Administration in 2015.", 1),
+        ("Data of the U.K. Biobank were used.", 1),
+        ("It was sold in the U.S. These data are old.", 2),
+        ("See Tab. 1, Suppl. 2, max. 10 mg.", 1),
+        ("Grown with pv. Tomato and cv. Bintje here.", 1),
+        ("Int. J. Cancer was read.", 1),
+        ("Made by Pfizer Inc. New York and others.", 1),
+        ("It came from Pfizer Inc. The drug works.", 2),
+        ("Risk rose.[1] Cold is common.", 2),
+        ("Risk rose.[1,2-4] Cold is common.", 2),
+        ("In group A. Patients were old.", 2),
+        ("In groups A and B. Rats were old.", 2),
+        ("They had vitamin D. High doses help.", 2),
+        ("They had hepatitis B. Interferon helps.", 2),
+        ("The channel Nav 1 . 5 is open .", 1),
+    ],
+)
+def test_sentences_end_after_names_and_not_inside(text, count):
+    assert len(split_sentences(text)) == count
+
+
+CORPORA = {
+    "BC5CDR/BC5CDR_TrainDev.PubTator": "pubtator",
+    "BC5CDR/BC5CDR_Test.PubTator": "pubtator",
+    "BioRED/BioRED_Test.PubTator": "pubtator",
+    "ChemProt/dev.json": "chemprot",
+}
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_hardly_a_gold_mention_is_cut(corpora, name):
+    mentions, cut = 0, []
+    for document in read_corpus(str(corpora / name), CORPORA[name]):
+        mentions += len(document.mentions)
+        split_document(replace(document, sentences=()), on_misaligned=cut.append)
+    assert sum(each.reason == "across sentences" for each in cut) <= 0.0005 * mentions
