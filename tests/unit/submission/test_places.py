@@ -30,7 +30,7 @@ def test_whole_paths_must_be_on_storage_of_all():
 @pytest.mark.parametrize(
     ("config", "words", "key"),
     [
-        ("tag_corpus/pubmed.yaml", [*TAGGING, "input=[s3://b/in, data/pubmed]"], "input"),
+        ("tag_corpus/pubmed.yaml", [*TAGGING, "input=[s3://b/in, data/pubmed]"], "input.files"),
         ("tag_corpus/pubmed.yaml", [*TAGGING, "output=tagged"], "output"),
         ("tag_corpus/pubmed.yaml", [*TAGGING, "model=./model"], "model"),
         ("tag_corpus/pubmed.yaml", [*TAGGING, "model=runs/today/model"], "model"),
