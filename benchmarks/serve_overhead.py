@@ -43,9 +43,9 @@ from raybio.sentence_stream import read_sentences
 from raybio.serving.answers import Answer
 from raybio.serving.client import Client
 from raybio.serving.deployment import ONE_LOOP, deploy, handle_of, undeploy
-from raybio.serving.figures import figures_of
 from raybio.serving.load_generator import in_window, together, warm_up
 from raybio.serving.replica import load
+from raybio.serving.scenarios import figures_of
 from raybio.taggers import Tags
 
 TARGETS = {"handle": 0.005, "full": 0.9, "replicas": 1.7}

@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine may take any time for one example: that says nothing about the code.
+settings.register_profile("raybio", deadline=None)
+settings.load_profile("raybio")
 
 ROOT = Path(__file__).resolve().parents[1]
 

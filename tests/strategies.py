@@ -1,13 +1,8 @@
 """Hypothesis strategies for raybio's nouns: `texts()`, `documents()`, `tagged_sentences()`."""
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from raybio.entities import Document, Mention, Passage, Relation, Sentence, Span
-
-# A busy machine may take any time for one example: that says nothing about the code.
-settings.register_profile("raybio", deadline=None)
-settings.load_profile("raybio")
 
 # What breaks careless readers: non-BMP, combining marks, separators `splitlines` cuts at, a BOM inside.
 AWKWARD = "a B,.-:|\t\n\r\"'\\<&é\u0301\u0085\u00a0\u2028\u2029\u200b\ufeffβ字😀𝔻\x0b\x0c\x1c"

@@ -22,7 +22,7 @@ def _benchmark_serve(options: Namespace) -> None:
     config = load_job(BenchmarkServeConfig, options.config, options.overrides)
 
     from raybio.serving.benchmark import benchmark_serve
-    from raybio.serving.benchmark_table import render_benchmark
+    from raybio.serving.benchmark_record import render_benchmark
 
     done = benchmark_serve(config, report)
     table = f"{render_benchmark(done.report)}run folder: {done.run.path}\n"

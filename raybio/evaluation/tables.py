@@ -11,6 +11,8 @@ from raybio.evaluation.significance import Difference
 
 SCORERS = ("paper", "corrected")
 FIGURES = ("possible", "actual", "strict P", "R", "F1", "partial P", "R", "F1", "exact F1", "type F1")
+UNEQUAL = "NOT EQUAL WORK"
+"""What stands before a figure whose answers were not the tagger's own."""
 NAMES = {"overall": "all", "length_1": "1 word", "length_2": "2 words", "length_3plus": "3+ words"}
 
 
@@ -35,6 +37,19 @@ def render_disagreements(disagreements: Iterable[Disagreement]) -> str:
         f"sentence {place.sentence}: gold {_spans(place.gold)}; predicted {_spans(place.predicted)}\n"
         + "".join(f"    {reason}\n" for reason in place.reasons)
         for place in disagreements
+    )
+
+
+def describe_difference(accuracy: Mapping[str, Any]) -> str:
+    """Return how served answers differ from the tagger's own: both F1, and how many sentences.
+
+    `accuracy` is that of a result in benchmark.json.
+    """
+    return (
+        f"strict F1 {100 * accuracy['served_strict_f1']:.2f} served, "
+        f"{100 * accuracy['offline_strict_f1']:.2f} alone; "
+        f"{accuracy['different_sentences']:,} sentences differ, "
+        f"{accuracy['unanswered_sentences']:,} have no answer"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from raybio.cost import Measurement, whole_gpus
 from raybio.errors import UsageError
-from raybio.evaluation.equal_work import MARK, describe_difference
+from raybio.evaluation.tables import UNEQUAL, describe_difference
 from raybio.reports.benchmark import Benchmark, is_benchmark, read_benchmark, replicas, scenarios
 from raybio.reports.sources import Tagging, read_tagging
 
@@ -59,7 +59,7 @@ def result_measurement(benchmark: Benchmark, result: Mapping[str, Any]) -> Measu
     cpus = max(float(model.get("cpus") or 0), float(model.get("threads") or 0))
     kind = "replica" if count == 1 else "replicas"
     accuracy = result["accuracy"]
-    unequal = "" if accuracy["equal"] else f"{MARK} ({describe_difference(accuracy)}): "
+    unequal = "" if accuracy["equal"] else f"{UNEQUAL} ({describe_difference(accuracy)}): "
     return Measurement(
         name=f"{result['model']} on {result['corpus']}",
         how=(

@@ -7,7 +7,7 @@ from typing import Any
 
 from raybio.config.prices import InstancePrice
 from raybio.cost import dollars
-from raybio.evaluation.equal_work import describe_difference
+from raybio.evaluation.tables import describe_difference
 from raybio.reports import cost_section, serving_plots, serving_tables
 from raybio.reports.benchmark import Benchmark, corpora
 from raybio.reports.beside_study import beside_study

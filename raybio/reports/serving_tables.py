@@ -7,8 +7,7 @@ from typing import Any
 
 from raybio.cost import dollars
 from raybio.evaluation.by_length import GROUPS
-from raybio.evaluation.equal_work import MARK
-from raybio.evaluation.tables import NAMES
+from raybio.evaluation.tables import NAMES, UNEQUAL
 from raybio.reports.benchmark import Scenario, scenario, scenarios
 from raybio.reports.blocks import Table
 from raybio.reports.cost_section import Priced
@@ -59,7 +58,7 @@ def _making(each: Served) -> Iterator[Any]:
 def _marks(each: Served) -> Iterator[str]:
     """Yield why nothing else in the row may be set against other rows."""
     if not each.equal:
-        yield MARK
+        yield UNEQUAL
     elif not each.ranked:
         yield "not all sentences"
 

@@ -47,9 +47,7 @@ def interface(args: Mapping[str, Any]) -> Application:
     """Return the HTTP interface over the applications that `args["models"]` names."""
     limits = LimitsSection(**args.get("limits", {}))
     hosts = list(args.get("allowed_hosts", []))
-    return interface_application(
-        _LateIngress, list(args["models"]), limits, new_run_id(), allowed_hosts=hosts
-    )
+    return interface_application(_LateIngress, list(args["models"]), limits, new_run_id(), hosts)
 
 
 class _LateIngress(Ingress):

@@ -220,7 +220,11 @@ class Batcher:
             if len(request.tags) < len(request.sentences):
                 self._enter(request)  # behind all the others
             else:
-                request.answer.set_result(_batched(request))
+                request.answer.set_result(
+                    Batched(
+                        tuple(request.tags), request.model_seconds, request.batch_requests, request.batch_size
+                    )
+                )
 
     def _measure(self, words: int, seconds: float) -> None:
         if 2 * words >= self._max_words:
@@ -238,7 +242,3 @@ class Batcher:
             del self._waiting[request]
             self._cut.pop(request, None)
             self._words_left -= request.words_left
-
-
-def _batched(request: _Waiting) -> Batched:
-    return Batched(tuple(request.tags), request.model_seconds, request.batch_requests, request.batch_size)

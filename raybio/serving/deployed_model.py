@@ -40,7 +40,7 @@ class DeployedModel:
         self._refusal: OverloadedError | None = None
         self._refused_words = 0
         self._refused_until = 0.0
-        self._said = {"run_id": run_id, "model": info["name"]}
+        self._log_fields = {"run_id": run_id, "model": info["name"]}
 
     async def tag(self, sentences: Sequence[Sentence]) -> Served:
         """Return the tags of each sentence, in order.
@@ -58,15 +58,15 @@ class DeployedModel:
             raise
         except ServingError as error:
             self._metrics.failed()
-            logger.error(str(error), extra=self._said)
+            logger.error(str(error), extra=self._log_fields)
             raise
         except asyncio.CancelledError:
             # Whoever asked has left, or has the answer that it took more than `limits.request_timeout_s`.
             self._metrics.failed()
-            logger.error("no answer while it was waited for", extra=self._said)
+            logger.error("no answer while it was waited for", extra=self._log_fields)
             raise
         if served.retries:
-            logger.warning(f"answered after {served.retries} retries", extra=self._said)
+            logger.warning(f"answered after {served.retries} retries", extra=self._log_fields)
         return served
 
     def _refuse_again(self, words: int) -> None:

@@ -6,6 +6,7 @@ import functools
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import ray._private.worker as ray_worker
@@ -16,7 +17,7 @@ from ray.serve.schema import LoggingConfig
 
 from raybio.config import ServedModelSection
 from raybio.errors import ServingError
-from raybio.model_sources import ModelReference, name_anywhere
+from raybio.model_sources import ModelReference, model_folder, name_anywhere
 from raybio.serving.replica import Replica
 from raybio.taggers import check_tagger
 
@@ -145,22 +146,35 @@ def states(names: list[str]) -> dict[str, str]:
     }
 
 
+def check_model(section: ServedModelSection) -> None:
+    """Make sure that there is such a model, and that it tags as `section` says.
+
+    Raises:
+        ModelError: there is none, or not one that does.
+    """
+    _check_tagger(section, model_folder(section.model, allow_pickle=section.allow_pickle))
+
+
 def found_from_anywhere(section: ServedModelSection) -> tuple[ServedModelSection, ModelReference]:
     """Return `section` with its folders absolute, and its model: replicas run in other folders and nodes.
 
     Raises:
-        ModelError: there is no such model, or not one that tags as `section` says.
+        ModelError: as `check_model` has it.
     """
     model = ModelReference.of(section.model, allow_pickle=section.allow_pickle)
+    _check_tagger(section, model.folder())
+    drafter = section.decoding.draft_model
+    decoding = section.decoding.model_copy(update={"draft_model": drafter and name_anywhere(drafter)})
+    return section.model_copy(update={"model": model.name, "decoding": decoding}), model
+
+
+def _check_tagger(section: ServedModelSection, folder: Path) -> None:
     check_tagger(
-        model.folder(),
+        folder,
         precision=section.precision,
         decoding=section.decoding.asked(),
         labels=section.model_labels,
     )
-    drafter = section.decoding.draft_model
-    decoding = section.decoding.model_copy(update={"draft_model": drafter and name_anywhere(drafter)})
-    return section.model_copy(update={"model": model.name, "decoding": decoding}), model
 
 
 def _options(section: ServedModelSection) -> dict[str, Any]:

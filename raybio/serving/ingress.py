@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -48,12 +49,70 @@ logger = logging.getLogger("ray.serve")
 INGRESS = "_http"
 """The interface's application; no model can be called that."""
 
-# Where one reaches what listens on every address.
-_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _ANSWER_SECONDS = 30
 _MAX_ANSWER_BYTES = 1 << 20
 # What it takes to stop Serve and its cluster once no request is in flight.
 _PUT_AWAY_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the interface listens."""
+
+    host: str
+    port: int
+
+    @property
+    def reached_at(self) -> str:
+        """The host that one asks: of those that stand for every address, this machine."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
+    @property
+    def url(self) -> str:
+        """The address as one types it."""
+        host = self.reached_at
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def check_free(self) -> None:
+        """Say at once that a port is taken: Serve's own complaint comes late, and is long.
+
+        Raises:
+            UsageError: it is.
+        """
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        try:
+            with socket.create_server((self.host, self.port), family=family):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {self.host}:{self.port}: {error.strerror}. Choose another with port=NUMBER"
+            ) from error
+
+    def check_answer(self) -> None:
+        """Make sure that it is the interface that answers here, and that every model is running.
+
+        Raises:
+            ServingError: it is not.
+        """
+        place = f"{self.reached_at}, port {self.port}"
+        connection = http.client.HTTPConnection(self.reached_at, self.port, timeout=_ANSWER_SECONDS)
+        remedy = (
+            "Where Ray Serve has other applications on this cluster, it keeps its address: "
+            "set host and port to that"
+        )
+        try:
+            connection.request("GET", "/health")
+            found = json.loads(connection.getresponse().read(_MAX_ANSWER_BYTES))
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+            raise ServingError(f"the interface does not answer at {place}: {error}. {remedy}") from error
+        finally:
+            connection.close()
+        try:
+            health = HealthResponse.model_validate(found)
+        except ValidationError as error:
+            raise ServingError(f"another application answers at {place}. {remedy}") from error
+        if health.status != "ok":
+            raise ServingError(f"not every model is running: {health.models}")
 
 
 class Ingress:
@@ -97,11 +156,10 @@ class ListeningIngress(Ingress):
         limits: LimitsSection,
         run_id: str,
         allowed_hosts: Sequence[str],
-        host: str,
-        port: int,
+        address: Address,
     ) -> None:
         super().__init__(infos, limits, run_id, allowed_hosts)
-        self._server = HttpServer(self.__serve_build_asgi_app__(), host, port)
+        self._server = HttpServer(self.__serve_build_asgi_app__(), address.host, address.port)
 
     def check_health(self) -> None:
         """Tell Ray Serve to replace this replica where its server has ended."""
@@ -129,19 +187,18 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
         ModelError: there is no such model.
         ServingError: a model did not start, or the interface cannot be reached.
     """
-    run_id = new_run_id()
-    host = _REACHED_AT.get(config.host, config.host)
-    address = f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
+    run_id, address = new_run_id(), Address(config.host, config.port)
+    allowed_hosts = (config.host, *config.allowed_hosts)
     with connected():
         settle_serve()
         if not serve.status().applications:
             # One that is left over keeps the address it was started with, or has none.
             serve.shutdown()
-            _check_port(config)
+            address.check_free()
         up: list[str] = []
         try:
             # On a cluster each machine has a proxy of Ray Serve's, wherever the interface is.
-            start({"host": config.host, "port": config.port} if joins_a_cluster() else None)
+            start({"host": address.host, "port": address.port} if joins_a_cluster() else None)
             infos = []
             for section in config.models:
                 progress(f"starting {section.name}: {section.model}")
@@ -149,18 +206,15 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
                 deploy(section, run_id=run_id)
                 infos.append(described(section.name))
             up.append(INGRESS)
-            allowed_hosts = (config.host, *config.allowed_hosts)
+            replicas, made_of = config.ingress_replicas, (infos, config.limits, run_id, allowed_hosts)
             if joins_a_cluster():
-                interface = interface_application(
-                    Ingress, infos, config.limits, run_id, config.ingress_replicas, allowed_hosts
-                )
-                serve.run(interface, name=INGRESS, route_prefix="/")
+                serve.run(interface_application(Ingress, *made_of, replicas), name=INGRESS, route_prefix="/")
             else:
-                interface = _listening_application(infos, config, run_id, allowed_hosts)
-                serve.run(interface, name=INGRESS, route_prefix=None)
-            _check_answer(host, config.port)
+                listening = _deployment(ListeningIngress, replicas, **ONE_LOOP).bind(*made_of, address)
+                serve.run(listening, name=INGRESS, route_prefix=None)
+            address.check_answer()
             progress(f"run {run_id}: logs in {get_serve_logs_dir()}")
-            yield address
+            yield address.url
         finally:
             progress("stopping: requests in flight are answered first")
             for name in reversed(up):
@@ -183,9 +237,9 @@ def serve_models(config: ServeConfig, progress: Callable[[str], None] = print) -
     with (
         stopping.time_to_stop(seconds),
         stopping.resume_hint("The same command serves again"),
-        served(config, progress) as address,
+        served(config, progress) as url,
     ):
-        progress(f"serving {', '.join(m.name for m in config.models)} at {address} (stop: Ctrl-C)")
+        progress(f"serving {', '.join(m.name for m in config.models)} at {url} (stop: Ctrl-C)")
         threading.Event().wait()
 
 
@@ -194,21 +248,14 @@ def interface_application(
     models: Sequence[Any],
     limits: LimitsSection,
     run_id: str,
-    replicas: int = 1,
     allowed_hosts: Sequence[str] = (),
+    replicas: int = 1,
 ) -> Application:
-    """Return the interface as an application that Serve can run.
+    """Return the interface as an application that Serve's own proxy reaches.
 
     `ingress` is made of `models`, `limits`, `run_id` and `allowed_hosts`.
     """
     return _deployment(serve.ingress()(ingress), replicas).bind(models, limits, run_id, allowed_hosts)
-
-
-def _listening_application(
-    infos: Sequence[Mapping[str, Any]], config: ServeConfig, run_id: str, allowed_hosts: Sequence[str]
-) -> Application:
-    deployment = _deployment(ListeningIngress, config.ingress_replicas, **ONE_LOOP)
-    return deployment.bind(infos, config.limits, run_id, allowed_hosts, config.host, config.port)
 
 
 def _deployment(interface: type[Any], replicas: int, **environment: Any) -> Deployment:
@@ -221,38 +268,3 @@ def _deployment(interface: type[Any], replicas: int, **environment: Any) -> Depl
         graceful_shutdown_wait_loop_s=DRAIN_POLL_SECONDS,
         logging_config=LOGGING,
     )(interface)
-
-
-def _check_port(config: ServeConfig) -> None:
-    """Say at once that a port is taken: Serve's own complaint comes late, and is long."""
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    try:
-        with socket.create_server((config.host, config.port), family=family):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen on {config.host}:{config.port}: {error.strerror}. Choose another with port=NUMBER"
-        ) from error
-
-
-def _check_answer(host: str, port: int) -> None:
-    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
-    remedy = (
-        "Where Ray Serve has other applications on this cluster, it keeps its address: "
-        "set host and port to that"
-    )
-    try:
-        connection.request("GET", "/health")
-        found = json.loads(connection.getresponse().read(_MAX_ANSWER_BYTES))
-    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
-        message = f"the interface does not answer at {host}, port {port}: {error}. {remedy}"
-        raise ServingError(message) from error
-    finally:
-        connection.close()
-    try:
-        health = HealthResponse.model_validate(found)
-    except ValidationError as error:
-        message = f"another application answers at {host}, port {port}. {remedy}"
-        raise ServingError(message) from error
-    if health.status != "ok":
-        raise ServingError(f"not every model is running: {health.models}")

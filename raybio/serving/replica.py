@@ -45,12 +45,16 @@ class Replica:
     def __init__(self, section: ServedModelSection, model: ModelReference, run_id: str) -> None:
         self._section = section
         self._name = serve.get_replica_context().replica_id.unique_id
-        self._said = {"run_id": run_id, "model": section.name}
+        self._log_fields = {"run_id": run_id, "model": section.name}
         # Torch keeps a team of computing threads for each thread that calls it: so there is one.
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         started = time.perf_counter()
         self._kind, self._tagger = self._model_thread.submit(load, section, model).result()
-        self._said_loaded(time.perf_counter() - started)
+        seconds = round(time.perf_counter() - started, 3)
+        logger.info(
+            f"model {section.name} is loaded",
+            extra={"kind": self._kind, "seconds": seconds, **self._log_fields},
+        )
         self._metrics = ReplicaMetrics(section.name)
         self._batcher = Batcher(
             self._tag_batch,
@@ -77,7 +81,7 @@ class Replica:
             batched = await self._batcher.tag(sentences, seconds_allowed)
         except TaggingError as error:
             self._metrics.rejected(sentences)
-            logger.warning(str(error), extra=self._said)
+            logger.warning(str(error), extra=self._log_fields)
             raise
         seconds = time.perf_counter() - arrived
         self._metrics.answered(sentences, batched.tags, seconds)
@@ -144,10 +148,6 @@ class Replica:
                 self._failed_batches = 0
         return outcomes
 
-    def _said_loaded(self, seconds: float) -> None:
-        figures = {"kind": self._kind, "seconds": round(seconds, 3), **self._said}
-        logger.info(f"model {self._section.name} is loaded", extra=figures)
-
 
 def load(section: ServedModelSection, model: ModelReference, **options: Any) -> tuple[str, Tagger]:
     """Load the model of `section`; return its kind ("encoder", "decoder" or "cascade") and its tagger.
@@ -175,16 +175,12 @@ def tag_requests(tagger: Tagger, requests: Sequence[Sequence[Sentence]]) -> list
     Where that fails, each request is tagged alone, so that only the one to blame has the error.
     """
     try:
-        return _tag_together(tagger, requests)
+        results = tagger.tag([sentence for request in requests for sentence in request])
+        if len(results) != sum(map(len, requests)):
+            raise ValueError("the tagger did not answer to each sentence")
+        left = iter(results)
+        return [tuple(next(left) for _ in request) for request in requests]
     except Exception as error:  # a tagger may fail in any way
         if len(requests) == 1:
             return [TaggingError(f"the model failed on this text: {type(error).__name__}: {error}")]
     return [tagged for request in requests for tagged in tag_requests(tagger, [request])]
-
-
-def _tag_together(tagger: Tagger, requests: Sequence[Sequence[Sentence]]) -> list[Tagged]:
-    results = tagger.tag([sentence for request in requests for sentence in request])
-    if len(results) != sum(map(len, requests)):
-        raise ValueError("the tagger did not answer to each sentence")
-    left = iter(results)
-    return [tuple(next(left) for _ in request) for request in requests]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import accumulate
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -121,7 +122,10 @@ def read_request(request: TagRequest, limits: LimitsSection) -> ParsedRequest:
         documents = [_of_words(request.sentences if request.words is None else [request.words], limits)]
     else:
         texts = request.texts if request.text is None else [request.text]
-        documents = _of_texts(texts or [], limits)
+        _check_size(len(texts or ()), "texts", texts or (), limits)
+        documents = [
+            Document(str(number), text, _whole(text)) for number, text in enumerate(texts or (), start=1)
+        ]
     selection = Selection(tuple(request.labels or ()), request.min_score, request.rename or {})
     return ParsedRequest(
         tuple(documents), tuple(split_document(document) for document in documents), selection
@@ -225,33 +229,22 @@ def as_format(format: str, work: ParsedRequest, tagged: Sequence[Tags]) -> bytes
     return stream.getvalue()
 
 
-def _of_texts(texts: Sequence[str], limits: LimitsSection) -> list[Document]:
-    _check_size(len(texts), "texts", texts, limits)
-    return [Document(str(number), text, _whole(text)) for number, text in enumerate(texts, start=1)]
-
-
 def _of_words(sentences: Sequence[Sequence[str]] | None, limits: LimitsSection) -> Document:
     lines = [" ".join(words) for words in sentences or ()]
     _check_size(len(lines), "sentences", lines, limits)
     made = []
     at = 0
-    for number, (words, line) in enumerate(zip(sentences or (), lines, strict=True)):
-        made.append(_sentence(number, words, at))
-        at += len(line) + 1
+    for number, words in enumerate(sentences or ()):
+        # A word and the space after it, in this sentence and to the next.
+        starts = tuple(accumulate((len(word) + 1 for word in words[:-1]), initial=at))
+        made.append(Sentence(f"1:{number}", tuple(words), starts, "1"))
+        at = starts[-1] + len(words[-1]) + 1
     text = " ".join(lines)
     return Document("1", text, _whole(text), sentences=tuple(made))
 
 
 def _whole(text: str) -> tuple[Passage, ...]:
     return (Passage(0, len(text), "text"),) if text else ()
-
-
-def _sentence(number: int, words: Sequence[str], at: int) -> Sentence:
-    starts = []
-    for word in words:
-        starts.append(at)
-        at += len(word) + 1
-    return Sentence(f"1:{number}", tuple(words), tuple(starts), "1")
 
 
 def _check_size(count: int, what: str, texts: Sequence[str], limits: LimitsSection) -> None:

@@ -31,7 +31,7 @@ from raybio.corpora import read_corpus
 from raybio.corpora.sample import SampleFiles
 from raybio.corpora.sentences import split_document
 from raybio.entities import Sentence
-from raybio.errors import ModelError, OverloadedError, UsageError
+from raybio.errors import ModelError, OverloadedError
 from raybio.prompts import PromptStyle
 from raybio.serving.client import Client
 from raybio.serving.deployment import deploy, described, handle_of, states, undeploy
@@ -391,12 +391,3 @@ def test_a_model_that_is_not_there_is_refused_before_anything_starts(address: st
     with pytest.raises(ModelError):
         deploy(ServedModelSection(name="none", model=str(tmp_path / "none")))
     assert states(["none"]) == {"none": "absent"}
-
-
-def test_a_port_that_is_taken_is_said_at_once(config: ServeConfig) -> None:
-    from raybio.serving.ingress import _check_port
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        busy = config.model_copy(update={"port": taken.getsockname()[1]})
-        with pytest.raises(UsageError, match=f"127.0.0.1:{busy.port}"):
-            _check_port(busy)

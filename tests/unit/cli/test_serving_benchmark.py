@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from raybio.errors import ServingError
-from raybio.serving.figures import Figures, MeanSeconds
+from raybio.serving.scenarios import Figures, MeanSeconds
 
 ROOT = Path(__file__).resolve().parents[3]
 SMOKE = ROOT / "configs" / "benchmark_serve" / "smoke.yaml"

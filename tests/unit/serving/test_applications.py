@@ -17,7 +17,7 @@ def ids(monkeypatch):
     monkeypatch.setattr(
         applications,
         "interface_application",
-        lambda ingress, names, limits, run_id, **options: made.append(run_id),
+        lambda ingress, names, limits, run_id, hosts: made.append(run_id),
     )
     return made
 

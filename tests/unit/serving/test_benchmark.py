@@ -2,7 +2,6 @@
 
 import json
 from contextlib import nullcontext
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +20,7 @@ from raybio.errors import InputError, ModelError, ServingError, UsageError
 from raybio.reports.benchmark import read_benchmark
 from raybio.reports.measurements import benchmark_measurements
 from raybio.serving import benchmark
-from raybio.serving.bare_tagger import Bare
+from raybio.serving.equal_work import Bare
 from raybio.taggers import Tags
 
 TEST = "Aspirin\tB-X\n\nIt\tO\nhelps\tB-X\n\nNothing\tO\n\n"
@@ -38,8 +37,7 @@ class Ray:
             monkeypatch.setattr(benchmark, name, getattr(self, name))
         monkeypatch.setattr(benchmark, "Client", lambda handle: handle)
         monkeypatch.setattr(benchmark, "connected", nullcontext)
-        monkeypatch.setattr(benchmark, "model_folder", lambda name, allow_pickle: Path(name))
-        monkeypatch.setattr(benchmark, "check_tagger", lambda folder, **_: None)
+        monkeypatch.setattr(benchmark, "check_model", lambda section: None)
         monkeypatch.setattr(benchmark.ray, "cluster_resources", lambda: {"CPU": 4.0})
 
     def deploy(self, section, *, run_id=""):
@@ -225,12 +223,11 @@ def test_with_autoscaling_the_most_replicas_are_what_was_had(monkeypatch, config
 def test_a_missing_model_is_found_before_anything_is_measured(monkeypatch, config, tmp_path):
     ray = Ray(monkeypatch)
 
-    def model_folder(name, allow_pickle):
-        if name == "runs/a-other":
-            raise ModelError(f"there is no model folder {name}")
-        return Path(name)
+    def check_model(section):
+        if section.model == "runs/a-other":
+            raise ModelError(f"there is no model folder {section.model}")
 
-    monkeypatch.setattr(benchmark, "model_folder", model_folder)
+    monkeypatch.setattr(benchmark, "check_model", check_model)
     with pytest.raises(ModelError, match="runs/a-other"):
         benchmark.benchmark_serve(config(), lambda line: None)
     assert ray.asked == []

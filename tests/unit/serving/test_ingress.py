@@ -1,13 +1,14 @@
-"""What `raybio serve` says of what answers at its address."""
+"""What `raybio serve` says of what listens, or answers, at its address."""
 
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from raybio.errors import ServingError
-from raybio.serving.ingress import _check_answer
+from raybio.errors import ServingError, UsageError
+from raybio.serving.ingress import Address
 
 
 @contextmanager
@@ -33,6 +34,27 @@ def answering(status, body):
             thread.join()
 
 
+def test_a_port_that_is_taken_is_said_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = Address("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(UsageError, match=f"127.0.0.1:{address.port}: Address already in use"):
+            address.check_free()
+    address.check_free()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("serve.example.org", "http://serve.example.org:8000"),
+    ],
+)
+def test_an_address_is_one_that_can_be_asked(host, url):
+    assert Address(host, 8000).url == url
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -49,7 +71,7 @@ def answering(status, body):
 @pytest.mark.parametrize("status", [200, 503])
 def test_another_application_on_the_port_is_named_as_one(status, body):
     with answering(status, body) as port, pytest.raises(ServingError) as raised:
-        _check_answer("127.0.0.1", port)
+        Address("127.0.0.1", port).check_answer()
     assert "another application answers at 127.0.0.1" in str(raised.value)
     assert "set host and port to that" in str(raised.value)
 
@@ -57,12 +79,12 @@ def test_another_application_on_the_port_is_named_as_one(status, body):
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000])
 def test_an_answer_that_is_no_json_is_not_the_interface(body):
     with answering(200, body) as port, pytest.raises(ServingError, match=r"does not answer at 127\.0\.0\.1"):
-        _check_answer("127.0.0.1", port)
+        Address("127.0.0.1", port).check_answer()
 
 
 def test_a_model_that_is_not_running_is_named():
     body = b'{"status": "not ready", "models": {"m": "unhealthy"}}'
     with answering(503, body) as port, pytest.raises(ServingError, match="'m': 'unhealthy'"):
-        _check_answer("127.0.0.1", port)
+        Address("127.0.0.1", port).check_answer()
     with answering(200, b'{"status": "ok", "models": {"m": "running"}}') as port:
-        _check_answer("127.0.0.1", port)
+        Address("127.0.0.1", port).check_answer()

@@ -8,22 +8,18 @@ import pytest
 from samples import sentence_of_words
 from serving_fakes import FakeModel, tags_of
 
-from raybio.config import BenchmarkServeConfig, CorpusSection, ServedModelSection
 from raybio.config.benchmark_serve import OfflineSection, ServerSection, SingleStreamSection
 from raybio.serving.answers import Answer, Served
-from raybio.serving.figures import figures_of, goodput_of, latency_of
 from raybio.serving.load_generator import Outcome
-from raybio.serving.scenarios import offline, paper, scaling, server, single_stream
+from raybio.serving.scenarios import Scenarios, figures_of, goodput_of, latency_of, paper, scaling
 
 SENTENCES = [sentence_of_words("a", "b", "c", name=str(i)) for i in range(20)]
-CONFIG = BenchmarkServeConfig(
-    job="benchmark-serve",
-    models=(ServedModelSection(name="m", model="m"),),
-    corpora=(CorpusSection(name="BC5CDR"),),
+SCENARIOS = Scenarios(
+    SingleStreamSection(requests=10),
+    ServerSection(requests=30, seconds=1, target_seconds=0.05),
+    OfflineSection(request_sentences=4, window=3),
     warmup_seconds=0,
-    single_stream=SingleStreamSection(requests=10),
-    server=ServerSection(requests=30, seconds=1, target_seconds=0.05),
-    offline=OfflineSection(request_sentences=4, window=3),
+    seed=1,
 )
 
 
@@ -41,7 +37,7 @@ def failed(finished=1.0, retries=0) -> Outcome:
 
 def test_single_stream_has_the_latency_of_as_many_sentences_as_asked_for():
     model = FakeModel(seconds=0.004)
-    measured = asyncio.run(single_stream(model.tag, SENTENCES, CONFIG))
+    measured = asyncio.run(SCENARIOS.single_stream(model.tag, SENTENCES))
     figures = measured.figures
     assert model.most_at_once == 1
     assert (figures.scenario, figures.requests, figures.point) == ("single-stream", 10, {})
@@ -53,13 +49,13 @@ def test_single_stream_has_the_latency_of_as_many_sentences_as_asked_for():
 
 def test_the_warm_up_is_not_measured():
     model = FakeModel()
-    measured = asyncio.run(single_stream(model.tag, SENTENCES, CONFIG))
+    measured = asyncio.run(SCENARIOS.single_stream(model.tag, SENTENCES))
     assert (model.asked, measured.figures.requests, len(measured.outcomes)) == (11, 10, 10)
 
 
 def test_server_sends_singles_at_the_rate_and_counts_what_was_in_time():
     slow = FakeModel(seconds=lambda turn: 0.2 if turn % 3 == 0 else 0.001)
-    measured = asyncio.run(server(slow.tag, SENTENCES, CONFIG, 60.0))
+    measured = asyncio.run(SCENARIOS.server(slow.tag, SENTENCES, 60.0))
     figures = measured.figures
     assert (figures.scenario, figures.point) == ("server", {"rate": 60.0})
     assert all(len(outcome.request) == 1 for outcome in measured.outcomes)
@@ -73,7 +69,7 @@ def test_server_sends_singles_at_the_rate_and_counts_what_was_in_time():
 @pytest.mark.parametrize(("replicas", "at_once"), [(1, 3), (2, 6)])
 def test_offline_sends_everything_once_and_fills_the_window_of_each_replica(replicas, at_once):
     model = FakeModel(seconds=0.01)
-    measured = asyncio.run(offline(model.tag, SENTENCES, CONFIG, replicas))
+    measured = asyncio.run(SCENARIOS.offline(model.tag, SENTENCES, replicas))
     assert [s for outcome in measured.outcomes for s in outcome.request] == SENTENCES
     assert model.most_at_once == at_once, "the warm-up fills it, and sends what it has twice for that"
     assert measured.figures.latency is None
@@ -83,7 +79,7 @@ def test_offline_sends_everything_once_and_fills_the_window_of_each_replica(repl
 
 def test_efficiency_is_against_one_replica():
     model = FakeModel()
-    one = asyncio.run(offline(model.tag, SENTENCES, CONFIG, 1))
+    one = asyncio.run(SCENARIOS.offline(model.tag, SENTENCES, 1))
     first = scaling(one, 1, None)
     twice = replace(
         one, figures=replace(one.figures, sentences_per_second=1.8 * one.figures.sentences_per_second)
@@ -133,7 +129,7 @@ def test_the_mean_batch_is_over_batches_and_not_over_requests():
 
 
 def test_figures_are_plain_json():
-    measured = asyncio.run(server(FakeModel().tag, SENTENCES, CONFIG, 200.0))
+    measured = asyncio.run(SCENARIOS.server(FakeModel().tag, SENTENCES, 200.0))
     figures = json.loads(json.dumps(measured.figures.to_dict()))
     assert set(figures) == {
         "scenario", "point", "requests", "errors", "retries", "wall_seconds", "sentences_per_second",

@@ -6,7 +6,7 @@ from samples import sentence_of_words
 from serving_fakes import FakeModel, tags_of
 
 from raybio.entities import Sentence, Span
-from raybio.serving.accuracy import judge_answers, served_tags
+from raybio.serving.equal_work import judge_answers, served_tags
 from raybio.serving.load_generator import in_window
 from raybio.taggers import Tags
 

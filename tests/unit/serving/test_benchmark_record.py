@@ -3,16 +3,13 @@
 import asyncio
 from dataclasses import replace
 
-import pyarrow.parquet as pq
 import pytest
 from samples import sentence_of_words
 from serving_fakes import FakeModel
 
-from raybio.serving.benchmark_table import render_benchmark, unequal_work
-from raybio.serving.figures import Figures, Goodput, MeanSeconds, figures_of, latency_of
+from raybio.serving.benchmark_record import SCHEMA, render_benchmark, table_of, unequal_work
 from raybio.serving.load_generator import in_window
-from raybio.serving.request_table import SCHEMA, table_of, write_requests
-from raybio.serving.scenarios import Measured
+from raybio.serving.scenarios import Figures, Goodput, MeanSeconds, Measured, figures_of, latency_of
 
 SENTENCES = [sentence_of_words("a", "b", name=str(i)) for i in range(4)]
 
@@ -85,13 +82,11 @@ def test_what_failed_is_reported():
     assert render_benchmark(failed).splitlines()[1] == "n on c: FAILED: it did not start"
 
 
-def test_every_request_is_a_row(measured, tmp_path):
+def test_every_request_is_a_row(measured):
     table = table_of("m", "c", [measured, Measured(OFFLINE)])
-    path = tmp_path / "requests.parquet"
-    write_requests(path, [table, table])
-    assert pq.read_schema(path).equals(SCHEMA)
-    rows = pq.read_table(path).to_pylist()
-    assert len(rows) == 8
+    assert table.schema.equals(SCHEMA)
+    rows = table.to_pylist()
+    assert len(rows) == 4
     assert {(row["model"], row["corpus"], row["scenario"], row["point"]) for row in rows} == {
         ("m", "c", "server", "rate 5")
     }
@@ -104,6 +99,5 @@ def test_every_request_is_a_row(measured, tmp_path):
     assert rows[3]["retries"] == 2
 
 
-def test_a_run_without_requests_still_has_the_columns(tmp_path):
-    write_requests(tmp_path / "requests.parquet", [])
-    assert pq.read_table(tmp_path / "requests.parquet").num_rows == 0
+def test_scenarios_without_requests_still_have_the_columns():
+    assert table_of("m", "c", [Measured(OFFLINE)]).schema.equals(SCHEMA)
