@@ -5,7 +5,7 @@ an extrapolation, and the make-up of the corpus an assumption; each figure's `Ba
 
     rate of a node  = measured sentences/s x (its GPUs / GPUs measured) x efficiency
                       or, without GPUs,     x (its vCPUs / CPUs measured) x efficiency
-    dollars         = sentences / rate of a node / 3600 x dollars an hour
+    dollars         = sentences / rate of a node / 3600 x dollars an hour on demand, or spot
     nodes           = hours on one node / (deadline - start-up), rounded up
 """
 
@@ -13,41 +13,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from raybio.config.prices import InstancePrice
 from raybio.errors import UsageError
 
 TITLE_SENTENCES = 1.0
-
-
-class Instance(Protocol):
-    """A machine that can be had by the hour; prices are dollars an hour for the whole of it."""
-
-    @property
-    def name(self) -> str:
-        """What the provider calls it."""
-
-    @property
-    def accelerator(self) -> str | None:
-        """The kind of its GPUs."""
-
-    @property
-    def gpus(self) -> int:
-        """GPUs in it."""
-
-    @property
-    def vcpus(self) -> int:
-        """Virtual CPUs in it."""
-
-    @property
-    def on_demand(self) -> float:
-        """Dollars an hour, for as long as one likes."""
-
-    @property
-    def spot(self) -> float | None:
-        """Dollars an hour while nobody bids more; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +139,7 @@ def whole_gpus(replicas: int, gpus: float) -> int:
     return math.ceil(replicas * gpus if gpus > 1 else replicas / math.floor(round(1 / gpus, 9)))
 
 
-def fits(measurement: Measurement, instance: Instance) -> bool:
+def fits(measurement: Measurement, instance: InstancePrice) -> bool:
     """Say whether `instance` has the kind of device that was measured, and no other that would idle.
 
     A GPU of another kind is another speed: dollars of an L4 do not follow from seconds of an H100.
@@ -178,7 +151,7 @@ def fits(measurement: Measurement, instance: Instance) -> bool:
     return _words(instance.accelerator or "") <= _words(measurement.accelerator)
 
 
-def unit_cost(measurement: Measurement, instance: Instance, assumptions: Assumptions) -> UnitCost:
+def unit_cost(measurement: Measurement, instance: InstancePrice, assumptions: Assumptions) -> UnitCost:
     """Return what tagging costs on `instance`.
 
     Raises:
@@ -186,23 +159,41 @@ def unit_cost(measurement: Measurement, instance: Instance, assumptions: Assumpt
     """
     rate = _node_rate(measurement, instance, assumptions)
     abstracts = 1_000_000 * assumptions.sentences_per_full_citation
+    sentences, sentences_spot = rent(instance, 1000 / rate / 3600)
+    return UnitCost(instance.name, rate, sentences, sentences_spot, *rent(instance, abstracts / rate / 3600))
 
-    def at_spot(sentences: float) -> float | None:
-        return None if instance.spot is None else sentences / rate / 3600 * instance.spot
 
-    return UnitCost(
-        instance=instance.name,
-        node_sentences_per_second=rate,
-        per_1000_sentences=1000 / rate / 3600 * instance.on_demand,
-        per_1000_sentences_spot=at_spot(1000),
-        per_million_abstracts=abstracts / rate / 3600 * instance.on_demand,
-        per_million_abstracts_spot=at_spot(abstracts),
-    )
+def rent(instance: InstancePrice, hours: float) -> tuple[float, float | None]:
+    """Return the dollars of so many hours on demand, and at the spot price where that is known."""
+    return hours * instance.on_demand, None if instance.spot is None else hours * instance.spot
+
+
+def share_dollars(instance: InstancePrice, gpus: float, cpus: float, hours: float) -> float | None:
+    """Return the dollars on demand of a share of the machine: by its GPUs, or where it has none its CPUs.
+
+    None where it has GPUs and the work none, or the other way round.
+    """
+    if bool(gpus) != bool(instance.gpus):
+        return None
+    share = gpus / instance.gpus if gpus else cpus / instance.vcpus
+    return rent(instance, share * hours)[0]
+
+
+def cheapest_at_least(measurement: Measurement, instances: Iterable[InstancePrice]) -> InstancePrice | None:
+    """Return the cheapest machine that has what was measured, or more of it; None where there is none."""
+    able = [
+        instance
+        for instance in instances
+        if fits(measurement, instance)
+        and instance.gpus >= measurement.gpus
+        and instance.vcpus >= measurement.cpus
+    ]
+    return min(able, key=lambda instance: instance.on_demand, default=None)
 
 
 def plan(
     measurement: Measurement,
-    instance: Instance,
+    instance: InstancePrice,
     citations: int,
     deadline_hours: float,
     assumptions: Assumptions,
@@ -224,6 +215,7 @@ def plan(
     # Rounded first: a node more because of the 16th digit would be nobody's wish.
     nodes = max(1, math.ceil(round(alone / (deadline_hours - startup), 9)))
     hours = startup + alone / nodes
+    on_demand, spot = rent(instance, nodes * hours)
     return Plan(
         model=measurement.name,
         instance=instance.name,
@@ -231,15 +223,15 @@ def plan(
         sentences=round(sentences),
         nodes=nodes,
         hours=hours,
-        on_demand=nodes * hours * instance.on_demand,
-        spot=None if instance.spot is None else nodes * hours * instance.spot,
+        on_demand=on_demand,
+        spot=spot,
         unit=unit,
         basis=basis(measurement, instance, assumptions, nodes),
     )
 
 
 def basis(
-    measurement: Measurement, instance: Instance, assumptions: Assumptions, nodes: int | None = None
+    measurement: Measurement, instance: InstancePrice, assumptions: Assumptions, nodes: int | None = None
 ) -> Basis:
     """Say what a plan of so many nodes rests on, or without `nodes` what the unit costs do."""
     gpu = measurement.accelerator or "GPU (which kind was not noted)"
@@ -276,6 +268,15 @@ def points_per_dollar(strict_f1: float, dollars: float) -> float:
     return 100 * strict_f1 / dollars
 
 
+def dollars_a_point(cheaper: tuple[float, float], better: tuple[float, float]) -> float | None:
+    """Return the dollars of each point of F1 that `better` has more; both are (dollars, F1 as a fraction).
+
+    None where it has none.
+    """
+    points = 100 * (better[1] - cheaper[1])
+    return (better[0] - cheaper[0]) / points if points > 0 else None
+
+
 def pareto_front(choices: Sequence[tuple[float, float]]) -> list[int]:
     """Return the indices of the (dollars, F1) that no other beats, cheapest first.
 
@@ -305,7 +306,7 @@ def _words(accelerator: str) -> set[str]:
     return set(re.split(r"[ -]", re.sub(r"(\d) GB", r"\1GB", accelerator)))
 
 
-def _node_rate(measurement: Measurement, instance: Instance, assumptions: Assumptions) -> float:
+def _node_rate(measurement: Measurement, instance: InstancePrice, assumptions: Assumptions) -> float:
     if measurement.sentences_per_second <= 0 or (measurement.cpus <= 0 and measurement.gpus <= 0):
         raise UsageError(f"{measurement.name}: no throughput was measured, so no cost can be estimated")
     if measurement.gpus and not instance.gpus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from raybio.cost import Measurement, dollars, fits
+from raybio.cost import Measurement, cheapest_at_least, dollars, rent
 from raybio.evaluation.tables import align
 
 if TYPE_CHECKING:
@@ -42,18 +42,13 @@ def _run_lines(found: Rehearsal, runs: int, prices: Sequence[InstancePrice]) -> 
     yield f"hours of the whole run at this speed, all epochs, scoring left out: {hours:,.1f}{sweep}"
     speed = 1 / found.step_seconds
     measurement = Measurement("", "", speed, found.cpus, found.gpus, accelerator=found.accelerator)
-    machines = [
-        machine
-        for machine in prices
-        if fits(measurement, machine) and machine.gpus >= found.gpus and machine.vcpus >= found.cpus
-    ]
-    if not machines:
+    cheapest = cheapest_at_least(measurement, prices)
+    if cheapest is None:
         yield "dollars: the price list has no machine with the device that was measured"
         return
-    cheapest = min(machines, key=lambda machine: machine.on_demand)
-    cost = runs * hours * cheapest.on_demand
+    on_demand, _ = rent(cheapest, runs * hours)
     yield (
-        f"dollars on a {cheapest.name}, were it as fast as this machine: {dollars(cost)} "
+        f"dollars on a {cheapest.name}, were it as fast as this machine: {dollars(on_demand)} "
         f"({dollars(cheapest.on_demand)} an hour on demand, {cheapest.date})"
     )
 

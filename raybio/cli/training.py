@@ -141,12 +141,12 @@ def _preflight(options: Namespace) -> None:
 def _rehearse(config: TrainEncoderConfig | TrainDecoderConfig, options: Namespace) -> None:
     from raybio.cli.rehearsal import rehearsal_lines
     from raybio.config import sweep_points
-    from raybio.config.prices import load_prices, shipped_prices
+    from raybio.config.prices import load_prices
     from raybio.training.rehearsal import rehearse
 
     found = rehearse(config, options.rehearse, options.keep, report)
     runs = len(sweep_points(config))
-    lines = [*found.whole.lines(), *rehearsal_lines(found, runs, load_prices(shipped_prices()))]
+    lines = [*found.whole.lines(), *rehearsal_lines(found, runs, load_prices())]
     show_figures("".join(f"{line}\n" for line in lines), asdict(found), options.json)
 
 

@@ -46,13 +46,14 @@ def shipped_prices() -> Path:
     return shipped_folder() / "prices.yaml"
 
 
-def load_prices(path: str | Path) -> tuple[InstancePrice, ...]:
-    """Return the machines of the price list at `path`, in its order.
+def load_prices(path: str | Path | None = None) -> tuple[InstancePrice, ...]:
+    """Return the machines of the price list at `path`, in its order; without it, of raybio's own.
 
     Raises:
         ConfigError: holds every fault of the file, each with its line.
     """
-    parsed = read_yaml(Path(path))
+    path = Path(path or shipped_prices())
+    parsed = read_yaml(path)
     faults = list(parsed.faults)
     data = parsed.data if isinstance(parsed.data, Mapping) else {}
     listed = data.get(_KEY)

@@ -218,26 +218,36 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole; `labels` are the entity labels that occur, in the order of their colours."""
+    """The whole."""
 
     title: str
     lead: str
     chapters: tuple[Chapter, ...]
-    labels: tuple[str, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The entity labels that are shown, in the order of their colours."""
+        blocks = [block for chapter in self.chapters for each in chapter.sections for block in each.blocks]
+        shown = [block.pieces for block in blocks if isinstance(block, TaggedText)]
+        examples = [item for block in blocks if isinstance(block, Examples) for item in block.items]
+        shown += [pieces for item in examples for _, pieces in item.sides]
+        return sorted({piece.label for pieces in shown for piece in pieces if piece.label})
 
 
 def without_quotes(report: Report) -> Report:
     """Return the report without the words of the corpora, for those who may not pass these on."""
-    return replace(report, chapters=tuple(map(_unquoted, report.chapters)))
 
+    def unquoted(section: Section) -> Section:
+        kept = (
+            block
+            for block in section.blocks
+            if not isinstance(block, Examples | TaggedText)
+            and not (isinstance(block, Table) and block.quotes)
+        )
+        return replace(section, blocks=tuple(kept))
 
-def _unquoted(chapter: Chapter) -> Chapter:
-    left = (
-        replace(section, blocks=tuple(block for block in section.blocks if not _quotes(block)))
-        for section in chapter.sections
+    chapters = (
+        replace(chapter, sections=tuple(each for each in map(unquoted, chapter.sections) if each.blocks))
+        for chapter in report.chapters
     )
-    return replace(chapter, sections=tuple(section for section in left if section.blocks))
-
-
-def _quotes(block: Block) -> bool:
-    return isinstance(block, Examples | TaggedText) or (isinstance(block, Table) and block.quotes)
+    return replace(report, chapters=tuple(chapters))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from raybio.config.prices import InstancePrice, load_prices, shipped_prices
+from raybio.config.prices import load_prices, shipped_prices
 from raybio.errors import UsageError
 from raybio.reports.benchmark import Benchmark, is_benchmark, read_benchmark
 from raybio.reports.blocks import Report
 from raybio.reports.comparison import comparison_chapter
 from raybio.reports.run_chapter import run_chapter
 from raybio.reports.serving_chapter import serving_chapters
-from raybio.reports.sources import Run, TaggedSentence, Tagging, read_run, read_tagging
+from raybio.reports.sources import Run, Tagging, read_run, read_tagging
 from raybio.reports.tagging_chapter import tagging_chapter
 
 
@@ -31,8 +31,10 @@ def read_report(runs: Sequence[Path], tagged: Sequence[Path] = ()) -> Report:
     trained = [read_run(path) for path in runs if not is_benchmark(path)]
     benchmarks = [read_benchmark(path) for path in runs if is_benchmark(path)]
     taggings = [read_tagging(path) for path in tagged]
+    # A report without dollars is better than none.
+    prices = load_prices() if benchmarks and shipped_prices().is_file() else ()
     chapters = [
-        *(serving_chapters(benchmarks, _prices()) if benchmarks else ()),
+        *serving_chapters(benchmarks, prices),
         *([comparison_chapter(trained)] if len(trained) > 1 else []),
         *(run_chapter(run, alone=len(trained) == 1) for run in trained),
         *(tagging_chapter(tagging) for tagging in taggings),
@@ -41,14 +43,7 @@ def read_report(runs: Sequence[Path], tagged: Sequence[Path] = ()) -> Report:
         _title(trained, benchmarks, taggings),
         _lead(trained, benchmarks),
         tuple(chapters),
-        tuple(sorted({*_run_labels(trained), *_served_labels(benchmarks), *_tagged_labels(taggings)})),
     )
-
-
-def _prices() -> tuple[InstancePrice, ...]:
-    """Return the price list that comes with raybio; a report without dollars is better than none."""
-    path = shipped_prices()
-    return load_prices(path) if path.is_file() else ()
 
 
 def _title(runs: Sequence[Run], benchmarks: Sequence[Benchmark], taggings: Sequence[Tagging]) -> str:
@@ -72,26 +67,3 @@ def _lead(runs: Sequence[Run], benchmarks: Sequence[Benchmark]) -> str:
     if not any(run.tags for run in runs):
         return "How well the model fills in words, before it is fine-tuned to tag."
     return "How good the model is, on what, and where it fails."
-
-
-def _run_labels(runs: Sequence[Run]) -> Iterator[str]:
-    for run in runs:
-        for scores in run.scores.values():
-            yield from scores["corrected"]["by_label"]
-        for sentences in run.predictions.values():
-            yield from _labels_of(sentences)
-
-
-def _served_labels(benchmarks: Sequence[Benchmark]) -> Iterator[str]:
-    for each in benchmarks:
-        for result in each.results:
-            yield from _labels_of(each.predictions(result["model"], result["corpus"]))
-
-
-def _tagged_labels(taggings: Sequence[Tagging]) -> Iterator[str]:
-    for tagging in taggings:
-        yield from tagging.labels
-
-
-def _labels_of(sentences: Sequence[TaggedSentence]) -> set[str]:
-    return {tag[2:] for s in sentences for tag in (*s.gold, *s.predicted) if tag[2:]}

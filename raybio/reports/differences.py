@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -60,7 +61,8 @@ def _differences(tested: Sequence[Tested]) -> Iterator[Block]:
     if len(pairs) > _MAX_PAIRS:
         yield f"Of {len(pairs)} pairs only the first {_MAX_PAIRS}, by the F1 of who is better, are shown."
     yield _outcome_table(ranked, judged)
-    second = _telling_partner(ranked)
+    # The best of another kind (an encoder, an LLM) says more than the second of the same.
+    second = next((i for i, each in enumerate(ranked) if each.kind != ranked[0].kind), 1)
     best, partner = (ranked[0], judged[0]), (ranked[second], judged[second])
     yield _agreement_table(*best, *partner)
     for (right, of_right), (wrong, of_wrong) in ((best, partner), (partner, best)):
@@ -71,12 +73,6 @@ def _differences(tested: Sequence[Tested]) -> Iterator[Block]:
                 f"Gold entities that {right.name} finds with words and label, and {wrong.name} does not.",
                 items,
             )
-
-
-def _telling_partner(ranked: Sequence[Tested]) -> int:
-    """Return whom to set beside the best: the best of another kind (an encoder, an LLM), else the second."""
-    other_kinds = (index for index, each in enumerate(ranked) if each.kind != ranked[0].kind)
-    return next(other_kinds, 1)
 
 
 def _difference_table(pairs: Sequence[tuple[Tested, Tested]]) -> Table:
@@ -161,7 +157,7 @@ def _only_right(
         for each in of_wrong
         if each.gold and each.outcome is not Outcome.CORRECT and (each.sentence, each.gold) in found
     ]
-    kinds = sorted({each.outcome for each in missed}, key=lambda o: -sum(m.outcome is o for m in missed))
+    kinds = [outcome for outcome, _ in Counter(each.outcome for each in missed).most_common()]
     chosen = [example for kind in kinds for example in choose_examples(missed, kind, 1)]
     if kinds:
         more = choose_examples(missed, kinds[0], _EXAMPLES)

@@ -124,11 +124,6 @@ class Tagging:
     documents: tuple[Document, ...]
     rejected: tuple[Mapping[str, Any], ...]
 
-    @property
-    def labels(self) -> set[str]:
-        """The labels of the documents' mentions."""
-        return {mention.label for document in self.documents for mention in document.mentions or ()}
-
 
 def read_run(path: Path) -> Run:
     """Read a run folder.

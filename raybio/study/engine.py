@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ from raybio.config import StudyConfig
 from raybio.config.study_cells import Cell, cells
 from raybio.errors import first_line
 from raybio.progress import Progress
+from raybio.run_folder import RunFolder
 from raybio.stopping import resume_hint
 from raybio.study.demand import demand, nodes_now
-from raybio.study.epoch_reports import EpochReports
 from raybio.study.folder import StudyFolder
-from raybio.study.runs import Kind, StudyRun, dev_f1, known_runs
+from raybio.study.runs import Kind, StudyRun, dev_f1
+from raybio.study.stages import known_runs
 from raybio.study.work import perform, take_down
 from raybio.submission.room import Nodes, lacking
 
@@ -53,12 +54,31 @@ def run_study(study: StudyConfig, progress: Say = print) -> StudyOutcome:
         return _Engine(study, table, folder, progress).run()
 
 
+class _EpochReports:
+    """Says what is new in the metrics of runs, one line an epoch."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._reported: dict[str, int] = {}
+
+    def look(self, runs: Iterable[StudyRun]) -> None:
+        """Say each row of the metrics of the training runs among `runs` that was not said yet."""
+        for run in runs:
+            if run.kind == "train":
+                metrics = RunFolder(run.path).metrics()
+                for row in metrics[self._reported.get(run.name, 0) :]:
+                    score = row.get("dev_strict_f1")
+                    found = "not scored" if score is None else f"dev strict F1 {100 * score:.2f}"
+                    self._say(f"{run.name}: epoch {row['epoch']}, {found}")
+                self._reported[run.name] = len(metrics)
+
+
 class _Engine:
     """What is running, and what has been tried; all else is read from the study's folder."""
 
     def __init__(self, study: StudyConfig, table: Sequence[Cell], folder: StudyFolder, say: Say) -> None:
         self._study, self._table, self._folder, self._say = study, table, folder, say
-        self._watch = EpochReports(say)
+        self._epochs = _EpochReports(say)
         self._active: dict[Any, StudyRun] = {}
         self._failed: dict[str, str] = {}
         self._finished: list[str] = []
@@ -71,7 +91,7 @@ class _Engine:
             if not self._active:
                 return StudyOutcome(tuple(self._finished), self._failed)
             ended, _ = ray.wait(list(self._active), num_returns=1, timeout=_LOOK_SECONDS)
-            self._watch.look(self._active.values())
+            self._epochs.look(self._active.values())
             for task in ended:
                 self._end(task)
             if ended:

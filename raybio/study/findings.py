@@ -12,7 +12,8 @@ from raybio.config import StudyConfig, StudyModelSection
 from raybio.config.study_cells import Cell, cells
 from raybio.evaluation.significance import Difference, mean_difference
 from raybio.reports.sources import Run, TaggedSentence, read_run
-from raybio.study.runs import StudyRun, by_seed, f1, known_runs
+from raybio.study.runs import StudyRun, by_seed, f1
+from raybio.study.stages import known_runs
 
 _DRAWS = 1000
 

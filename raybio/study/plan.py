@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
 
 from raybio.config import CorpusSection, StudyConfig, TrainConfig, TrainDecoderConfig
 from raybio.config.prices import InstancePrice, load_prices, shipped_prices
-from raybio.config.study import ServedAsSection
+from raybio.config.study import EstimateSection
 from raybio.config.study_cells import Cell, cells
 from raybio.corpora.statistics import PUBLISHED_INSTANCES
-from raybio.cost import dollars
+from raybio.cost import dollars, share_dollars
 from raybio.errors import ConfigError, InputError, ModelError, RaybioError
 from raybio.evaluation.tables import align
 from raybio.sentence_stream import read_sentences
@@ -27,14 +29,12 @@ from raybio.study.estimate import (
     scoring_hours,
     training_hours,
 )
-from raybio.study.runs import served_names
+from raybio.study.stages import Stage, stages
 from raybio.training.adapter_faults import refusals
-from raybio.training.adapter_shapes import count_parameters
 from raybio.training.recipes import AdapterRecipe
 from raybio.training.shapes import classifier_parameters, shape_of
 
 _HEADER = ("run", "what", "GPUs", "hours", "dollars")
-_LABELS = ("Entity",)  # how many there are changes next to nothing
 SPLITS = ("train", "dev", "test")
 
 
@@ -90,12 +90,18 @@ def plan_study(study: StudyConfig) -> StudyPlan:
     """
     table = cells(study)
     _refuse(study, table)
-    machine = _machine(study)
-    basis: dict[str, None] = {}
-    grounds = {(cell.model.name, cell.corpus): _ground(study, cell, basis) for cell in table}
-    runs = [run for ground in grounds.values() for run in _planned(study, ground, machine)]
-    runs += _planned_cascades(study, grounds, machine)
-    lines = [*basis, *(f"assumed: {line}" for line in ASSUMED), _said_of_price(machine)]
+    machine = _machine(study.estimate)
+    grounds = {(cell.model.name, cell.corpus): _ground(study.estimate, cell) for cell in table}
+    scaled_to = max([1, *study.measure.scaling.replicas])
+    runs = [row for stage in stages(study, table) for row in _rows(stage, grounds, scaled_to, machine)]
+    basis = dict.fromkeys(line for ground in grounds.values() for line in ground.basis)
+    device = f"{machine.gpus} x {machine.accelerator}" if machine.gpus else f"{machine.vcpus} vCPUs"
+    lines = [
+        *basis,
+        *(f"assumed: {line}" for line in ASSUMED),
+        f"price: {machine.name} ({device}) at ${machine.on_demand:g} an hour on demand, by the share a run "
+        f"asks for; {machine.source}, read on {machine.date}",
+    ]
     if any("estimated" in line for line in basis):
         by = study.estimate
         lines.append(
@@ -118,7 +124,7 @@ def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
     for cell in first_cells.values():
         for point in cell.points:
             try:
-                architecture = _shape(point.model, point.allow_pickle)
+                architecture = shape_of(point.model, point.allow_pickle)
             except ModelError as error:
                 faults[f"{cell.model.name}: {error}"] = None
                 continue
@@ -134,134 +140,104 @@ def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Makes a plan's rows for what runs on one corpus."""
-
-    machine: InstancePrice
-    corpus: str
-
-    def row(
-        self, name: str, what: str, model: str, place: tuple[float, float], hours: float | None
-    ) -> PlannedRun:
-        """Return a row; `place` is the GPUs and CPUs that the run asks for."""
-        price = None if hours is None else _price(self.machine, *place, hours)
-        return PlannedRun(name, what, model, self.corpus, *place, hours, price)
-
-
-@dataclass(frozen=True, slots=True)
 class _Ground:
-    """What the rows of a cell rest on; `speed` is None where nobody knows it."""
+    """What the rows of a cell rest on, and a sentence each on that; `speed` is None where nobody knows it."""
 
-    cell: Cell
     work: CorpusSize
     speed: Speed | None
+    basis: tuple[str, str]
 
 
-def _ground(study: StudyConfig, cell: Cell, basis: dict[str, None]) -> _Ground:
-    work, counted = _work(cell.points[0].corpus, cell.corpus, study.estimate.words_per_sentence)
-    basis[f"sentences: {counted}"] = None
-    speed = _speed(study, cell, work)
+def _ground(by: EstimateSection, cell: Cell) -> _Ground:
+    work, counted = _work(cell.points[0].corpus, cell.corpus, by.words_per_sentence)
+    first, model, speed = cell.points[0], cell.model, None
+    if model.sentences_per_second:
+        speed = measured(model.sentences_per_second, model.words_per_sentence, work)
+    elif _gpus(first):
+        parameters = _parameters(first.model, first.allow_pickle, getattr(first, "head", "encoder"))
+        speed = estimated(first, cell.corpus, work, parameters, _gpus(first), by)
     how = speed.basis if speed else "not known: give sentences_per_second of a run on CPUs"
-    basis[f"speed: {cell.model.name}: {how}"] = None
-    return _Ground(cell, work, speed)
+    return _Ground(work, speed, (f"sentences: {counted}", f"speed: {model.name}: {how}"))
 
 
-def _planned(study: StudyConfig, ground: _Ground, machine: InstancePrice) -> Iterator[PlannedRun]:
-    cell, work, speed = ground.cell, ground.work, ground.speed
-    first, model, rows = cell.points[0], cell.model, _Rows(machine, cell.corpus)
+def _rows(
+    stage: Stage, grounds: Mapping[tuple[str, str], _Ground], scaled_to: int, machine: InstancePrice
+) -> Iterator[PlannedRun]:
+    """Yield the rows of a stage: one, but of a search one for each of its points."""
+    cell, cascade = stage.cell, stage.cascade
+    model, first = cascade.name if cascade else cell.model.name, cell.points[0]
+    ground = grounds[cell.model.name, cell.corpus]
+
+    def row(name: str, what: str, hours: float | None, gpus: float, cpus: float) -> PlannedRun:
+        price = None if hours is None else share_dollars(machine, gpus, cpus, hours)
+        return PlannedRun(name, what, model, cell.corpus, gpus, cpus, hours, price)
+
     place = _gpus(first), first.workers.num_workers * first.workers.cpus_per_worker
-    for point in cell.points:
-        hours = training_hours(point, work, speed) if speed else None
-        yield rows.row(str(point.name), _settings(point), model.name, place, hours)
-    chosen = f"{model.name}-{cell.corpus}"
-    for seed in study.seeds[1:]:
-        hours = training_hours(first, work, speed) if speed else None
-        yield rows.row(f"{chosen}-s{seed}", "what dev chose, another seed", model.name, place, hours)
-    for seed in study.seeds if cell.tested else ():
-        hours = scoring_hours(work, speed) if speed else None
-        yield rows.row(f"{chosen}-s{seed}-test", "test, once", model.name, place, hours)
-    for name in served_names(cell) if cell.tested else ():
-        yield from _measurement(study, rows, name, model.name, model.serve)
-
-
-def _planned_cascades(
-    study: StudyConfig, grounds: Mapping[tuple[str, str], _Ground], machine: InstancePrice
-) -> Iterator[PlannedRun]:
-    for cascade in study.cascades:
-        corpora = [corpus for model, corpus in grounds if model == cascade.encoder]
-        for corpus in corpora:
-            encoder, decoder = grounds[cascade.encoder, corpus], grounds.get((cascade.decoder, corpus))
-            if decoder is None or corpus not in (cascade.corpora or corpora):
-                continue
-            rows, name, hours = _Rows(machine, corpus), f"{cascade.name}-{corpus}", None
-            if encoder.speed and decoder.speed:
-                hours = cascade_hours(encoder.work, encoder.speed, decoder.speed, cascade.budget)
-            place = min(1, _gpus(decoder.cell.points[0])), decoder.cell.points[0].workers.cpus_per_worker
-            for seed in study.seeds:
-                yield rows.row(f"{name}-s{seed}", "joined on dev, test once", cascade.name, place, hours)
-            yield from _measurement(study, rows, cascade.name, cascade.name, cascade.serve)
-
-
-def _measurement(
-    study: StudyConfig, rows: _Rows, name: str, model: str, serve: ServedAsSection
-) -> Iterator[PlannedRun]:
-    """Yield the row of what is measured as `name`, on its replicas alone."""
-    if study.measure.enabled:
-        replicas = max([1, *study.measure.scaling.replicas])
-        place = replicas * serve.gpus, replicas * serve.cpus
-        yield rows.row(f"{name}-{rows.corpus}-measured", "served and measured", model, place, None)
-
-
-def _settings(point: TrainConfig) -> str:
-    training = point.training
-    return f"rate {training.learning_rate:g}, batch {training.batch_size}, {training.epochs} epochs at most"
+    if stage.kind == "measure":
+        serve = cascade.serve if cascade else cell.model.serve
+        yield row(stage.name, "served and measured", None, scaled_to * serve.gpus, scaled_to * serve.cpus)
+    elif cascade:
+        decoder, (point,), hours = grounds[cascade.decoder, cell.corpus], stage.points, None
+        if ground.speed and decoder.speed:
+            hours = cascade_hours(ground.work, ground.speed, decoder.speed, cascade.budget)
+        place = min(1, _gpus(point)), point.workers.cpus_per_worker
+        yield row(stage.name, "joined on dev, test once", hours, *place)
+    elif stage.kind == "test":
+        hours = scoring_hours(ground.work, ground.speed) if ground.speed else None
+        yield row(stage.name, "test, once", hours, *place)
+    else:
+        for point in stage.points:
+            hours = training_hours(point, ground.work, ground.speed) if ground.speed else None
+            name, what, training = str(point.name), "what dev chose, another seed", point.training
+            if point.seed == stage.seed:
+                rate, batch = training.learning_rate, training.batch_size
+                what = f"rate {rate:g}, batch {batch}, {training.epochs} epochs at most"
+            else:
+                name = stage.name
+            yield row(name, what, hours, *place)
 
 
 def _gpus(point: TrainConfig) -> int:
     return point.workers.num_workers if point.workers.accelerator == "gpu" else 0
 
 
-def _speed(study: StudyConfig, cell: Cell, work: CorpusSize) -> Speed | None:
-    first = cell.points[0]
-    if cell.model.sentences_per_second:
-        return measured(cell.model.sentences_per_second, cell.model.words_per_sentence, work)
-    if not _gpus(first):
-        return None
-    return estimated(first, cell.corpus, work, _parameters(first), _gpus(first), study.estimate)
-
-
-def _parameters(config: TrainConfig) -> int:
-    architecture = _shape(config.model, config.allow_pickle)
-    if isinstance(config, TrainDecoderConfig):
-        return _decoder_parameters(config.model_copy(update={"name": None}).model_dump_json())
+@cache
+def _parameters(model: str, allow_pickle: bool, head: str) -> int:
+    """Count a model's own parameters: what a head or an adapter adds changes next to nothing."""
+    architecture = shape_of(model, allow_pickle)
+    if head == "text":
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(architecture).num_parameters()
     return classifier_parameters(architecture)
-
-
-@cache
-def _shape(model: str, allow_pickle: bool) -> Any:
-    return shape_of(model, allow_pickle)
-
-
-@cache
-def _decoder_parameters(config: str) -> int:
-    chosen = TrainDecoderConfig.model_validate_json(config)
-    return count_parameters(AdapterRecipe.of(chosen), _shape(chosen.model, chosen.allow_pickle), _LABELS).base
 
 
 def _work(corpus: CorpusSection, name: str, words_per_sentence: float) -> tuple[CorpusSize, str]:
     """Return what a corpus holds, and where the numbers come from."""
+    published = PUBLISHED_INSTANCES.get(corpus.name or "")
     try:
-        return _counted(corpus.model_dump_json(), name)
+        size = _counted(corpus)
     except (RaybioError, OSError) as error:
-        published = PUBLISHED_INSTANCES.get(corpus.name or "")
         if published is None:
             raise InputError(
                 name, "", "cannot be counted, and nobody published its size", str(error)
             ) from error
-        sentences = _published_part(corpus, published)
         words = corpus.instance_words or words_per_sentence
-        size = f"{_size(name, sentences)}, published (Table I): the corpus is not here"
-        return CorpusSize(sentences, words), f"{size}; {words:g} words a sentence, assumed"
+        size = CorpusSize(_published_part(corpus, published), words)
+        basis = "published (Table I): the corpus is not here"
+        return size, f"{name} {_splits(size.sentences)}, {basis}; {words:g} words a sentence, assumed"
+    beside = f"; published: {_splits(published)}" if published else ""
+    words = size.words_per_sentence
+    return size, f"{name} {_splits(size.sentences)}, counted, of {words:.1f} words{beside}"
+
+
+@cache
+def _counted(corpus: CorpusSection) -> CorpusSize:
+    sentences, words = {}, 0
+    for split in SPLITS:
+        lengths = [len(sentence) for sentence in read_sentences(corpus, split)]
+        sentences[split] = len(lengths)
+        words += sum(lengths)
+    return CorpusSize(sentences, words / max(1, sum(sentences.values())))
 
 
 def _published_part(corpus: CorpusSection, published: Mapping[str, int]) -> dict[str, int]:
@@ -273,45 +249,13 @@ def _published_part(corpus: CorpusSection, published: Mapping[str, int]) -> dict
     return {split: min(count, corpus.document_limit(split) or count) for split, count in sentences.items()}
 
 
-@cache
-def _counted(section: str, name: str) -> tuple[CorpusSize, str]:
-    corpus = CorpusSection.model_validate_json(section)
-    sentences, words = {}, 0
-    for split in SPLITS:
-        lengths = [len(sentence) for sentence in read_sentences(corpus, split)]
-        sentences[split] = len(lengths)
-        words += sum(lengths)
-    each = words / max(1, sum(sentences.values()))
-    published = PUBLISHED_INSTANCES.get(corpus.name or "")
-    beside = f"; published: {_size('', published).strip()}" if published else ""
-    return CorpusSize(sentences, each), f"{_size(name, sentences)}, counted, of {each:.1f} words{beside}"
+def _splits(sentences: Mapping[str, int]) -> str:
+    return ", ".join(f"{sentences[split]:,} {split}" for split in SPLITS)
 
 
-def _size(name: str, sentences: Any) -> str:
-    return f"{name} " + ", ".join(f"{sentences[split]:,} {split}" for split in SPLITS)
-
-
-def _machine(study: StudyConfig) -> InstancePrice:
-    by = study.estimate
-    path = Path(by.prices) if by.prices else shipped_prices()
-    machines = {machine.name: machine for machine in load_prices(path)}
+def _machine(by: EstimateSection) -> InstancePrice:
+    machines = {machine.name: machine for machine in load_prices(by.prices)}
     if by.machine not in machines:
         fault = f"estimate.machine: found {by.machine!r}; allowed: one of {', '.join(machines)}"
-        raise ConfigError(str(path), [fault])
+        raise ConfigError(by.prices or str(shipped_prices()), [fault])
     return machines[by.machine]
-
-
-def _price(machine: InstancePrice, gpus: float, cpus: float, hours: float) -> float | None:
-    """Return the dollars of a share of the machine: by its GPUs, or on a machine without any by its CPUs."""
-    if bool(gpus) != bool(machine.gpus):
-        return None
-    share = gpus / machine.gpus if gpus else cpus / machine.vcpus
-    return share * hours * machine.on_demand
-
-
-def _said_of_price(machine: InstancePrice) -> str:
-    device = f"{machine.gpus} x {machine.accelerator}" if machine.gpus else f"{machine.vcpus} vCPUs"
-    return (
-        f"price: {machine.name} ({device}) at ${machine.on_demand:g} an hour on demand, by the share a run "
-        f"asks for; {machine.source}, read on {machine.date}"
-    )

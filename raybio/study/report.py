@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from raybio.config import StudyConfig
-from raybio.config.prices import load_prices, shipped_prices
+from raybio.config.prices import load_prices
 from raybio.errors import UsageError
 from raybio.reports.benchmark import read_benchmark
 from raybio.reports.blocks import Block, Chapter, Dot, DotPlot, Report, Section, Table
@@ -19,7 +18,7 @@ from raybio.reports.serving_chapter import across_corpora, serving_chapters
 from raybio.reports.tables import ABSENT, interval, percent
 from raybio.study.findings import Compared, Finding, findings, on_dev, on_test
 from raybio.study.folder import StudyFolder
-from raybio.study.runs import known_runs
+from raybio.study.stages import known_runs
 from raybio.study.status import study_status
 
 
@@ -46,8 +45,7 @@ def study_report(study: StudyConfig) -> Report:
     if not found:
         raise UsageError(f"no run of the study {study.name} is done. Start it with `raybio study run`")
     benchmarks = [read_benchmark(run.path) for run in known_runs(study) if run.kind == "measure" and run.done]
-    path = Path(study.estimate.prices) if study.estimate.prices else shipped_prices()
-    prices = load_prices(path) if benchmarks else ()
+    prices = load_prices(study.estimate.prices) if benchmarks else ()
     costs = across_corpora(benchmarks, prices)
     sections = (
         *_sections(study, found),
@@ -62,7 +60,6 @@ def study_report(study: StudyConfig) -> Report:
         f"Study: {study.name}",
         "Which model, how good, how sure, at what cost: what the study's finished runs say.",
         tuple(chapters),
-        tuple(sorted({label for each in found for run in each.runs for label in _labels(run.scores)})),
     )
 
 
@@ -214,7 +211,3 @@ def _corpora(found: Sequence[Finding]) -> Iterator[Chapter]:
             yield replace(comparison_chapter(runs), heading=corpus)
         else:
             yield replace(run_chapter(runs[0], alone=True), heading=corpus)
-
-
-def _labels(scores: Mapping[str, Any]) -> set[str]:
-    return {label for each in scores.values() for label in each["corrected"]["by_label"]}

@@ -11,7 +11,8 @@ from raybio.config import StudyConfig
 from raybio.evaluation.tables import align
 from raybio.run_folder import RunFolder
 from raybio.study.folder import StudyFolder
-from raybio.study.runs import StudyRun, f1, known_runs, read
+from raybio.study.runs import StudyRun, f1, read
+from raybio.study.stages import known_runs
 
 _HEADER = ("run", "what", "state", "epochs", "dev F1", "test F1")
 

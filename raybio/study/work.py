@@ -16,9 +16,8 @@ from raybio.safe_text import safe
 from raybio.sentence_stream import split_labels
 from raybio.serving.benchmark import benchmark_serve
 from raybio.serving.deployment import undeploy
-from raybio.study.asha import search
+from raybio.study.points import in_the_log, search, train
 from raybio.study.runs import StudyRun, read
-from raybio.study.training import in_the_log, train
 from raybio.training.cascade import make_cascade
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, uses_gpu
@@ -36,7 +35,8 @@ def perform(run: StudyRun, grace_epochs: int, reduction: int) -> str | None:
         elif run.kind == "cascade":
             _cascade(run.config, run.path)
         else:
-            _measure(run)
+            shutil.rmtree(run.path, ignore_errors=True)  # measured anew: half a measurement is none
+            benchmark_serve(run.config, in_the_log).check()
     except RaybioError as error:
         return str(error)
     except Exception:
@@ -60,11 +60,6 @@ def _cascade(config: CascadeConfig, path: Path) -> None:
         joined.remote(config.encoder, config.decoder, config.corpus, config.budget, run.model, in_the_log)
     )
     _add_scores(config, path, ["dev", "test"])
-
-
-def _measure(run: StudyRun) -> None:
-    shutil.rmtree(run.path, ignore_errors=True)  # measured anew: half a measurement is none
-    benchmark_serve(run.config, in_the_log).check()
 
 
 def take_down(run: StudyRun) -> None:

@@ -10,6 +10,8 @@ from lxml import etree
 
 from raybio.errors import FormatError, UsageError
 from raybio.reports import write_report
+from raybio.reports.blocks import Chapter, Piece, Report, Section, TaggedText
+from raybio.reports.html import render_html
 from raybio.reports.sources import read_run
 from raybio.run_folder import RunFolder
 
@@ -75,6 +77,12 @@ def test_every_colour_of_an_entity_is_defined(make_run, tmp_path):
     used = set(re.findall(r'<mark class="(c\d)', source))
     assert used == {"c0", "c1"}
     assert all(f"mark.{colour} {{ background: var(--{colour})" in source for colour in used)
+
+
+def test_a_label_that_no_scores_have_has_a_colour():
+    shown = TaggedText("d", (Piece("fever", "Symptom"), Piece(" and "), Piece("aspirin", "Drug")))
+    page = render_html(Report("t", "l", (Chapter("c", (), (Section("s", (shown,)),)),)))
+    assert re.findall(r'<mark class="(c\d)">(\w+)', page) == [("c1", "fever"), ("c0", "aspirin")]
 
 
 def test_examples_show_each_kind_of_error(make_run, tmp_path):

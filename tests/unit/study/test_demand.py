@@ -4,7 +4,7 @@ import pytest
 
 from raybio.config.demand import Demand
 from raybio.study import demand as room
-from raybio.study.runs import known_runs
+from raybio.study.stages import known_runs
 from raybio.submission.room import Nodes
 
 

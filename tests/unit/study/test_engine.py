@@ -11,7 +11,7 @@ from raybio.errors import ConfigError
 from raybio.run_folder import RunFolder
 from raybio.study import engine
 from raybio.study.folder import StudyFolder
-from raybio.study.runs import known_runs
+from raybio.study.stages import known_runs
 from raybio.submission.room import Nodes
 
 

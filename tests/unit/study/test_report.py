@@ -6,7 +6,7 @@ from raybio.errors import UsageError
 from raybio.run_folder import RunFolder
 from raybio.study.findings import findings, on_dev, on_test
 from raybio.study.report import write_study_report
-from raybio.study.runs import known_runs
+from raybio.study.stages import known_runs
 
 
 @pytest.fixture

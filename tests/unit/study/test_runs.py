@@ -1,7 +1,8 @@
 from raybio.config import BenchmarkServeConfig
 from raybio.config.study_cells import cells
 from raybio.run_folder import RunFolder
-from raybio.study.runs import by_seed, chosen, known_runs
+from raybio.study.runs import by_seed, chosen
+from raybio.study.stages import known_runs
 
 
 def kinds(study):

@@ -1,5 +1,5 @@
 from raybio.study.folder import StudyFolder
-from raybio.study.runs import known_runs
+from raybio.study.stages import known_runs
 from raybio.study.status import study_status
 
 

@@ -1,33 +1,32 @@
-"""A trial of ASHA: what it tells Tune, and when; training and Tune are stood in for."""
+"""A trial of ASHA: what it reports to Tune, and when; training and Tune are stood in for."""
 
 import pytest
 
 from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder
-from raybio.study import asha
-from raybio.study.runs import known_runs
+from raybio.study import points
+from raybio.study.stages import known_runs
 
 
 @pytest.fixture
 def trial(make_study, monkeypatch):
-    """Run a trial whose two epochs are learned and which ends as `end` does; return the epochs told."""
+    """Run a trial of two epochs and which ends as `end` does; return the epochs reported."""
     reported = []
-    monkeypatch.setattr(asha.tune, "report", lambda metrics: reported.append(metrics["epoch"]))
-    monkeypatch.setattr(asha, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(points.tune, "report", lambda metrics: reported.append(metrics["epoch"]))
+    monkeypatch.setattr(points, "_LOOK_SECONDS", 0.01)
 
     def run(end):
         (search, *_) = known_runs(make_study(search={"method": "asha"}, options={"training.epochs": 2}))
-        points = search.configs
 
         def train(point):
-            folder = RunFolder(asha.run_path(point))
+            folder = RunFolder(points.run_path(point))
             folder.write_text("config.yaml", "")
             for epoch in (1, 2):
                 folder.add_metrics({"epoch": epoch, point.training.metric_for_best_model: 0.5})
             end(reported)
 
-        monkeypatch.setattr(asha, "train", train)
-        asha._trial({"point": 0}, points)
+        monkeypatch.setattr(points, "train", train)
+        points._trial({"point": 0}, search.configs)
 
     return run, reported
 

@@ -1,8 +1,9 @@
-"""A search that stops early: asynchronous successive halving (Li et al., 2020) by Ray Tune.
+"""Trains the points of a study: one, or many most of which stop early.
 
-Each point is trained in the run folder that it would have in a grid; one that is stopped has the
-metrics of its epochs and no scores. Points that an ended command had finished are reported to Tune again
-from their metrics, and not trained again.
+The search that stops early is asynchronous successive halving (Li et al., 2020) by Ray Tune. Each point is
+trained in the run folder that it would have in a grid; one that is stopped has the metrics of its epochs and
+no scores. Points that an ended command had finished are reported to Tune again from their metrics, and not
+trained again.
 """
 
 from __future__ import annotations
@@ -20,9 +21,23 @@ from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder
 from raybio.study.demand import at_once, nodes_now
 from raybio.study.runs import SEARCH_FILE, StudyRun, best_on_dev, dev_f1, run_path
-from raybio.study.training import train
+from raybio.training.sweep import train_point
 
 _LOOK_SECONDS = 0.5
+
+
+def train(point: TrainConfig) -> None:
+    """Train a point in its run folder through the function of its job; resume what is there.
+
+    Raises:
+        as `train_encoder` and `train_decoder`.
+    """
+    begun = (run_path(point) / "config.yaml").is_file()
+    train_point(point.model_copy(update={"resume": begun}), progress=in_the_log)
+
+
+def in_the_log(line: str) -> None:
+    """Say nothing: a run's log.txt has it all."""
 
 
 def search(run: StudyRun, grace_epochs: int, reduction: int) -> None:
@@ -85,7 +100,15 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
     """Train one point beside this thread, and report each epoch as it ends; Tune ends the process."""
     point = points[settings["point"]]
     failures: list[BaseException] = []
-    learner = threading.Thread(target=_learn, args=(point, failures), daemon=True)
+
+    def learn() -> None:
+        try:
+            if dev_f1(run_path(point)) is None:
+                train(point)
+        except BaseException as error:
+            failures.append(error)
+
+    learner = threading.Thread(target=learn, daemon=True)
     learner.start()
     reported = 0
     while True:
@@ -105,11 +128,3 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
         reported = len(metrics)
         if ended:
             return
-
-
-def _learn(point: TrainConfig, failures: list[BaseException]) -> None:
-    try:
-        if dev_f1(run_path(point)) is None:
-            train(point)
-    except BaseException as error:
-        failures.append(error)
