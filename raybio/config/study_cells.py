@@ -10,8 +10,10 @@ from typing import Any
 
 from raybio.config.benchmark_serve import corpus_name
 from raybio.config.corpus import CorpusSection
+from raybio.config.demand import Together
 from raybio.config.loading import check, load
 from raybio.config.protocol import Protocol, options_by
+from raybio.config.section import JobConfig
 from raybio.config.study import StudyConfig, StudyModelSection
 from raybio.config.sweep import replaced, sweep_points
 from raybio.config.train_decoder import TrainDecoderConfig
@@ -72,6 +74,15 @@ def cells(study: StudyConfig) -> list[Cell]:
             f"the study {study.name}", [f"{fault}, on {corpus}" for fault, corpus in faults.items()]
         )
     return found
+
+
+def demands(config: JobConfig) -> Sequence[Together]:
+    """Return what any job asks of a cluster at least; each tuple is what must have room at the same time.
+
+    The runs of a study are started as there is room: the largest must find its place.
+    """
+    jobs = [cell.points[0] for cell in cells(config)] if isinstance(config, StudyConfig) else [config]
+    return list(dict.fromkeys(together for job in jobs for together in job.demands()))
 
 
 def with_seed(study: StudyConfig, cell: Cell, config: TrainConfig, seed: int) -> TrainConfig:

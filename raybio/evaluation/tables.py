@@ -9,7 +9,7 @@ from raybio.entities import Span
 from raybio.evaluation.disagreements import Disagreement
 from raybio.evaluation.significance import Difference
 
-SCORERS = ("paper", "corrected")
+SCORERS = ("corrected", "paper")
 FIGURES = ("possible", "actual", "strict P", "R", "F1", "partial P", "R", "F1", "exact F1", "type F1")
 UNEQUAL = "NOT EQUAL WORK"
 """What stands before a figure whose answers were not the tagger's own."""
@@ -72,7 +72,11 @@ def _evaluation_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from align(
         ("scorer", "entities", *FIGURES),
-        ((scorer, NAMES[group], *_figures(scores[scorer][group])) for group in NAMES for scorer in SCORERS),
+        (
+            (scorer, NAMES[group], *_figures(scores[scorer][group]))
+            for group in NAMES
+            for scorer in reversed(SCORERS)
+        ),
         words=2,
     )
     yield "By length, paper: gold entities cut out alone, all words predicted outside gold under 1 word."

@@ -1,4 +1,4 @@
-"""Reading a benchmark-serve run: what it measured, each request's seconds, and the served answers."""
+"""Reading benchmark-serve runs: what they measured, each request's seconds, and the served answers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Benchmark:
             "model": model,
             "corpus": corpus,
             "scenario": scenario["scenario"],
-            "point": _in_words(scenario["point"]),
+            # As requests.parquet names it: "rate 5".
+            "point": ", ".join(f"{name} {value:.4g}" for name, value in scenario["point"].items()),
         }
         for column, value in wanted.items():
             table = table.filter(pc.equal(table[column], value))
@@ -121,8 +122,3 @@ def replicas(benchmark: Benchmark, model: str, measured: Scenario) -> int:
 def corpora(benchmarks: Sequence[Benchmark]) -> list[str]:
     """Return the corpora of all results, and of what failed, in order of appearance."""
     return list(dict.fromkeys(one["corpus"] for each in benchmarks for one in (*each.results, *each.failed)))
-
-
-def _in_words(point: Mapping[str, float]) -> str:
-    """Return a point as requests.parquet names it: "rate 5"."""
-    return ", ".join(f"{name} {value:.4g}" for name, value in point.items())

@@ -53,7 +53,16 @@ def _beside(tested: Sequence[Tested], corpus: str) -> Iterator[Block]:
 
 
 def _strict_table(tested: Sequence[Tested], corpus: str) -> Table:
-    ours = [(each.marked, "this report", *_strict_cells(each)) for each in tested]
+    ours = [
+        (
+            each.marked,
+            "this report",
+            *tables.ratios(paper["overall"]["strict"]),
+            *(tables.percent(paper[group]["strict"]["f1"]) for group in GROUPS),
+        )
+        for each in tested
+        for paper in [each.scores["paper"]]
+    ]
     theirs = [
         (
             each.model,
@@ -72,12 +81,6 @@ def _strict_table(tested: Sequence[Tested], corpus: str) -> Table:
         bars=frozenset({4}),
         strong=frozenset(range(len(ours))),
     )
-
-
-def _strict_cells(each: Tested) -> Iterator[str]:
-    paper = each.scores["paper"]
-    yield from tables.ratios(paper["overall"]["strict"])
-    yield from (tables.percent(paper[group]["strict"]["f1"]) for group in GROUPS)
 
 
 def _relaxed_table(tested: Sequence[Tested], corpus: str) -> Table:
@@ -106,7 +109,10 @@ def _instances_table(tested: Sequence[Tested], corpus: str) -> Table:
         (
             each.marked,
             "this report",
-            *(_count(each.split_sentences.get(split)) for split in ("train", "dev", "test")),
+            *(
+                f"{each.split_sentences[split]:,}" if split in each.split_sentences else tables.ABSENT
+                for split in ("train", "dev", "test")
+            ),
         )
         for each in tested
     ]
@@ -151,7 +157,3 @@ def _lengths_table(tested: Sequence[Tested], corpus: str) -> Table:
 
 def _reported(ratios: Ratios) -> tuple[str, str, str]:
     return f"{ratios.precision:.2f}", f"{ratios.recall:.2f}", f"{ratios.f1:.2f}"
-
-
-def _count(number: int | None) -> str:
-    return tables.ABSENT if number is None else f"{number:,}"

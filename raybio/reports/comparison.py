@@ -9,7 +9,7 @@ from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Dot, DotPlot, Section
 from raybio.reports.differences import difference_sections, length_chart
 from raybio.reports.sources import Run
-from raybio.reports.tested import Tested, tested_runs
+from raybio.reports.tested import tested_runs
 
 
 def comparison_chapter(runs: Sequence[Run]) -> Chapter:
@@ -17,18 +17,15 @@ def comparison_chapter(runs: Sequence[Run]) -> Chapter:
     tested = tested_runs(runs)
     sections = (
         Section("The runs side by side", tuple(_side_by_side(runs))),
-        *_by_length(tested),
+        *(
+            Section(f"By length of entity: {corpus}", (length_chart(of_corpus),))
+            for corpus in dict.fromkeys(each.corpus for each in tested)
+            if len(of_corpus := [each for each in tested if each.corpus == corpus]) > 1
+        ),
         *difference_sections(tested),
         *beside_study(tested),
     )
     return Chapter("Comparison", (), sections)
-
-
-def _by_length(tested: Sequence[Tested]) -> Iterator[Section]:
-    for corpus in dict.fromkeys(each.corpus for each in tested):
-        of_corpus = [each for each in tested if each.corpus == corpus]
-        if len(of_corpus) > 1:
-            yield Section(f"By length of entity: {corpus}", (length_chart(of_corpus),))
 
 
 def _side_by_side(runs: Sequence[Run]) -> Iterator[Block]:
@@ -37,19 +34,17 @@ def _side_by_side(runs: Sequence[Run]) -> Iterator[Block]:
         if limit:
             names = ", ".join(run.name for run in runs if run.corpus.get("max_documents") == limit)
             yield f"Only the first {limit:,} documents of each split were read by {names}."
-    dots = tuple(_corrected_dot(run) for run in runs if "test" in run.scores)
+    dots = []
+    for run in (run for run in runs if "test" in run.scores):
+        corrected = run.scores["test"]["corrected"]
+        f1 = (corrected["intervals"] or {}).get("f1")
+        reach = (100 * f1["low"], 100 * f1["high"]) if f1 else ()
+        dots.append(Dot(run.name, 100 * corrected["overall"]["strict"]["f1"], *reach))
     if len(dots) > 1:
-        yield DotPlot("Strict F1 on test, corrected scorer, percent, with interval", dots)
+        yield DotPlot("Strict F1 on test, corrected scorer, percent, with interval", tuple(dots))
     corpora = {run.corpus_name for run in runs if run.tags}
     if len(corpora) > 1:
         yield f"The runs are of several corpora ({', '.join(sorted(corpora))}): their scores do not compare."
     options = tables.difference_table(runs)
     if options:
         yield options
-
-
-def _corrected_dot(run: Run) -> Dot:
-    corrected = run.scores["test"]["corrected"]
-    f1 = (corrected["intervals"] or {}).get("f1")
-    low, high = (100 * f1["low"], 100 * f1["high"]) if f1 else (None, None)
-    return Dot(run.name, 100 * corrected["overall"]["strict"]["f1"], low, high)

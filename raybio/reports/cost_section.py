@@ -12,6 +12,7 @@ from raybio.cost import (
     UnitCost,
     basis,
     dollars,
+    dollars_a_point,
     fits,
     pareto_front,
     points_per_dollar,
@@ -41,10 +42,20 @@ class Priced:
         """The model, as its run calls it."""
         return str(self.served.result["model"])
 
+    @property
+    def choice(self) -> tuple[float, float]:
+        """Dollars for a million abstracts on demand, and strict F1 as a fraction."""
+        # Rounded, so that of machines at one price for each CPU the first of the list is taken.
+        return round(self.cost.per_million_abstracts, 9), self.served.strict_f1
+
 
 def priced(served: Sequence[Served], prices: Sequence[InstancePrice]) -> list[Priced]:
     """Return each model whose throughput was measured on the machine where it is cheapest."""
-    return [min(found, key=_dollars) for each in served if (found := list(_on_all(each, prices)))]
+    return [
+        min(found, key=lambda each: each.choice[0])
+        for each in served
+        if (found := list(_on_all(each, prices)))
+    ]
 
 
 def cost_blocks(cheapest: Sequence[Priced], prices: Sequence[InstancePrice]) -> Iterator[Block]:
@@ -87,7 +98,7 @@ def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
                 interval(each.served.accuracy["corrected"].get("intervals"), "f1"),
                 show_seconds(each.served.p50),
                 f"{each.measurement.sentences_per_second:,.1f}",
-                dollars(_dollars(each)),
+                dollars(each.choice[0]),
             )
             for model in models
             for each in cheapest
@@ -105,19 +116,13 @@ def _on_all(served: Served, prices: Sequence[InstancePrice]) -> Iterator[Priced]
                 yield Priced(served, measurement, machine, unit_cost(measurement, machine, _ASSUMPTIONS))
 
 
-def _dollars(each: Priced) -> float:
-    # Rounded, so that of machines at one price for each CPU the first of the list is taken.
-    return round(each.cost.per_million_abstracts, 9)
-
-
 def _front(cheapest: Sequence[Priced]) -> list[Priced]:
     ranked = [each for each in cheapest if each.served.ranked]
-    choices = [(_dollars(each), each.served.strict_f1) for each in ranked]
-    return [ranked[index] for index in pareto_front(choices)]
+    return [ranked[index] for index in pareto_front([each.choice for each in ranked])]
 
 
 def _front_chart(cheapest: Sequence[Priced]) -> Chart:
-    front = [(_dollars(each), 100 * each.served.strict_f1) for each in _front(cheapest)]
+    front = [(each.choice[0], 100 * each.served.strict_f1) for each in _front(cheapest)]
     lines = [Line(each.served.name, marks=(_f1_mark(each),)) for each in cheapest]
     # The guide comes last, so that colours go by model as in the other charts.
     guide = (
@@ -135,24 +140,25 @@ def _front_chart(cheapest: Sequence[Priced]) -> Chart:
 def _f1_mark(each: Priced) -> Mark:
     found = each.served.accuracy["corrected"].get("intervals")
     low, high = (100 * found["f1"]["low"], 100 * found["f1"]["high"]) if found else (None, None)
-    return Mark(_dollars(each), 100 * each.served.strict_f1, low, high)
+    return Mark(each.choice[0], 100 * each.served.strict_f1, low, high)
 
 
 def _front_table(cheapest: Sequence[Priced]) -> Table:
     front = _front(cheapest)
     rows = []
     before: Priced | None = None
-    for each in sorted(cheapest, key=_dollars):
+    for each in sorted(cheapest, key=lambda each: each.choice[0]):
         on_front = any(each is one for one in front)
+        more = dollars_a_point(before.choice, each.choice) if before and on_front else None
         rows.append(
             (
                 each.served.name,
                 each.instance.name,
                 "yes" if on_front else "no" if each.served.ranked else ABSENT,
                 percent(each.served.strict_f1),
-                dollars(_dollars(each)),
-                f"{points_per_dollar(each.served.strict_f1, _dollars(each)):,.3g}",
-                _a_point_more(before, each) if on_front else ABSENT,
+                dollars(each.choice[0]),
+                f"{points_per_dollar(*reversed(each.choice)):,.3g}",
+                dollars(more),
             )
         )
         before = each if on_front else before
@@ -168,13 +174,6 @@ def _front_table(cheapest: Sequence[Priced]) -> Table:
         words=3,
         strong=frozenset(n for n, row in enumerate(rows) if row[2] == "yes"),
     )
-
-
-def _a_point_more(before: Priced | None, each: Priced) -> str:
-    if before is None or each.served.strict_f1 <= before.served.strict_f1:
-        return ABSENT
-    more = 100 * (each.served.strict_f1 - before.served.strict_f1)
-    return dollars((_dollars(each) - _dollars(before)) / more)
 
 
 def _machine_table(choices: Sequence[Priced]) -> Table:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from raybio.reports import tables
 from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Curve, Curves, Examples, Figure, Headline, Section, Verbatim
 from raybio.reports.mistakes import (
-    Judged,
     Outcome,
     choose_examples,
     example,
     frequent_texts,
     judge_sentences,
 )
-from raybio.reports.sources import Run, TaggedSentence
+from raybio.reports.sources import Run
 from raybio.reports.tested import tested_runs
 from raybio.safe_text import without_secrets
 
@@ -135,15 +134,10 @@ def _failures(run: Run) -> Iterator[Block]:
         if shown:
             items = tuple(example(sentences, judged, each) for each in shown)
             yield Examples(outcome.value.capitalize(), explanation, items)
-    yield from _frequent(sentences, judged)
-    yield from _repairs(run, split)
-
-
-def _frequent(sentences: Sequence[TaggedSentence], judged: Sequence[Judged]) -> Iterator[Block]:
     for outcome in (Outcome.MISSED, Outcome.SPURIOUS):
-        rows = frequent_texts(sentences, judged, outcome, _FREQUENT)
-        if rows:
+        if rows := frequent_texts(sentences, judged, outcome, _FREQUENT):
             yield tables.frequent_table(f"Most often {outcome.value}", rows)
+    yield from _repairs(run, split)
 
 
 def _repairs(run: Run, split: str) -> Iterator[Block]:
@@ -190,16 +184,12 @@ def _curve(run: Run, key: str, name: str, scale: float, kept: int | None) -> Cur
 
 
 def _recipe(run: Run) -> tuple[Block, ...]:
-    environment = "\n".join(f"{name}: {value}" for name, value in _flat_environment(run.environment))
+    environment = "\n".join(
+        f"{name}: {value}"
+        for key, found in run.environment.items()
+        for name, value in (found.items() if isinstance(found, dict) else [(key, found)])
+    )
     return (
         Verbatim("Environment", environment or "environment.json is not in the run folder."),
         Verbatim("Resolved configuration (config.yaml)", without_secrets(run.config_text)),
     )
-
-
-def _flat_environment(environment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in environment.items():
-        if isinstance(value, dict):
-            yield from value.items()
-        else:
-            yield name, value

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from raybio.config.prices import InstancePrice
 from raybio.cost import dollars
-from raybio.evaluation.tables import describe_difference
-from raybio.reports import cost_section, serving_plots, serving_tables
-from raybio.reports.benchmark import Benchmark, corpora
+from raybio.evaluation.by_length import GROUPS
+from raybio.evaluation.tables import NAMES, UNEQUAL, describe_difference
+from raybio.reports import cost_section
+from raybio.reports import serving_speed as speed
+from raybio.reports.benchmark import Benchmark, corpora, scenario
 from raybio.reports.beside_study import beside_study
-from raybio.reports.blocks import Block, Chapter, Figure, Headline, Section, Verbatim
+from raybio.reports.blocks import Block, Chapter, Figure, Headline, Section, Table, Verbatim
 from raybio.reports.cost_section import Priced
 from raybio.reports.differences import difference_sections, length_chart
 from raybio.reports.served import Served, served_results, show_seconds
-from raybio.reports.tables import percent
-from raybio.reports.tested import Tested, tested_results
+from raybio.reports.tables import ABSENT, interval, percent
+from raybio.reports.tested import tested_results
 from raybio.safe_text import without_secrets
 
 
@@ -31,12 +32,16 @@ def serving_chapters(benchmarks: Sequence[Benchmark], prices: Sequence[InstanceP
         priced = cost_section.priced(served, prices)
         sections = (
             Section("Which model", (*failures, *_at_a_glance(served, priced))),
-            Section("By length of entity", tuple(_by_length(served, tested))),
+            Section("By length of entity", (length_chart(tested), _length_table(served))),
             Section("One request at a time", tuple(_latency(served))),
-            Section("Under load", tuple(_load(served))),
-            Section("How much it can take", tuple(_throughput(served))),
+            Section("Under load", _there(speed.load_chart(served), speed.load_table(served))),
+            Section(
+                "How much it can take", _there(speed.scaling_chart(served), speed.throughput_table(served))
+            ),
             Section("What it costs", tuple(cost_section.cost_blocks(priced, prices))),
-            Section("Seconds per instance, beside the study", tuple(_study_seconds(served, corpus))),
+            Section(
+                "Seconds per instance, beside the study", _there(speed.study_seconds_table(served, corpus))
+            ),
             *difference_sections(tested),
             *beside_study(tested),
             Section("How to run it again", _recipe(benchmarks, corpus)),
@@ -69,14 +74,14 @@ def _facts(served: Sequence[Served]) -> Iterator[tuple[str, str]]:
     text = "; or ".join(f"{sentences:,} sentences, {words:,} words" for sentences, words in sizes)
     yield "Corpus", f"{served[0].corpus} {served[0].result['split']}: {text}"
     for run in {each.benchmark.name: each.benchmark.run for each in served}.values():
-        yield f"Run {run.name}", ", ".join(_origin(run.environment))
-
-
-def _origin(environment: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{environment.get('platform', 'machine unknown')}, {environment.get('cpus', '?')} CPUs"
-    yield f"Ray {environment.get('packages', {}).get('ray', 'unknown')}"
-    yield str(environment.get("started", "time unknown")).replace("T", " ").replace("+00:00", " UTC")
-    yield f"commit {environment.get('commit') or 'unknown'}"
+        made = run.environment
+        started = str(made.get("started", "time unknown")).replace("T", " ").replace("+00:00", " UTC")
+        yield (
+            f"Run {run.name}",
+            f"{made.get('platform', 'machine unknown')}, {made.get('cpus', '?')} CPUs, "
+            f"Ray {made.get('packages', {}).get('ray', 'unknown')}, {started}, "
+            f"commit {made.get('commit') or 'unknown'}",
+        )
 
 
 def _at_a_glance(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Block]:
@@ -90,8 +95,8 @@ def _at_a_glance(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator
     figures = tuple(_headline([each for each in served if each.ranked], priced))
     if figures:
         yield Headline(figures)
-    yield serving_tables.glance_table(served, priced)
-    yield serving_tables.accuracy_table(served)
+    yield _glance_table(served, priced)
+    yield _accuracy_table(served)
 
 
 def _unlike(served: Sequence[Served]) -> Iterator[str]:
@@ -103,11 +108,6 @@ def _unlike(served: Sequence[Served]) -> Iterator[str]:
             f"Not the same sentences: {', '.join(parts)} of the {most:,} that others did. Their figures do "
             "not compare with those of the others, and are not ranked with them."
         )
-
-
-def _by_length(served: Sequence[Served], tested: Sequence[Tested]) -> Iterator[Block]:
-    yield length_chart(tested)
-    yield serving_tables.length_table(served)
 
 
 def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Figure]:
@@ -139,9 +139,8 @@ def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Fi
 
 
 def _latency(served: Sequence[Served]) -> Iterator[Block]:
-    yield from _there(serving_plots.latency_chart(served), serving_tables.latency_table(served))
-    shares = serving_plots.seconds_apart(served)
-    if shares:
+    yield from _there(speed.latency_chart(served), speed.latency_table(served))
+    if shares := speed.seconds_apart(served):
         yield shares
         yield (
             "Model: the forward passes of the batch that a request was in. Replica: waiting for a batch, and "
@@ -149,21 +148,9 @@ def _latency(served: Sequence[Served]) -> Iterator[Block]:
         )
 
 
-def _load(served: Sequence[Served]) -> Iterator[Block]:
-    return _there(serving_plots.load_chart(served), serving_tables.load_table(served))
-
-
-def _throughput(served: Sequence[Served]) -> Iterator[Block]:
-    return _there(serving_plots.scaling_chart(served), serving_tables.throughput_table(served))
-
-
-def _study_seconds(served: Sequence[Served], corpus: str) -> Iterator[Block]:
-    return _there(serving_tables.study_seconds_table(served, corpus))
-
-
-def _there(*blocks: Block | None) -> Iterator[Block]:
+def _there(*blocks: Block | None) -> tuple[Block, ...]:
     """Return those of the blocks that there was anything for."""
-    return (block for block in blocks if block is not None)
+    return tuple(block for block in blocks if block is not None)
 
 
 def _recipe(benchmarks: Sequence[Benchmark], corpus: str) -> tuple[Block, ...]:
@@ -171,4 +158,97 @@ def _recipe(benchmarks: Sequence[Benchmark], corpus: str) -> tuple[Block, ...]:
     return tuple(
         Verbatim(f"Resolved configuration of {run.name} (config.yaml)", without_secrets(run.config_text))
         for run in runs
+    )
+
+
+def _glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
+    """Return each model's answer to the reader's three questions: how good, how fast, at what cost."""
+    costs = {id(each.served): each for each in priced}
+    rows = []
+    for each in served:
+        cost = costs.get(id(each))
+        single = scenario(each.result, "single-stream")
+        p99 = single["latency"]["p99"]["value"] if single and single.get("latency") else None
+        rows.append(
+            (
+                each.name,
+                percent(each.strict_f1),
+                show_seconds(each.p50),
+                show_seconds(p99),
+                f"{each.throughput:,.1f}" if each.throughput else ABSENT,
+                dollars(cost.cost.per_million_abstracts) if cost else ABSENT,
+                cost.instance.name if cost else ABSENT,
+                _served_as(each),
+            )
+        )
+    return Table(
+        caption="How good, how fast, at what cost",
+        header=("model", "F1", "p50", "p99", "sentences/s", "1M abstracts", "on", "served as"),
+        rows=tuple(rows),
+        notes=(
+            "F1: strict, corrected scorer, of the served answers. p50 and p99: one request at a time. "
+            "Dollars: on demand, extrapolated from the measured throughput to the machine on which it is "
+            "cheapest.",
+        ),
+    )
+
+
+def _served_as(each: Served) -> str:
+    """Return the kind, precision and mode, and why nothing in the row may be set against other rows."""
+    parts = [each.model.get("kind", "model"), each.model.get("precision", ""), each.model.get("mode") or None]
+    marks = [UNEQUAL] if not each.equal else ["not all sentences"] if not each.ranked else []
+    return ", ".join([" ".join(str(part) for part in parts if part is not None), *marks])
+
+
+def _accuracy_table(served: Sequence[Served]) -> Table:
+    """Return the F1 of the served answers beside that of the tagger alone."""
+    rows = tuple(
+        (
+            each.name,
+            percent(each.strict_f1),
+            interval(each.accuracy["corrected"].get("intervals"), "f1"),
+            percent(each.accuracy["offline_strict_f1"]),
+            f"{each.sentences:,}",
+            "yes" if each.equal else "NO",
+            f"{each.accuracy['different_sentences']:,}",
+            f"{each.accuracy['unanswered_sentences']:,}",
+            percent(each.accuracy["paper"]["overall"]["strict"]["f1"]),
+        )
+        for each in served
+    )
+    return Table(
+        caption="Strict F1 of the served answers in percent, and whether they are the tagger's own",
+        header=(
+            "model",
+            "served",
+            "interval",
+            "tagger alone",
+            "sentences",
+            "equal",
+            "that differ",
+            "without answer",
+            "paper scorer",
+        ),
+        rows=rows,
+        strong=frozenset(n for n, each in enumerate(served) if not each.equal),
+    )
+
+
+def _length_table(served: Sequence[Served]) -> Table:
+    """Return strict F1 by length of entity: the sound way, then the paper's."""
+    rows = tuple(
+        (
+            each.name,
+            way,
+            *(percent(each.accuracy[scorer][group]["strict"]["f1"]) for group in ("overall", *GROUPS)),
+        )
+        for each in served
+        for scorer, way in (("corrected", "sound"), ("paper", "paper's"))
+    )
+    return Table(
+        caption="Strict F1 by length of entity, in percent",
+        header=("model", "way", *(NAMES[group] for group in ("overall", *GROUPS))),
+        rows=rows,
+        notes=("The paper's way puts every false alarm on entities of 1 word.",),
+        words=2,
     )

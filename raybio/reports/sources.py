@@ -140,12 +140,13 @@ def read_run(path: Path) -> Run:
         raise FormatError(f"{path}/config.yaml", "", f"not YAML: {error}", _REMEDY) from error
     if not isinstance(config, dict):
         raise FormatError(f"{path}/config.yaml", "", "it holds no options", _REMEDY)
+    by_epoch = {row["epoch"]: row for row in folder.metrics() if "epoch" in row}
     return Run(
         path=folder.path,
         config_text=config_text,
         config=with_present_names(config),
         environment=read_json(folder.path / "environment.json") or {},
-        metrics=_metrics(folder.path / "metrics.jsonl"),
+        metrics=tuple(by_epoch[epoch] for epoch in sorted(by_epoch)),
         scores=read_json(folder.path / "scores.json") or {},
         predictions={
             file.stem: tuple(read_tagged_sentences(file))
@@ -175,11 +176,6 @@ def read_tagging(path: Path) -> Tagging:
     return Tagging(path.absolute(), provenance, read_json(path / "summary.json"), documents, tuple(rejected))
 
 
-def _metrics(path: Path) -> tuple[Mapping[str, Any], ...]:
-    by_epoch = {row["epoch"]: row for row in read_json_lines(path) if "epoch" in row}
-    return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
-
-
 def read_tagged_sentences(path: Path) -> Iterator[TaggedSentence]:
     """Yield the sentences of a file that `RunFolder.write_predictions` wrote.
 
@@ -187,7 +183,9 @@ def read_tagged_sentences(path: Path) -> Iterator[TaggedSentence]:
         FormatError: a line has other than three columns.
     """
     rows: list[list[str]] = []
-    for number, line in enumerate([*_lines(path), ""], start=1):
+    # Not str.splitlines: words may hold U+2028 and its kind.
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate([*lines, ""], start=1):
         cells = line.split("\t")
         if len(cells) == 3:
             rows.append(cells)
@@ -212,11 +210,6 @@ def _documents(path: Path) -> Iterator[Document]:
 
 def _pass_over(record: Rejected) -> None:
     """Take a record that cannot be shown as an example; others will do."""
-
-
-def _lines(path: Path) -> list[str]:
-    # Not str.splitlines: words may hold U+2028 and its kind.
-    return path.read_text(encoding="utf-8").split("\n")
 
 
 def read_json(path: Path) -> Any:

@@ -8,14 +8,13 @@ from typing import Any
 
 from raybio.evaluation.by_length import GROUPS
 from raybio.evaluation.semeval import MEASURES
-from raybio.evaluation.tables import NAMES
+from raybio.evaluation.tables import NAMES, SCORERS
 from raybio.reports.blocks import Table
 from raybio.reports.mistakes import Judged, Outcome
 from raybio.reports.sources import Run
 
 Scores = Mapping[str, Any]
 
-SCORERS = ("corrected", "paper")
 ABSENT = "–"
 _RATIOS = ("P", "R", "F1")
 

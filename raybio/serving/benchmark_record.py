@@ -241,6 +241,7 @@ def _cells(scenario: Mapping[str, Any]) -> list[str]:
 
 def _milliseconds(found: Mapping[str, float | None]) -> str:
     value, low, high = (
-        "?" if found[name] is None else f"{1000 * found[name]:,.1f}" for name in ("value", "low", "high")
+        "?" if seconds is None else f"{1000 * seconds:,.1f}"
+        for seconds in (found["value"], found["low"], found["high"])
     )
     return f"{value} [{low}, {high}]"

@@ -8,8 +8,8 @@ from dataclasses import replace
 import ray
 
 from raybio.config.demand import Together
+from raybio.config.study_cells import demands
 from raybio.study.runs import StudyRun
-from raybio.submission.demand import demands
 from raybio.submission.room import Nodes, lacking
 from raybio.training.scoring import uses_gpu
 

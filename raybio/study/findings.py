@@ -8,11 +8,11 @@ from itertools import combinations
 from statistics import mean, stdev
 from typing import Any
 
-from raybio.config import StudyConfig, StudyModelSection
-from raybio.config.study_cells import Cell, cells
+from raybio.config import StudyConfig
+from raybio.config.study_cells import cells
 from raybio.evaluation.significance import Difference, mean_difference
 from raybio.reports.sources import Run, TaggedSentence, read_run
-from raybio.study.runs import StudyRun, by_seed, f1
+from raybio.study.runs import by_seed, f1
 from raybio.study.stages import known_runs
 
 _DRAWS = 1000
@@ -78,16 +78,19 @@ class Compared:
 
 def findings(study: StudyConfig) -> list[Finding]:
     """Return what was found, models and cascades, in the order of the study; without what is not done."""
-    found = [_finding(cell, by_seed(study, cell)) for cell in cells(study)]
+    found = [
+        Finding(
+            cell.model.name,
+            cell.corpus,
+            tuple(read_run(run.path) for run in by_seed(study, cell) if run.done),
+        )
+        for cell in cells(study)
+    ]
     cascades = [run for run in known_runs(study) if run.kind == "cascade" and run.done]
     for name, corpus in dict.fromkeys((run.model, run.corpus) for run in cascades):
         of_one = [run for run in cascades if (run.model, run.corpus) == (name, corpus)]
         found.append(Finding(name, corpus, tuple(read_run(run.path) for run in of_one)))
     return [each for each in found if each.runs]
-
-
-def _finding(cell: Cell, runs: Sequence[StudyRun]) -> Finding:
-    return Finding(cell.model.name, cell.corpus, tuple(read_run(run.path) for run in runs if run.done))
 
 
 def on_test(found: Sequence[Finding]) -> Iterator[Compared]:
@@ -104,7 +107,8 @@ def on_dev(study: StudyConfig, found: Sequence[Finding]) -> Iterator[Compared]:
     That is the model it names, or else the first that has the same train config. Dev chose the epochs,
     and so flatters all alike.
     """
-    bases = {model.name: _base(study, model) for model in study.models}
+    first = {model.config: model.name for model in reversed(study.models)}
+    bases = {model.name: model.variant_of or first[model.config] for model in study.models}
     by_name = {(each.model, each.corpus): each for each in found}
     for each in found:
         base = bases.get(each.model, each.model)
@@ -114,10 +118,6 @@ def on_dev(study: StudyConfig, found: Sequence[Finding]) -> Iterator[Compared]:
             yield compare(each, of_base, "dev")
         else:
             yield Compared(each.corpus, each.model, base, None, f"{base} has no finished run there")
-
-
-def _base(study: StudyConfig, model: StudyModelSection) -> str:
-    return model.variant_of or next(each.name for each in study.models if each.config == model.config)
 
 
 def compare(first: Finding, second: Finding, split: str) -> Compared:

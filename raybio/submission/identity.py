@@ -26,9 +26,9 @@ def work_name(config: JobConfig) -> str:
     return f"{config.job}-{config_hash(config.same_work())}"
 
 
-def first_id(config: JobConfig, checkout: Path) -> str:
-    """Return the submission id of `config` with the code of `checkout`, the first time."""
-    return f"{work_name(config)}-{code_version(checkout)}"
+def first_id(work: str, checkout: Path) -> str:
+    """Return the submission id of the work called `work` with the code of `checkout`, the first time."""
+    return f"{work}-{code_version(checkout)}"
 
 
 def code_version(checkout: Path) -> str:

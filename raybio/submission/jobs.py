@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from raybio.config import JOBS, JobConfig, load_job
+from raybio.config import JOBS, load_job
 from raybio.config.demand import Demand
 from raybio.config.shipped import find_config
+from raybio.config.study_cells import demands
 from raybio.errors import ClusterError, UsageError
 from raybio.stopping import resume_hint
-from raybio.submission.demand import demands
 from raybio.submission.environment import without_values
 from raybio.submission.identity import first_id, next_id, work_name
 from raybio.submission.job_server import JobServer, SubmittedJob, running
@@ -47,17 +47,22 @@ def submit(
     environment = environment or {}
     if shared := check_places(config):
         progress(f"must be on storage that every node sees: {', '.join(shared)}")
-    words = [*overrides, *config.resume_words(work_name(config))]
-    entrypoint = shlex.join(["python", *_files(folder, config, config_file), *words])
+    work = work_name(config)
+    words = [*overrides, *config.resume_words(work)]
+    entrypoint = shlex.join(["python", *_files(folder, job, config_file), *words])
     server = JobServer(address)
     jobs = server.jobs()
-    _refuse_twice(running(jobs, work_name(config)), address)
+    if busy := running(jobs, work):
+        raise UsageError(
+            f"{busy.id} does this work and is {busy.state.lower()}. Wait for it (raybio jobs), or stop it: "
+            f"ray job stop {busy.id} --address {address}"
+        )
     nodes, head_takes_tasks = server.nodes()
     # On a head that takes no tasks a driver would only be in the way of Ray's own processes.
     driver = Demand("driver", 1, 0.0 if head_takes_tasks else 1.0, 0.0)
     room = nodes_of_file(cluster_file) if cluster_file else nodes
     check_room([(*together, driver) for together in demands(config)], room)
-    first = first_id(config, folder)
+    first = first_id(work, folder)
     name = next_id(first, [job.id for job in jobs])
     if name != first:
         how = "starts anew" if config.starts_anew else "resumes where that ended"
@@ -95,9 +100,9 @@ def list_jobs(address: str) -> list[SubmittedJob]:
     return JobServer(address).jobs()
 
 
-def _files(folder: Path, config: JobConfig, config_file: str) -> tuple[str, str]:
+def _files(folder: Path, job: str, config_file: str) -> tuple[str, str]:
     """Return the job's script and config as paths in `folder`, which is what the cluster sees."""
-    script = f"jobs/{config.job.replace('-', '_')}.py"
+    script = f"jobs/{job.replace('-', '_')}.py"
     if not (folder / script).is_file():
         raise UsageError(
             f"{folder.absolute()} has no {script}, and that folder is what is sent. Submit from a checkout"
@@ -108,11 +113,3 @@ def _files(folder: Path, config: JobConfig, config_file: str) -> tuple[str, str]
         raise UsageError(
             f"{config_file} is not in {folder.absolute()}, and only that is sent. Copy it there"
         ) from None
-
-
-def _refuse_twice(busy: SubmittedJob | None, address: str) -> None:
-    if busy:
-        raise UsageError(
-            f"{busy.id} does this work and is {busy.state.lower()}. Wait for it (raybio jobs), or stop it: "
-            f"ray job stop {busy.id} --address {address}"
-        )

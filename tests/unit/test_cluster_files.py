@@ -12,7 +12,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from raybio.config import JOBS, load_config
 from raybio.config.demand import Demand
 from raybio.config.prices import load_prices, shipped_prices
-from raybio.submission.demand import demands
+from raybio.config.study_cells import demands
 from raybio.submission.room import check_room, nodes_of_file
 
 ROOT = Path(__file__).resolve().parents[2]

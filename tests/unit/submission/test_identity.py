@@ -35,7 +35,7 @@ def test_other_code_is_another_version(tmp_path):
     changed = code_version(tmp_path)
     code.rename(code.with_name("b.py"))
     assert len({before, changed, code_version(tmp_path)}) == 3
-    assert first_id(load_config(PUBMED), tmp_path).endswith(code_version(tmp_path))
+    assert first_id("tag-corpus-1f", tmp_path) == f"tag-corpus-1f-{code_version(tmp_path)}"
 
 
 def test_the_next_id_counts_on_from_the_last():

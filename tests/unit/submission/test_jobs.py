@@ -63,7 +63,7 @@ def test_the_checkout_is_sent_with_the_jobs_script_and_its_words(send):
     assert entrypoint == f"python jobs/tag_corpus.py configs/tag_corpus/pubmed.yaml {shlex.join(WORDS)}"
     assert (folder, cpus) == (ROOT, 0.0)
     assert metadata == {"job": "tag-corpus", "config": CONFIG}
-    assert name == first_id(LOADED, ROOT)
+    assert name == first_id(work_name(LOADED), ROOT)
     assert said == [f"submitted {name}: {entrypoint}"]
 
 
@@ -73,7 +73,7 @@ def test_words_with_blanks_and_stars_stay_words(send):
 
 
 def test_a_job_that_ended_resumes_under_the_next_name(send):
-    first = first_id(LOADED, ROOT)
+    first = first_id(work_name(LOADED), ROOT)
     _, name, _, said = send(jobs=[job(first, "FAILED"), job(f"{first}-2", "STOPPED")])
     assert name == f"{first}-3"
     assert said[0] == f"submitted before: {name} resumes where that ended"

@@ -1,119 +1,128 @@
-"""Tables of benchmark-serve results: accuracy, latency, load, throughput, seconds per instance."""
+"""How fast served models are: latency, load, throughput, and where the seconds go, as charts and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from raybio.cost import dollars
-from raybio.evaluation.by_length import GROUPS
-from raybio.evaluation.tables import NAMES, UNEQUAL
 from raybio.reports.benchmark import Scenario, scenario, scenarios
-from raybio.reports.blocks import Table
-from raybio.reports.cost_section import Priced
+from raybio.reports.blocks import Axis, Chart, Line, Mark, Shares, Table
 from raybio.reports.published import SECONDS_PER_INSTANCE, SOURCE
 from raybio.reports.served import Served, show_seconds
-from raybio.reports.tables import ABSENT, interval, percent
+from raybio.reports.tables import ABSENT
+
+_STEPS = 60
+_PERCENTS = {"p50": 50.0, "p90": 90.0, "p99": 99.0}
 
 
-def glance_table(served: Sequence[Served], priced: Sequence[Priced]) -> Table:
-    """Return each model's answer to the reader's three questions: how good, how fast, at what cost."""
-    costs = {id(each.served): each for each in priced}
+def latency_chart(served: Sequence[Served]) -> Chart | None:
+    """Return how many of the requests, one at a time, were answered within so many seconds."""
+    lines = tuple(line for each in served for line in _distribution(each))
+    if not lines:
+        return None
+    return Chart(
+        caption="Requests answered within so many seconds",
+        x=Axis("seconds at the client", log=True),
+        y=Axis("percent of requests", from_zero=True),
+        lines=lines,
+        notes=("Marked: p50, p90 and p99 with their 95 % intervals.",),
+    )
+
+
+def _distribution(each: Served) -> Iterator[Line]:
+    single = scenario(each.result, "single-stream")
+    if single and single.get("latency"):
+        seconds = each.benchmark.seconds(each.result["model"], each.corpus, single)
+        marks = tuple(
+            Mark(found["value"], percent, found["low"], found["high"], across=True)
+            for name, percent in _PERCENTS.items()
+            for found in [single["latency"][name]]
+        )
+        yield Line(each.name, tuple(_steps(seconds)), marks)
+
+
+def _steps(seconds: Sequence[float]) -> Iterator[tuple[float, float]]:
+    """Yield (seconds, percent of requests that took no longer) of sorted figures, thinned out evenly."""
+    count = len(seconds)
+    ranks = sorted({round(step * (count - 1) / _STEPS) for step in range(_STEPS + 1)}) if count else []
+    for rank in ranks:
+        yield max(seconds[rank], 1e-6), 100 * (rank + 1) / count
+
+
+def load_chart(served: Sequence[Served]) -> Chart | None:
+    """Return the 99th percentile against the rate of arrivals, or None where no load was measured."""
+    lines = []
+    for each in served:
+        loads = sorted(
+            (
+                load
+                for load in scenarios(each.result, "server")
+                if load.get("latency") and load["point"].get("rate")
+            ),
+            key=lambda load: load["point"]["rate"],
+        )
+        found = [(load["point"]["rate"], load["latency"]["p99"]) for load in loads]
+        marks = tuple(Mark(float(rate), p99["value"], p99["low"], p99["high"]) for rate, p99 in found)
+        lines.append(Line(each.name, tuple((mark.x, mark.y) for mark in marks), marks))
+    if not any(line.marks for line in lines):
+        return None
+    return Chart(
+        caption="Poisson arrivals: 99th percentile of latency against their rate, with 95 % interval",
+        x=Axis("requests a second", log=True),
+        y=Axis("seconds from the scheduled time", log=True),
+        lines=tuple(lines),
+        notes=tuple(_unanswered(served)),
+    )
+
+
+def _unanswered(served: Sequence[Served]) -> Iterator[str]:
+    """Yield the rates that have no latency to draw, since they were too much for the model."""
+    for each in served:
+        rates = [
+            load["point"]["rate"] for load in scenarios(each.result, "server") if not load.get("latency")
+        ]
+        if rates:
+            text = ", ".join(f"{rate:,.4g}" for rate in sorted(rates))
+            yield f"Not drawn: {each.name} answered no request at {text} requests a second."
+
+
+def scaling_chart(served: Sequence[Served]) -> Chart | None:
+    """Return throughput against replicas, over that of one, so that models of any speed share a scale."""
+    lines = []
+    for each in served:
+        found = sorted(
+            ((each.replicas(one), one["sentences_per_second"]) for one in scenarios(each.result, "scaling")),
+        )
+        if len(found) > 1 and found[0][1]:
+            alone = found[0][1] / found[0][0]
+            points = tuple((float(count), rate / alone) for count, rate in found)
+            lines.append(Line(each.name, points, tuple(Mark(*point) for point in points)))
+    if not lines:
+        return None
+    counts = sorted({x for line in lines for x, _ in line.points})
+    most = counts[-1]
+    ideal = Line("as many times as replicas", ((1.0, 1.0), (most, most)), guide=True)
+    return Chart(
+        caption="Throughput against replicas: times that of one",
+        x=Axis("replicas", named=tuple((count, f"{count:g}") for count in counts)),
+        y=Axis("times the throughput of one", from_zero=True),
+        lines=(*lines, ideal),
+    )
+
+
+def seconds_apart(served: Sequence[Served]) -> Shares | None:
+    """Return where the seconds of one request at a time go, or None where it was not measured."""
     rows = []
     for each in served:
-        cost = costs.get(id(each))
-        single = scenario(each.result, "single-stream")
-        p99 = single["latency"]["p99"]["value"] if single and single.get("latency") else None
-        rows.append(
-            (
-                each.name,
-                percent(each.strict_f1),
-                show_seconds(each.p50),
-                show_seconds(p99),
-                f"{each.throughput:,.1f}" if each.throughput else ABSENT,
-                dollars(cost.cost.per_million_abstracts) if cost else ABSENT,
-                cost.instance.name if cost else ABSENT,
-                ", ".join((" ".join(str(part) for part in _making(each)), *_marks(each))),
-            )
-        )
-    return Table(
-        caption="How good, how fast, at what cost",
-        header=("model", "F1", "p50", "p99", "sentences/s", "1M abstracts", "on", "served as"),
-        rows=tuple(rows),
-        notes=(
-            "F1: strict, corrected scorer, of the served answers. p50 and p99: one request at a time. "
-            "Dollars: on demand, extrapolated from the measured throughput to the machine on which it is "
-            "cheapest.",
-        ),
-    )
-
-
-def _making(each: Served) -> Iterator[Any]:
-    yield each.model.get("kind", "model")
-    yield each.model.get("precision", "")
-    if each.model.get("mode"):
-        yield each.model["mode"]
-
-
-def _marks(each: Served) -> Iterator[str]:
-    """Yield why nothing else in the row may be set against other rows."""
-    if not each.equal:
-        yield UNEQUAL
-    elif not each.ranked:
-        yield "not all sentences"
-
-
-def accuracy_table(served: Sequence[Served]) -> Table:
-    """Return the F1 of the served answers beside that of the tagger alone."""
-    rows = tuple(
-        (
-            each.name,
-            percent(each.strict_f1),
-            interval(each.accuracy["corrected"].get("intervals"), "f1"),
-            percent(each.accuracy["offline_strict_f1"]),
-            f"{each.sentences:,}",
-            "yes" if each.equal else "NO",
-            f"{each.accuracy['different_sentences']:,}",
-            f"{each.accuracy['unanswered_sentences']:,}",
-            percent(each.accuracy["paper"]["overall"]["strict"]["f1"]),
-        )
-        for each in served
-    )
-    return Table(
-        caption="Strict F1 of the served answers in percent, and whether they are the tagger's own",
-        header=(
-            "model",
-            "served",
-            "interval",
-            "tagger alone",
-            "sentences",
-            "equal",
-            "that differ",
-            "without answer",
-            "paper scorer",
-        ),
-        rows=rows,
-        strong=frozenset(n for n, each in enumerate(served) if not each.equal),
-    )
-
-
-def length_table(served: Sequence[Served]) -> Table:
-    """Return strict F1 by length of entity: the sound way, then the paper's."""
-    rows = tuple(
-        (
-            each.name,
-            way,
-            *(percent(each.accuracy[scorer][group]["strict"]["f1"]) for group in ("overall", *GROUPS)),
-        )
-        for each in served
-        for scorer, way in (("corrected", "sound"), ("paper", "paper's"))
-    )
-    return Table(
-        caption="Strict F1 by length of entity, in percent",
-        header=("model", "way", *(NAMES[group] for group in ("overall", *GROUPS))),
-        rows=rows,
-        notes=("The paper's way puts every false alarm on entities of 1 word.",),
-        words=2,
+        for single in scenarios(each.result, "single-stream"):
+            seconds = single.get("seconds") or {}
+            client, replica, model = (seconds.get(part) for part in ("client", "replica", "model"))
+            if client is not None and replica is not None and model is not None:
+                apart = (model, max(0.0, replica - model), max(0.0, client - replica))
+                rows.append((each.name, apart))
+    if not rows:
+        return None
+    return Shares(
+        "Where the seconds of a request go, one at a time: means", ("model", "replica", "client"), tuple(rows)
     )
 
 
@@ -212,7 +221,9 @@ def throughput_table(served: Sequence[Served]) -> Table | None:
             f"{measured['sentences_per_second']:,.2f}",
             f"{measured['words_per_second']:,.1f}",
             ABSENT if measured.get("efficiency") is None else f"{100 * measured['efficiency']:.1f} %",
-            _number(measured.get("batch_sentences_mean")),
+            ABSENT
+            if measured.get("batch_sentences_mean") is None
+            else f"{measured['batch_sentences_mean']:,.1f}",
             f"{measured['requests']:,}",
             f"{measured['errors']:,}",
             f"{measured['retries']:,}",
@@ -270,7 +281,3 @@ def _seconds_rows(each: Served) -> Iterator[tuple[str, ...]]:
     for timed in scenarios(each.result, "paper"):
         seconds = timed["wall_seconds"] / max(1, each.result["sentences"])
         yield each.name, "this report", "'paper' timing: wall / instances", f"{seconds:.4f}", ABSENT
-
-
-def _number(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:,.1f}"

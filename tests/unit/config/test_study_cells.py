@@ -6,7 +6,7 @@ import pytest
 
 from raybio.config import load_config
 from raybio.config.demand import Demand
-from raybio.submission.demand import demands
+from raybio.config.study_cells import demands
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
