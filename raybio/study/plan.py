@@ -36,6 +36,7 @@ from raybio.training.shapes import classifier_parameters, shape_of
 
 _HEADER = ("run", "what", "GPUs", "hours", "dollars")
 SPLITS = ("train", "dev", "test")
+_shape = cache(shape_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _refuse(study: StudyConfig, table: Sequence[Cell]) -> None:
     for cell in first_cells.values():
         for point in cell.points:
             try:
-                architecture = shape_of(point.model, point.allow_pickle)
+                architecture = _shape(point.model, point.allow_pickle)
             except ModelError as error:
                 faults[f"{cell.model.name}: {error}"] = None
                 continue
@@ -204,7 +205,7 @@ def _gpus(point: TrainConfig) -> int:
 @cache
 def _parameters(model: str, allow_pickle: bool, head: str) -> int:
     """Count a model's own parameters: what a head or an adapter adds changes next to nothing."""
-    architecture = shape_of(model, allow_pickle)
+    architecture = _shape(model, allow_pickle)
     if head == "text":
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(architecture).num_parameters()

@@ -104,8 +104,10 @@ def _teachers(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> tuple[st
 
 def _taught(run: StudyRun, teachers: tuple[str, ...] | None) -> StudyRun | None:
     """Return a training run with the model folders of its teachers; None before these are trained."""
+    if teachers is None:
+        return None
     if not teachers:
-        return run if teachers is not None else None
+        return run
     configs = [
         config.model_copy(
             update={"distillation": config.distillation.model_copy(update={"teachers": teachers})}

@@ -1,5 +1,7 @@
 """What `raybio serve` says of what listens, or answers, at its address."""
 
+import asyncio
+import pickle
 import socket
 import threading
 from contextlib import contextmanager
@@ -7,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from raybio.config import LimitsSection
 from raybio.errors import ServingError, UsageError
-from raybio.serving.ingress import Address
+from raybio.serving.ingress import Address, ListeningIngress
 
 
 @contextmanager
@@ -88,3 +91,17 @@ def test_a_model_that_is_not_running_is_named():
         Address("127.0.0.1", port).check_answer()
     with answering(200, b'{"status": "ok", "models": {"m": "running"}}') as port:
         Address("127.0.0.1", port).check_answer()
+
+
+def test_the_interface_listens_at_its_address_until_it_is_taken_down():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = Address("127.0.0.1", free.getsockname()[1])
+
+    async def listen():
+        interface = ListeningIngress([], LimitsSection(), "a run", (), pickle.loads(pickle.dumps(address)))
+        await asyncio.to_thread(address.check_answer)
+        await interface.__del__()
+
+    asyncio.run(listen())
+    with pytest.raises(ServingError, match="does not answer"):
+        address.check_answer()
