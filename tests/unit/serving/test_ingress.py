@@ -11,6 +11,7 @@ import pytest
 
 from raybio.config import LimitsSection
 from raybio.errors import ServingError, UsageError
+from raybio.serving import ingress
 from raybio.serving.ingress import Address, ListeningIngress
 
 
@@ -93,7 +94,8 @@ def test_a_model_that_is_not_running_is_named():
         Address("127.0.0.1", port).check_answer()
 
 
-def test_the_interface_listens_at_its_address_until_it_is_taken_down():
+def test_the_interface_listens_at_its_address_until_it_is_taken_down(monkeypatch):
+    monkeypatch.setattr(ingress, "states", lambda names: {})
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = Address("127.0.0.1", free.getsockname()[1])
 
