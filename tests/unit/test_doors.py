@@ -19,6 +19,7 @@ OUTSIDE = ("cli", "config", "study")
 
 DOORS = {
     "bulk_tagging/pipeline.py": {"tag_corpus"},
+    "model_scoring.py": {"score_model", "_gold_sentences", "_documents"},
     "serving/benchmark.py": {"benchmark_serve"},
     "serving/ingress.py": {"served", "serve_models"},
     "training/adaptation.py": {"adapt_encoder"},
@@ -31,6 +32,8 @@ DOORS = {
     "bulk_tagging/recipe.py": {"of"},
     "submission/identity.py": {"work_name"},
     "training/recipes.py": {"of", "tagging_recipe", "dev_sentences"},
+    # It looks at every path that there is in a config.
+    "submission/places.py": {"check_places"},
     # A run folder keeps the whole config, and one that is resumed is compared by it.
     "training/trainer.py": {"begin_run", "begun", "_check_same_training"},
 }
