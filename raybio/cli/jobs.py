@@ -6,7 +6,7 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json
-from raybio.cli.terminal import report, say, show, show_figures
+from raybio.cli.terminal import report, say, say_starting, show, show_figures
 from raybio.errors import ConfigError
 
 
@@ -29,6 +29,8 @@ def add_commands(commands: Commands) -> None:
 
 def _demo(options: Namespace) -> None:
     """Train, score and tag a generated sample corpus: the whole road in some minutes."""
+    say_starting()
+
     from raybio.demo import run_demo
 
     result = run_demo(options.output, report)

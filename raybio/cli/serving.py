@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from raybio.cli.command_line import Commands, add_command, add_config
-from raybio.cli.terminal import say
+from raybio.cli.terminal import say, say_starting
 
 
 def add_commands(commands: Commands) -> None:
@@ -18,6 +18,8 @@ def _serve(options: Namespace) -> None:
     from raybio.config import ServeConfig, load_job
 
     config = load_job(ServeConfig, options.config, options.overrides)
+
+    say_starting()
 
     from raybio.serving.ingress import serve_models
 

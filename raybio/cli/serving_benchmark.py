@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json
-from raybio.cli.terminal import report, show_figures
+from raybio.cli.terminal import report, say_starting, show_figures
 
 
 def add_commands(commands: Commands) -> None:
@@ -20,6 +20,8 @@ def _benchmark_serve(options: Namespace) -> None:
     from raybio.config import BenchmarkServeConfig, load_job
 
     config = load_job(BenchmarkServeConfig, options.config, options.overrides)
+
+    say_starting()
 
     from raybio.serving.benchmark import benchmark_serve
     from raybio.serving.benchmark_record import render_benchmark

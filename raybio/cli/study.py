@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_group, add_json, add_quotes
-from raybio.cli.terminal import report, say, show, show_figures
+from raybio.cli.terminal import report, say, say_starting, show, show_figures
 
 if TYPE_CHECKING:
     from raybio.config import StudyConfig
@@ -44,6 +44,8 @@ def _run(options: Namespace) -> int:
     A run that fails is kept with its error, and the others continue; the exit code is 1 then.
     """
     config = _load(options)
+
+    say_starting()
 
     from raybio.errors import DONE, FAILURE
     from raybio.study.engine import run_study

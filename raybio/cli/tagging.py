@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json, renames, whole_number
-from raybio.cli.terminal import report, show_figures
+from raybio.cli.terminal import report, say_starting, show_figures
 from raybio.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ def _compact(options: Namespace) -> None:
 
 
 def _tag_configured(config: TagCorpusConfig, json_file: str | None, replay: str | None = None) -> None:
+    say_starting()
+
     from raybio.bulk_tagging import tag_corpus
 
     tagged = tag_corpus(config, report, replay)

@@ -34,6 +34,12 @@ def say(line: str) -> None:
         _bar.print(safe(line))
 
 
+def say_starting() -> float:
+    """Say at once that Ray starts, which takes a while with its imports; return `time.monotonic()`."""
+    say("joining the cluster ..." if os.environ.get("RAY_ADDRESS") else "starting Ray ...")
+    return time.monotonic()
+
+
 def report(line: str) -> None:
     """Print a line of progress to stderr; one that says how far work is becomes a bar on a terminal."""
     progress = Progress.read(safe(line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json, whole_number
-from raybio.cli.terminal import report, show_figures
+from raybio.cli.terminal import report, say_starting, show_figures
 from raybio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def _adapt_encoder(options: Namespace) -> None:
 
     config = load_job(AdaptEncoderConfig, options.config, options.overrides)
 
+    say_starting()
+
     from raybio.training.adaptation import adapt_encoder
 
     adapted = adapt_encoder(config, report)
@@ -103,11 +106,13 @@ def _train_encoder(options: Namespace) -> None:
 
     config = load_job(TrainEncoderConfig, options.config, options.overrides)
 
+    begun = say_starting()
+
     from raybio.training.encoder import train_encoder
     from raybio.training.sweep import train_sweep
 
     trained = (train_sweep if config.sweep else train_encoder)(config, report)
-    _show_trained(trained, options.json)
+    _show_trained(trained, time.monotonic() - begun, options.json)
 
 
 def _preflight(options: Namespace) -> None:
@@ -156,20 +161,36 @@ def _train_decoder(options: Namespace) -> None:
 
     config = load_job(TrainDecoderConfig, options.config, options.overrides)
 
+    begun = say_starting()
+
     from raybio.training.decoder import train_decoder
     from raybio.training.sweep import train_sweep
 
     trained = (train_sweep if config.sweep else train_decoder)(config, report)
-    _show_trained(trained, options.json)
+    _show_trained(trained, time.monotonic() - begun, options.json)
 
 
-def _show_trained(trained: TrainedModel, json_file: str | None) -> None:
+def _show_trained(trained: TrainedModel, seconds: float, json_file: str | None) -> None:
     figures = {"run": str(trained.run.path), "best_epoch": trained.best_epoch, "scores": trained.scores}
-    show_figures(
-        f"{_tables(trained.scores)}best epoch: {trained.best_epoch}\nrun folder: {trained.run.path}\n",
-        figures,
-        json_file,
-    )
+    lines = [
+        f"best epoch: {trained.best_epoch}",
+        f"run folder: {trained.run.path}",
+        *_headline(trained.scores, seconds),
+        f"next: raybio report {trained.run.path}",
+        f"      raybio tag FILES --model {trained.run.path}/model --output tagged",
+    ]
+    show_figures(_tables(trained.scores) + "".join(f"{line}\n" for line in lines), figures, json_file)
+
+
+def _headline(scores: Mapping[str, Any], seconds: float) -> list[str]:
+    """Return the line to quote: strict F1 of the last split that was scored, its interval, and the time."""
+    for split, of_split in list(scores.items())[-1:]:
+        corrected = of_split["corrected"]
+        figure = f"{100 * corrected['overall']['strict']['f1']:.1f}"
+        if interval := (corrected["intervals"] or {}).get("f1"):
+            figure += f" ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})"
+        return [f"{split}: strict F1 {figure}, corrected scorer; {seconds / 60:.1f} minutes"]
+    return []
 
 
 def _tables(scores: Mapping[str, Any]) -> str:
@@ -202,6 +223,8 @@ def _cascade(options: Namespace) -> None:
 
 def _soup(options: Namespace) -> None:
     """Make one encoder of several: the mean of their weights, scored as they were."""
+    say_starting()
+
     from raybio.training.soup import make_soup
 
     made = make_soup(options.runs, options.name, options.output, report)

@@ -137,17 +137,16 @@ def statistics_table(rows: Mapping[tuple[str, str], CorpusStatistics]) -> str:
             lengths.append(["", "published", *_lengths(PUBLISHED_LENGTHS[corpus])])
     others = [[corpus, split, *_others(found)] for (corpus, split), found in rows.items()]
     blocks = [
-        _block("Table I: sentences", ["corpus", "", *splits], instances),
-        _block(
-            "Table II: entities of test by length in words", ["corpus", "", "all", "1", "2", "3+"], lengths
-        ),
+        _block("Sentences", ["corpus", "", *splits], instances),
+        _block("Entities of test by length in words", ["corpus", "", "all", "1", "2", "3+"], lengths),
         _block(
             "Besides",
             ["corpus", "split", "documents", "words", "mentions", "flattened", "repaired", "rejected"],
             others,
         ),
-        f"published: {SOURCE}",
     ]
+    if any(corpus in PUBLISHED_INSTANCES for corpus in corpora):
+        blocks.append(f"published: {SOURCE}")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -10,7 +10,7 @@ from raybio.evaluation.disagreements import Disagreement
 from raybio.evaluation.significance import Difference
 
 SCORERS = ("corrected", "paper")
-FIGURES = ("possible", "actual", "strict P", "R", "F1", "partial P", "R", "F1", "exact F1", "type F1")
+FIGURES = ("gold", "predicted", "strict P", "R", "F1", "partial P", "R", "F1", "exact F1", "type F1")
 UNEQUAL = "NOT EQUAL WORK"
 """What stands before a figure whose answers were not the tagger's own."""
 NAMES = {"overall": "all", "length_1": "1 word", "length_2": "2 words", "length_3plus": "3+ words"}
@@ -24,11 +24,17 @@ def render_evaluation(scores: Mapping[str, Any]) -> str:
 def render_difference(difference: Difference, a: str, b: str) -> str:
     """Return one line on how taggers `a` and `b` compare."""
     interval = f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}"
+    p = p_value(difference.p_value)
     return (
         f"{a} - {b}: {100 * difference.f1:+.2f} strict F1 (corrected), "
-        f"{difference.confidence:.0%} interval {interval}, p = {difference.p_value:.3g} "
+        f"{difference.confidence:.0%} interval {interval}, p {p if p.startswith('<') else f'= {p}'} "
         f"({difference.samples} draws of {difference.units:,} {difference.unit}s)\n"
     )
+
+
+def p_value(value: float) -> str:
+    """Return a p-value as tables show it: one below what is ever quoted is bounded."""
+    return "< 0.001" if value < 0.001 else f"{value:.3g}"
 
 
 def render_disagreements(disagreements: Iterable[Disagreement]) -> str:

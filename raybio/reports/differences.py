@@ -9,10 +9,10 @@ from itertools import combinations
 from raybio.entities import Span
 from raybio.evaluation.by_length import GROUPS
 from raybio.evaluation.significance import paired_difference
-from raybio.evaluation.tables import NAMES
+from raybio.evaluation.tables import NAMES, p_value
 from raybio.reports import tables
 from raybio.reports.blocks import Axis, Block, Chart, Example, Examples, Line, Mark, Section, Table
-from raybio.reports.mistakes import Judged, Outcome, choose_examples, judge_sentences, show_sides
+from raybio.reports.mistakes import Judged, Outcome, choose_examples, judge_sentences, show_sides, verdict
 from raybio.reports.tested import Tested
 
 _DRAWS = 1000
@@ -91,7 +91,7 @@ def _difference_table(pairs: Sequence[tuple[Tested, Tested]]) -> Table:
                 other.name,
                 f"{100 * found.f1:+.2f}",
                 f"{100 * found.interval.low:+.2f} to {100 * found.interval.high:+.2f}",
-                f"{found.p_value:.3g}",
+                p_value(found.p_value),
             )
         )
     return Table(
@@ -167,7 +167,7 @@ def _only_right(
             right.sentences[each.sentence].words,
             each,
             gold=[
-                (j.gold, each.outcome if j is each else Outcome.CORRECT)
+                (j.gold, f"{verdict(each)} by {wrong.name}" if j is each else "")
                 for j in of_wrong
                 if j.sentence == each.sentence and j.gold
             ],

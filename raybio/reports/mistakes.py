@@ -83,22 +83,27 @@ def frequent_texts(
     return [(text, label, number) for (text, label), number in ranked[:count]]
 
 
+def verdict(judged: Judged) -> str:
+    """Return the remark at an entity: what is wrong with it, or ""."""
+    return "" if judged.outcome is Outcome.CORRECT else judged.outcome.value
+
+
 def example(sentences: Sequence[TaggedSentence], judged: Sequence[Judged], shown: Judged) -> Example:
     """Return the words around an error, gold and predicted, each entity with its verdict."""
     here = [each for each in judged if each.sentence == shown.sentence]
-    gold = [(each.gold, each.outcome) for each in here if each.gold]
+    gold = [(each.gold, verdict(each)) for each in here if each.gold]
     return show_sides(sentences[shown.sentence].words, shown, gold, [("predicted", here)])
 
 
 def show_sides(
     words: Sequence[str],
     shown: Judged,
-    gold: Sequence[tuple[Span, Outcome]],
+    gold: Sequence[tuple[Span, str]],
     others: Sequence[tuple[str, Sequence[Judged]]],
 ) -> Example:
-    """Return the words around an error: gold as given, then what each of `others` predicts there."""
+    """Return the words around an error: gold with its remarks, then what each of `others` predicts there."""
     sides = [("gold", gold)]
-    sides += [(name, [(j.predicted, j.outcome) for j in judged if j.predicted]) for name, judged in others]
+    sides += [(name, [(j.predicted, verdict(j)) for j in judged if j.predicted]) for name, judged in others]
     around = [span for span in (shown.gold, shown.predicted) if span]
     start, end = _window(around, [span for _, side in sides for span, _ in side], len(words))
     return Example(tuple((name, tuple(_pieces(words, side, start, end))) for name, side in sides))
@@ -118,19 +123,18 @@ def _window(spans: Iterable[Span], others: Iterable[Span], length: int) -> tuple
 
 
 def _pieces(
-    words: Sequence[str], entities: Iterable[tuple[Span, Outcome]], start: int, end: int
+    words: Sequence[str], entities: Iterable[tuple[Span, str]], start: int, end: int
 ) -> Iterator[Piece]:
     """Yield the words `[start, end)` as pieces, entities apart, with marks where words are left out."""
     at = start
     if start > 0:
         yield Piece("… ")
-    for span, outcome in sorted(entities):
+    for span, remark in sorted(entities):
         if span.start < at or span.end > end:
             continue
         if span.start > at:
             yield Piece(" ".join(words[at : span.start]) + " ")
-        verdict = "" if outcome is Outcome.CORRECT else outcome.value
-        yield Piece(" ".join(words[span.start : span.end]), span.label, verdict)
+        yield Piece(" ".join(words[span.start : span.end]), span.label, remark)
         if span.end < len(words):
             yield Piece(" ")
         at = span.end

@@ -9,6 +9,7 @@ from pathlib import Path
 from raybio.config import StudyConfig
 from raybio.config.prices import load_prices
 from raybio.errors import UsageError
+from raybio.evaluation.tables import p_value
 from raybio.reports.benchmark import read_benchmark
 from raybio.reports.blocks import Block, Chapter, Dot, DotPlot, Report, Section, Table
 from raybio.reports.comparison import comparison_chapter
@@ -178,7 +179,7 @@ def _difference_table(compared: Sequence[Compared], split: str) -> Table:
                 each.second,
                 f"{100 * difference.f1:+.2f}",
                 f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}",
-                f"{difference.p_value:.3g}",
+                p_value(difference.p_value),
             )
             for each in compared
             if (difference := each.difference)

@@ -50,6 +50,11 @@ class StudyStatus:
         """How many runs are in each state."""
         return Counter(run.state for run in self.runs)
 
+    @property
+    def chooses(self) -> bool:
+        """Whether dev has trainings left to choose from, after which more runs are known."""
+        return any(run.kind in ("train", "search") and run.state != "done" for run in self.runs)
+
     def text(self) -> str:
         """Return it for a person to read."""
         lines = align(_HEADER, [run.row() for run in self.runs], words=3)
@@ -57,8 +62,10 @@ class StudyStatus:
         errors = [
             f"{run.name}: {run.error.strip().splitlines()[-1]}" for run in self.runs if run.error is not None
         ]
-        more = "What dev has not chosen yet (its other seeds, test scores, measurements) is not listed yet."
-        return "\n".join([*lines, "", f"{self.folder}: {states}", *errors, more]) + "\n"
+        more = (
+            ["Other seeds, test scores and measurements follow once dev has chosen."] if self.chooses else []
+        )
+        return "\n".join([*lines, "", f"{self.folder}: {states}", *errors, *more]) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data."""

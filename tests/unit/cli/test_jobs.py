@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from raybio.cli import training
 from raybio.config import load_config
 from raybio.demo import DemoResult
 from raybio.evaluation import evaluate
@@ -110,6 +111,22 @@ def room(monkeypatch):
 
 
 SCORES = evaluate([["B-X"]], [["B-X"]]).to_dict()
+INTERVAL = {"f1": {"low": 0.981, "high": 1.0}}
+ENDING = """best epoch: 2
+run folder: runs/a
+test: strict F1 100.0, corrected scorer; 0.0 minutes
+next: raybio report runs/a
+      raybio tag FILES --model runs/a/model --output tagged
+"""
+
+
+@pytest.mark.parametrize(("intervals", "figure"), [(None, "100.0"), (INTERVAL, "100.0 (98.1 to 100.0)")])
+def test_the_headline_of_a_training_is_that_of_its_last_split(intervals, figure):
+    corrected = {**SCORES["corrected"], "intervals": intervals}
+    scores = {"dev": None, "test": {**SCORES, "corrected": corrected}}
+    (line,) = training._headline(scores, 826)
+    assert line == f"test: strict F1 {figure}, corrected scorer; 13.8 minutes"
+    assert training._headline({}, 826) == []
 
 
 def trained(label):
@@ -136,7 +153,7 @@ def test_adapt_encoder_prints_how_well_words_are_filled_in(raybio, room, tmp_pat
     room("raybio.training.adaptation", adapt_encoder=adapt)
     config, figures = ROOT / "configs" / "adapt_encoder" / "minilm_bc5cdr.yaml", tmp_path / "figures.json"
     outcome = raybio("adapt-encoder", config, "seed=3", "--json", figures)
-    assert (outcome.code, outcome.err) == (0, "seed 3\n")
+    assert (outcome.code, outcome.err) == (0, "starting Ray ...\nseed 3\n")
     assert "held out: loss 2.5000, 41.0 % of hidden subwords found" in outcome.out
     assert "model: runs/a/model" in outcome.out
     assert json.loads(figures.read_text()) == {"run": "runs/a", "held_out_loss": 2.5, "held_out_found": 0.41}
@@ -146,22 +163,24 @@ def test_train_encoder_prints_the_scores_of_each_split(raybio, room):
     room("raybio.training.encoder", train_encoder=trained("one"))
     room("raybio.training.sweep", train_sweep=trained("many"))
     outcome = raybio("train-encoder", MINILM, "seed=3")
-    assert (outcome.code, outcome.err) == (0, "one 3\n")
+    assert (outcome.code, outcome.err) == (0, "starting Ray ...\none 3\n")
     assert outcome.out.startswith("dev: 1 sentences")
     assert "\ntest: 1 sentences" in outcome.out
-    assert outcome.out.endswith("best epoch: 2\nrun folder: runs/a\n")
+    assert outcome.out.endswith(ENDING)
     figures = json.loads(raybio("train-encoder", MINILM, "--json", "-").out)
     assert figures == {"run": "runs/a", "best_epoch": 2, "scores": {"dev": SCORES, "test": SCORES}}
-    assert raybio("train-encoder", MINILM, "seed=3", "sweep={seed: [3, 4]}").err == "many 3\n"
+    assert (
+        raybio("train-encoder", MINILM, "seed=3", "sweep={seed: [3, 4]}").err == "starting Ray ...\nmany 3\n"
+    )
 
 
 def test_train_decoder_prints_what_train_encoder_does(raybio, room):
     room("raybio.training.decoder", train_decoder=trained("one"))
     room("raybio.training.sweep", train_sweep=trained("many"))
     outcome = raybio("train-decoder", SMOLLM2, "seed=3")
-    assert (outcome.code, outcome.err) == (0, "one 3\n")
-    assert outcome.out.endswith("best epoch: 2\nrun folder: runs/a\n")
-    assert raybio("train-decoder", SMOLLM2, "sweep={seed: [3, 4]}").err == "many 1\n"
+    assert (outcome.code, outcome.err) == (0, "starting Ray ...\none 3\n")
+    assert outcome.out.endswith(ENDING)
+    assert raybio("train-decoder", SMOLLM2, "sweep={seed: [3, 4]}").err == "starting Ray ...\nmany 1\n"
 
 
 def test_each_training_command_refuses_the_others_config(raybio):
@@ -283,7 +302,7 @@ def test_tag_and_tag_corpus_print_the_counts(raybio, room):
     options = ["--formats", "pubtator,brat", "--from", "text", "--precision", "fp32", "--shard-documents", 9]
     more = ["--taggers", 2, "--max-rejected", 0, "--new-generation", "--json", "-"]
     outcome = raybio("tag", "a", "b", "--model", "m", "--output", "o", *options, *more)
-    assert (outcome.code, outcome.err) == (0, "tagging\n")
+    assert (outcome.code, outcome.err) == (0, "starting Ray ...\ntagging\n")
     figures = json.loads(outcome.out)
     assert (figures["counts"]["documents"], figures["documents_per_second"]) == (2000, 100.0)
     (config,) = configs
@@ -315,7 +334,7 @@ def test_demo_ends_with_its_table_and_report(raybio, room):
     assert "strict F1 (precision, recall)  90.0 (92.0, 88.0)\n" in out
     assert out.endswith("t/mentions\n\nreport: runs/demo/report.html\n")
     assert json.loads(raybio("demo", "--json", "-").out)["dump_f1"] == 0.8
-    assert raybio("demo", "--output", "x").err == "into x\n"
+    assert raybio("demo", "--output", "x").err == "starting Ray ...\ninto x\n"
 
 
 def test_tag_says_how_an_llm_is_decoded(raybio, room):

@@ -54,7 +54,7 @@ def test_it_prints_the_table_and_where_the_run_is(raybio, monkeypatch):
     measuring = SimpleNamespace(benchmark_serve=benchmark_serve)
     monkeypatch.setitem(sys.modules, "raybio.serving.benchmark", measuring)
     outcome = raybio("benchmark-serve", SMOKE, "seed=3")
-    assert (outcome.code, outcome.err) == (0, "measuring\n")
+    assert (outcome.code, outcome.err) == (0, "starting Ray ...\nmeasuring\n")
     assert outcome.out.startswith("minilm on BC5CDR: 100 sentences, strict F1 90.00, as the tagger alone\n")
     assert outcome.out.endswith("run folder: runs/a\n")
     assert configs[0].seed == 3

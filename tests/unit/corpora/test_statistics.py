@@ -41,13 +41,13 @@ def test_table_and_json_carry_the_published_figures():
     found = corpus_statistics(RECORDS)
     rows = {("JNLPBA", "rebuilt train"): found, ("JNLPBA", "test"): found, ("mine", "test"): found}
     assert statistics_table(rows) == (
-        "Table I: sentences\n"
+        "Sentences\n"
         "corpus                   train    dev   test\n"
         "JNLPBA  counted    1 (rebuilt)      -      1\n"
         "        published       16,807  1,739  3,856\n"
         "mine    counted              -      -      1\n"
         "\n"
-        "Table II: entities of test by length in words\n"
+        "Entities of test by length in words\n"
         "corpus               all      1      2     3+\n"
         "JNLPBA  counted        1      0      0      1\n"
         "        published  8,662  3,466  2,620  2,576\n"
@@ -60,6 +60,10 @@ def test_table_and_json_carry_the_published_figures():
         "mine    test                   1      4         2          1         2         1\n"
         "\n"
         "published: Do LLMs Surpass Encoders for Biomedical NER?, IEEE ICHI 2025, Tables I and II\n"
+    )
+    own = statistics_table({("mine", "test"): found})
+    assert "published" not in own and own.endswith(
+        "rejected\nmine    test           1      4         2          1         2         1\n"
     )
     report = json.loads(json.dumps(statistics_json(rows)))
     assert [row["published_sentences"] for row in report["rows"]] == [None, 3856, None]

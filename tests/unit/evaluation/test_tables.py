@@ -1,10 +1,18 @@
 import json
 
+import pytest
+
 from raybio.evaluation import evaluate
 from raybio.evaluation.disagreements import find_disagreements
 from raybio.evaluation.parallel import read_parallel
 from raybio.evaluation.significance import paired_difference
-from raybio.evaluation.tables import align, render_difference, render_disagreements, render_evaluation
+from raybio.evaluation.tables import (
+    align,
+    p_value,
+    render_difference,
+    render_disagreements,
+    render_evaluation,
+)
 
 GOLD = [["B-X", "I-X", "O"], ["O", "B-Y"]]
 PREDICTED = [["O", "I-X", "O"], ["O", "B-Y"]]
@@ -51,6 +59,13 @@ def test_a_difference_is_one_line():
         "encoder - decoder: +100.00 strict F1 (corrected), 95% interval +100.00 to +100.00, p = 0.1 "
         "(9 draws of 3 documents)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"), [(1 / 1001, "< 0.001"), (0.001, "0.001"), (0.04567, "0.0457"), (1.0, "1")]
+)
+def test_a_p_value_below_a_thousandth_is_bounded(p, shown):
+    assert p_value(p) == shown
 
 
 def test_a_disagreement_says_where_and_why():

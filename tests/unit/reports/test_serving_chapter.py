@@ -221,6 +221,7 @@ def test_differences_have_intervals_and_examples(run, tmp_path):
     sides = {each.text for each in page.find_class("side")}
     assert sides == {"gold", "minilm", "smol"}
     assert "minilm right, smol wrong" in {each.text for each in page.iter("h4")}
+    assert any(mark.text_content().endswith(" by smol") for mark in page.find_class("differs"))
 
 
 def test_failed_requests_are_no_latencies(run):

@@ -6,7 +6,15 @@ from raybio.study.status import study_status
 def test_a_study_that_was_never_run_is_all_waiting(make_study):
     status = study_status(make_study())
     assert status.counts == {"waiting": 4}
-    assert "4 waiting" in status.text() and "not listed yet" in status.text()
+    assert "4 waiting" in status.text() and "follow once dev has chosen" in status.text()
+
+
+def test_a_study_whose_trainings_are_done_says_no_more(make_study, finish):
+    study = make_study()
+    while waiting := [run for run in known_runs(study) if run.kind == "train" and not run.done]:
+        for run in waiting:
+            finish(run, 5)
+    assert "once dev has chosen" not in study_status(study).text()
 
 
 def test_each_run_has_its_state(make_study, finish):
