@@ -14,7 +14,7 @@ def test_its_code_runs(tiny_encoder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = re.findall(r"(?s)```python\n(.*?)```", PAGE.read_text(encoding="utf-8"))
     blocks = [block for block in found if "import ray\n" not in block]  # tests/ray/test_dataset.py has that
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)

@@ -330,7 +330,7 @@ def test_demo_ends_with_its_table_and_report(raybio, room):
 
     room("raybio.demo", run_demo=run_demo)
     code, out, err = raybio("demo")
-    assert (code, err) == (0, "into runs\n")
+    assert (code, err) == (0, "starting Ray ...\ninto runs\n")
     assert "strict F1 (precision, recall)  90.0 (92.0, 88.0)\n" in out
     assert out.endswith("t/mentions\n\nreport: runs/demo/report.html\n")
     assert json.loads(raybio("demo", "--json", "-").out)["dump_f1"] == 0.8

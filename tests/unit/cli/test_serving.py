@@ -16,7 +16,7 @@ def test_serve_hands_its_config_on(raybio, monkeypatch):
         progress("serving")
 
     monkeypatch.setitem(sys.modules, "raybio.serving.ingress", SimpleNamespace(serve_models=serve_models))
-    assert raybio("serve", COMPARE, "port=9000") == (0, "", "serving\n")
+    assert raybio("serve", COMPARE, "port=9000") == (0, "", "starting Ray ...\nserving\n")
     (config,) = configs
     assert (config.port, [model.name for model in config.models]) == (9000, ["minilm", "smollm2"])
 

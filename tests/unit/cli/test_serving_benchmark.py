@@ -39,7 +39,10 @@ def test_what_failed_is_its_exit_code_after_what_was_measured(raybio, monkeypatc
 
     monkeypatch.setitem(sys.modules, "raybio.serving.benchmark", stand_in(check))
     outcome = raybio("benchmark-serve", SMOKE)
-    assert (outcome.code, outcome.err.startswith("raybio: 1 of 2 measurements failed")) == (1, True)
+    assert (outcome.code, outcome.err.startswith("starting Ray ...\nraybio: 1 of 2 measurements failed")) == (
+        1,
+        True,
+    )
     assert outcome.out.startswith("minilm on BC5CDR") and outcome.out.endswith("run folder: runs/a\n")
 
 
