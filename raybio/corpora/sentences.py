@@ -162,7 +162,7 @@ def _begins_sentence(text: str, start: int) -> bool:
 
 
 def _abbreviates(text: str, letter: int, after: int) -> bool:
-    """Say whether the capital at `letter` abbreviates a name that goes on at `after`: a genus, a journal."""
+    """Say whether the capital at `letter` abbreviates a name that continues at `after` (genus, journal)."""
     if not _NAME.match(text, after) or _begins_sentence(text, after):
         return False
     before = _LAST_WORD.search(text[max(0, letter - _LONGEST_WORD) : letter])
