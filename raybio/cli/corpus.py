@@ -228,8 +228,9 @@ def _convert(options: Namespace) -> None:
     """Write a corpus in another format; formats are recognised by the names of the files.
 
     Formats: iob2 (.tsv .iob2 .bio .conll), pubtator (.pubtator), bioc-xml (.bioc.xml),
-    bioc-json (.bioc.json), jsonl (.jsonl), parquet (.parquet), brat (a folder); to read only:
-    pubmed (.xml), medline (.nbib), chemprot (.json), text (.txt). Any may end in .gz.
+    bioc-json (.bioc.json), jsonl (.jsonl), parquet (.parquet), brat (a folder), csv (.csv: reads a
+    table of texts, writes one of mentions); to read only: pubmed (.xml), medline (.nbib), chemprot
+    (.json), text (.txt), arrow (.arrow .feather). Any may end in .gz.
     """
     from raybio.corpora import format_named, format_of, input_format, read_corpus, write_corpus
 
