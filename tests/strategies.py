@@ -43,6 +43,9 @@ def mentions_of(draw: st.DrawFn, text: str) -> tuple[Mention, ...]:
     found = []
     for _ in range(draw(st.integers(0, 4)) if text else 0):
         start, end = draw(spans_of_text(text))
+        concept = draw(st.sampled_from(("", "MESH:D003693", "OMIM:1|2")))
+        # An infon that is a concept's is of a mention that has one.
+        said = infons() if concept else infons().filter(lambda each: "MESH" not in each)
         found.append(
             Mention(
                 start,
@@ -50,9 +53,9 @@ def mentions_of(draw: st.DrawFn, text: str) -> tuple[Mention, ...]:
                 draw(st.sampled_from(LABELS)),
                 text[start:end],
                 score=draw(st.none() | st.floats(0, 1)),
-                concept=draw(st.sampled_from(("", "MESH:D003693", "OMIM:1|2"))),
+                concept=concept,
                 id=draw(st.sampled_from(("", "T1", "T2"))),
-                infons=draw(infons()),
+                infons=draw(said),
             )
         )
     return tuple(found)

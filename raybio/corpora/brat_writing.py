@@ -35,8 +35,8 @@ def losses(document: Document) -> Counter[str]:
     """Count what `lines_of` and the text leave out of a document, by kind."""
     found = parts_of(document, _HELD)
     written = _Lines(document)
-    size = len(document.text)
-    found["passages"] = unheld_passages(document, {(0, size, "text")})
+    whole = {(0, len(document.text), "text")} if document.text else set()
+    found["passages"] = unheld_passages(document, whole)
     found["ids of mentions"] = sum(
         bool(each.id) and not _OWN_ID.fullmatch(each.id) for each in document.mentions or ()
     )

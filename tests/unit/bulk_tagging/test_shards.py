@@ -83,11 +83,15 @@ def test_a_folder_gives_the_files_of_one_format_when_asked(jsonl, tmp_path):
     assert [file.key for file in find_inputs([str(tmp_path)], "text")] == ["b"]
 
 
-def test_a_named_file_must_tell_its_format(tmp_path):
-    (tmp_path / "a.unknown").write_text(lines(1))
+def test_a_named_file_must_tell_its_format_by_its_name_or_content(tmp_path):
+    path = tmp_path / "a.unknown"
+    path.write_text("Naloxone reverses hypotension.\n")
     with pytest.raises(UsageError, match="the name does not tell its format"):
         find_inputs([f"{tmp_path}/a.unknown"])
-    [file] = find_inputs([f"{tmp_path}/a.unknown"], "jsonl")
+    [file] = find_inputs([str(path)], "text")
+    assert file.format == "text"
+    path.write_text(lines(1))
+    [file] = find_inputs([str(path)])
     assert file.format == "jsonl"
 
 
