@@ -46,7 +46,7 @@ def test_stats_of_a_name_counts_the_splits_that_are_there(raybio, data):
 def test_stats_json_goes_to_a_file_beside_the_table_or_replaces_it(raybio, tsv, tmp_path):
     beside = raybio("corpus", "stats", tsv, "--json", "figures.json")
     instead = raybio("corpus", "stats", tsv, "--json", "-")
-    assert beside.out.startswith("Table I: sentences")
+    assert beside.out.startswith("Sentences\n")
     assert (tmp_path / "figures.json").read_text() == instead.out
     row = rows(instead.out)["test.tsv", "test"]
     assert (row["sentences"], row["words"], row["entities_by_length"]) == (2, 6, [1, 0, 1])

@@ -154,6 +154,9 @@ def test_what_can_be_read_from_an_address_with_a_credential(silent, tmp_path, mo
     silent(*convert, "--rejected", "rejected.jsonl", code=0)
     [rejected] = (tmp_path / "rejected.jsonl").read_text().splitlines()
     assert json.loads(rejected)["source"] == "memory://***@shelf/a.jsonl?token=***"
+    silent("corpus", "convert", url, "text.jsonl", "--from", "text", code=2)  # it is no text
+    with fsspec.open(url, "w") as file:
+        file.write("Aspirin helps.")
     silent("corpus", "stats", url, "--format", "text", "--json", "-", code=0)
     silent("corpus", "convert", url, "text.jsonl", "--from", "text", code=0)
 

@@ -42,7 +42,10 @@ def test_defaults_and_round_trip(load, tmp_path):
         ),
         (
             ONE + "  - name: b\n",
-            ["line 5: models[1].model: missing; trained model: bundled:NAME, a Hugging Face id, or a folder"],
+            [
+                "line 5: models[1].model: missing; trained model: bundled:NAME, a Hugging Face id, a folder "
+                "or a URL (s3://...)"
+            ],
         ),
         (
             ONE + "    replicas: 3\n    autoscaling: {max_replicas: 2}\n",

@@ -53,7 +53,7 @@ def test_a_label_that_train_lacks_is_named_and_one_that_it_shares_with_none_refu
 
 def test_text_without_annotations_is_an_input_that_cannot_be_used(tmp_path: Path) -> None:
     files = section(tmp_path)
-    (tmp_path / "train.txt").write_text("1|t|Pain.\n1|a|\n1\t0\t4\tPain\tDisease\n")
+    (tmp_path / "train.txt").write_text("Pain is a symptom.\n")
     with pytest.raises(
         FormatError, match=r"the train split has text without annotations.*corpus\.format"
     ) as caught:
