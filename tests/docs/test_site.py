@@ -62,6 +62,7 @@ def test_search_works_from_the_disk_in_a_browser_without_a_network(site: Path) -
     with headless() as browser:
         context = browser.new_context(offline=True)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # the index is large for a slow machine
         requested: list[str] = []
         page.on("request", lambda request: requested.append(request.url))
         page.goto((site / "quick_start.html").as_uri())
