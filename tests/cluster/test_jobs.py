@@ -55,7 +55,7 @@ def test_a_job_is_stopped_in_the_middle_and_resumes(
     # The same work is refused while it runs. Asked before the first shard: to ask takes as long as many.
     refused = head.raybio(*job)
     assert (refused.returncode, refused.stdout) == (UNUSABLE, "")
-    assert refused.stderr.startswith(f"raybio: {name} does this work and is running.")
+    assert f"raybio: {name} does this work and is running." in refused.stderr
 
     wait_while(lambda: committed(output) < 2, follower)
     stopped_at = time.monotonic()

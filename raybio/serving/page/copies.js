@@ -5,11 +5,11 @@ export function asJson({ body }) {
   return JSON.stringify(body, null, 2);
 }
 
-/** Return what raybio's own PubTator writer makes of it: all is title, and a tab or line break a space. */
+/** Return what the PubTator writer makes of it: all is title, tabs and line breaks blanks, no concept "-". */
 export function asPubTator({ text, mentions, body }) {
   const id = body.documents[0].id;
   const flat = (piece) => piece.replace(/[\t\r\n]/g, " ");
-  const lines = mentions.map((m) => [id, m.start, m.end, flat(m.text), m.label].join("\t"));
+  const lines = mentions.map((m) => [id, m.start, m.end, flat(m.text), m.label, "-"].join("\t"));
   return [`${id}|t|${flat(text)}`, `${id}|a|`, ...lines, "", ""].join("\n");
 }
 
