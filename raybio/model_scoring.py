@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raybio.config import ScoreConfig, to_yaml
+from raybio.config import ScoreConfig, ScoredCorpusSection, to_yaml
 from raybio.corpora import read_corpus
 from raybio.corpora.names import CORPORA, read_split
 from raybio.corpora.sentences import split_document
@@ -47,7 +47,7 @@ def score_model(
     """
     tagger = load_tagger(folder_of(config.model), precision=config.precision)
     names = rename or {}
-    sentences = list(_gold_sentences(config, progress))
+    sentences = list(_gold_sentences(config.corpus, progress))
     of_gold = {span.label for sentence in sentences for span in sentence.gold or ()}
     labels = {names.get(label, label) for label in tagger.labels}
     remedy = "Where they mean the same, rename them: --rename OLD=NEW"
@@ -73,12 +73,12 @@ def score_model(
     return ScoredModel(run, evaluation)
 
 
-def _gold_sentences(config: ScoreConfig, progress: Callable[[str], None]) -> Iterable[Sentence]:
+def _gold_sentences(corpus: ScoredCorpusSection, progress: Callable[[str], None]) -> Iterable[Sentence]:
     misaligned: Counter[str] = Counter()
-    for document in _documents(config):
+    for document in _documents(corpus):
         if document.mentions is None and not document.sentences:
             raise FormatError(
-                config.corpus.path or config.corpus.title,
+                corpus.path or corpus.title,
                 f"document {document.id}",
                 "it has no annotations to score against",
                 "Give annotated documents, and their format with --from where the name tells another",
@@ -90,8 +90,7 @@ def _gold_sentences(config: ScoreConfig, progress: Callable[[str], None]) -> Ite
         progress(f"{misaligned['mentions']:,} gold mentions fit no words exactly, or overlap a longer one")
 
 
-def _documents(config: ScoreConfig) -> Iterable[Document]:
-    corpus = config.corpus
+def _documents(corpus: ScoredCorpusSection) -> Iterable[Document]:
     if corpus.path is None:
         return read_split(corpus.name, corpus.split, corpus.data)
     return read_corpus(corpus.path, corpus.format)

@@ -1,7 +1,7 @@
 """MEDLINE: what PubMed saves as "PubMed" (`.nbib`) or "MEDLINE" text, a citation after another.
 
     PMID- 30108519
-    TI  - A title that may go on
+    TI  - A title that may continue
           in lines that begin with six blanks.
     AB  - BACKGROUND: Rats were ...
     MH  - *Oxygen Consumption

@@ -1,4 +1,4 @@
-"""A study that is really run: one run fails, is mended, and nothing that was done is done again."""
+"""A study that is really run: one run fails, is fixed, and nothing that was done is done again."""
 
 import threading
 import time

@@ -93,7 +93,7 @@ def test_what_is_spot_is_to_be_had_on_demand_too():
     spot = [kind for kind in TYPES.values() if "InstanceMarketOptions" in kind["node_config"]]
     listed = [machine(kind) for kind in TYPES.values() if kind not in spot]
     assert spot and all(machine(kind) in listed for kind in spot)
-    # The dear one only where the other is not to be had.
+    # The expensive one only where the other is not to be had.
     assert all(kind["priority"] > 0 for kind in spot)
 
 
