@@ -41,6 +41,7 @@ gpu-pack: install ## what a GPU machine without network needs, in parts: ARGS="-
 
 soak: install ## the long proofs, such as the wheel with all its dependencies in an empty environment
 	$(BIN)/pytest -m soak
+	$(PYTEST) -n 2 -m "hypothesis and not gpu" --hypothesis-profile search tests/unit
 
 audit: install ## known vulnerabilities of what is installed; asks an advisory service on the network
 	$(BIN)/python -m pip install --quiet pip-audit

@@ -84,7 +84,7 @@ def annotated(units: Sequence[Unit], text: str, homes: Sequence[Home], max_chara
     named: dict[str, list[_Annotation]] = defaultdict(list)
     for each in annotations:
         named[each.said].append(each)
-    known = {name for each in annotations for name in (each.name, each.fields[1])}
+    known = {name for each in annotations for name in (each.name, each.fields[1]) if name}
     found.relations = tuple(_relation(path, node, named, known) for path, node in local)
     return found
 
@@ -142,14 +142,13 @@ def _relation(
     path: Path, node: Mapping[str, Any], named: Mapping[str, list[_Annotation]], known: set[str]
 ) -> Relation:
     infons, ours = split_infons(node, "relation")
-    nodes: Arguments = tuple(
-        (_text_at(end, "role"), _nearest(path, _text_at(end, "refid"), named)) for end in items(node, "nodes")
-    )
+    ends = [(_text_at(end, "role"), _text_at(end, "refid")) for end in items(node, "nodes")]
+    nodes: Arguments = tuple((role, _nearest(path, said, named)) for role, said in ends)
     label = relation_label(infons)
     arguments = arguments_of(nodes, infons, known)
     if "arguments" in ours:
         arguments = tuple((text_of(role), text_of(reference)) for role, reference in ours.pop("arguments"))
-    elif nodes and arguments != nodes:
+    elif nodes and (arguments != nodes or not any(said in named for _, said in ends)):
         ours["nodes"] = [dict(end) for end in items(node, "nodes")]
     elif not nodes and not any(reference in named for _, reference in arguments):
         again = positional(arguments)  # what is written for these arguments, where all of it is there

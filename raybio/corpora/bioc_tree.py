@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
 from raybio.corpora.bioc_nodes import BETWEEN, MADE_UP, Home, Node, Path, home_of
 from raybio.corpora.infons import (
     OURS,
+    Arguments,
     arguments_of,
     positional,
     text_of,
@@ -151,20 +152,18 @@ def _annotation_trees(document: Document) -> Iterator[tuple[Node, Path | None]]:
 def _relation_trees(document: Document) -> Iterator[tuple[Node, Path | None]]:
     """Yield each relation and the level that it comes from, where that is known."""
     ids = {mention.id for mention in document.mentions or () if mention.id}
-    known = ids | {mention.concept for mention in document.mentions or ()}
+    known = ids | {mention.concept for mention in document.mentions or () if mention.concept}
     for relation in document.relations:
         left, ours = _ours(relation.infons)
         level, keys, nodes = (ours.pop(key, None) for key in ("level", "keys", "nodes"))
         infons = written_relation(left, relation.label)
-        if arguments_of((), infons, known) != relation.arguments:
-            named = any(reference in ids for _, reference in relation.arguments)
-            infons |= {} if named else positional(relation.arguments)
-            nodes = None
-        if nodes is None:
+        if nodes is None or arguments_of(_ends(nodes), infons, known) != relation.arguments:
+            if arguments_of((), infons, known) != relation.arguments:
+                named = any(reference in ids for _, reference in relation.arguments)
+                infons |= {} if named else positional(relation.arguments)
             in_infons = relation.arguments and arguments_of((), infons, known) == relation.arguments
             nodes = [] if in_infons else _nodes(relation)
-        said = tuple((text_of(end.get("role")), text_of(end.get("refid"))) for end in nodes)
-        if arguments_of(said, infons, known) != relation.arguments:
+        if arguments_of(_ends(nodes), infons, known) != relation.arguments:
             ours["arguments"] = [list(argument) for argument in relation.arguments]
         node = {"id": relation.id, "infons": _said(infons, ours), "nodes": nodes, **(keys or {})}
         yield node, None if level is None else tuple(level)
@@ -172,6 +171,10 @@ def _relation_trees(document: Document) -> Iterator[tuple[Node, Path | None]]:
 
 def _nodes(relation: Relation) -> list[Node]:
     return [{"refid": reference, "role": role} for role, reference in relation.arguments]
+
+
+def _ends(nodes: Iterable[Node]) -> Arguments:
+    return tuple((text_of(end.get("role")), text_of(end.get("refid"))) for end in nodes)
 
 
 def references(relations: tuple[Relation, ...]) -> set[str]:

@@ -111,12 +111,12 @@ def _named(infons: Infons, known: Collection[str]) -> Arguments:
     """Return the arguments among a relation's infons: those of known keys, or all that name a mention."""
     for pair in _POSITIONS:
         if all(key in infons for key in pair):
-            notes = [("note", text_of(infons[key])) for key in _NOTES if infons.get(key)]
+            notes = [("note", note) for key in _NOTES if (note := text_of(infons.get(key)))]
             return (*(("", _reference(infons[key])) for key in pair), *notes[:1])
     for pair in _ROLE_PAIRS:
         if all(key in infons for key in pair):
             return tuple((key, _reference(infons[key])) for key in pair)
-    found = tuple((key, value) for key, value in infons.items() if isinstance(value, str) and value in known)
+    found = tuple((key, name) for key, value in infons.items() if (name := _known(value)) in known)
     return found if len(found) > 1 else ()
 
 

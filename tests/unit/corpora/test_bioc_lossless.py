@@ -136,16 +136,48 @@ def test_xml_comes_back_as_it_was_in_the_eyes_of_the_bioc_library(tree):
     assert canonical(other) == canonical(one)
 
 
-@given(trees().filter(has_plain_references))
-def test_json_survives_xml(tree):
-    """XML has strings only: read from it, values are strings, and all else is as it was."""
+def through_xml(tree):
     (document,) = bioc_json.read(io.BytesIO(json.dumps(tree).encode()), "x")
     stream = io.BytesIO()
     bioc_xml.write([document], stream)
     (back,) = bioc_xml.read(io.BytesIO(stream.getvalue()), "x")
+    return document, back
+
+
+@given(trees().filter(has_plain_references))
+def test_json_survives_xml(tree):
+    """XML has strings only: read from it, values are strings, and all else is as it was."""
+    document, back = through_xml(tree)
     assert (back.id, back.text, len(back.mentions)) == (document.id, document.text, len(document.mentions))
-    assert [each.arguments for each in back.relations] == [each.arguments for each in document.relations]
+    assert len(back.relations) == len(document.relations)
     assert back.extra.get("bioc", {}).get("keys") == document.extra.get("bioc", {}).get("keys")
+
+
+@given(trees(STRINGS | st.integers()).filter(has_plain_references))
+def test_arguments_survive_xml(tree):
+    """A number names a mention as its string does; what is neither names none in JSON."""
+    document, back = through_xml(tree)
+    assert [each.arguments for each in back.relations] == [each.arguments for each in document.relations]
+
+
+@pytest.mark.parametrize(
+    ("infons", "nodes", "arguments"),
+    [
+        ({}, [{"refid": "T1", "role": ""}, {"refid": "T1", "role": ""}], (("", "T1"), ("", "T1"))),
+        ({"identifier": None, "MESH": "0"}, [], ()),  # a mention without a concept is not one named ""
+        ({"a": 0, "b": "0"}, [], (("a", "0"), ("b", "0"))),
+        ({"entity1": "T1", "entity2": "T2", "novel": False}, [], (("", "T1"), ("", "T2"), ("note", "false"))),
+    ],
+)
+def test_relations_at_the_edge_come_back(infons, nodes, arguments):
+    fever = {"id": "0", "infons": {"kind": "X"}, "text": "Fever", "locations": [{"offset": 0, "length": 5}]}
+    passage = {"offset": 0, "infons": {}, "text": "Fever day.", "annotations": [fever]}
+    relation = {"id": "R1", "infons": infons, "nodes": nodes}
+    tree = {"id": "1", "infons": {}, "passages": [passage], "relations": [relation]}
+    document, back = through_xml(tree)
+    assert document.relations[0].arguments == back.relations[0].arguments == arguments
+    again = json.loads(copied(bioc_json, json.dumps(tree).encode()))["documents"][0]
+    assert again["relations"] == [relation]
 
 
 TWICE = """<collection><document><id>9</id>
