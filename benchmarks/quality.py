@@ -3,7 +3,7 @@
     python benchmarks/quality.py RUN/model RUN/model --data DATA [--corpus NAME] [--split dev]
         [--sentences N]
 
-All tag the same sentences of one split, test unless told, chosen at even distances. Each gets its table; then
+All tag the same sentences of one split, test by default, chosen at even distances. Each gets its table; then
 each is set beside the first: the difference of their strict F1, with its interval by a paired
 bootstrap over documents.
 """

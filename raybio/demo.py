@@ -19,7 +19,7 @@ from raybio.run_folder import timestamp
 from raybio.stopping import resume_hint
 from raybio.training.encoder import TrainedEncoder, train_encoder
 
-_EPOCHS = 6
+_EPOCHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def run_demo(output: str, progress: Callable[[str], None] = print) -> DemoResult
     """
     folder = Path(output) / f"demo-{timestamp()}"
     progress("writing the sample corpus")
-    sample = generate_sample(folder / "corpus")
+    sample = generate_sample(folder / "corpus", citations=200)
     with resume_hint("The same command starts it anew"), connected():
         progress("fine-tuning bundled:minilm on it with Ray Train")
         trained = train_encoder(_training(folder, sample), progress)

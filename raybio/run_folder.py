@@ -35,6 +35,8 @@ from raybio.safe_text import safe
 from raybio.versioned import check_version, versioned
 
 SPLITS_FILE = "splits.json"
+# What made a tagged output; outputs of before have it under the name of a model's card.
+PROVENANCE_FILES = ("provenance.json", "raybio.json")
 
 _SHOW_EVERY_SECONDS = 0.5
 _REPORTED = [

@@ -1,4 +1,4 @@
-"""Stand-ins for Ray's metrics that keep what they are told, as strict as Ray's own."""
+"""Stand-ins for Ray's metrics that keep what they are given, as strict as Ray's own."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

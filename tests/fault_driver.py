@@ -51,7 +51,7 @@ def main(config: str, seconds: float, replay: str | None = None) -> int:
     from raybio.config import load_config
     from raybio.errors import RaybioError
 
-    # Workers find this file as a module, through it the tagger, and the way to a bucket where one is told.
+    # Workers find this file as a module, through it the tagger, and the way to a bucket where one is given.
     tests = str(Path(__file__).parent)
     store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     ray.init(

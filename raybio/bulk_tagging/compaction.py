@@ -30,9 +30,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raybio.bulk_tagging.decisive import Records, decisive, spilled, standing
-from raybio.bulk_tagging.ledger import PROVENANCE, Ledger, Provenance, ShardEntry, key_of
+from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry, key_of
 from raybio.bulk_tagging.output_folder import OutputFolder
 from raybio.errors import CommitError, UsageError
+from raybio.run_folder import PROVENANCE_FILES
 from raybio.versioned import versioned
 
 _BUCKET_DOCUMENTS = 500_000
@@ -224,7 +225,7 @@ def _records(folder: OutputFolder, part: Part) -> Iterator[Records]:
 
 def _refuse_foreign(target: OutputFolder, before: _State, provenance: Provenance) -> None:
     """Refuse a set of another provenance, and a folder that is not a set's alone."""
-    if target.read_json(PROVENANCE) is not None:
+    if any(target.read_json(name) is not None for name in PROVENANCE_FILES):
         raise UsageError(
             f"{target.output} is a tagged output, not a place for a current set. Choose another folder"
         )

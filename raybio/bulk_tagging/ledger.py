@@ -1,6 +1,6 @@
 """What was committed to an output folder, by which model and config, and what is left to do.
 
-    raybio.json                          the provenance: model, its fingerprint, config hash and config
+    provenance.json                      the provenance: model, its fingerprint, config hash and config
     ledger/KEY@FINGERPRINT/00003.json    one committed shard of an input file that is in progress
     ledger/KEY@FINGERPRINT/00003.begun   a shard that was begun (see `attempts`)
     ledger/KEY@FINGERPRINT.json          a finished input file, with its shards' entries
@@ -23,9 +23,8 @@ from raybio.bulk_tagging.output_folder import OutputFolder, ahead
 from raybio.bulk_tagging.shards import InputFile
 from raybio.config import changed_options, with_present_names
 from raybio.errors import CommitError
+from raybio.run_folder import PROVENANCE_FILES
 from raybio.versioned import versioned
-
-PROVENANCE = "raybio.json"
 
 # Options that say where and how fast, and not what is in an output.
 _FREE = {
@@ -101,7 +100,8 @@ class Ledger(OutputFolder):
 
     def provenance(self) -> Provenance | None:
         """Return what made this output, or None where nothing did yet."""
-        return self.read_record(PROVENANCE, Provenance)
+        records = (self.read_record(name, Provenance) for name in PROVENANCE_FILES)
+        return next((record for record in records if record is not None), None)
 
     def has_other_provenance(self, provenance: Provenance) -> bool:
         """Say whether something else than `provenance` made this output."""
@@ -115,7 +115,7 @@ class Ledger(OutputFolder):
             CommitError: another model or config made what is there.
         """
         # Of two runs that claim an empty output in the same moment, one is the first.
-        if self.provenance() is None and self.create_json(PROVENANCE, versioned(asdict(provenance))):
+        if self.provenance() is None and self.create_json(PROVENANCE_FILES[0], versioned(asdict(provenance))):
             return
         before = self.provenance()
         if before is not None and before.identity != provenance.identity:

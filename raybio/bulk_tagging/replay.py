@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from raybio.bulk_tagging.ledger import PROVENANCE, Ledger, file_of
+from raybio.bulk_tagging.ledger import Ledger, file_of
 from raybio.bulk_tagging.shards import InputFile
 from raybio.config import with_present_names
 from raybio.corpora.opening import open_bytes, read_lines
 from raybio.errors import FormatError, UsageError
+from raybio.run_folder import PROVENANCE_FILES
 
 _MAX_NAMED = 5
 
@@ -64,5 +65,7 @@ def recorded_job(output: str) -> dict[str, Any]:
     """
     provenance = Ledger(output).provenance()
     if provenance is None:
-        raise UsageError(f"{output} is no tagged output: there is no {PROVENANCE}. Name it with --output")
+        raise UsageError(
+            f"{output} is no tagged output: it has no {PROVENANCE_FILES[0]}. Name it with --output"
+        )
     return {**with_present_names(provenance.config), "output": output}

@@ -11,6 +11,7 @@ from raybio.errors import UsageError
 from raybio.evaluation.tables import UNEQUAL, describe_difference
 from raybio.reports.benchmark import Benchmark, is_benchmark, read_benchmark, replicas, scenarios
 from raybio.reports.sources import Tagging, read_tagging
+from raybio.run_folder import PROVENANCE_FILES
 
 
 def read_measurements(path: Path) -> list[Measurement]:
@@ -27,10 +28,11 @@ def read_measurements(path: Path) -> list[Measurement]:
                 f"{path} measured no throughput. Run its benchmark with the scenario offline or scaling"
             )
         return found
-    if (path / "raybio.json").is_file():
+    if any((path / name).is_file() for name in PROVENANCE_FILES):
         return [tagging_measurement(read_tagging(path))]
     raise UsageError(
-        f"{path} is neither a benchmark-serve run (benchmark.json) nor a tagged output (raybio.json)"
+        f"{path} is neither a benchmark-serve run (benchmark.json) nor a tagged output "
+        f"({PROVENANCE_FILES[0]})"
     )
 
 

@@ -19,7 +19,7 @@ from raybio.config import with_present_names
 from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
-from raybio.run_folder import SPLITS_FILE, RunFolder, short_name
+from raybio.run_folder import PROVENANCE_FILES, SPLITS_FILE, RunFolder, short_name
 from raybio.storage import read_json_lines
 
 SHOWN_DOCUMENTS = 3
@@ -158,7 +158,7 @@ def read_run(path: Path) -> Run:
 
 def is_tagging(path: Path) -> bool:
     """Say whether `path` is a tagged output: it has a ledger, and says what made it."""
-    return (path / "raybio.json").is_file() and (path / "ledger").is_dir()
+    return any((path / name).is_file() for name in PROVENANCE_FILES) and (path / "ledger").is_dir()
 
 
 def read_tagging(path: Path) -> Tagging:
@@ -168,9 +168,10 @@ def read_tagging(path: Path) -> Tagging:
         UsageError: there is none at `path`.
         FormatError: one of its files cannot be read.
     """
-    provenance = read_json(path / "raybio.json")
+    records = (read_json(path / name) for name in PROVENANCE_FILES)
+    provenance = next((record for record in records if record is not None), None)
     if provenance is None:
-        raise UsageError(f"{path} is not a tagged output: it has no raybio.json")
+        raise UsageError(f"{path} is not a tagged output: it has no {PROVENANCE_FILES[0]}")
     rejected = islice(read_json_lines(path / "rejected.jsonl"), SHOWN_REJECTED)
     documents = tuple(islice(_documents(path), SHOWN_DOCUMENTS))
     return Tagging(path.absolute(), provenance, read_json(path / "summary.json"), documents, tuple(rejected))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def check_tagger(
     decoding: Mapping[str, Any] | None = None,
     labels: Labels | None = None,
 ) -> None:
-    """Refuse what `load_tagger` would refuse of a folder and these options, without its weights in memory.
+    """Refuse what `load_tagger` would refuse of a folder and these options; int8 alone reads its weights.
 
     A folder that was found good is remembered until a file of it changes, so that neither transformers nor
     torch is imported for it again. Packages that are not installed here are left to the workers.
@@ -47,6 +48,8 @@ def check_tagger(
         _check_one(each, labels if each == folder else None)
     if kind == "encoder" and precision == "int8" and not (folder / "int8").is_dir():
         read_calibration(folder)
+        if find_spec("openvino"):
+            checked_once([folder], lambda: _check_int8(folder, labels), ("int8", labels))
 
 
 def kind_for(folder: Path, precision: str, decoding: Mapping[str, Any], labels: Labels | None) -> str:
@@ -107,6 +110,12 @@ def _check_encoder(folder: Path, labels: Labels | None) -> None:
     tokenizer = read_tokenizer(folder)
     SubwordEncoder(tokenizer, card.spacing)
     check_vocabulary(tokenizer, model, folder)
+
+
+def _check_int8(folder: Path, labels: Labels | None) -> None:
+    from raybio.taggers.encoder_int8 import check_int8
+
+    check_int8(folder, labels)
 
 
 def _check_decoder(folder: Path, base: Path | None = None) -> None:

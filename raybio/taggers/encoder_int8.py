@@ -78,6 +78,16 @@ def load_int8(
     return EncoderTagger(folder, scheme, card, _forward(compiled), max_batch_tokens or _BATCH_TOKENS)
 
 
+def check_int8(folder: Path, labels: Mapping[str, str | None] | None = None) -> None:
+    """Refuse a model folder that cannot be quantized. Its weights are read, which takes seconds.
+
+    Raises:
+        ModelError: it has no calibration sentences, or is of an architecture without an int8 form.
+    """
+    _, card = description_of(folder, labels)
+    _converted(folder, load_classifier(folder), _samples(folder, card)[0])
+
+
 def _openvino() -> Any:
     try:
         import nncf
@@ -125,18 +135,30 @@ def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
     import openvino
 
     samples = _samples(folder, card)
-    model = load_classifier(folder)
+    quantized = nncf.quantize(
+        _converted(folder, load_classifier(folder), samples[0]),
+        nncf.Dataset(samples),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(samples),
+    )
+    openvino.save_model(quantized, path)
+
+
+def _converted(folder: Path, model: Any, sample: Mapping[str, NDArray[np.int64]]) -> Any:
+    """Return a torch classifier as OpenVINO has it."""
+    import openvino
+
     if reads_padding(torch_forward(model), read_tokenizer(folder)):
         raise ModelError(
             f"{folder} is a {type(model).__name__}, which reads padding too: it has no int8 form, since that "
             f"pads to lengths of {_LENGTH_STEP}. Leave precision out"
         )
-    example = {name: torch.from_numpy(value) for name, value in samples[0].items()}
+    example = {name: torch.from_numpy(value) for name, value in sample.items()}
     everything = logging.getLogger()
     level = everything.level
     try:
         with torch.inference_mode():
-            converted = openvino.convert_model(model, example_input=example)
+            return openvino.convert_model(model, example_input=example)
     except Exception as error:  # each architecture fails in its own way
         raise ModelError(
             f"{folder} is a {type(model).__name__}, which OpenVINO cannot convert: {first_line(error)}. "
@@ -144,13 +166,6 @@ def _quantize(folder: Path, path: Path, card: EncoderCard) -> None:
         ) from error
     finally:
         everything.setLevel(level)  # a conversion that fails leaves all logging at errors alone
-    quantized = nncf.quantize(
-        converted,
-        nncf.Dataset(samples),
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(samples),
-    )
-    openvino.save_model(quantized, path)
 
 
 def _samples(folder: Path, card: EncoderCard) -> list[dict[str, NDArray[np.int64]]]:

@@ -72,7 +72,7 @@ def test_a_job_is_stopped_in_the_middle_and_resumes(
     before = committed(output)
     assert 2 <= before < 100
 
-    # Submitted again it goes on, and every document is there once.
+    # Submitted again it is resumed, and every document is there once.
     again = head.raybio(*job)
     assert again.returncode == 0, again.stderr
     assert f"submitted before: {name}-2 resumes where that ended" in again.stderr

@@ -1,4 +1,4 @@
-"""Documents that kill or hang their worker are found and rejected; the rest goes on."""
+"""Documents that kill or hang their worker are found and rejected; the rest is tagged."""
 
 import json
 from pathlib import Path

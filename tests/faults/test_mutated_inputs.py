@@ -48,7 +48,7 @@ class Nothing:
 
 
 def check(folder: Path, file: Mutated) -> None:
-    """Read, tag and write `file`: what stands in it is found again, and what no reader could read is told."""
+    """Read, tag and write `file`: what stands in it is found again, what no reader could read is reported."""
     path = folder / f"mutated{file.suffix}"
     path.write_bytes(file.content)
     with limited(_SECONDS):

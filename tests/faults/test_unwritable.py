@@ -1,4 +1,4 @@
-"""The output cannot be written, in the middle of a job: a clear end, and a re-run that goes on."""
+"""The output cannot be written, in the middle of a job: a clear end, and a second run that resumes."""
 
 import subprocess
 from collections.abc import Iterator

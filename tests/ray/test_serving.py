@@ -304,7 +304,7 @@ def memory() -> float:
     return sum(process.memory_full_info().uss for process in processes("ray::", "Serve|Proxy")) / 2**20
 
 
-def check_floods(address: str, sentences: list[Sentence], requests: int, most_growth: float) -> None:
+def check_floods(address: str, sentences: list[Sentence], requests: int, max_growth: float) -> None:
     """Flood a model three times; after the first, which fills what is kept, memory stays as it is.
 
     Were refused requests kept, each would be 0.25 MiB: 75 MiB of 300.
@@ -316,18 +316,18 @@ def check_floods(address: str, sentences: list[Sentence], requests: int, most_gr
         found = flood(address, body, requests)
         assert set(found) == {200, 503} and found.total() == requests
         reached.append(memory())
-    assert reached[2] - reached[1] < most_growth
+    assert reached[2] - reached[1] < max_growth
     assert post(address, body)[0] == 200
     assert {process.pid for process in processes("ray::ServeReplica")} == before
 
 
 def test_an_overload_takes_no_memory_and_passes(address: str, sentences: list[Sentence]) -> None:
-    check_floods(address, sentences, requests=300, most_growth=40)
+    check_floods(address, sentences, requests=300, max_growth=40)
 
 
 @pytest.mark.soak
 def test_a_long_overload_takes_no_memory_and_passes(address: str, sentences: list[Sentence]) -> None:
-    check_floods(address, sentences, requests=2000, most_growth=40)
+    check_floods(address, sentences, requests=2000, max_growth=40)
 
 
 def test_the_page_shows_what_is_served(address: str) -> None:

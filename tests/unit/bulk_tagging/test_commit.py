@@ -30,7 +30,7 @@ DOCUMENTS = [
     Document("2", "Nothing.", (Passage(0, 8, "title"),), (), version=3),
     Document("3", "", (), ()),
 ]
-UNREAD = Rejected("in/a.jsonl", "line 4", "not JSON\u2028", "Mend it", "", "{")
+UNREAD = Rejected("in/a.jsonl", "line 4", "not JSON\u2028", "Repair it", "", "{")
 UNTAGGED = Rejected("in/a.jsonl", "document 5", "the tagger failed", "Replay it", "5", "text β")
 SHARD = Shard(InputFile("in/a.jsonl", "a", "jsonl", "f"), 2, (), (UNREAD,), (Deletion("9", 2),))
 TAGGED = TaggedDocuments(DOCUMENTS, [UNTAGGED], sentences=3, words=9)

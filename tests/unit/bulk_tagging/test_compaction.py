@@ -193,7 +193,7 @@ def test_shards_that_were_replayed_are_taken_in_again(tmp_path):
 
 @pytest.mark.parametrize("table", ["documents", "mentions"])
 def test_tables_of_two_runs_are_not_taken_as_one(tmp_path, table):
-    """One run wrote a shard's documents, another its mentions; tagging the file again mends it."""
+    """One run wrote a shard's documents, another its mentions; tagging the file again repairs it."""
     for output, version in (("out", 1), ("other", 2)):
         ledger = tag_file(tmp_path / output, "n01", [("1", version, DOCUMENT), ("2", 1, DOCUMENT)])
     path = f"{table}/n01-00000.parquet"
@@ -239,10 +239,10 @@ def test_sets_are_not_mixed(tmp_path):
     tag_file(tmp_path / "out", "n01", BASE["n01"])
     compact(str(tmp_path / "out"), str(tmp_path / "set"))
     ledger = Ledger(str(tmp_path / "out"))
-    ledger.write_json("raybio.json", asdict(replace(PROVENANCE, config_hash="d" * 8)))
+    ledger.write_json("provenance.json", asdict(replace(PROVENANCE, config_hash="d" * 8)))
     with pytest.raises(CommitError, match="another model or config"):
         compact(str(tmp_path / "out"), str(tmp_path / "set"))
-    ledger.write_json("raybio.json", asdict(PROVENANCE))
+    ledger.write_json("provenance.json", asdict(PROVENANCE))
     ledger.todo([InputFile("n01.xml", "n01", "pubmed", "changed")])
     tag_file(tmp_path / "out", "n01", BASE["n02"], fingerprint="changed")
     with pytest.raises(CommitError, match="n01 has changed since it was compacted"):

@@ -157,7 +157,7 @@ def test_a_run_whose_part_others_folded_loses_nothing_either(tmp_path, mine, oth
 
 
 def test_an_upload_that_was_tried_twice_came_first(tmp_path, mine, monkeypatch):
-    """The first try was answered too late; the second is told that the state is there."""
+    """The first try was answered too late; the second learns that the state is there."""
     target = str(tmp_path / "set")
     create = OutputFolder.create_json
     monkeypatch.setattr(OutputFolder, "create_json", lambda *call: create(*call) and False)

@@ -275,7 +275,7 @@ def leave_output():
     """Write into `output` what a run leaves there, in each format; `keys(...)` before and after it."""
 
     def write(output):
-        for name in ("raybio.json", "rejected.jsonl", "jsonl/b-00000.jsonl", "ledger/b@0.json"):
+        for name in ("provenance.json", "rejected.jsonl", "jsonl/b-00000.jsonl", "ledger/b@0.json"):
             with fsspec.open(f"{output.rstrip('/')}/{name}", "w", auto_mkdir=True) as file:
                 file.write(lines(1))
 

@@ -190,10 +190,10 @@ def test_convert_leaves_documents_without_words_out_of_columns(raybio, tmp_path)
 
 def test_convert_repairs_orphan_tags_and_counts_them(raybio, refused, tmp_path):
     (tmp_path / "orphans.tsv").write_text("d\tB-X\n\na\tI-X\nb\tI-X\nc\tI-Y\n")
-    words = ("corpus", "convert", "orphans.tsv", "mended.tsv")
+    words = ("corpus", "convert", "orphans.tsv", "repaired.tsv")
     assert "'I-X' continues no entity" in refused(*words)
     outcome = raybio(*words, "--repair")
-    assert (tmp_path / "mended.tsv").read_text() == "d\tB-X\n\na\tB-X\nb\tI-X\nc\tB-Y\n\n"
+    assert (tmp_path / "repaired.tsv").read_text() == "d\tB-X\n\na\tB-X\nb\tI-X\nc\tB-Y\n\n"
     assert "orphan I- tags made B-: 2\n" in outcome.err
     (tmp_path / "in.pubtator").write_text(PUBTATOR)
     assert "--repair repairs IOB2 tags" in refused("corpus", "convert", "in.pubtator", "o.tsv", "--repair")

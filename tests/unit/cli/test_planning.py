@@ -29,7 +29,7 @@ def tagged(tmp_path):
             "pool": pool,
             "environment": {"cpus": 4, "accelerators": accelerators},
         }
-        (folder / "raybio.json").write_text(json.dumps(making))
+        (folder / "provenance.json").write_text(json.dumps(making))
         (folder / "summary.json").write_text(json.dumps(summary))
         return folder
 

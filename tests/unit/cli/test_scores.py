@@ -165,7 +165,7 @@ def test_report_lies_in_the_run_folder_or_here_for_several(raybio, monkeypatch):
 
 def test_report_takes_run_folders_and_tagged_outputs_as_what_they_are(raybio, monkeypatch, tmp_path):
     (tmp_path / "tagged" / "ledger").mkdir(parents=True)
-    (tmp_path / "tagged" / "raybio.json").write_text("{}")
+    (tmp_path / "tagged" / "provenance.json").write_text("{}")
     given = []
     monkeypatch.setattr(
         "raybio.reports.html.write_report",

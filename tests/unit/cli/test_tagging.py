@@ -46,7 +46,7 @@ def test_a_replay_reads_the_columns_that_the_job_read(tag, tmp_path, recorded):
     config = {"job": "tag-corpus", "model": "m", "input": recorded, "output": "out"}
     (tmp_path / "out").mkdir()
     made = {"model": "m", "model_fingerprint": "f", "config_hash": "c", "config": config}
-    (tmp_path / "out" / "raybio.json").write_text(json.dumps({**made, "schema_version": 2}))
+    (tmp_path / "out" / "provenance.json").write_text(json.dumps({**made, "schema_version": 2}))
     rejected = tmp_path / "out" / "rejected.jsonl"
     rejected.write_text("")
     given = recorded["columns"]["id"] if isinstance(recorded, dict) else None

@@ -32,7 +32,7 @@ def tagged(draw):
 
 
 def literal_study_scorer(sentences):
-    """The study's algorithm, told in its own terms (inclusive ends, sets of words), as an oracle.
+    """The study's algorithm, in its own terms (inclusive ends, sets of words), as an oracle.
 
     `sentences` are (gold tags, predicted tags); returns {measure: Counter of outcomes}.
     """

@@ -86,7 +86,7 @@ def tagged(tmp_path: Path) -> Path:
         "seconds": 500.0,
         "tagging_seconds": 400.0,
     }
-    (folder / "raybio.json").write_text(json.dumps({"model": "m", "model_fingerprint": "abc"}))
+    (folder / "provenance.json").write_text(json.dumps({"model": "m", "model_fingerprint": "abc"}))
     (folder / "summary.json").write_text(json.dumps(summary))
     rejected = {"source": "in.xml", "place": "record 3", "reason": "no title", "remedy": "Add one"}
     (folder / "rejected.jsonl").write_text(json.dumps(rejected) + "\n")

@@ -60,7 +60,7 @@ def test_words_are_text_and_never_markup(make_run, tagged, tmp_path):
 def test_it_is_well_formed_and_needs_nothing_but_itself(make_run, tagged, tmp_path):
     page = write_report([make_run("a"), make_run("b", seed=8)], tmp_path / "report.html", [tagged])
     source = page.read_text(encoding="utf-8")
-    # As XML, with void tags closed, every tag must match: HTML parsers would mend it silently.
+    # As XML, with void tags closed, every tag must match: HTML parsers would repair it silently.
     closed = re.sub(r"<(meta[^>]*)>", r"<\1/>", source).replace("<!DOCTYPE html>", "")
     tree = etree.fromstring(closed.encode())
     addresses = [
@@ -232,7 +232,7 @@ def test_what_is_not_a_run_is_refused(make_run, tmp_path):
         write_report([], tmp_path / "report.html")
     with pytest.raises(UsageError, match=r"no config\.yaml"):
         write_report([tmp_path], tmp_path / "report.html")
-    with pytest.raises(UsageError, match=r"no raybio\.json"):
+    with pytest.raises(UsageError, match=r"no provenance\.json"):
         write_report([make_run()], tmp_path / "report.html", [tmp_path])
     assert not (tmp_path / "report.html").exists()
 

@@ -1,4 +1,4 @@
-"""What Ray Serve is told of a model; it starts nothing."""
+"""What Ray Serve is given of a model; it starts nothing."""
 
 import pytest
 import ray._private.worker as ray_worker

@@ -61,7 +61,7 @@ def test_what_ray_logs_of_packing_a_folder_stays_off_the_terminal(server, tmp_pa
     folder = tmp_path / "folder"
     folder.mkdir()
     packaging.create_package(str(folder), tmp_path / "first.zip", include_gitignore=False)
-    assert logged == [f"Creating a file package for local module '{folder}'."], "unless it is told otherwise"
+    assert logged == [f"Creating a file package for local module '{folder}'."], "unless it is set otherwise"
     server()
     packaging.create_package(str(folder), tmp_path / "second.zip", include_gitignore=False)
     packaging.default_logger.warning("no space left")

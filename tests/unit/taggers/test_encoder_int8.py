@@ -14,7 +14,7 @@ from tiny_classifiers import write_classifier
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.model_identity import fingerprint
-from raybio.taggers import load_tagger
+from raybio.taggers import check_tagger, load_tagger
 from raybio.taggers.calibration import write_calibration
 from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.encoder_int8 import _samples
@@ -165,6 +165,8 @@ def test_an_architecture_without_an_int8_form_is_refused_in_one_line(tmp_path, a
     folder = write_classifier(architecture, tmp_path / "model")
     write_calibration(folder, SENTENCES[:1])
     level = logging.getLogger().level
+    with pytest.raises(ModelError, match=said):
+        check_tagger(folder, precision="int8")  # as a driver does, before a worker starts
     with pytest.raises(ModelError, match=said) as caught:
         load_tagger(folder, precision="int8")
     assert logging.getLogger().level == level

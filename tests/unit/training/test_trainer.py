@@ -30,7 +30,7 @@ def test_a_run_is_resumed_only_with_options_that_continue_with_what_it_learned(t
 
 
 def test_a_run_that_may_have_begun_resumes_where_it_had(tmp_path: Path) -> None:
-    """What a cluster's job is told: the first time may have died before there was a run folder."""
+    """How a cluster's job is resumed: the first time may have died before there was a run folder."""
 
     def config(**options: object) -> TrainEncoderConfig:
         corpus = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")

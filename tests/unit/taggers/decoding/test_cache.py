@@ -95,7 +95,7 @@ def test_the_prefix_is_read_once(reader, monkeypatch):
 
 
 def test_slots_stay_few_while_rows_take_turns(reader):
-    """Each row throws away what it read while the other goes on: holes everywhere."""
+    """Each row throws away what it read while the other continues: holes everywhere."""
     rows = Rows(reader, reader.prefix(PREFIX), 2)
     kept = [list(PREFIX), list(PREFIX)]
     widths = []

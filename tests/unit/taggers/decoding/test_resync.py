@@ -57,7 +57,7 @@ def test_a_wrong_tag_costs_few_passes(tokens):
         WORDS[1:],
         [*WORDS, "."],
     ],
-    ids=["drops", "repeats", "changes", "adds", "begins late", "goes on"],
+    ids=["drops", "repeats", "changes", "adds", "begins late", "continues"],
 )
 def test_a_word_off_the_track_costs_few_passes(tokens, written):
     assert passes(tokens, lines(tokens, written), OUTSIDE[: len(WORDS)]) <= 9
