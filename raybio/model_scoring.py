@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raybio.config import ScoreConfig, ScoredCorpusSection, to_yaml
+from raybio.config import ScoreConfig, ScoredCorpusSection, corpus_title, to_yaml
 from raybio.corpora import read_corpus
 from raybio.corpora.names import CORPORA, read_split
 from raybio.corpora.sentences import split_document
@@ -102,12 +102,15 @@ def known_corpus(word: str) -> str | None:
 
 
 def title_of(path: str) -> str:
-    """Return what a corpus of one's own is called: after its folder, or its file where that is alone.
+    """Return what a corpus of one's own is called: as its folder.
 
-    `data/my_corpus/test.tsv` is of `my_corpus`.
+    `data/my_corpus/test.tsv` and `data/my_corpus/test/` are of `my_corpus`, as they are where a model is
+    trained on it (`config.corpus_title`).
     """
     whole = Path(path).absolute()
-    return whole.name if whole.is_dir() else whole.parent.name or whole.stem
+    if whole.is_dir() and whole.name.lower() not in ("train", "dev", "test"):
+        return whole.name
+    return corpus_title({"test": str(whole)})
 
 
 def figures(scored: ScoredModel) -> dict[str, Any]:

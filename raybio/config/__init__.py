@@ -14,7 +14,7 @@ from raybio.config.adapt_encoder import AdaptEncoderConfig, MaskingSection, Text
 from raybio.config.benchmark_serve import BenchmarkServeConfig
 from raybio.config.cascade import CascadeConfig
 from raybio.config.changes import changed_options, changes
-from raybio.config.corpus import CorpusSection
+from raybio.config.corpus import CorpusSection, corpus_title
 from raybio.config.decoding import DecodingSection
 from raybio.config.loading import check, load
 from raybio.config.options import describe
@@ -110,6 +110,7 @@ __all__ = [
     "changed_options",
     "changes",
     "config_hash",
+    "corpus_title",
     "describe",
     "job_of",
     "load_config",

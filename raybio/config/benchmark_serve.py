@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -140,13 +139,8 @@ class BenchmarkServeConfig(JobConfig):
 
 
 def corpus_name(corpus: CorpusSection) -> str:
-    """Return what a run calls a corpus: its name, or that of its test file's folder.
-
-    Gold as the study's code read it is a corpus of its own: "ChemProt-study".
-    """
-    if corpus.name is None:
-        return Path(corpus.test or "").absolute().parent.name
-    return corpus.name if corpus.protocol == "corrected" else f"{corpus.name}-{corpus.protocol}"
+    """Return what a run calls a corpus: gold as the study read it is one of its own, "ChemProt-study"."""
+    return corpus.called if corpus.protocol == "corrected" else f"{corpus.called}-{corpus.protocol}"
 
 
 def served_on(model: ServedModelSection, corpus: CorpusSection) -> ServedModelSection:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from raybio import plugins
-from raybio.config.section import Section, Text
+from raybio.config.section import FileName, Section, Text
 
 CorpusName: TypeAlias = Literal["JNLPBA", "BioRED", "ChemProt", "BC5CDR", "Reddit-Impacts", "sample"]
 
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
 else:
     _READ = "iob2 pubtator bioc-xml bioc-json chemprot pubmed medline jsonl text parquet brat csv arrow"
     ReadFormat = Literal[(*_READ.split(), *ADDED_FORMATS)]
+
+
+def corpus_title(section: Mapping[str, Any]) -> str:
+    """Return what runs, studies and reports call a corpus, by its section as plain data; "" where none tells.
+
+    It is its name, its title, or what the folder of its test file is called.
+    """
+    files = Path(section.get("test") or section.get("train") or "")
+    return str(section.get("name") or section.get("title") or files.parent.name or files.stem)
 
 
 class CorpusSection(Section):
@@ -43,6 +54,11 @@ class CorpusSection(Section):
     test: Text | None = Field(default=None, validate_default=True, description="file scored at the end")
     format: ReadFormat | None = Field(
         default=None, description="format of train, dev and test; null = by their suffix"
+    )
+    title: FileName | None = Field(
+        default=None,
+        validate_default=True,
+        description="what runs, studies and reports call these files; null = as the folder of test is called",
     )
     max_documents: int | None = Field(
         default=None,
@@ -77,6 +93,11 @@ class CorpusSection(Section):
         "145 is nearest to the study's BioRED; null = into sentences",
     )
 
+    @property
+    def called(self) -> str:
+        """What runs, studies and reports call it."""
+        return corpus_title(dict(self))
+
     def document_limit(self, split: str) -> int | None:
         """Return how many documents of "train", "dev" or "test" are read at most; None where all are."""
         own = self.max_train_documents if split == "train" else self.max_eval_documents
@@ -89,7 +110,15 @@ class CorpusSection(Section):
             raise ValueError("goes with name only; give a name, or remove it")
         return data
 
-    @field_validator("train", "dev", "test", "format")
+    @field_validator("title")
+    @classmethod
+    def _files_without_a_folder_have_that_of_now(cls, title: str | None, info: ValidationInfo) -> str | None:
+        test = info.data.get("test")
+        if title is None and test and Path(test).parent.name in ("", ".."):
+            return Path(test).resolve().parent.name or None
+        return title
+
+    @field_validator("train", "dev", "test", "format", "title")
     @classmethod
     def _files_replace_a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("name") is not None:

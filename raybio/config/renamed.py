@@ -66,6 +66,9 @@ RENAMED = (
     Renamed("", "reckoning", "estimate"),
 )
 
+_LATER = {("corpus", "title"), ("corpora", "title")}
+"""Options, by section, that there were not at first: null, they are in no hash."""
+
 _Names = Mapping[tuple[str, str], tuple[str, Mapping[Any, Any]]]
 
 _NOW: _Names = {(each.section, each.before): (each.now, each.values) for each in RENAMED}
@@ -87,9 +90,24 @@ def with_present_names(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_first_names(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config, as plain data, with the names and values that its options had first."""
-    renamed: dict[str, Any] = _renamed(data, _FIRST)
+    """Return a config, as plain data, with the names and values that its options had first.
+
+    Options that came later are left out where they are null.
+    """
+    renamed: dict[str, Any] = _without_later(_renamed(data, _FIRST))
     return renamed
+
+
+def _without_later(data: Any, section: str = "") -> Any:
+    if isinstance(data, list):
+        return [_without_later(each, section) for each in data]
+    if not isinstance(data, Mapping):
+        return data
+    return {
+        key: _without_later(value, key)
+        for key, value in data.items()
+        if not (value is None and (section, key) in _LATER)
+    }
 
 
 def _renamed(data: Any, names: _Names, section: str = "") -> Any:

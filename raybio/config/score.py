@@ -13,7 +13,7 @@ from raybio.config.section import FileName, JobConfig, Section, Text
 class ScoredCorpusSection(Section):
     """What a model was scored on."""
 
-    name: Text = Field(description="what reports call it: a known corpus, a folder's name, or a title")
+    name: FileName = Field(description="what reports call it: a known corpus, a folder's name, or a title")
     path: Text | None = Field(default=None, description="the file or folder with gold; null = by name")
     format: Text | None = Field(default=None, description="its format; null = by its suffix")
     data: Text | None = Field(default=None, description="folder of the known corpora")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from raybio.config import with_present_names
+from raybio.config import corpus_title, with_present_names
 from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
@@ -76,12 +76,11 @@ class Run:
 
     @property
     def corpus_name(self) -> str:
-        """The corpus by its name, or by the name of its training file; text by the number of its files."""
+        """What its corpus is called; text is by the number of its files."""
         if not self.tags:
             files = len(self.config["text"]["files"])
             return "text of 1 file" if files == 1 else f"text of {files} files"
-        name = self.corpus.get("name") or self.corpus.get("train")
-        return str(name).rsplit("/", 1)[-1] if name else "an unnamed corpus"
+        return corpus_title(self.corpus) or "an unnamed corpus"
 
     @property
     def learned_from(self) -> str:

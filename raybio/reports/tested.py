@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raybio.config import corpus_title
 from raybio.reports.benchmark import Benchmark
 from raybio.reports.sources import Run, TaggedSentence, read_run
 
@@ -111,12 +112,7 @@ def _learned_from(model: Path) -> str:
 def documents_read(benchmark: Benchmark, corpus: str) -> int | None:
     """Return how many documents of a corpus the benchmark read, None where it read all."""
     name, sections = corpus.removesuffix(_STUDY), benchmark.run.config.get("corpora") or ()
-    return next((_limit(section) for section in sections if _name(section) == name), None)
-
-
-def _name(section: Mapping[str, Any]) -> str:
-    """Return what the run calls a corpus: its name, or that of its test file's folder."""
-    return str(section.get("name") or Path(section.get("test") or "").absolute().parent.name)
+    return next((_limit(section) for section in sections if corpus_title(section) == name), None)
 
 
 def _limit(section: Mapping[str, Any]) -> int | None:

@@ -54,7 +54,7 @@ def make_cascade(
     both = tagged.copy()
     for i, tags in zip(unsure, reread, strict=True):
         both[i] = tags
-    chosen_on = corpus.name or str(corpus.dev)
+    chosen_on = corpus.called
     cascade = Cascade.of(_from_anywhere(encoder), _from_anywhere(decoder), threshold, budget, chosen_on)
     cascade.write(folder)
 

@@ -77,7 +77,7 @@ def train_decoder(
                 recipe,
                 config.workers,
                 corpus.labels,
-                corpus.source,
+                corpus.title,
                 dev_sentences(config),
             )
 

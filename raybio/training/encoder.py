@@ -63,7 +63,7 @@ def train_encoder(
             EncoderRecipe.of(config),
             config.workers,
             corpus.labels,
-            corpus.source,
+            corpus.title,
             dev_sentences(config),
         )
         train = corpus.dataset("train")

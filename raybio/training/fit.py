@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import ray.data
 
@@ -49,13 +49,8 @@ class OpenCorpus:
 
     @property
     def title(self) -> str:
-        """What a run folder is called after: the corpus's name, or that of the file trained on."""
-        return self.section.name or Path(cast(str, self.section.train)).stem
-
-    @property
-    def source(self) -> str:
-        """What a model's card says it was trained on."""
-        return self.section.name or str(self.section.train)
+        """What run folders and models' cards call it."""
+        return self.section.called
 
     def dataset(self, split: str) -> ray.data.Dataset:
         """Return the sentences of "train" or "dev" as rows."""

@@ -146,9 +146,9 @@ def test_what_stood_for_train_is_reported_of_compared_runs(rebuilt, make_run, tm
 
 
 def test_another_corpus_has_nothing_beside_it(make_run, tmp_path):
-    run = make_run(corpus={"name": None, "train": "/data/mine.tsv"})
+    run = make_run(corpus={"name": None, "train": "/data/mine/train.tsv", "test": "/data/mine/test.tsv"})
     text = text_of(write_report([run], tmp_path / "report.html"))
-    assert "minilm on mine.tsv" in text and "Beside the study" not in text
+    assert "minilm on mine" in text and "Beside the study" not in text
 
 
 def test_without_a_test_split_it_says_so(make_run, tmp_path):
