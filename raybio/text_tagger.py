@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from raybio.corpora.sentences import split_document
+from raybio.corpora.sentences import split_document, with_mentions
 from raybio.entities import Document
 from raybio.errors import UsageError
 from raybio.model_sources import model_folder
@@ -93,7 +93,7 @@ class TextTagger:
         """Return what was tagged, with its mentions: offsets count code points of the document's text.
 
         Mentions that a Document came with are replaced, and relations between them left out. Words and
-        sentences that it brings are kept; else its text is split.
+        sentences that it brings are kept, with what was found as their spans; else its text is split.
 
         Raises:
             UsageError: it is neither text nor a Document.
@@ -119,8 +119,7 @@ class TextTagger:
         tags = iter(self.tagger.tag([sentence for sentences in split for sentence in sentences]))
         for document, sentences in zip(documents, split, strict=True):
             own = [next(tags) for _ in sentences]
-            mentions = tuple(self._selection.of(place_mentions(document, sentences, own)))
-            yield replace(document, mentions=mentions, relations=())
+            yield with_mentions(document, self._selection.of(place_mentions(document, sentences, own)))
 
 
 def _document(text: Text) -> Document:

@@ -13,7 +13,8 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments, reject
 from raybio.corpora import format_named
 from raybio.corpora.csv_table import kept_name, kept_value
 from raybio.corpora.parquet import mention_table, with_strings
+from raybio.corpora.sentences import with_sentences
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError
 
@@ -42,21 +44,35 @@ RECORD_SCHEMA = pa.schema(_RECORD_COLUMNS)
 
 
 class WrittenShard(NamedTuple):
-    """A shard's files, path -> {"bytes", "sha256"}, and how many rejected records are in them."""
+    """A shard's files, path -> {"bytes", "sha256"}, and how many rejected records are in them.
+
+    `lost` is what each format has no place for: how many of each kind.
+    """
 
     files: dict[str, dict[str, Any]]
     rejected: int
+    lost: dict[str, dict[str, int]]
 
 
 class ShardFiles:
     """Writes the files of shards into an output folder and says what it wrote."""
 
     def __init__(
-        self, output: str, formats: Sequence[str], model: str, config_hash: str, keep: Sequence[str] = ()
+        self,
+        output: str,
+        formats: Sequence[str],
+        model: str,
+        config_hash: str,
+        keep: Sequence[str] = (),
+        skipped: Collection[str] = (),
     ) -> None:
-        """`keep` names attributes of the documents that travel along into the tables."""
+        """`keep` names attributes of the documents that travel along into the tables.
+
+        `skipped` are the kinds of passages that were not tagged: columns of words leave them out.
+        """
         self._output = OutputFolder(output)
         self._keep = keep
+        self._skipped = skipped
         self._formats = [name for name in formats if name != "parquet"]
         self._model = model
         self._config_hash = config_hash
@@ -70,13 +86,20 @@ class ShardFiles:
         """
         rejected = [*shard.rejected, *tagged.rejected]
         files: dict[str, dict[str, Any]] = {}
+        lost: dict[str, dict[str, int]] = {}
         for name in self._formats:
-            if tagged.documents:
-                content, unheld = _held(name, tagged.documents, shard.file.path, self._keep)
+            documents = tagged.documents
+            if name == "iob2":
+                documents = list(with_sentences(documents, self._skipped))
+            if documents:
+                content, held, unheld = _held(name, documents, shard.file.path, self._keep)
                 rejected += unheld
                 files |= self._put_format(name, shard, content)
-            else:  # nothing but deletions or rejected records
+                lost[name] = _lost(name, held, self._keep)
+            else:  # nothing but deletions or rejected records, or no words for columns of them
                 self._output.remove(_path(name, shard))
+            if without := len(tagged.documents) - len(documents):
+                lost.setdefault(name, {})["documents without words"] = without
         table = mention_table(tagged.documents, self._model, self._config_hash, self._keep)
         records = _records(shard, tagged, [*shard.rejected, *tagged.rejected], self._keep)
         contents = {
@@ -90,7 +113,7 @@ class ShardFiles:
                 files[path] = self._put(path, _lines(shard, lines))
             else:
                 self._output.remove_file(path)
-        return WrittenShard(files, len(rejected))
+        return WrittenShard(files, len(rejected), {name: kinds for name, kinds in lost.items() if kinds})
 
     def _put_format(self, name: str, shard: Shard, content: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
         """Write one format's files; a folder is one entry, hashed over its files in order of name."""
@@ -119,13 +142,13 @@ def _path(name: str, shard: Shard) -> str:
 
 def _held(
     name: str, documents: Sequence[Document], source: str, keep: Sequence[str]
-) -> tuple[dict[str, bytes], list[Rejected]]:
-    """Return what a format makes of `documents`, and those that it cannot hold.
+) -> tuple[dict[str, bytes], Sequence[Document], list[Rejected]]:
+    """Return what a format makes of `documents`, those that it can hold, and why it cannot hold the others.
 
     The file names in a folder are keys; a format that is one file has the key "".
     """
     try:
-        return _written(name, documents, keep), []
+        return _written(name, documents, keep), documents, []
     except FormatError:
         held: list[Document] = []
         unheld: list[Rejected] = []
@@ -136,18 +159,30 @@ def _held(
                 held.append(document)
             except FormatError as error:
                 unheld.append(_cannot_hold(name, document, error, source))
-        return _written(name, held, keep), unheld
+        return _written(name, held, keep), held, unheld
 
 
 def _written(name: str, documents: Sequence[Document], keep: Sequence[str]) -> dict[str, bytes]:
     entry = format_named(name)
     if not entry.takes_path:
         buffer = io.BytesIO()
-        entry.write_stream(documents, buffer, **({"keep": keep} if name == "csv" else {}))
+        entry.write_stream(documents, buffer, **_options(name, keep))
         return {"": buffer.getvalue()}
     with tempfile.TemporaryDirectory() as draft:
         entry.write_path(documents, draft)
         return {file.name: file.read_bytes() for file in sorted(Path(draft).iterdir())}
+
+
+def _lost(name: str, documents: Sequence[Document], keep: Sequence[str]) -> dict[str, int]:
+    """Return what a format leaves out of `documents`: how many of each kind."""
+    lost: Counter[str] = Counter()
+    for document in documents:
+        lost += format_named(name).losses(document, **_options(name, keep))
+    return dict(lost)
+
+
+def _options(name: str, keep: Sequence[str]) -> dict[str, Any]:
+    return {"keep": keep} if name == "csv" else {}
 
 
 def _cannot_hold(name: str, document: Document, error: FormatError, source: str) -> Rejected:

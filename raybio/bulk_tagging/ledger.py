@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -58,7 +58,8 @@ class ShardEntry:
 
     `mentions` counts them by label; `work` is what the tagger counted (subwords, windows);
     `files` maps a path in the output folder to {"bytes", "sha256"}; `started` and `finished`
-    are Unix times in seconds; `attempts` counts how often the shard was begun, this time included.
+    are Unix times in seconds; `attempts` counts how often the shard was begun, this time included;
+    `lost` is what each format has no place for, by kind.
     """
 
     shard: str
@@ -74,6 +75,7 @@ class ShardEntry:
     started: float
     finished: float
     attempts: int = 1
+    lost: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -295,7 +295,7 @@ def _cut(batch: pa.Table, skipped: Sequence[str]) -> pa.Table:
     """Cut the text of each shard; what else comes passes."""
     return pa.Table.from_pylist(
         _rows(
-            replace(item, documents=cut(item.documents, skipped)) if isinstance(item, Shard) else item
+            replace(item, cut=cut(item.documents, skipped)) if isinstance(item, Shard) else item
             for item in _items(batch)
         )
     )

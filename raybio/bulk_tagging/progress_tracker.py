@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class TaggedCorpus:
 
     `counts` has shards, documents, without_text, rejected, deleted, sentences, words, mentions,
     subwords, subwords_dropped and malformed (the lines in the folder of that name). `reasons` are the most
-    frequent ones for which records were rejected.
+    frequent ones for which records were rejected, and `lost` is what each format has no place for, by kind.
     `seconds` is the whole run; `tagging_seconds` reaches from the first shard's tagging to the last
     commit, without start-up.
     """
@@ -45,6 +45,7 @@ class TaggedCorpus:
     seconds: float
     tagging_seconds: float
     reasons: list[Reason] = field(default_factory=list)
+    lost: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def documents_per_second(self) -> float | None:
@@ -195,11 +196,14 @@ def summarize(ledger: Ledger, watch: ProgressTracker, seconds: float) -> TaggedC
     """
     totals: Counter[str] = Counter()
     labels: Counter[str] = Counter()
+    lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
     reasons = Reasons()
 
     def with_rejected() -> Iterator[str]:
         for entry in ledger.entries():
             _add(entry, totals, labels)
+            for name, kinds in entry.lost.items():
+                lost[name].update(kinds)
             if entry.rejected:
                 yield entry.shard
 
@@ -219,6 +223,7 @@ def summarize(ledger: Ledger, watch: ProgressTracker, seconds: float) -> TaggedC
         seconds=seconds,
         tagging_seconds=watch.tagging_seconds,
         reasons=reasons.most_frequent(),
+        lost={name: dict(kinds) for name, kinds in sorted(lost.items())},
     )
 
 

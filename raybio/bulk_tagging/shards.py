@@ -24,7 +24,7 @@ from raybio.corpora import TABLES, format_named, format_of, input_format
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.opening import refuse_special, stem_of
 from raybio.corpora.table import Columns
-from raybio.entities import Deletion, Document, Record, Rejected
+from raybio.entities import Deletion, Document, Record, Rejected, Sentence
 from raybio.errors import AccessError, ColumnsError, FormatError, InputError, UsageError
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
@@ -60,13 +60,14 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The records of one range of one file."""
+    """The records of one range of one file; `cut` has the documents' sentences, where that is done."""
 
     file: InputFile
     number: int
     documents: tuple[Document, ...]
     rejected: tuple[Rejected, ...]
     deletions: tuple[Deletion, ...]
+    cut: tuple[tuple[Sentence, ...] | None, ...] = ()
 
     @property
     def name(self) -> str:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from raybio.bio_output import Malformed
-from raybio.corpora.sentences import split_document
+from raybio.corpora.sentences import split_document, with_mentions
 from raybio.entities import Document, Rejected, Sentence, Span
 from raybio.taggers import Tagger, place_mentions
 from raybio.taggers.selection import ALL, Selection
 
 logger = logging.getLogger(__name__)
 
-Split: TypeAlias = "tuple[Document, tuple[Sentence, ...]]"
+Sentences: TypeAlias = "tuple[Sentence, ...]"
+Split: TypeAlias = "tuple[Document, Sentences]"
 _Result: TypeAlias = "Document | Rejected | MalformedLine"
 
 _LONGEST_CUT = 1_000_000
@@ -52,17 +53,14 @@ class TaggedDocuments:
     malformed: Sequence[MalformedLine] = ()
 
 
-def cut(documents: Sequence[Document], skipped: Collection[str]) -> tuple[Document, ...]:
-    """Return `documents` with the sentences in which `tag_documents` would tag them.
+def cut(documents: Sequence[Document], skipped: Collection[str]) -> tuple[Sentences | None, ...]:
+    """Return the sentences in which `tag_documents` tags each of `documents`.
 
-    A document that is long enough to be a danger to memory is left to the tagger, whose death by
-    it would be counted against it.
+    None stands for those of a document that is long enough to be a danger to memory: it is left to the
+    tagger, whose death by it would be counted against it.
     """
     return tuple(
-        document
-        if len(document.text) > _LONGEST_CUT
-        else replace(document, sentences=_sentences(document, skipped))
-        for document in documents
+        None if len(document.text) > _LONGEST_CUT else _sentences(document, skipped) for document in documents
     )
 
 
@@ -72,21 +70,22 @@ def tag_documents(
     skipped: Collection[str],
     source: str,
     selection: Selection = ALL,
+    cut: Sequence[Sentences | None] = (),
 ) -> TaggedDocuments:
     """Tag each document but for its passages of `skipped` kinds; mentions it came with are replaced.
 
-    Of the tagger's mentions those of `selection` are kept.
-
-    Relations that came with it go too: they were between those mentions.
+    Of the tagger's mentions those of `selection` are kept. Words and sentences that a document brings are
+    kept too; others, which `cut` may have given, are not. Relations go: they were between those mentions.
 
     All sentences go to the tagger at once, so that it can batch them by length. When that
     fails, the documents are halved until the ones it fails on are found; they are rejected.
     """
-    split = [(document, _sentences(document, skipped)) for document in documents]
+    split = [
+        (document, _sentences(document, skipped) if given is None else given)
+        for document, given in zip(documents, cut or [None] * len(documents), strict=True)
+    ]
     results = [
-        replace(result, mentions=tuple(selection.of(result.mentions or ())))
-        if isinstance(result, Document)
-        else result
+        with_mentions(result, selection.of(result.mentions or ())) if isinstance(result, Document) else result
         for result in _tag(split, tagger, source)
     ]
     return TaggedDocuments(
@@ -98,7 +97,7 @@ def tag_documents(
     )
 
 
-def _sentences(document: Document, skipped: Collection[str]) -> tuple[Sentence, ...]:
+def _sentences(document: Document, skipped: Collection[str]) -> Sentences:
     return split_document(replace(document, mentions=None), skipped)
 
 
@@ -129,7 +128,7 @@ def _tag_all(split: Sequence[Split], tagger: Tagger) -> list[Document | Malforme
     for document, own in split:
         tags = [next(left) for _ in own]
         mentions = tuple(place_mentions(document, own, tags))
-        tagged.append(replace(document, mentions=mentions, sentences=(), relations=()))
+        tagged.append(replace(document, mentions=mentions))
         for sentence, each in zip(own, tags, strict=True):
             tagged += (_line(document, sentence, fault) for fault in each.malformed)
     return tagged

@@ -30,7 +30,12 @@ class Worker:
         recipe.selection.check(self._tagger.labels)
         provenance = recipe.provenance
         self._files = ShardFiles(
-            recipe.output, recipe.formats, provenance.model, provenance.config_hash, recipe.keep
+            recipe.output,
+            recipe.formats,
+            provenance.model,
+            provenance.config_hash,
+            recipe.keep,
+            recipe.skip_passages,
         )
         self._ledger = Ledger(recipe.output)
         self._metrics = WorkerMetrics(provenance.model)
@@ -65,6 +70,7 @@ class Worker:
             started=started,
             finished=time.time(),
             attempts=attempt.count,
+            lost=written.lost,
         )
         self._ledger.commit(shard.file, shard.number, entry)
         self._metrics.committed(entry)
@@ -79,9 +85,14 @@ class Worker:
         }
         for documents in attempt.ranges:
             with attempt.holding(documents):
-                held = shard.documents[slice(*documents)]
+                here = slice(*documents)
                 parts[documents] = tag_documents(
-                    held, self._tagger, self._recipe.skip_passages, source, self._recipe.selection
+                    shard.documents[here],
+                    self._tagger,
+                    self._recipe.skip_passages,
+                    source,
+                    self._recipe.selection,
+                    shard.cut[here],
                 )
         attempt.tagged()
         return joined([parts[documents] for documents in sorted(parts)])

@@ -1,36 +1,32 @@
-"""The commands `corpus stats`, `convert`, `fetch` and `sample`."""
+"""The commands `corpus stats`, `fetch` and `sample`; `conversion` has `corpus convert`."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 from argparse import ArgumentParser, Namespace
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybio.cli import conversion
 from raybio.cli.command_line import (
     Commands,
     add_command,
     add_group,
     add_json,
-    renames,
     whole_number,
 )
 from raybio.cli.terminal import DownloadProgress, say, show, show_figures
-from raybio.errors import FormatError, InputError, RaybioError, UsageError
+from raybio.errors import InputError, RaybioError, UsageError
 
 if TYPE_CHECKING:
-    from raybio.corpora import Format
     from raybio.corpora.download import FetchedFile
     from raybio.corpora.reasons import Reasons
     from raybio.corpora.statistics import CorpusStatistics
-    from raybio.entities import Document, Record, Rejected
+    from raybio.entities import Record
 
     Row = tuple[tuple[str, str], CorpusStatistics]
 
@@ -39,7 +35,7 @@ def add_commands(commands: Commands) -> None:
     """Declare the commands of this file."""
     group = add_group(commands, "corpus", "Count, convert, download or make corpora")
     _add_stats(add_command(group, "stats", _stats))
-    _add_convert(add_command(group, "convert", _convert))
+    conversion.add_to(group)
     _add_fetch(add_command(group, "fetch", _fetch))
     sample = add_command(group, "sample", _sample)
     sample.add_argument("folder", metavar="FOLDER", help="where the files go")
@@ -63,32 +59,6 @@ def _add_stats(stats: ArgumentParser) -> None:
     )
     stats.add_argument("--format", metavar="F", help="format of the files, where their names do not tell")
     add_json(stats)
-
-
-def _add_convert(convert: ArgumentParser) -> None:
-    convert.add_argument("input", metavar="INPUT", help="file, folder or URL to read")
-    convert.add_argument("output", metavar="OUTPUT", help="file, folder or URL to write")
-    convert.add_argument("--from", dest="source_format", metavar="F", help="format of INPUT")
-    convert.add_argument("--to", dest="target_format", metavar="F", help="format of OUTPUT")
-    convert.add_argument(
-        "--rejected",
-        metavar="FILE",
-        help="write what cannot be read or written there, as JSON lines; without it the first is an error",
-    )
-    convert.add_argument(
-        "--strict",
-        action="store_true",
-        help="refuse a document of which the format of OUTPUT would lose something, which else is counted",
-    )
-    convert.add_argument(
-        "--repair",
-        action="store_true",
-        help="iob2: make each I- that continues no entity a B-, and count",
-    )
-
-    convert.add_argument(
-        "--rename", type=renames, default={}, metavar="A=B,...", help="call the label A B in OUTPUT"
-    )
 
 
 def _add_fetch(fetch: ArgumentParser) -> None:
@@ -222,113 +192,6 @@ def _noted(records: Iterable[Record], reasons: Reasons) -> Iterator[Record]:
         if isinstance(record, Rejected):
             reasons.add(record.source, record.place, record.reason, record.remedy)
         yield record
-
-
-def _convert(options: Namespace) -> None:
-    """Write a corpus in another format; formats are recognised by the names of the files.
-
-    Formats: iob2 (.tsv .iob2 .bio .conll), pubtator (.pubtator), bioc-xml (.bioc.xml),
-    bioc-json (.bioc.json), jsonl (.jsonl), parquet (.parquet), brat (a folder), csv (.csv: reads a
-    table of texts, writes one of mentions); to read only: pubmed (.xml), medline (.nbib), chemprot
-    (.json), text (.txt), arrow (.arrow .feather). Any may end in .gz.
-    """
-    from raybio.corpora import format_named, format_of, input_format, read_corpus, write_corpus
-
-    source = format_named(options.source_format or input_format(options.input)).name
-    target = format_named(options.target_format or format_of(options.output)).name
-    if options.repair and source != "iob2":
-        raise UsageError(f"--repair repairs IOB2 tags, and {options.input} is read as {source}. Leave it out")
-    counts: Counter[str] = Counter()
-    lost: Counter[str] = Counter()
-    schemes: set[str] = set()
-    with _kept(options.rejected, options.output, counts) as on_rejected:
-        documents = read_corpus(
-            options.input,
-            source,
-            on_rejected=on_rejected,
-            on_deletion=lambda _: counts.update([_LEFT_OUT]),
-            **({"repair": True} if options.repair else {}),
-        )
-        if options.rename:
-            documents = (document.with_labels(options.rename) for document in documents)
-        if target == "iob2":
-            documents = _with_sentences(documents, counts)
-        documents = _counted(documents, counts, schemes)
-        documents = _without_losses(documents, format_named(target), lost, options.strict)
-        write_corpus(documents, options.output, target, on_rejected)
-    if source == "iob2":
-        say(f"label scheme of {options.input}: {', '.join(sorted(schemes))}")
-    written = counts.pop("documents", 0) - counts[_UNWRITTEN]
-    say(f"documents written to {options.output} as {target}: {written:,}")
-    for fate, count in sorted(counts.items()):
-        if count:
-            say(f"{fate}: {count:,}")
-    for kind, count in sorted(lost.items()):
-        say(f"{target} holds no {kind}: {count:,} left out")
-
-
-_REJECTED = "records rejected"
-_UNWRITTEN = "documents rejected that could not be written"
-_EMPTY = "documents without words left out"
-_REPAIRED = "orphan I- tags made B-"
-_LEFT_OUT = "deletion notices left out"
-_MISALIGNED = "mentions that fit no words of one sentence exactly, or overlap a longer one"
-
-
-@contextmanager
-def _kept(path: str | None, output: str, counts: Counter[str]) -> Iterator[Callable[[Rejected], None] | None]:
-    """Open `path` for rejected records; give what writes one there and counts it."""
-    from raybio.corpora.opening import write_bytes
-
-    if path is None:
-        yield None
-        return
-    with write_bytes(path) as stream:
-
-        def keep(record: Rejected) -> None:
-            counts[_UNWRITTEN if record.source == output else _REJECTED] += 1
-            stream.write(json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n")
-
-        yield keep
-
-
-def _with_sentences(documents: Iterable[Document], counts: Counter[str]) -> Iterator[Document]:
-    """Yield `documents` cut into sentences and words, as columns of words need them."""
-    from raybio.corpora.sentences import split_document
-
-    for document in documents:
-        sentences = split_document(document, on_misaligned=lambda _: counts.update([_MISALIGNED]))
-        if sentences:
-            yield replace(document, sentences=sentences)
-        else:
-            counts[_EMPTY] += 1
-
-
-def _counted(documents: Iterable[Document], counts: Counter[str], schemes: set[str]) -> Iterator[Document]:
-    for document in documents:
-        counts["documents"] += 1
-        schemes.add(str(document.attributes.get("tag_scheme", "IOB2")))
-        if repaired := int(str(document.attributes.get("repaired_tags", "0"))):
-            counts[_REPAIRED] += repaired
-        yield document
-
-
-def _without_losses(
-    documents: Iterable[Document], target: Format, lost: Counter[str], strict: bool
-) -> Iterator[Document]:
-    """Yield `documents`, and count what `target` loses of them.
-
-    Raises:
-        FormatError: it is something, and none may be lost.
-    """
-    for document in documents:
-        found = target.losses(document)
-        if strict and found:
-            kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(found.items()))
-            remedy = "Choose another format, such as jsonl, or leave out --strict"
-            raise FormatError("output", f"document {document.id}", f"{target.name} holds no {kinds}", remedy)
-        lost.update(found)
-        yield document
 
 
 def _fetch(options: Namespace) -> None:

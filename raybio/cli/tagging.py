@@ -71,7 +71,7 @@ def _add_tag(commands: Commands) -> None:
         "--formats",
         type=_words,
         metavar="F,F,...",
-        help="what to write besides parquet: csv, pubtator, bioc-json, bioc-xml, jsonl, brat",
+        help="what to write besides parquet: csv, iob2, pubtator, bioc-json, bioc-xml, jsonl, brat",
     )
     tag.add_argument(
         "--from", dest="format", metavar="F", help="format of the input, where its name does not tell"
@@ -263,6 +263,7 @@ def _tag_configured(config: TagCorpusConfig, json_file: str | None, replay: str 
 
 
 def _tagged_lines(tagged: TaggedCorpus) -> Iterator[str]:
+    from raybio.corpora.losses import loss_lines
     from raybio.corpora.reasons import reason_lines
 
     counts: Mapping[str, Any] = {
@@ -279,6 +280,8 @@ def _tagged_lines(tagged: TaggedCorpus) -> Iterator[str]:
         f"this run: {tagged.shards_this_run:,} shards, {tagged.documents_this_run:,} documents "
         f"in {tagged.seconds:,.1f} s{speed}"
     )
+    for format_name, kinds in tagged.lost.items():
+        yield from loss_lines(format_name, kinds)
     yield from reason_lines(tagged.reasons)
     if tagged.reasons:
         yield f"all that was rejected: {tagged.output}/rejected.jsonl"

@@ -15,7 +15,7 @@ from raybio.config.section import AllowPickle, Files, JobConfig, Section, Text
 if TYPE_CHECKING:
     WriteFormat: TypeAlias = str
 else:
-    _WRITTEN = "parquet pubtator bioc-json bioc-xml jsonl brat csv"
+    _WRITTEN = "parquet pubtator bioc-json bioc-xml jsonl brat csv iob2"
     WriteFormat = Literal[(*_WRITTEN.split(), *ADDED_FORMATS)]
 
 OTHER_LANGUAGES = ("vernacular_title", "other_abstract")

@@ -105,10 +105,10 @@ class Format:
         """
         self._function(self.writer)(documents, stream, **options)
 
-    def losses(self, document: Document) -> Counter[str]:
-        """Return what is left out of `document` when it is written: how many of each kind."""
+    def losses(self, document: Document, **options: Any) -> Counter[str]:
+        """Return what is left out of `document` when it is written with `options`: how many of each kind."""
         count = getattr(import_module(self.module), "losses", None)
-        return Counter() if count is None else count(document)
+        return Counter() if count is None else count(document, **options)
 
     def check(self, document: Document) -> None:
         """Refuse a document that cannot be written, alone at least.

@@ -13,11 +13,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import BinaryIO
 
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, too_large
+from raybio.corpora.losses import parts_of
 from raybio.corpora.opening import no_records, not_utf8
 from raybio.corpora.table import Columns, RowReader, row_record
 from raybio.entities import Document, Passage, Record, Rejected
@@ -26,6 +28,10 @@ from raybio.errors import ColumnsError, FormatError
 _SEPARATORS = ",\t;|"
 _LARGEST_VALUE = 2**31 - 1  # of csv's own, per process; what bounds a value here is the bound of a record
 _REMEDY = "Quote values that hold quotes, separators or line ends, and write a quote in them twice"
+_HELD = (
+    *("mentions", "scores of mentions", "concepts of mentions"),
+    *("versions of documents", "labels of passages"),  # in columns
+)
 MENTION_COLUMNS = (
     *("document_id", "version", "passage", "passage_label"),
     *("start", "end", "text", "label", "score", "concept"),
@@ -97,6 +103,14 @@ def write(documents: Iterable[Document], stream: BinaryIO, keep: Sequence[str] =
         text.seek(0)
         text.truncate()
     stream.write(text.getvalue().encode())  # the header, where there is no document
+
+
+def losses(document: Document, keep: Sequence[str] = ()) -> Counter[str]:
+    """Count what `write` leaves out of a document, by kind."""
+    found = parts_of(document, _HELD)
+    found["attributes of documents"] -= len({*keep} & document.attributes.keys())
+    found["texts of documents, but for their mentions"] = bool(document.text)
+    return +found
 
 
 def passage_at(passages: Sequence[Passage], position: int) -> tuple[str, str]:

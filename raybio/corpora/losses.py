@@ -7,7 +7,7 @@ a Counter, from `parts_of` without the kinds that the format holds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
 from raybio.corpora.infons import OURS
 from raybio.corpora.standoff import annotation_parts
@@ -45,6 +45,12 @@ def parts_of(document: Document, held: Collection[str] = ()) -> Counter[str]:
         **{_EXTRA.get(name, f"what {name} says besides"): len(said) for name, said in document.extra.items()},
     }
     return Counter({kind: int(count) for kind, count in found.items() if count and kind not in held})
+
+
+def loss_lines(format_name: str, lost: Mapping[str, int]) -> Iterator[str]:
+    """Yield what is said of all that was left out in a format, a line a kind."""
+    for kind, count in sorted(lost.items()):
+        yield f"{format_name} holds no {kind}: {count:,} left out"
 
 
 def unheld_passages(document: Document, held: Collection[tuple[int, int, str]]) -> int:

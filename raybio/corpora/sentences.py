@@ -212,6 +212,28 @@ def split_document(
     return align_mentions(document.mentions, sentences, on_misaligned)
 
 
+def with_sentences(
+    documents: Iterable[Document],
+    skipped: Collection[str] = (),
+    on_misaligned: Callable[[Misalignment], None] | None = None,
+) -> Iterator[Document]:
+    """Yield `documents` with the sentences of `split_document`, which columns of words need; else none."""
+    for document in documents:
+        if sentences := split_document(document, skipped, on_misaligned):
+            yield replace(document, sentences=sentences)
+
+
+def with_mentions(document: Document, mentions: Iterable[Mention]) -> Document:
+    """Return `document` with `mentions` in place of its own, and as the spans of sentences that it brings.
+
+    Its relations, which were between the mentions that it had, are left out.
+    """
+    found = tuple(mentions)
+    return replace(
+        document, mentions=found, sentences=align_mentions(found, document.sentences), relations=()
+    )
+
+
 def window_document(
     document: Document, words: int, on_misaligned: Callable[[Misalignment], None] | None = None
 ) -> tuple[Sentence, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 import raybio
 from raybio.corpora.sentences import split_document
-from raybio.entities import Document, Mention, Relation
+from raybio.entities import Document, Mention, Relation, Sentence, Span
 from raybio.errors import ModelError, UsageError
 from raybio.taggers import load_tagger, place_mentions
 
@@ -67,6 +67,16 @@ def test_a_document_keeps_what_it_is_and_gets_the_models_mentions(ner):
     found = ner(given)
     assert (found.id, found.version, found.relations) == ("7", 3, ())
     assert found.mentions == ner(TEXTS[0]).mentions
+
+
+def test_words_that_a_document_brings_have_what_was_found_as_their_spans(ner):
+    words = ("Naloxone", "reverses", "clonidine.")
+    brought = Sentence("a:1", words, (0, 9, 18), "a", (Span(1, 2, "Old"),))
+    document = ner(Document("a", " ".join(words), sentences=(brought,)))
+    [sentence] = document.sentences
+    assert sentence.words == words and document.mentions
+    found = [(*sentence.characters(span), span.label) for span in sentence.gold]
+    assert found == [(each.start, each.end, each.label) for each in document.mentions]
 
 
 @pytest.mark.parametrize("wrong", [b"bytes", 5, None])

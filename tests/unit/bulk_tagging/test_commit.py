@@ -13,7 +13,7 @@ from raybio.bulk_tagging.shards import InputFile, Shard
 from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments
 from raybio.corpora import format_named, read_corpus
 from raybio.corpora.parquet import MENTION_SCHEMA
-from raybio.entities import Deletion, Document, Mention, Passage, Rejected
+from raybio.entities import Deletion, Document, Mention, Passage, Rejected, Sentence, Span
 
 TEXT = "Naloxone 😀 works. It reverses clonidine."
 TITLE = Passage(0, 17, "title")
@@ -127,6 +127,41 @@ def stems(output):
     """What lies in the folders of an output."""
     folder = OutputFolder(output)
     return [f"{each}/{name}" for each in folder.names("") for name in folder.names(each)]
+
+
+def test_columns_of_words_have_those_that_were_tagged_and_no_others(output):
+    other = Passage(9, 16, "other_abstract")
+    abroad = Document("4", "Aspirin. Autres.", (Passage(0, 8, "title"), other), (), version=2)
+    words = Sentence("5:1", ("Aspirin.",), (0,), "5", (Span(0, 1, "Chemical"),))
+    brought = Document("5", "Aspirin.", (), (Mention(0, 8, "Chemical", "Aspirin.", 0.5),), (words,))
+    written = ShardFiles(output, ("iob2",), "m", "c", skipped=("other_abstract",)).write(
+        SHARD, TaggedDocuments([abroad, brought, DOCUMENTS[2]], [], 2, 3)
+    )
+    content = content_of(output, "iob2/a-00002.tsv").decode()
+    assert content == "Aspirin\tO\n.\tO\n\nAspirin.\tB-Chemical\n\n"
+    assert written.lost["iob2"]["documents without words"] == 1
+    nothing = ShardFiles(output, ("iob2",), "m", "c").write(SHARD, TaggedDocuments(DOCUMENTS[2:], [], 0, 0))
+    assert nothing.lost == {"iob2": {"documents without words": 1}}
+    assert not any(path.startswith("iob2/") for path in nothing.files)
+
+
+def test_what_formats_have_no_place_for_is_counted(output):
+    documents = [replace(each, attributes={"year": "1999", "journal": "J"}) for each in DOCUMENTS]
+    written = ShardFiles(output, (*FORMATS, "csv"), "m", "c", ("year",)).write(
+        SHARD, TaggedDocuments(documents, [], 3, 9)
+    )
+    assert written.lost["pubtator"] == {
+        "attributes of documents": 6,
+        "labels of passages": 1,
+        "scores of mentions": 2,
+        "versions of documents": 1,
+    }
+    assert written.lost["csv"] == {
+        "attributes of documents": 3,
+        "passages": 3,
+        "texts of documents, but for their mentions": 2,
+    }
+    assert "jsonl" not in written.lost
 
 
 def test_malformed_lines_survive(output):

@@ -25,7 +25,8 @@ def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_
     shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 3, (document,), (), (Deletion("9"),))
     end = EndOfFile("a", 4)
     done, same = _items(_cut(pa.Table.from_pylist(_rows([shard, end])), ("title",)))
-    [[sentence]] = [each.sentences for each in done.documents]
+    assert done.documents == (document,)
+    [[sentence]] = done.cut
     assert (sentence.words, sentence.starts) == (("Beta", "gamma", "."), (7, 12, 17))
     assert (done.name, done.deletions, same) == (shard.name, shard.deletions, end)
 

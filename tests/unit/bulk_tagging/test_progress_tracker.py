@@ -1,6 +1,7 @@
 """When a run stops, and when it does not end well."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -138,3 +139,11 @@ def test_a_run_that_tagged_nothing_is_not_done(ledger):
     assert caught.value.exit_code == 3
     run.see(commit(ledger, 1, rejected=0))
     check_anything_tagged(summarize(ledger, run, 1.0))
+
+
+def test_what_formats_have_no_place_for_is_summed_over_all_shards(ledger):
+    run = watch(ledger)
+    for number, lost in enumerate([{"brat": {"passages": 2}}, {}, {"brat": {"passages": 3, "relations": 1}}]):
+        entry = replace(commit(ledger, number, rejected=0).entry, lost=lost)
+        ledger.commit(FILE, number, entry)
+    assert summarize(ledger, run, 1.0).lost == {"brat": {"passages": 5, "relations": 1}}

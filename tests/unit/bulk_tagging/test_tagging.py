@@ -9,8 +9,9 @@ from strategies import documents
 from raybio.bio_output import Malformed
 from raybio.bulk_tagging import tagging
 from raybio.bulk_tagging.tagging import MalformedLine, cut, joined, tag_documents
-from raybio.entities import Document, Mention, Passage, Relation, Sentence
+from raybio.entities import Document, Mention, Passage, Relation, Sentence, Span
 from raybio.taggers import Tags
+from raybio.taggers.selection import Selection
 
 SKIPPED = ("other_abstract", "vernacular_title")
 
@@ -85,7 +86,7 @@ def test_sentences_that_a_document_brings_are_tagged_as_they_are():
         [Document("1", "Alpha beta.", sentences=(sentence,))], Capitals(), SKIPPED, ""
     ).documents
     assert document.mentions == (Mention(0, 10, "Name", "Alpha beta", 0.5),)
-    assert document.sentences == ()
+    assert document.sentences == (replace(sentence, gold=(Span(0, 1, "Name"),)),)
 
 
 @given(st.lists(documents(), max_size=5))
@@ -101,16 +102,29 @@ def test_every_document_is_tagged_in_order_with_exact_offsets(before):
 @settings(max_examples=30)
 def test_what_was_cut_before_is_tagged_alike(before, skipped):
     ready = pickle.loads(pickle.dumps(cut(before, skipped)))
-    assert tag_documents(ready, Capitals(), skipped, "a") == tag_documents(before, Capitals(), skipped, "a")
-    assert cut(ready, skipped) == ready
+    late = tag_documents(before, Capitals(), skipped, "a")
+    assert tag_documents(before, Capitals(), skipped, "a", cut=ready) == late
 
 
 def test_a_document_that_was_cut_holds_its_words_and_a_very_long_one_does_not(monkeypatch):
     monkeypatch.setattr(tagging, "_LONGEST_CUT", 11)
-    short, long = cut([Document("1", "Alpha beta."), Document("2", "Gamma deltas.")], SKIPPED)
-    assert [sentence.words for sentence in short.sentences] == [("Alpha", "beta", ".")]
-    assert long == Document("2", "Gamma deltas.")
-    assert tag_documents([long], Capitals(), SKIPPED, "").words == 3
+    documents = [Document("1", "Alpha beta."), Document("2", "Gamma deltas.")]
+    short, long = cut(documents, SKIPPED)
+    assert [sentence.words for sentence in short] == [("Alpha", "beta", ".")]
+    assert long is None
+    assert tag_documents(documents, Capitals(), SKIPPED, "", cut=(short, long)).words == 6
+
+
+def test_words_that_a_document_brings_are_kept_with_what_was_found_in_them():
+    gold = (Span(1, 2, "Old"),)
+    brought = Sentence("7:1", ("Alpha-beta", "Gamma", "delta"), (0, 11, 17), "7", gold)
+    before = [Document("7", "Alpha-beta Gamma delta", sentences=(brought,)), Document("8", "Zeta eta.")]
+    selection = Selection(rename={"Name": "Gene"})
+    for ready in ((), cut(before, SKIPPED)):
+        kept, split = tag_documents(before, Capitals(), SKIPPED, "a.tsv", selection, ready).documents
+        assert kept.sentences == (replace(brought, gold=(Span(0, 1, "Gene"), Span(1, 2, "Gene"))),)
+        assert [mention.text for mention in kept.mentions] == ["Alpha-beta", "Gamma"]
+        assert (split.sentences, [mention.text for mention in split.mentions]) == ((), ["Zeta"])
 
 
 @given(st.sets(st.integers(0, 30), max_size=5), st.integers(1, 31))
