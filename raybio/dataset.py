@@ -14,6 +14,8 @@ from ray.data import Dataset
 from raybio.entities import Document
 from raybio.errors import UsageError, first_line
 from raybio.taggers import check_tagger
+from raybio.taggers.checking import check_selection
+from raybio.taggers.selection import Selection
 from raybio.text_tagger import TextTagger, folder_of, load
 
 MENTIONS = pa.list_(
@@ -30,6 +32,7 @@ MENTIONS = pa.list_(
 """The type of the column `mentions`; offsets are code points of the row's text."""
 
 _ADDED = ("mentions", "error")
+_SELECTING: Mapping[str, Any] = {"entities": (), "min_score": 0.0, "rename": {}}
 
 
 def tag_dataset(
@@ -52,7 +55,8 @@ def tag_dataset(
 
     Raises:
         ModelError: there is no such model, or it cannot be used with these options.
-        UsageError: the dataset has no column `text`, or has one of the two that are added.
+        UsageError: the dataset has no column `text`, or has one of the two that are added; or the model has
+            no such label.
     """
     columns = dataset.columns() or []
     if columns and text not in columns:
@@ -62,6 +66,8 @@ def tag_dataset(
     asked = {name: options[name] for name in ("precision", "decoding", "labels") if name in options}
     folder = folder_of(model, allow_pickle=options.get("allow_pickle", False))
     check_tagger(folder, **asked)
+    chosen = (options.get(name, default) for name, default in _SELECTING.items())
+    check_selection(folder, Selection(*chosen), options.get("labels"))
     # A folder by its whole path, since workers may stand elsewhere; other names each node resolves itself.
     name = str(folder) if Path(model).is_dir() else model
     return dataset.map_batches(

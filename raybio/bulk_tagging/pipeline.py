@@ -57,6 +57,8 @@ from raybio.run_folder import environment
 from raybio.safe_text import data_without_secrets
 from raybio.stopping import resume_hint
 from raybio.taggers import check_tagger
+from raybio.taggers.checking import check_selection
+from raybio.taggers.selection import Selection
 from raybio.versioned import versioned
 
 Row = dict[str, Any]
@@ -86,7 +88,8 @@ def tag_corpus(
     `replay` is a file of rejected records, as a run leaves it: their shards are tagged again.
 
     Raises:
-        UsageError: the input names nothing, or not all files that are to be replayed.
+        UsageError: the input names nothing, or not all files that are to be replayed; or the model has no
+            label that `entities` names.
         AccessError: input files could not be reached, or not be read to their end; all else is tagged.
         FormatError: `replay` is no file of rejected records.
         ModelError: there is no such model, or it cannot be used, or not at this precision.
@@ -107,6 +110,7 @@ def tag_corpus(
         decoding=config.decoding.asked(),
         labels=config.model_labels,
     )
+    check_selection(folder, Selection(**config.entities.model_dump()), config.model_labels)
     columns = Columns(**config.input.columns.model_dump(exclude_none=True))
     files = find_inputs(config.input.files, config.format, config.output, columns)
     check_columns(files)

@@ -12,6 +12,7 @@ from raybio.reports.blocks import Report
 from raybio.reports.comparison import comparison_chapter
 from raybio.reports.run_chapter import run_chapter
 from raybio.reports.serving_chapter import serving_chapters
+from raybio.reports.side_by_side import side_by_side_chapter
 from raybio.reports.sources import Run, Tagging, read_run, read_tagging
 from raybio.reports.tagging_chapter import tagging_chapter
 
@@ -37,6 +38,7 @@ def read_report(runs: Sequence[Path], tagged: Sequence[Path] = ()) -> Report:
         *serving_chapters(benchmarks, prices),
         *([comparison_chapter(trained)] if len(trained) > 1 else []),
         *(run_chapter(run, alone=len(trained) == 1) for run in trained),
+        *([side_by_side_chapter(taggings)] if len(taggings) > 1 else []),
         *(tagging_chapter(tagging) for tagging in taggings),
     ]
     return Report(

@@ -202,13 +202,13 @@ def _documents(path: Path) -> Iterator[Document]:
     for name in ("jsonl", "pubtator"):
         shards = sorted((path / name).glob("*"))
         for shard in shards:
-            with_mentions = (d for d in read_corpus(str(shard), name, _pass_over) if d.mentions and d.text)
+            with_mentions = (d for d in read_corpus(str(shard), name, pass_over) if d.mentions and d.text)
             yield from islice(with_mentions, 1)
         if shards:
             return
 
 
-def _pass_over(record: Rejected) -> None:
+def pass_over(record: Rejected) -> None:
     """Take a record that cannot be shown as an example; others will do."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from raybio.corpora.losses import loss_lines
 from raybio.entities import Document
 from raybio.reports import tables
 from raybio.reports.blocks import Block, Chapter, Figure, Headline, Piece, Section, Table, TaggedText
@@ -38,6 +39,8 @@ def _went(tagging: Tagging) -> Iterator[Block]:
         yield _headline(tagging.summary)
         yield tables.tagging_table(tagging.summary)
         yield tables.mention_table(tagging.summary)
+        for name, lost in tagging.summary.get("lost", {}).items():
+            yield from loss_lines(name, lost)
     if tagging.rejected:
         yield _rejected_table(tagging)
 
@@ -71,7 +74,12 @@ def _shown(tagging: Tagging) -> Iterator[Block]:
             "of the output. Ask for one of these formats (formats=[parquet,jsonl]) to have the text kept."
         )
     for document in tagging.documents:
-        yield TaggedText(f"Document {document.id}", tuple(_pieces(document)))
+        yield tagged_text(f"Document {document.id}", document)
+
+
+def tagged_text(caption: str, document: Document) -> TaggedText:
+    """Return the text of a document with its mentions apart, up to a length."""
+    return TaggedText(caption, tuple(_pieces(document)))
 
 
 def _pieces(document: Document) -> Iterator[Piece]:

@@ -15,6 +15,7 @@ from raybio.model_identity import checked_once
 from raybio.model_sources import model_folder, whole_classifier
 from raybio.taggers.calibration import read_calibration
 from raybio.taggers.card import kind_of
+from raybio.taggers.selection import ALL, Selection
 
 Labels = Mapping[str, str | None]
 
@@ -50,6 +51,37 @@ def check_tagger(
         read_calibration(folder)
         if find_spec("openvino"):
             checked_once([folder], lambda: _check_int8(folder, labels), ("int8", labels))
+
+
+def check_selection(folder: Path, selection: Selection, labels: Labels | None = None) -> None:
+    """Refuse a selection among the labels of a tagger in a folder that names one which it does not have.
+
+    The labels of a kind that another package adds are known to its workers alone.
+
+    Raises:
+        UsageError: names the label, and those that there are.
+    """
+    if selection != ALL and (known := _known_labels(folder, labels)):
+        selection.check(known)
+
+
+def _known_labels(folder: Path, labels: Labels | None) -> set[str]:
+    if is_cascade(folder):
+        from raybio.taggers.cascade import Cascade
+
+        cascade = Cascade.read(folder)
+        models = map(model_folder, (cascade.encoder, cascade.decoder))
+        return set().union(*(_known_labels(model, None) for model in models))
+    kind = kind_of(folder)
+    if kind in plugins.names(plugins.TAGGERS):
+        return set()
+    if kind == "decoder":
+        from raybio.taggers.decoder import DecoderCard
+
+        return set(DecoderCard.read(folder).labels)
+    from raybio.taggers.encoder import description_of
+
+    return set(description_of(whole_classifier(folder), labels)[0].labels)
 
 
 def kind_for(folder: Path, precision: str, decoding: Mapping[str, Any], labels: Labels | None) -> str:

@@ -13,9 +13,9 @@ from raybio.bulk_tagging.ledger import Ledger, Provenance
 from raybio.bulk_tagging.pipeline import _cut, _items, _rows, _TagAndCommit, unpack
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
-from raybio.config import TaggersSection
+from raybio.config import TagCorpusConfig, TaggersSection, job_of
 from raybio.entities import Deletion, Document, Passage
-from raybio.errors import CommitError, ModelError
+from raybio.errors import CommitError, ModelError, UsageError
 from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import ModelReference
 
@@ -105,3 +105,13 @@ def test_an_output_with_the_fingerprint_of_before_is_resumed(tiny_encoder, tmp_p
     with pytest.raises(CommitError, match="was made with another model"):
         claimed(False, changed)
     assert claimed(True, changed) == (f"generation-{changed.identity}", changed)
+
+
+def test_labels_that_the_model_lacks_are_refused_before_a_cluster_is_started(tiny_encoder, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "a"}\n')
+    job = {"model": str(tiny_encoder), "input": str(tmp_path / "a.jsonl"), "output": str(tmp_path / "out")}
+    with pytest.raises(UsageError, match="no label 'Gene'. Its labels: "):
+        pipeline.tag_corpus(
+            job_of(TagCorpusConfig, {**job, "entities": {"labels": ["Gene"]}}, source="a test")
+        )
+    assert not pipeline.ray.is_initialized() and not (tmp_path / "out").exists()

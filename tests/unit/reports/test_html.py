@@ -214,6 +214,14 @@ def test_tagging_is_reported_and_shown(tagged, tmp_path):
     assert next(page_of(page).iter("mark")).text == "Aspirin"
 
 
+def test_what_formats_have_no_place_for_is_reported(tagged, tmp_path):
+    summary = json.loads((tagged / "summary.json").read_text())
+    (tagged / "summary.json").write_text(json.dumps(summary | {"lost": {"brat": {"passages": 3}}}))
+    assert "brat holds no passages: 3 left out" in text_of(
+        write_report([], tmp_path / "report.html", [tagged])
+    )
+
+
 def test_tagging_without_summary_or_text(tagged, tmp_path):
     (tagged / "summary.json").unlink()
     (tagged / "jsonl" / "in-00000.jsonl").unlink()
