@@ -162,7 +162,7 @@ def _count_named(name: str, data: str | None, protocol: str) -> Iterator[Row]:
 
 
 def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[Row]:
-    from raybio.corpora import format_named, input_format
+    from raybio.corpora import format_named, input_format, read_records
     from raybio.corpora.names import CORPORA
     from raybio.corpora.reasons import Reasons, reason_lines
     from raybio.corpora.sentences import split_document
@@ -175,7 +175,7 @@ def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[R
         raise UsageError(f"{path} is neither a file here nor a corpus. {hint}Corpora: {', '.join(CORPORA)}")
     entry = format_named(format_name or input_format(path))
     say(f"reading {path} as {entry.name}")
-    records = entry.read_path(path, **({"protocol": protocol} if entry.name == "chemprot" else {}))
+    records = read_records(path, entry, **({"protocol": protocol} if entry.name == "chemprot" else {}))
     named = re.search(r"(?<![a-z])(train|dev|test)(?:el)?(?![a-z])", Path(path).name.lower())
     split = named[1] if named else "all"
     reasons = Reasons()

@@ -1,0 +1,73 @@
+"""Folders of files: what is read in their place, and in which format."""
+
+import pyarrow as pa
+import pytest
+
+from raybio.corpora import format_named, input_format, read_corpus, write_corpus
+from raybio.corpora.recognition import files_of
+from raybio.corpora.table import Columns
+from raybio.entities import Document
+from raybio.errors import FormatError, UsageError
+
+DOCUMENTS = [Document(str(i), f"Text {i}.", mentions=()) for i in range(3)]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A split as `Dataset.save_to_disk` of `datasets` leaves it: shards of Arrow streams, and its notes."""
+    folder = tmp_path / "saved" / "train"
+    folder.mkdir(parents=True)
+    for shard in range(2):
+        table = pa.table({"pmid": [str(2 * shard), str(2 * shard + 1)], "abstract": ["Naloxone.", None]})
+        with pa.ipc.new_stream(str(folder / f"data-0000{shard}-of-00002.arrow"), table.schema) as writer:
+            writer.write_table(table)
+    (folder / "cache-1234.arrow").write_bytes(b"not read")
+    (folder / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00002.arrow"}]}')
+    (folder / "dataset_info.json").write_text('{"features": {"pmid": {"dtype": "string", "_type": "Value"}}}')
+    return folder
+
+
+@pytest.mark.parametrize("columns", [None, Columns(text=("abstract",), id="pmid")])
+def test_a_folder_that_datasets_saved_is_its_rows(saved, columns):
+    options = {} if columns is None else {"columns": columns}
+    found = list(read_corpus(str(saved), **options))
+    assert [(document.id, document.text) for document in found] == [
+        *(("0", "Naloxone."), ("1", ""), ("2", "Naloxone."), ("3", ""))
+    ]
+
+
+def test_the_folder_of_several_splits_names_them(saved):
+    with pytest.raises(FormatError, match="there are folders in it, train: name one of those"):
+        list(read_corpus(str(saved.parent)))
+
+
+@pytest.mark.parametrize("suffix", [".pubtator", ".bioc.xml", ".bioc.json.gz", ".jsonl", ".parquet"])
+def test_a_folder_of_files_in_one_format_is_read_file_by_file(tmp_path, suffix):
+    for document in reversed(DOCUMENTS):
+        write_corpus([document], str(tmp_path / f"{document.id}{suffix}"))
+    (tmp_path / "README.md").write_text("No corpus.")
+    (tmp_path / ".hidden.jsonl").write_text("no JSON")
+    assert [document.id for document in read_corpus(str(tmp_path))] == ["0", "1", "2"]
+
+
+def test_files_are_known_by_what_they_hold(tmp_path):
+    for name in ("1.xml", "2.xml"):  # as NCBI's BioC of PMC comes
+        write_corpus(DOCUMENTS[:1], str(tmp_path / name), "bioc-xml")
+    assert input_format(str(tmp_path)) == "bioc-xml"
+    assert len(list(read_corpus(str(tmp_path)))) == 2
+
+
+def test_a_folder_of_several_formats_is_refused_unless_one_is_named(tmp_path):
+    write_corpus(DOCUMENTS[:1], str(tmp_path / "a.jsonl"))
+    write_corpus(DOCUMENTS[1:], str(tmp_path / "b.pubtator"))
+    with pytest.raises(UsageError, match="several formats: jsonl, pubtator"):
+        read_corpus(str(tmp_path))
+    assert [document.id for document in read_corpus(str(tmp_path), "pubtator")] == ["1", "2"]
+    with pytest.raises(FormatError, match="holds no file in the format parquet"):
+        files_of(str(tmp_path), format_named("parquet"))
+
+
+def test_a_folder_with_texts_is_that_of_brat(tmp_path):
+    write_corpus(DOCUMENTS, str(tmp_path / "out"), "brat")
+    write_corpus(DOCUMENTS, str(tmp_path / "out" / "a.jsonl"))
+    assert input_format(str(tmp_path / "out")) == "brat"
