@@ -14,11 +14,12 @@ from raybio.corpora.names import CORPORA, read_split
 from raybio.corpora.sentences import split_document
 from raybio.entities import Document, Sentence
 from raybio.errors import FormatError
-from raybio.evaluation import Evaluation, evaluate
+from raybio.evaluation import evaluate
 from raybio.evaluation.label_sets import check_labels, renamed_tag
+from raybio.evaluation.reliability import reliability_figures
 from raybio.iob2 import tags_from_spans
 from raybio.run_folder import RunFolder, short_name, timestamp
-from raybio.taggers import load_tagger
+from raybio.taggers import Tags, load_tagger
 from raybio.text_tagger import folder_of
 
 _BATCH = 1_000
@@ -27,10 +28,10 @@ _BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ScoredModel:
-    """Where the figures and predictions of a model lie, and the figures."""
+    """Where the figures and predictions of a model lie, and the figures, as scores.json has them."""
 
     run: RunFolder
-    evaluation: Evaluation
+    figures: dict[str, Any]
 
 
 def score_model(
@@ -53,24 +54,25 @@ def score_model(
     remedy = "Where they mean the same, rename them: --rename OLD=NEW"
     if warning := check_labels(of_gold, labels, config.corpus.title, "the model", remedy):
         progress(warning)
-    predicted: list[list[str]] = []
+    tagged: list[Tags] = []
     for start in range(0, len(sentences), _BATCH):
-        predicted += [
-            [renamed_tag(tag, names) for tag in tags.tags]
-            for tags in tagger.tag(sentences[start : start + _BATCH])
-        ]
-        progress(f"tagged {len(predicted):,} of {len(sentences):,} sentences")
+        tagged += tagger.tag(sentences[start : start + _BATCH])
+        progress(f"tagged {len(tagged):,} of {len(sentences):,} sentences")
+    predicted = [[renamed_tag(tag, names) for tag in tags.tags] for tags in tagged]
     gold = [tags_from_spans(sentence.gold or (), len(sentence)) for sentence in sentences]
     documents = [sentence.document_id for sentence in sentences]
-    evaluation = evaluate(gold, predicted, documents, config.bootstrap, config.seed)
+    scores = evaluate(gold, predicted, documents, config.bootstrap, config.seed).to_dict()
+    scores["reliability"] = reliability_figures(
+        gold, predicted, [tags.scores for tags in tagged], [tags.uncalibrated for tags in tagged]
+    )
     derived = f"{short_name(config.model)}-{config.corpus.title}-{timestamp()}"
     run = RunFolder.create(Path(config.output) / (config.name or derived), to_yaml(config))
     split = config.corpus.split
     run.write_predictions(
         split, ((list(s.words), g, p) for s, g, p in zip(sentences, gold, predicted, strict=True))
     )
-    run.write_json("scores.json", {split: evaluation.to_dict()})
-    return ScoredModel(run, evaluation)
+    run.write_json("scores.json", {split: scores})
+    return ScoredModel(run, scores)
 
 
 def _gold_sentences(corpus: ScoredCorpusSection, progress: Callable[[str], None]) -> Iterable[Sentence]:
@@ -111,8 +113,3 @@ def title_of(path: str) -> str:
     if whole.is_dir() and whole.name.lower() not in ("train", "dev", "test"):
         return whole.name
     return corpus_title({"test": str(whole)})
-
-
-def figures(scored: ScoredModel) -> dict[str, Any]:
-    """Return the figures as data, with the run folder that holds them."""
-    return {"run": str(scored.run.path), **scored.evaluation.to_dict()}

@@ -120,7 +120,7 @@ def _score(options: Namespace) -> None:
     from raybio.config import ScoreConfig
     from raybio.config.loading import check
     from raybio.evaluation.tables import render_evaluation
-    from raybio.model_scoring import figures, known_corpus, score_model, title_of
+    from raybio.model_scoring import known_corpus, score_model, title_of
 
     known = known_corpus(options.corpus)
     if known and options.format:
@@ -135,8 +135,11 @@ def _score(options: Namespace) -> None:
     job = {name: getattr(options, name) for name in ("model", "precision", "output", "name", "bootstrap")}
     config = check({**job, "corpus": corpus}, ScoreConfig, "the options of score")
     scored = score_model(config, report, options.rename)
-    table = render_evaluation(scored.evaluation.to_dict())
-    show_figures(f"{table}run folder: {scored.run.path}\n", figures(scored), options.json)
+    show_figures(
+        f"{render_evaluation(scored.figures)}run folder: {scored.run.path}\n",
+        {"run": str(scored.run.path), **scored.figures},
+        options.json,
+    )
 
 
 def _labels(sentences: Iterable[Iterable[str]]) -> set[str]:

@@ -17,7 +17,7 @@ NAMES = {"overall": "all", "length_1": "1 word", "length_2": "2 words", "length_
 
 
 def render_evaluation(scores: Mapping[str, Any]) -> str:
-    """Return the whole of `Evaluation.to_dict()`, or of a file that holds it, as text."""
+    """Return the whole of `Evaluation.to_dict()`, or of a split in scores.json, as text."""
     return "\n".join(_evaluation_lines(scores)) + "\n"
 
 
@@ -105,6 +105,10 @@ def _evaluation_lines(scores: Mapping[str, Any]) -> Iterator[str]:
         f"{scores['repairs']['predicted']:,} in the prediction"
     )
     yield f"Places where the two scorers disagree: {scores['disagreements']:,}"
+    if found := scores.get("reliability"):
+        before = found["uncalibrated"]
+        once = f" ({100 * before['ece']:.1f} before calibration)" if before else ""
+        yield f"Expected calibration error of entities' scores: {100 * found['ece']:.1f} points{once}"
 
 
 def _figures(measures: Mapping[str, Mapping[str, float]]) -> list[str]:

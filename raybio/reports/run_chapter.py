@@ -16,6 +16,7 @@ from raybio.reports.mistakes import (
     frequent_texts,
     judge_sentences,
 )
+from raybio.reports.reliability import reliability_blocks
 from raybio.reports.sources import Run
 from raybio.reports.tested import tested_runs
 from raybio.safe_text import without_secrets
@@ -44,6 +45,7 @@ def run_chapter(run: Run, alone: bool) -> Chapter:
         *(beside_study(tested_runs([run])) if alone else ()),
         Section("By length and by label", tuple(_groups(run))),
         Section("Where it fails", tuple(_failures(run))),
+        Section("What its scores are worth", tuple(reliability_blocks(run))),
         Section("Training", tuple(_learning(run))),
         Section("How to run it again", _recipe(run)),
     )

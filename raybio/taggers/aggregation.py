@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raybio.alignment import Subwords
+from raybio.entities import Span
 from raybio.iob2 import inside, tags_from_spans
 from raybio.label_schemes import LabelScheme, spans_of
 from raybio.taggers.base import Tags
@@ -102,20 +106,116 @@ def passed_on(tags: Sequence[str], scheme: LabelScheme) -> list[str]:
     return tags_from_spans(spans_of(tags), len(tags))
 
 
-def per_word(firsts: Sequence[int], tags: Sequence[str], scores: Sequence[float]) -> Tags:
+@dataclass(frozen=True)
+class Reading:
+    """What a model says of sentences, and how their words are decided by it.
+
+    `logits` are (subwords of all sentences, tags of the scheme).
+    """
+
+    encoded: Sequence[Subwords]
+    logits: NDArray[np.float32]
+    scheme: LabelScheme
+    decision: AggregationStrategy
+    constrained: bool
+
+    def tags(self, temperature: float = 1.0) -> list[Tags]:
+        """Return each sentence's tags, their scores at a temperature that the logits are divided by.
+
+        The tags are those of temperature 1, at any.
+        """
+        if not len(self._starts):
+            return [Tags((), ()) for _ in self.encoded]
+        given = self.scores(1.0).tolist()
+        scores = given if temperature == 1 else self.scores(temperature).tolist()
+        names = [self.scheme.tags[tag] for tag in self._chosen]
+        return [
+            per_word(
+                one.firsts,
+                passed_on(names[a:b], self.scheme),
+                scores[a:b],
+                given[a:b] if temperature != 1 else (),
+            )
+            for one, (a, b) in zip(self.encoded, pairwise(self._ends), strict=True)
+        ]
+
+    def scores(self, temperature: float) -> NDArray[np.floating[Any]]:
+        """Return the score of each unit's tag, units of all sentences in order.
+
+        Words that begin with the same subword are one unit.
+        """
+        _, scores = self._votes if temperature == 1 else self._votes_at(temperature)
+        return scores[np.arange(len(self._chosen)), self._chosen]
+
+    def units(self, sentence: int, span: Span) -> tuple[int, int]:
+        """Return the units of a sentence's words as `[first, end)` of `scores`."""
+        firsts = self.encoded[sentence].firsts
+        own = np.searchsorted(self._firsts[sentence], [firsts[span.start], firsts[span.end - 1]])
+        first, last = own + self._ends[sentence]
+        return int(first), int(last) + 1
+
+    @cached_property
+    def _firsts(self) -> list[NDArray[np.int64]]:
+        """The subwords that each sentence's units begin with."""
+        return [np.unique(np.array(one.firsts, dtype=np.int64)) for one in self.encoded]
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *map(len, self._firsts)])
+
+    @cached_property
+    def _offsets(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *(len(one.ids) for one in self.encoded)])
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """Where each unit begins among the subwords of all sentences."""
+        moved = [own + offset for own, offset in zip(self._firsts, self._offsets[:-1], strict=True)]
+        return np.concatenate([np.empty(0, dtype=np.int64), *moved])
+
+    @cached_property
+    def _chosen(self) -> NDArray[np.int64]:
+        votes, scores = self._votes
+        chosen = votes.argmax(axis=1)
+        if self.constrained:
+            for a, b in pairwise(self._ends):
+                chosen[a:b] = legal_tags(chosen[a:b], scores[a:b], self.scheme)
+        return chosen
+
+    @cached_property
+    def _votes(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self._votes_at(1.0)
+
+    def _votes_at(self, temperature: float) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the (units, tags) votes and scores."""
+        # A blank may come before the first word of a sentence: it is a piece of no word.
+        cuts = np.union1d(self._starts, self._offsets[:-1][np.diff(self._offsets) > 0])
+        logits = self.logits if temperature == 1 else self.logits / np.float32(temperature)
+        votes, scores = word_votes(softmax(logits), cuts, self.decision)
+        kept = np.isin(cuts, self._starts)
+        return votes[kept], scores[kept]
+
+
+def per_word(
+    firsts: Sequence[int], tags: Sequence[str], scores: Sequence[float], uncalibrated: Sequence[float] = ()
+) -> Tags:
     """Give a sentence's words the tags and scores of its units: words that begin with the same subword.
 
     `firsts` are the subwords that words begin with (see `Subwords`). The second and later words of a unit
     continue its entity.
     """
     if len(tags) == len(firsts):
-        return Tags(tuple(tags), tuple(scores))
+        return Tags(tuple(tags), tuple(scores), uncalibrated=tuple(uncalibrated))
     unit, before = -1, -1
     words: list[str] = []
-    values: list[float] = []
+    units: list[int] = []
     for first in firsts:
         unit += first != before
         words.append(inside(tags[unit]) if first == before else tags[unit])
-        values.append(scores[unit])
+        units.append(unit)
         before = first
-    return Tags(tuple(words), tuple(values))
+    return Tags(
+        tuple(words),
+        tuple(scores[unit] for unit in units),
+        uncalibrated=tuple(uncalibrated[unit] for unit in units) if uncalibrated else (),
+    )

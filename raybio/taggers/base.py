@@ -29,13 +29,15 @@ class Tags:
     """One IOB2 tag a word, and the probability in [0, 1] that the tagger gave to each.
 
     An LLM says its effort too, and what was malformed: lines that give no word its tag, and words
-    that have no readable line, with the tag "O" and the score 0.
+    that have no readable line, with the tag "O" and the score 0. A model whose scores are calibrated says
+    in `uncalibrated` what they were before; it is empty for any other.
     """
 
     tags: tuple[str, ...]
     scores: tuple[float, ...]
     effort: Effort | None = None
     malformed: tuple[Malformed, ...] = ()
+    uncalibrated: tuple[float, ...] = ()
 
 
 class Tagger(Protocol):

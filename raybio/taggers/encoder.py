@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,14 +23,7 @@ from raybio.alignment import Spacing, SubwordEncoder, Subwords, Window, windows
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.label_schemes import LabelScheme
-from raybio.taggers.aggregation import (
-    AggregationStrategy,
-    legal_tags,
-    passed_on,
-    per_word,
-    softmax,
-    word_votes,
-)
+from raybio.taggers.aggregation import AggregationStrategy, Reading
 from raybio.taggers.base import Tags
 from raybio.taggers.batching import cheapest_batches, equal_batches, token_budget_batches
 from raybio.taggers.both_ways import read_both_ways
@@ -70,6 +62,8 @@ class EncoderCard:
     label_subwords: str
     aggregation_strategy: AggregationStrategy
     constrained_decoding: bool = False
+    # What logits are divided by for scores, not for tags: fitted on dev. 1 where it was not.
+    temperature: Annotated[float, Field(gt=0)] = 1.0
     # What a card of before does not say: words were read one by one, with nothing between them.
     spacing: Spacing = "glued"
     # Of an LLM with a tag head: those of its blocks, by number from 0, that are not causal.
@@ -193,15 +187,29 @@ class EncoderTagger:
         Raises:
             ModelError: a batch does not fit in memory.
         """
+        return self.read(sentences).tags(self._card.temperature)
+
+    def read(self, sentences: Sequence[Sentence]) -> Reading:
+        """Return what the model says of sentences, from which their tags follow.
+
+        Raises:
+            ModelError: a batch does not fit in memory.
+        """
         encoded = self._encoder.encode(
             [sentence.words for sentence in sentences], [sentence.starts for sentence in sentences]
         )
-        firsts = np.cumsum([0, *(len(one.ids) for one in encoded)])
-        probabilities = self._read(encoded, firsts)
-        return self._decide(encoded, probabilities)
+        card = self._card
+        return Reading(
+            encoded,
+            self._logits(encoded),
+            self._scheme,
+            card.aggregation_strategy,
+            card.constrained_decoding,
+        )
 
-    def _read(self, encoded: Sequence[Subwords], firsts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Run the model over all windows; return (subwords of all sentences, tags) probabilities."""
+    def _logits(self, encoded: Sequence[Subwords]) -> NDArray[np.float32]:
+        """Run the model over all windows; return (subwords of all sentences, tags) logits."""
+        firsts = np.cumsum([0, *(len(one.ids) for one in encoded)])
         special = len(self._prefix) + len(self._suffix)
         size = self._card.max_length - special
         cut = [window for i, one in enumerate(encoded) for window in windows(one, i, size, self._card.stride)]
@@ -209,7 +217,7 @@ class EncoderTagger:
         owned = 0
         for batch in self._batches([len(window.ids) + special for window in cut]):
             members = [cut[i] for i in batch]
-            output = self._logits(members)
+            output = self._pass(members)
             for row, window in zip(output, members, strict=True):
                 where = len(self._prefix) - window.start
                 target = firsts[window.sentence]
@@ -218,7 +226,7 @@ class EncoderTagger:
                 ]
                 owned += window.own_end - window.own_start
         self.counts.update(subwords=len(logits), subwords_dropped=len(logits) - owned, windows=len(cut))
-        return softmax(logits)
+        return logits
 
     def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
         if self._reads_padding:
@@ -227,7 +235,7 @@ class EncoderTagger:
             return cheapest_batches(lengths, self._budget, _CPU_PASS_TOKENS)
         return token_budget_batches(lengths, self._budget)
 
-    def _logits(self, members: Sequence[Window]) -> NDArray[np.float32]:
+    def _pass(self, members: Sequence[Window]) -> NDArray[np.float32]:
         ids, mask = self._pad(members)
 
         def advice() -> str:
@@ -248,32 +256,6 @@ class EncoderTagger:
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
         return ids, mask
-
-    def _decide(self, encoded: Sequence[Subwords], probabilities: NDArray[np.float32]) -> list[Tags]:
-        """Turn subword probabilities into one tag and its probability per word."""
-        offsets = np.cumsum([0, *(len(one.ids) for one in encoded)])
-        # Words that begin with the same subword are decided together, as one unit.
-        units = [np.unique(np.array(one.firsts, dtype=np.int64)) for one in encoded]
-        ends = np.cumsum([0, *map(len, units)])
-        if ends[-1] == 0:
-            return [Tags((), ()) for _ in encoded]
-        starts = np.concatenate([own + offset for own, offset in zip(units, offsets[:-1], strict=True)])
-        # A blank may come before the first word of a sentence: it is a piece of no word.
-        cuts = np.union1d(starts, offsets[:-1][np.diff(offsets) > 0])
-        votes, scores = (
-            each[np.isin(cuts, starts)]
-            for each in word_votes(probabilities, cuts, self._card.aggregation_strategy)
-        )
-        chosen = votes.argmax(axis=1)
-        if self._card.constrained_decoding:
-            for a, b in pairwise(ends):
-                chosen[a:b] = legal_tags(chosen[a:b], scores[a:b], self._scheme)
-        best = scores[np.arange(len(chosen)), chosen].tolist()
-        names = [self._scheme.tags[tag] for tag in chosen]
-        return [
-            per_word(one.firsts, passed_on(names[a:b], self._scheme), best[a:b])
-            for one, (a, b) in zip(encoded, pairwise(ends), strict=True)
-        ]
 
 
 def load_classifier(folder: Path, dtype: torch.dtype = torch.float32) -> Any:

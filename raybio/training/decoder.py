@@ -35,6 +35,7 @@ from raybio.training.preflight import preflight
 from raybio.training.recipes import AdapterRecipe, Scoring, Task, dev_sentences
 from raybio.training.splits import TrainingBatches, dev_split
 from raybio.training.tag_head import train_tag_head
+from raybio.training.temperature import leave_temperature
 from raybio.training.trainer import begun, fit
 from raybio.training.workers import Workers, begin
 
@@ -81,11 +82,14 @@ def train_decoder(
                 dev_sentences(config),
             )
 
+            scoring = Scoring.of(config)
+
             def finish(model: Path) -> None:
                 if config.merge != "none" or config.head == "tags":
                     _merge(task, model)
                 if config.head == "tags":
                     leave_calibration(config.corpus, config.seed, model)
+                    leave_temperature(run, scoring, model)
 
             epoch = fit(
                 task,
@@ -95,7 +99,7 @@ def train_decoder(
                 keep_best=config.training.keep_checkpoint == "best",
                 finish=finish,
             )
-            return scored_model(run, epoch, Scoring.of(config) if score else None, corpus)
+            return scored_model(run, epoch, scoring if score else None, corpus)
 
 
 def _merge(task: Task[AdapterRecipe], model: Path) -> None:

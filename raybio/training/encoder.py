@@ -28,6 +28,7 @@ from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, sc
 from raybio.training.recipes import EncoderRecipe, Scoring, Task, dev_sentences
 from raybio.training.splits import TrainingBatches, dev_split
 from raybio.training.teachers import check_teachers, taught_dataset
+from raybio.training.temperature import leave_temperature
 from raybio.training.trainer import begun, fit
 from raybio.training.workers import Workers, begin
 
@@ -71,15 +72,21 @@ def train_encoder(
             train = taught_dataset(
                 teachers, config.distillation, config.corpus, corpus.labels, run, config.workers
             )
+        scoring = Scoring.of(config)
+
+        def finish(model: Path) -> None:
+            leave_calibration(config.corpus, config.seed, model)
+            leave_temperature(run, scoring, model)
+
         epoch = fit(
             task,
             _work,
             {"train": train, "dev": corpus.dataset("dev")},
             config.logging,
             keep_best=config.training.keep_checkpoint == "best",
-            finish=lambda model: leave_calibration(config.corpus, config.seed, model),
+            finish=finish,
         )
-        return scored_model(run, epoch, Scoring.of(config) if score else None, corpus)
+        return scored_model(run, epoch, scoring if score else None, corpus)
 
 
 # What follows runs in the workers.

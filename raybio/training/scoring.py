@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from raybio.config import CorpusSection, WorkersSection
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
+from raybio.evaluation.reliability import reliability_figures
 from raybio.progress import ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import gold_tags, read_sentences
@@ -41,7 +42,8 @@ def scored_splits(corpus: CorpusSection, test: bool = True) -> list[str]:
 def score_splits(scoring: Scoring, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
     """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
 
-    "malformed" counts, beside them, what of an LLM's answers could not be read: see RunFolder.
+    Beside them, "malformed" counts what of an LLM's answers could not be read (see RunFolder), and
+    "reliability" says whether scores are the share of entities that is right.
 
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
     from the run folder, so that the figures are those of what was saved.
@@ -91,7 +93,10 @@ def _score(
         run.say(f"of the answers to {split} {len(malformed)} lines could not be read: {file}")
     documents = [sentence.document_id for sentence in sentences]
     scores = evaluate(gold, predicted, documents, scoring.bootstrap, scoring.seed).to_dict()
-    return {**scores, "malformed": len(malformed)}
+    reliability = reliability_figures(
+        gold, predicted, [tags.scores for tags in tagged], [tags.uncalibrated for tags in tagged]
+    )
+    return {**scores, "malformed": len(malformed), "reliability": reliability}
 
 
 def _malformed(sentence: Sentence, tags: Tags) -> Iterator[dict[str, Any]]:
@@ -104,20 +109,24 @@ def _malformed(sentence: Sentence, tags: Tags) -> Iterator[dict[str, Any]]:
 def _tag(scoring: Scoring, run: RunFolder, sentences: Sequence[Sentence]) -> list[Tags]:
     """Tag sentences, each worker a share; they are dealt out in turn, so that shares are alike."""
     workers = scoring.workers
-    gpus = 1.0 if uses_gpu(workers) else 0.0
-    remote: Any = ray.remote(  # type: ignore[call-overload]
-        num_cpus=workers.cpus_per_worker,
-        num_gpus=gpus,
-        num_returns="streaming",
-        # Where there is room: a trial of Tune holds next to nothing, and would keep its tasks in that.
-        scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=None),  # type: ignore[arg-type]
-    )(_tag_share)
+    remote = remote_on(workers, _tag_share, num_returns="streaming")
     shares = [sentences[i :: workers.num_workers] for i in range(workers.num_workers)]
     parts = _collect(
         [remote.remote(run.model, share, scoring.loading) for share in shares],
         ProgressReports(run.say, "scoring", "sentence", len(sentences)),
     )
     return [parts[i % workers.num_workers][i // workers.num_workers] for i in range(len(sentences))]
+
+
+def remote_on(workers: WorkersSection, function: Callable[..., Any], **options: Any) -> Any:
+    """Return a function as a Ray task that has what a worker of the run has."""
+    return ray.remote(  # type: ignore[call-overload]
+        num_cpus=workers.cpus_per_worker,
+        num_gpus=1.0 if uses_gpu(workers) else 0.0,
+        # Where there is room: a trial of Tune holds next to nothing, and would keep its tasks in that.
+        scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=None),  # type: ignore[arg-type]
+        **options,
+    )(function)
 
 
 def _collect(streams: Sequence[Any], report: ProgressReports) -> list[list[Tags]]:

@@ -22,6 +22,7 @@ from raybio.storage import replace_folder
 from raybio.taggers.encoder import EncoderCard, load_classifier
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits
+from raybio.training.temperature import leave_temperature
 
 # What a card says of how a model is read, and not of what it learned.
 _OF_READING = ("max_length", "stride", "aggregation_strategy", "constrained_decoding")
@@ -50,6 +51,7 @@ def make_soup(
     mean = mean_model(models)  # before there is a folder, which a fault would leave behind
     run = RunFolder.create(Path(output) / name, to_yaml(config))
     run.write_json(SPLITS_FILE, split_labels(config.corpus))
+    scoring = Scoring.of(config)
     with run.shown(progress), connected():
         settle_data()
         run.say(f"the mean of {len(runs)} models: {', '.join(runs)}")
@@ -58,7 +60,8 @@ def make_soup(
         with replace_folder(run.model) as model:
             _copy_around_weights(models[0], model)
             mean.save_pretrained(model)
-        scores = score_splits(Scoring.of(config), run, scored_splits(config.corpus))
+            leave_temperature(run, scoring, model)
+        scores = score_splits(scoring, run, scored_splits(config.corpus))
     run.write_json("scores.json", scores)
     return Soup(run, scores)
 
@@ -135,9 +138,13 @@ def _trained(path: str) -> TrainEncoderConfig:
 
 
 def _differences(first: Path, other: Path) -> list[str]:
-    """Return in what the cards of two encoders differ; which version wrote them does not count."""
+    """Return in what the cards of two encoders differ; who wrote them and their scores do not count."""
     cards = [asdict(_card(model)) for model in (first, other)]
-    return [name for name, value in cards[0].items() if name != "raybio" and cards[1][name] != value]
+    return [
+        name
+        for name, value in cards[0].items()
+        if name not in ("raybio", "temperature") and cards[1][name] != value
+    ]
 
 
 def _card(model: Path) -> EncoderCard:
