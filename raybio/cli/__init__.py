@@ -18,6 +18,7 @@ from raybio.cli import (
     configs,
     corpus,
     doctor,
+    export,
     jobs,
     models,
     planning,
@@ -109,6 +110,7 @@ def command_line_parser() -> argparse.ArgumentParser:
         study,
         configs,
         models,
+        export,
         doctor,
         completion,
     ):

@@ -19,6 +19,7 @@ _SERVES = {
     "s3": "files at s3://",
     "gs": "files at gs://",
     "mlflow": "`logging.mlflow`",
+    "onnx": "`raybio export --format onnx`",
     "docs": "make site",
     "dev": "make test",
 }

@@ -19,6 +19,7 @@ from raybio.serving.deployment import undeploy
 from raybio.study.points import in_the_log, search, train
 from raybio.study.runs import StudyRun, read
 from raybio.training.cascade import make_cascade
+from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, uses_gpu
 
@@ -48,6 +49,8 @@ def _add_scores(config: TrainConfig | CascadeConfig, path: Path, splits: list[st
     run = RunFolder(path)
     scores = {**read(run.path / "scores.json"), **score_splits(Scoring.of(config), run, splits)}
     run.write_json("scores.json", scores)
+    if not isinstance(config, CascadeConfig):  # which has no model of its own
+        write_model_card(run)
 
 
 def _cascade(config: CascadeConfig, path: Path) -> None:

@@ -94,7 +94,7 @@ class EncoderCard:
 class EncoderTagger:
     """Tags sentences with a fine-tuned token classifier.
 
-    `forward` replaces the model's forward pass (the int8 path gives its own). A model that reads padding,
+    `forward` replaces the model's forward pass (the int8 path gives its own). A model that `reads_padding`,
     though it is masked, gets batches of one length. `counts` says how many subwords were read in how many
     windows, and how many no window owned: always 0.
     """
@@ -106,12 +106,13 @@ class EncoderTagger:
         card: EncoderCard,
         forward: Forward,
         max_batch_tokens: int,
+        reads_padding: bool = False,
     ) -> None:
         self._scheme = scheme
         self._card = card
         self._forward = forward
         self._budget = max_batch_tokens
-        self._reads_padding = False
+        self._reads_padding = reads_padding
         tokenizer = read_tokenizer(folder)
         self._tokenizer = tokenizer
         self._encoder = SubwordEncoder(tokenizer, card.spacing)
@@ -170,11 +171,10 @@ class EncoderTagger:
         Raises:
             ModelError: the tokenizer is another model's.
         """
-        forward = torch_forward(model)
-        tagger = cls(folder, scheme, card, forward, max_batch_tokens)
-        check_vocabulary(tagger._tokenizer, model, folder)
-        tagger._reads_padding = reads_padding(forward, tagger._tokenizer, coarse=model.dtype != torch.float32)
-        return tagger
+        forward, tokenizer = torch_forward(model), read_tokenizer(folder)
+        check_vocabulary(tokenizer, model, folder)
+        alone = reads_padding(forward, tokenizer, coarse=model.dtype != torch.float32)
+        return cls(folder, scheme, card, forward, max_batch_tokens, alone)
 
     @property
     def labels(self) -> tuple[str, ...]:

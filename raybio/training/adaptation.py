@@ -32,6 +32,7 @@ from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import window_of
 from raybio.training.epochs import Judge, Verdict, train_epochs
 from raybio.training.masking import MaskedExampleMaker
+from raybio.training.model_card import write_model_card
 from raybio.training.recipes import MaskingRecipe, Task
 from raybio.training.rows_file import read_rows, write_rows
 from raybio.training.splits import TrainingBatches, split_rows
@@ -82,6 +83,7 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
         model = ModelReference.of(config.model, allow_pickle=config.allow_pickle)
         task = Task(run, model, base, MaskingRecipe.of(config), config.workers)
         fit(task, _work, datasets, config.logging, keep_best=False)
+        write_model_card(run)
     last = run.metrics()[-1]
     return AdaptedEncoder(run, last.get("held_out_loss"), last.get("held_out_found"))
 

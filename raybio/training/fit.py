@@ -17,6 +17,7 @@ from raybio.run_folder import RunFolder
 from raybio.sentence_stream import read_sentences, sentence_dataset, split_labels
 from raybio.taggers.calibration import write_calibration
 from raybio.training import steps
+from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits
 from raybio.training.splits import SHUFFLE_BUFFER
@@ -86,6 +87,7 @@ def scored_model(run: RunFolder, epoch: int, scoring: Scoring | None, corpus: Op
     run.say(f"kept epoch {epoch}")
     scores = score_splits(scoring, run, corpus.scored) if scoring else {}
     run.write_json("scores.json", scores)
+    write_model_card(run)
     return TrainedModel(run, epoch, scores)
 
 

@@ -20,6 +20,7 @@ from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.sentence_stream import split_labels
 from raybio.storage import replace_folder
 from raybio.taggers.encoder import EncoderCard, load_classifier
+from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits
 from raybio.training.temperature import leave_temperature
@@ -63,6 +64,7 @@ def make_soup(
             leave_temperature(run, scoring, model)
         scores = score_splits(scoring, run, scored_splits(config.corpus))
     run.write_json("scores.json", scores)
+    write_model_card(run)
     return Soup(run, scores)
 
 

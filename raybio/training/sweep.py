@@ -9,6 +9,7 @@ from raybio.cluster import connected
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
 from raybio.stopping import resume_hint
 from raybio.training.fit import TrainedModel
+from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits
 
@@ -40,6 +41,7 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
                 best, scores={**best.scores, **score_splits(Scoring.of(chosen), best.run, ["test"])}
             )
             best.run.write_json("scores.json", best.scores)
+            write_model_card(best.run)
     return best
 
 
