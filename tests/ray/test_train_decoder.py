@@ -116,6 +116,8 @@ def test_the_model_is_an_adapter_and_nothing_of_its_base(
     assert adapter < (llama / "model.safetensors").stat().st_size
     card = json.loads((model / "raybio.json").read_text())
     assert (card["kind"], card["base_model"], card["max_length"]) == ("decoder", str(llama), 420)
+    page = (model / "README.md").read_text()
+    assert "library_name: peft" in page and str(llama) not in page
 
 
 def test_the_reloaded_adapter_computes_what_was_trained(
@@ -205,6 +207,8 @@ def test_tag_head_gives_an_encoder(llama: Path, sample: SampleFiles, tmp_path: P
     card = json.loads((result.run.model / "raybio.json").read_text())
     assert (load_tagger(result.run.model).labels, card["blocks_both_ways"]) == (tuple(card["labels"]), [1])
     assert read_calibration(result.run.model), "for its int8 form"
+    assert card["temperature"] != 1.0 and result.scores["dev"]["reliability"]["uncalibrated"]
+    assert "pipeline_tag: token-classification" in (result.run.model / "README.md").read_text()
     dev_f1 = result.run.metrics()[result.best_epoch - 1]["dev_strict_f1"]
     assert result.scores["dev"]["corrected"]["overall"]["strict"]["f1"] == pytest.approx(dev_f1)
 

@@ -73,6 +73,20 @@ def test_any_hugging_face_pipeline_loads_the_model(trained: TrainedEncoder) -> N
     assert card["kind"] == "encoder" and card["base_model"] == "bundled:minilm"
 
 
+def test_its_scores_are_calibrated_and_its_card_is_one_of_the_hub(trained: TrainedEncoder) -> None:
+    from huggingface_hub import ModelCard
+
+    card = json.loads((trained.run.model / "raybio.json").read_text())
+    assert card["temperature"] != 1.0
+    assert f"temperature {card['temperature']:g}" in (trained.run.path / "log.txt").read_text()
+    for split in ("dev", "test"):
+        found = trained.scores[split]["reliability"]
+        assert found["bins"] and found["uncalibrated"]["bins"] != found["bins"]
+    page = ModelCard.load(trained.run.model / "README.md")
+    values = {(one.dataset_split, one.metric_type): one.metric_value for one in page.data.eval_results or ()}
+    assert values["test", "f1"] == pytest.approx(strict_f1(trained.scores["test"]), abs=1e-4)
+
+
 @pytest.mark.soak
 def test_two_workers_learn_what_one_does(
     trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
