@@ -5,9 +5,10 @@
 
 MiniLM learns each corpus with the inner steps of training, without Ray; one temperature is fitted on dev, as
 training does it; the expected calibration error of the entities found in test is taken at temperature 1 and
-at that one. `--train` and `--sentences` draw so many sentences of train, and of dev and test (0: all): a model
-of few sentences is weaker than one of all, and its scores are worse. Intervals (95 %) are of a bootstrap over
-the predicted entities. The JSON file is written anew after each corpus; what is in it is not learned again.
+at that one. `--train` and `--sentences` draw so many sentences of train, and of dev and test (0: all); a
+model of few sentences is weaker than one of all, and its scores are worse. Intervals (95 %) are of a
+bootstrap over the predicted entities. The JSON file is written anew after each corpus; what is in it is not
+learned again.
 """
 
 from __future__ import annotations
