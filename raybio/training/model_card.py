@@ -20,8 +20,8 @@ from raybio.prompts import Prompts
 from raybio.run_folder import RunFolder
 from raybio.storage import write_text
 from raybio.taggers.decoder import DecoderCard
+from raybio.taggers.decoding.tokens import chat_template
 from raybio.taggers.hugging_face import read_tokenizer
-from raybio.training.decoder_steps import chat_template
 
 README = "README.md"
 _EXAMPLE = "Naloxone reverses the antihypertensive effect of clonidine."

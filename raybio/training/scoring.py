@@ -120,7 +120,7 @@ def _tag(scoring: Scoring, run: RunFolder, sentences: Sequence[Sentence]) -> lis
 
 def remote_on(workers: WorkersSection, function: Callable[..., Any], **options: Any) -> Any:
     """Return a function as a Ray task that has what a worker of the run has."""
-    return ray.remote(  # type: ignore[call-overload]
+    return ray.remote(
         num_cpus=workers.cpus_per_worker,
         num_gpus=1.0 if uses_gpu(workers) else 0.0,
         # Where there is room: a trial of Tune holds next to nothing, and would keep its tasks in that.
