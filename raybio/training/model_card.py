@@ -15,6 +15,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import raybio
 from raybio.bundled_models import BUNDLED
+from raybio.config import corpus_title
 from raybio.model_files import CARD, is_adapter, read_object
 from raybio.prompts import Prompts
 from raybio.run_folder import RunFolder
@@ -43,7 +44,7 @@ def write_model_card(run: RunFolder) -> None:
     scores = run.read_json("scores.json") if (run.path / "scores.json").is_file() else {}
     kind = card.get("kind", "masked")
     adapter = is_adapter(run.model)
-    corpus = corpus_title(str(card.get("trained_on", "")))
+    corpus = corpus_title(config["corpus"]) if "corpus" in config else ""
     base = str(config["model"])
     bundled = BUNDLED.get(base.removeprefix("bundled:")) if base.startswith("bundled:") else None
     data = ModelCardData(
@@ -69,11 +70,6 @@ def write_model_card(run: RunFolder) -> None:
     write_text(
         run.model / README, str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"))
     )
-
-
-def corpus_title(trained_on: str) -> str:
-    """Return what a corpus is called where others read it: its name, or the folder of the file trained on."""
-    return Path(trained_on).absolute().parent.name if Path(trained_on).suffix else trained_on
 
 
 def _lora(adapter: bool) -> list[str]:

@@ -14,7 +14,7 @@ from raybio.evaluation import evaluate
 from raybio.evaluation.reliability import reliability_figures
 from raybio.model_identity import fingerprint
 from raybio.run_folder import RunFolder
-from raybio.training.model_card import corpus_title, write_model_card
+from raybio.training.model_card import write_model_card
 
 GOLD = [["B-Chemical", "O"], ["B-Disease", "O"], ["O", "B-Chemical"]]
 PREDICTED = [["B-Chemical", "O"], ["B-Disease", "O"], ["B-Disease", "O"]]
@@ -50,8 +50,8 @@ def card_of(run: RunFolder) -> ModelCard:
 
 
 def test_an_encoders_card_is_one_of_the_hub(tiny_encoder: Path, tmp_path: Path) -> None:
-    config = encoder_config(tmp_path)
-    run = run_of(tmp_path, tiny_encoder, config, trained_on="BC5CDR", raybio="0.1", spacing="blank")
+    config = encoder_config(tmp_path, corpus=CorpusSection(name="BC5CDR"))
+    run = run_of(tmp_path, tiny_encoder, config, raybio="0.1")
     before = fingerprint(run.model)
     card = card_of(run)
     assert fingerprint(run.model) == before
@@ -79,7 +79,7 @@ def test_an_encoders_card_is_one_of_the_hub(tiny_encoder: Path, tmp_path: Path) 
 def test_no_place_of_this_machine_is_in_it(tiny_encoder: Path, tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     config = encoder_config(tmp_path, model=str(tmp_path / "base"))
-    run = run_of(tmp_path, tiny_encoder, config, trained_on=str(tmp_path / "secret" / "train.tsv"))
+    run = run_of(tmp_path, tiny_encoder, config)
     card = card_of(run)
     assert str(tmp_path) not in card.content and "train.tsv" not in card.content
     assert card.data.base_model is None and card.data.license is None
@@ -99,13 +99,13 @@ def test_no_place_of_this_machine_is_in_it(tiny_encoder: Path, tmp_path: Path) -
 def test_a_base_is_named_where_others_find_it(
     model: str, known: str | None, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    run = run_of(tmp_path, tiny_encoder, encoder_config(tmp_path, model=model), trained_on="JNLPBA")
+    run = run_of(tmp_path, tiny_encoder, encoder_config(tmp_path, model=model))
     assert card_of(run).data.base_model == known
 
 
 def test_what_was_not_scored_or_read_whole_is_not_said_to_be(tiny_encoder: Path, tmp_path: Path) -> None:
     part = encoder_config(tmp_path, corpus=CorpusSection(name="BC5CDR", max_train_documents=7))
-    card = card_of(run_of(tmp_path, tiny_encoder, part, scored=False, trained_on="BC5CDR"))
+    card = card_of(run_of(tmp_path, tiny_encoder, part, scored=False))
     assert card.data.eval_results is None and card.data.metrics is None and "## Scores" not in card.text
     assert "Only a part of the corpus was read: max_train_documents 7." in card.text
     whole = encoder_config(
@@ -114,14 +114,14 @@ def test_what_was_not_scored_or_read_whole_is_not_said_to_be(tiny_encoder: Path,
         training=TrainingSection(keep_checkpoint="last", early_stopping_patience=0),
     )
     (tmp_path / "b").mkdir()
-    text = card_of(run_of(tmp_path / "b", tiny_encoder, whole, trained_on="BC5CDR")).text
+    text = card_of(run_of(tmp_path / "b", tiny_encoder, whole)).text
     assert "It learned dev too." in text and "Only a part" not in text
 
 
 def test_a_tag_head_that_reads_both_ways_is_not_offered_to_transformers(
     tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    run = run_of(tmp_path, tiny_encoder, encoder_config(tmp_path), blocks_both_ways=[1], trained_on="BC5CDR")
+    run = run_of(tmp_path, tiny_encoder, encoder_config(tmp_path), blocks_both_ways=[1])
     card = card_of(run)
     assert "transformers alone would read it from left to right" in card.text
     assert "pipeline(" not in card.text and card.data.pipeline_tag == "token-classification"
@@ -131,7 +131,7 @@ def test_an_adapters_card_has_its_prompt(tiny_decoder: Path, tmp_path: Path) -> 
     config = TrainDecoderConfig(
         job="train-decoder", model="bundled:smollm2", corpus=CorpusSection(name="BC5CDR")
     )
-    card = card_of(run_of(tmp_path, tiny_decoder, config, trained_on="BC5CDR"))
+    card = card_of(run_of(tmp_path, tiny_decoder, config))
     assert (card.data.pipeline_tag, card.data.library_name) == ("text-generation", "peft")
     assert card.data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct" and "lora" in card.data.tags
     for words in (
@@ -150,11 +150,3 @@ def test_a_masked_language_model_fills_in(minilm: Path, tmp_path: Path) -> None:
     card = card_of(run)
     assert (card.data.pipeline_tag, card.data.datasets) == ("fill-mask", None)
     assert "raybio train-encoder CONFIG model=OWNER/NAME" in card.text and "## Labels" not in card.text
-
-
-@pytest.mark.parametrize(
-    ("trained_on", "title"),
-    [("BC5CDR", "BC5CDR"), ("/data/mine/train.tsv", "mine"), ("Reddit-Impacts", "Reddit-Impacts"), ("", "")],
-)
-def test_a_corpus_is_called_by_its_name_or_folder(trained_on: str, title: str) -> None:
-    assert corpus_title(trained_on) == title
