@@ -116,7 +116,11 @@ class MeasureSection(Section):
 class EstimateSection(Section):
     """What `raybio study plan` takes for granted where nothing was measured."""
 
-    machine: Text = Field(default="p5.48xlarge", description="machine of the price list that is paid for")
+    machine: Text = Field(
+        default="p5.48xlarge",
+        description="machine of the price list that is paid for; where it has GPUs, runs without any are "
+        "priced on the cheapest machine that has none",
+    )
     prices: Text | None = Field(default=None, description="price list; null = the one that comes with raybio")
     peak_tflops: float = Field(
         default=989.4,

@@ -34,17 +34,20 @@ def _side_by_side(runs: Sequence[Run]) -> Iterator[Block]:
         if limit:
             names = ", ".join(run.name for run in runs if run.corpus.get("max_documents") == limit)
             yield f"Only the first {limit:,} documents of each split were read by {names}."
-    dots = []
-    for run in (run for run in runs if "test" in run.scores):
-        corrected = run.scores["test"]["corrected"]
-        f1 = (corrected["intervals"] or {}).get("f1")
-        reach = (100 * f1["low"], 100 * f1["high"]) if f1 else ()
-        dots.append(Dot(run.name, 100 * corrected["overall"]["strict"]["f1"], *reach))
-    if len(dots) > 1:
-        yield DotPlot("Strict F1 on test, corrected scorer, percent, with interval", tuple(dots))
-    corpora = {run.corpus_name for run in runs if run.tags}
+    corpora = sorted({run.corpus_name for run in runs if run.tags})
+    for corpus in corpora:
+        dots = tuple(_dot(run) for run in runs if run.corpus_name == corpus and "test" in run.scores)
+        if len(dots) > 1:
+            yield DotPlot(f"Strict F1 on {corpus} test, corrected scorer, percent, with interval", dots)
     if len(corpora) > 1:
-        yield f"The runs are of several corpora ({', '.join(sorted(corpora))}): their scores do not compare."
+        yield f"The runs are of several corpora ({', '.join(corpora)}): their scores do not compare."
     options = tables.difference_table(runs)
     if options:
         yield options
+
+
+def _dot(run: Run) -> Dot:
+    corrected = run.scores["test"]["corrected"]
+    f1 = (corrected["intervals"] or {}).get("f1")
+    reach = (100 * f1["low"], 100 * f1["high"]) if f1 else ()
+    return Dot(run.name, 100 * corrected["overall"]["strict"]["f1"], *reach)

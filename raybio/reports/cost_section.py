@@ -75,18 +75,11 @@ def cost_blocks(cheapest: Sequence[Priced], prices: Sequence[InstancePrice]) -> 
 
 
 def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
-    """Yield the chart and table of models on several corpora: what they cost, and how good they are there."""
+    """Yield the table of models on several corpora: what they cost, and how good they are there.
+
+    Each corpus has its own chart in its chapter: F1 on one does not compare with F1 on another.
+    """
     models = dict.fromkeys(each.model for each in cheapest)
-    yield Chart(
-        caption="F1 against cost: each mark is a model on one corpus, on the machine where it is cheapest",
-        x=_DOLLARS,
-        y=_F1,
-        lines=tuple(
-            Line(model, marks=tuple(_f1_mark(each) for each in cheapest if each.model == model))
-            for model in models
-        ),
-        notes=("Dollars are extrapolated from the measured throughput.",),
-    )
     yield Table(
         caption="How good, how fast, at what cost, corpus by corpus",
         header=("model", "corpus", "F1", "interval", "one at a time, p50", "sentences/s", "1M abstracts"),
@@ -103,6 +96,10 @@ def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
             for model in models
             for each in cheapest
             if each.model == model
+        ),
+        notes=(
+            "Dollars are extrapolated from the measured throughput, on the machine where a model is cheapest. "
+            "F1 on one corpus does not compare with F1 on another.",
         ),
         words=2,
     )

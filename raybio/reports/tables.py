@@ -135,15 +135,20 @@ def frequent_table(caption: str, rows: Iterable[tuple[str, str, int]]) -> Table:
 
 
 def run_table(runs: Sequence[Run]) -> Table:
-    """Return the runs' strict scores side by side, and what they learned from where that is not train."""
+    """Return the runs' strict scores side by side.
+
+    The corpus stands there where there are several, what was learned from where that is not train.
+    """
     learned = any(run.learned_from != "train" for run in runs)
-    words = ("run", "split", *(["learned from"] if learned else []))
+    several = len({run.corpus_name for run in runs}) > 1
+    words = ("run", *(["corpus"] if several else []), "split", *(["learned from"] if learned else []))
     return Table(
         caption="The runs side by side: strict scores in percent",
         header=(*words, *(f"{ratio} corrected" for ratio in _RATIOS), "F1 interval", "F1 paper"),
         rows=tuple(
             (
                 run.name,
+                *([run.corpus_name] if several else []),
                 run.split or "not scored",
                 *([run.learned_from] if learned else []),
                 *_run_figures(run),

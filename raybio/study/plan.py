@@ -91,18 +91,13 @@ def plan_study(study: StudyConfig) -> StudyPlan:
     """
     table = cells(study)
     _refuse(study, table)
-    machine = _machine(study.estimate)
+    machines = _machines(study.estimate)
     grounds = {(cell.model.name, cell.corpus): _ground(study.estimate, cell) for cell in table}
     scaled_to = max([1, *study.measure.scaling.replicas])
-    runs = [row for stage in stages(study, table) for row in _rows(stage, grounds, scaled_to, machine)]
+    runs = [row for stage in stages(study, table) for row in _rows(stage, grounds, scaled_to, machines)]
     basis = dict.fromkeys(line for ground in grounds.values() for line in ground.basis)
-    device = f"{machine.gpus} x {machine.accelerator}" if machine.gpus else f"{machine.vcpus} vCPUs"
-    lines = [
-        *basis,
-        *(f"assumed: {line}" for line in ASSUMED),
-        f"price: {machine.name} ({device}) at ${machine.on_demand:g} an hour on demand, by the share a run "
-        f"asks for; {machine.source}, read on {machine.date}",
-    ]
+    paid = dict.fromkeys(machine for run in runs if (machine := machines[run.gpus > 0]))
+    lines = [*basis, *(f"assumed: {line}" for line in ASSUMED), *map(_price, paid)]
     if any("estimated" in line for line in basis):
         by = study.estimate
         lines.append(
@@ -162,7 +157,10 @@ def _ground(by: EstimateSection, cell: Cell) -> _Ground:
 
 
 def _rows(
-    stage: Stage, grounds: Mapping[tuple[str, str], _Ground], scaled_to: int, machine: InstancePrice
+    stage: Stage,
+    grounds: Mapping[tuple[str, str], _Ground],
+    scaled_to: int,
+    machines: Mapping[bool, InstancePrice | None],
 ) -> Iterator[PlannedRun]:
     """Yield the rows of a stage: one, but of a search one for each of its points."""
     cell, cascade = stage.cell, stage.cascade
@@ -170,7 +168,8 @@ def _rows(
     ground = grounds[cell.model.name, cell.corpus]
 
     def row(name: str, what: str, hours: float | None, gpus: float, cpus: float) -> PlannedRun:
-        price = None if hours is None else share_dollars(machine, gpus, cpus, hours)
+        machine = machines[gpus > 0]
+        price = None if hours is None or machine is None else share_dollars(machine, gpus, cpus, hours)
         return PlannedRun(name, what, model, cell.corpus, gpus, cpus, hours, price)
 
     place = _gpus(first), first.workers.num_workers * first.workers.cpus_per_worker
@@ -254,9 +253,22 @@ def _splits(sentences: Mapping[str, int]) -> str:
     return ", ".join(f"{sentences[split]:,} {split}" for split in SPLITS)
 
 
-def _machine(by: EstimateSection) -> InstancePrice:
+def _machines(by: EstimateSection) -> Mapping[bool, InstancePrice | None]:
+    """Return the machine that is paid for runs with GPUs (True) and without (False); None where there is none."""
     machines = {machine.name: machine for machine in load_prices(by.prices)}
     if by.machine not in machines:
         fault = f"estimate.machine: found {by.machine!r}; allowed: one of {', '.join(machines)}"
         raise ConfigError(by.prices or str(shipped_prices()), [fault])
-    return machines[by.machine]
+    named = machines[by.machine]
+    if not named.gpus:
+        return {True: None, False: named}
+    without = (machine for machine in machines.values() if not machine.gpus)
+    return {True: named, False: min(without, key=lambda each: each.on_demand / each.vcpus, default=None)}
+
+
+def _price(machine: InstancePrice) -> str:
+    device = f"{machine.gpus} x {machine.accelerator}" if machine.gpus else f"{machine.vcpus} vCPUs"
+    return (
+        f"price: {machine.name} ({device}) at ${machine.on_demand:g} an hour on demand, by the share a run "
+        f"asks for; {machine.source}, read on {machine.date}"
+    )

@@ -19,6 +19,7 @@ from raybio.reports.serving_chapter import across_corpora, serving_chapters
 from raybio.reports.tables import ABSENT, interval, percent
 from raybio.study.findings import Compared, Finding, findings, on_dev, on_test
 from raybio.study.folder import StudyFolder
+from raybio.study.searched import search_table
 from raybio.study.stages import known_runs
 from raybio.study.status import study_status
 
@@ -77,6 +78,8 @@ def _facts(study: StudyConfig, found: Sequence[Finding]) -> Iterator[tuple[str, 
 
 def _sections(study: StudyConfig, found: Sequence[Finding]) -> Iterator[Section]:
     yield Section("How good the models are", tuple(_scores(found)))
+    if searched := search_table(study):
+        yield Section("What the searches found", (searched,))
     differences = list(on_test(found))
     if differences:
         yield Section("Which differences are more than chance", tuple(_differences(differences, "test")))
@@ -95,13 +98,14 @@ def _scores(found: Sequence[Finding]) -> Iterator[Block]:
         scored = [each for each in found if each.f1s(split)]
         if scored:
             yield _score_table(scored, split)
-    dots = tuple(
-        Dot(f"{each.model} on {each.corpus}", 100 * (each.mean("test") or 0.0), *_reach(each))
-        for each in found
-        if each.f1s("test")
-    )
-    if len(dots) > 1:
-        yield DotPlot("Mean strict F1 on test, percent; the lowest and highest seed", dots)
+    for corpus in dict.fromkeys(each.corpus for each in found):
+        dots = tuple(
+            Dot(each.model, 100 * (each.mean("test") or 0.0), *_reach(each))
+            for each in found
+            if each.corpus == corpus and each.f1s("test")
+        )
+        if len(dots) > 1:
+            yield DotPlot(f"Mean strict F1 on {corpus} test, percent; the lowest and highest seed", dots)
 
 
 def _reach(each: Finding) -> tuple[float, float] | tuple[None, None]:

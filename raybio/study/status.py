@@ -1,4 +1,4 @@
-"""How far a study is: a row for each run that can be named by now."""
+"""How far a study is: a row for each of its runs, those that wait for what dev will choose too."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybio.config import StudyConfig
+from raybio.config.study_cells import cells
 from raybio.evaluation.tables import align
 from raybio.run_folder import RunFolder
 from raybio.study.folder import StudyFolder
 from raybio.study.runs import StudyRun, f1, read
-from raybio.study.stages import known_runs
+from raybio.study.stages import Stage, stages
 
 _HEADER = ("run", "what", "state", "epochs", "dev F1", "test F1")
 
@@ -50,11 +51,6 @@ class StudyStatus:
         """How many runs are in each state."""
         return Counter(run.state for run in self.runs)
 
-    @property
-    def chooses(self) -> bool:
-        """Whether dev has trainings left to choose from, after which more runs are known."""
-        return any(run.kind in ("train", "search") and run.state != "done" for run in self.runs)
-
     def text(self) -> str:
         """Return it for a person to read."""
         lines = align(_HEADER, [run.row() for run in self.runs], words=3)
@@ -62,10 +58,7 @@ class StudyStatus:
         errors = [
             f"{run.name}: {run.error.strip().splitlines()[-1]}" for run in self.runs if run.error is not None
         ]
-        more = (
-            ["Other seeds, test scores and measurements follow once dev has chosen."] if self.chooses else []
-        )
-        return "\n".join([*lines, "", f"{self.folder}: {states}", *errors, *more]) + "\n"
+        return "\n".join([*lines, "", f"{self.folder}: {states}", *errors]) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -84,8 +77,18 @@ def study_status(study: StudyConfig) -> StudyStatus:
     """
     folder = StudyFolder(study)
     running = folder.running()
-    return StudyStatus(
-        str(folder.path), tuple(_state(run, folder, run.name in running) for run in known_runs(study))
+    rows = (
+        _state(stage.run, folder, stage.run.name in running) if stage.run else _waiting(stage)
+        for stage in stages(study, cells(study))
+    )
+    return StudyStatus(str(folder.path), tuple(rows))
+
+
+def _waiting(stage: Stage) -> RunState:
+    """Return the row of what waits for other runs; until it is chosen it has no hash in its name."""
+    model = stage.cascade.name if stage.cascade else stage.cell.model.name
+    return RunState(
+        stage.name, stage.kind, model, stage.cell.corpus, stage.seed, "waiting", 0, None, None, None
     )
 
 

@@ -72,6 +72,7 @@ def test_a_failing_run_is_isolated_and_a_finished_one_never_repeated(
         ("here", "train", "done"),
         ("here", "test", "done"),
         ("late", "train", "failed"),
+        ("late", "test", "waiting"),
     ]
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "studies").rglob("log.txt")}
     assert len(done) == 1

@@ -107,6 +107,27 @@ def test_several_runs_are_compared(make_run, tmp_path):
     assert text.count("Beside the study: BC5CDR") == 1
 
 
+def test_runs_of_two_corpora_never_share_an_axis(make_run, tmp_path):
+    other = {"name": "BioRED", "protocol": "corrected", "max_documents": None}
+    runs = [make_run("a"), make_run("b", seed=8), make_run("c", corpus=other), make_run("d", corpus=other)]
+    page = page_of(write_report(runs, tmp_path / "report.html"))
+    plots = {
+        figure.find("figcaption").text: [row.text_content() for row in figure.xpath(".//div/span[1]")]
+        for figure in page.xpath("//figure[div[@class='dots']]")
+    }
+    of_test = {caption: names for caption, names in plots.items() if "corrected scorer" in caption}
+    assert [caption.split(" test, ")[0] for caption in of_test] == [
+        "Strict F1 on BC5CDR",
+        "Strict F1 on BioRED",
+    ]
+    bc5cdr, biored = of_test.values()
+    assert {"a", "b"} <= set(bc5cdr) and not {"c", "d"} & set(bc5cdr)
+    assert {"c", "d"} <= set(biored) and not {"a", "b"} & set(biored)
+    header, *rows = page.xpath("//figure[contains(figcaption, 'runs side by side')]//tr")
+    assert [cell.text for cell in header][:3] == ["run", "corpus", "split"]
+    assert [row.xpath("./*/text()")[1] for row in rows] == ["BC5CDR", "BC5CDR", "BioRED", "BioRED"]
+
+
 def test_a_partial_run_is_marked_beside_the_study(make_run, tmp_path):
     run = make_run(corpus={"name": "BC5CDR", "max_documents": 200})
     text = text_of(write_report([run], tmp_path / "report.html"))

@@ -150,3 +150,29 @@ def test_all_that_the_preflight_refuses_is_refused_at_once():
 def test_the_machine_must_be_on_the_price_list():
     with pytest.raises(ConfigError, match=r"estimate.machine: found 'p9'"):
         plan_study(shipped("paper", "estimate.machine=p9"))
+
+
+CPU_STUDY = (
+    "models=[{name: minilm, config: configs/train_encoder/minilm_bc5cdr.yaml, sentences_per_second: 33}]",
+    "corpora=[{name: BC5CDR}]",
+    "measure.enabled=false",
+)
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_two_cores_are_not_priced_as_a_machine_of_eight_gpus():
+    plan = plan_study(shipped("paper", *CPU_STUDY))
+    trained = [run for run in plan.runs if run.hours]
+    assert trained and all(run.gpus == 0 for run in trained)
+    for run in trained:
+        assert run.dollars == pytest.approx(run.hours * run.cpus / 8 * 0.357)  # c7i.2xlarge, by its share
+    (price,) = [line for line in plan.basis if line.startswith("price: ")]
+    assert price.startswith("price: c7i.2xlarge (8 vCPUs)")
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_a_study_of_both_kinds_names_a_machine_of_each():
+    plan = plan_study(shipped("paper", "cascades=[]", CPU_STUDY[0].replace(
+        "]", ", {name: bert, config: configs/train_encoder/bert_large_cased.yaml}]")))  # fmt: skip
+    prices = [line.split()[1] for line in plan.basis if line.startswith("price: ")]
+    assert sorted(prices) == ["c7i.2xlarge", "p5.48xlarge"]

@@ -6,6 +6,7 @@ from raybio.errors import UsageError
 from raybio.run_folder import RunFolder
 from raybio.study.findings import findings, on_dev, on_test
 from raybio.study.report import write_study_report
+from raybio.study.runs import StudyRun, run_path
 from raybio.study.stages import known_runs
 
 
@@ -129,3 +130,32 @@ def test_the_report_is_a_page_or_markdown(done, tmp_path):
 def test_without_a_finished_run_there_is_nothing_to_report(make_study):
     with pytest.raises(UsageError, match="raybio study run"):
         write_study_report(make_study())
+
+
+def test_a_report_shows_the_points_of_a_search_and_the_losers(make_study, finish, tmp_path):
+    study = make_study()
+    points = [run for run in known_runs(study) if run.model == "one"]
+    finish(points[0], 4)
+    with pytest.raises(UsageError, match="no run of the study"):  # nothing is chosen while a point is open
+        write_study_report(study)
+    finish(points[1], 7)
+    text = write_study_report(study, tmp_path / "study.md").read_text(encoding="utf-8").replace("\\", "")
+    rows = [line for line in text.splitlines() if "training.learning_rate=" in line]
+    assert [[cell.strip(" *") for cell in row.split("|")[2:-1]] for row in rows] == [
+        ["one", "training.learning_rate=0.001", "chosen", "1", "82.35"],
+        ["one", "training.learning_rate=0.0001", "lost", "1", "57.14"],
+        ["two", "training.learning_rate=0.0001", "not done", "0", "–"],
+        ["two", "training.learning_rate=0.001", "not done", "0", "–"],
+    ]
+
+
+def test_a_point_that_was_stopped_early_has_the_best_of_its_epochs(make_study, finish, tmp_path):
+    study = make_study(search={"method": "asha"})
+    (search,) = [run for run in known_runs(study) if run.model == "one"]
+    stopped, best = search.configs
+    for epoch, f1 in enumerate((0.25, 0.125), 1):
+        RunFolder(run_path(stopped)).add_metrics({"epoch": epoch, "dev_strict_f1": f1})
+    finish(StudyRun("train", str(best.name), "one", search.corpus, 1, (best,), run_path(best)), 7)
+    RunFolder(search.path).write_json("search.json", {"chosen": best.name})
+    text = write_study_report(study, tmp_path / "study.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "| one | training.learning_rate=0.0001 | stopped early | 2 | 25.00 |" in text

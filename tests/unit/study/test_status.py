@@ -3,18 +3,23 @@ from raybio.study.stages import known_runs
 from raybio.study.status import study_status
 
 
-def test_a_study_that_was_never_run_is_all_waiting(make_study):
-    status = study_status(make_study())
-    assert status.counts == {"waiting": 4}
-    assert "4 waiting" in status.text() and "follow once dev has chosen" in status.text()
+def test_a_study_that_was_never_run_is_all_waiting_what_dev_chooses_too(make_study):
+    status = study_status(make_study(seeds=[1, 2]))
+    assert status.counts == {"waiting": 2 * (2 + 2 + 1)}  # points, tests of both seeds, the other seed
+    corpus = status.runs[0].corpus
+    assert {f"one-{corpus}-s1-test", f"one-{corpus}-s2", f"two-{corpus}-s2-test"} <= {
+        run.name for run in status.runs
+    }
+    assert status.text().endswith(": 10 waiting\n")
 
 
-def test_a_study_whose_trainings_are_done_says_no_more(make_study, finish):
+def test_what_dev_has_chosen_has_the_name_of_its_run_and_is_listed_once(make_study, finish):
     study = make_study()
-    while waiting := [run for run in known_runs(study) if run.kind == "train" and not run.done]:
-        for run in waiting:
-            finish(run, 5)
-    assert "once dev has chosen" not in study_status(study).text()
+    for run in known_runs(study):
+        finish(run, 5)
+    tests = [run for run in study_status(study).runs if run.kind == "test"]
+    assert [run.state for run in tests] == ["waiting", "waiting"]
+    assert {run.name for run in tests} == {run.name for run in known_runs(study) if run.kind == "test"}
 
 
 def test_each_run_has_its_state(make_study, finish):
@@ -26,10 +31,12 @@ def test_each_run_has_its_state(make_study, finish):
         folder.set_error(failed.name, "Traceback\n  something\nValueError: no luck")
         folder.set_running([running.name])
         status = study_status(study)
-        assert [run.state for run in status.runs] == ["done", "failed", "running", "waiting"]
+        assert [run.state for run in status.runs if run.kind == "train"] == [
+            *("done", "failed", "running", "waiting")
+        ]
         assert status.runs[0].dev_f1 and status.runs[0].epochs == 1
         assert f"{failed.name}: ValueError: no luck" in status.text()
-        assert status.to_dict()["counts"] == {"done": 1, "failed": 1, "running": 1, "waiting": 1}
+        assert status.to_dict()["counts"] == {"done": 1, "failed": 1, "running": 1, "waiting": 3}
     assert waiting.name in status.text()
 
 
@@ -39,4 +46,4 @@ def test_what_a_killed_command_said_to_be_running_is_waiting(make_study):
     with folder.held():
         pass
     folder.set_running([known_runs(study)[0].name])  # as a killed process leaves it: nobody holds the lock
-    assert study_status(study).counts == {"waiting": 4}
+    assert study_status(study).counts == {"waiting": 6}
