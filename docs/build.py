@@ -1,6 +1,7 @@
-"""`make docs`: the map in docs/architecture.md, from the first line of each module's docstring.
+"""`make docs`: what pages in git have from elsewhere; a test keeps it up to date.
 
-A test keeps it up to date. What else is made from the code is not kept in git: see hooks.py, and `make site`.
+The map in docs/architecture.md is of the first line of each module's docstring, figures and pictures are of
+the committed results. What else is made from the code is not kept in git: see hooks.py, and `make site`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from measured import filled
+from picture import pictures
+
 ROOT = Path(__file__).resolve().parents[1]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+QUOTING = (ROOT / "README.md", ROOT / "docs" / "figures.md", ROOT / "docs" / "all_results.md")
+"""The pages that quote figures of committed results."""
 
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
@@ -73,5 +79,13 @@ def _says(file: Path) -> str:
     return docstring.partition("\n")[0]
 
 
+def built() -> Iterator[tuple[Path, str]]:
+    """Yield each file that is made, or has a part that is, as it should be."""
+    yield ARCHITECTURE, architecture(ARCHITECTURE.read_text(encoding="utf-8"))
+    yield from ((page, filled(page.read_text(encoding="utf-8"))) for page in QUOTING)
+    yield from pictures().items()
+
+
 if __name__ == "__main__":
-    ARCHITECTURE.write_text(architecture(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")
+    for file, text in built():
+        file.write_text(text, encoding="utf-8")

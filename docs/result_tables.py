@@ -1,4 +1,4 @@
-"""The tables of all committed results, from the reports in docs/results and the files in benchmarks/results."""
+"""The tables of all committed results, from docs/results and benchmarks/results."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ class Score:
     link: str
 
 
-def tables(report: Path) -> Iterator[ResultTable]:
-    """Yield the tables of a report in docs/results, in order."""
+def tables(report: Path, start: str = "") -> Iterator[ResultTable]:
+    """Yield the tables of a report in docs/results, in order; those from the line `start` on."""
     lines = report.read_text(encoding="utf-8").splitlines()
+    lines = lines[lines.index(start) :] if start else lines
     chapter, caption = "", ""
     for number, line in enumerate(lines):
         if found := _HEADING.fullmatch(line):
@@ -92,7 +93,7 @@ def scores() -> Iterator[Score]:
                 split=content["settings"]["split"],
                 learned_from="train",
                 corrected=f"{100 * result['strict_f1']:.2f} ({low:.2f} to {high:.2f})",
-                paper="–",
+                paper="",
                 link=f"../benchmarks/results/{file.name}",
             )
 
@@ -124,6 +125,11 @@ def _title(report: Path) -> str:
     return "MiniLM and SmolLM2" if heading == "2 runs compared" else heading.partition(",")[0]
 
 
+def served_rows(report: Path) -> Iterator[Mapping[str, str]]:
+    """Yield what a report says of each model served on each corpus: F1, latency, throughput and dollars."""
+    return (row for table in tables(report) if _SERVED.match(table.caption) for row in table.rows)
+
+
 def score_table() -> str:
     """Return the table of corpora x models x scorers, each cell with a link to its run."""
     rows: dict[tuple[str, str, str], dict[str, Score]] = {}
@@ -146,15 +152,12 @@ def cost_table() -> str:
     """Return the table of latency, throughput and dollars, each cell with a link to its measurement."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for report in sorted(REPORTS.glob("*.md")):
-        for table in tables(report):
-            if _SERVED.match(table.caption):
-                for row in table.rows:
-                    shown = (
-                        f"{row['one at a time, p50']}; {row['sentences/s']}/s; {row['1M abstracts']}; "
-                        f"F1 {row['F1']}"
-                    )
-                    link = _link(report, f"Serving: {row['corpus']}")
-                    rows.setdefault((_title(report), row["model"]), {})[row["corpus"]] = _linked(shown, link)
+        for row in served_rows(report):
+            shown = (
+                f"{row['one at a time, p50']}; {row['sentences/s']}/s; {row['1M abstracts']}; F1 {row['F1']}"
+            )
+            link = _link(report, f"Serving: {row['corpus']}")
+            rows.setdefault((_title(report), row["model"]), {})[row["corpus"]] = _linked(shown, link)
     corpora = [name for name in _CORPORA if any(name in row for row in rows.values())]
     return _markdown(
         ["of", "model", *corpora],
@@ -164,12 +167,12 @@ def cost_table() -> str:
 
 def benchmark_table() -> str:
     """Return the table of all files in benchmarks/results: script, day, commit and machine of each."""
+    scripts = sorted((ROOT / "benchmarks").glob("*.py"), key=lambda path: -len(path.stem))
     lines = []
     for file in sorted(BENCHMARKS.glob("*.json")):
         made: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["environment"]
-        script = next(
-            each.name for each in _longest_first(ROOT / "benchmarks") if file.name.startswith(each.stem)
-        )
+        name = file.name.replace("encoder_job", "encoder_throughput")  # which writes both
+        script = next(each.name for each in scripts if name.startswith(each.stem))
         packages = made["packages"]
         lines.append(
             [
@@ -183,12 +186,8 @@ def benchmark_table() -> str:
     return _markdown(["result", "script", "day", "commit", "machine"], lines)
 
 
-def _longest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.py"), key=lambda path: -len(path.stem))
-
-
 def _linked(text: str, link: str) -> str:
-    return f"[{text}]({link})" if text and text != "–" else text
+    return f"[{text}]({link})" if text else ""
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
