@@ -98,8 +98,8 @@ def corpora_blocks(cheapest: Sequence[Priced]) -> Iterator[Block]:
             if each.model == model
         ),
         notes=(
-            "Dollars are extrapolated from the measured throughput, on the machine where a model is cheapest. "
-            "F1 on one corpus does not compare with F1 on another.",
+            "Dollars are extrapolated from the measured throughput, a model on its cheapest machine. F1 on "
+            "one corpus does not compare with F1 on another.",
         ),
         words=2,
     )

@@ -254,7 +254,7 @@ def _splits(sentences: Mapping[str, int]) -> str:
 
 
 def _machines(by: EstimateSection) -> Mapping[bool, InstancePrice | None]:
-    """Return the machine that is paid for runs with GPUs (True) and without (False); None where there is none."""
+    """Return the machine that is paid for runs with GPUs (True) and without (False); None: there is none."""
     machines = {machine.name: machine for machine in load_prices(by.prices)}
     if by.machine not in machines:
         fault = f"estimate.machine: found {by.machine!r}; allowed: one of {', '.join(machines)}"
