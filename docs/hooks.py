@@ -29,6 +29,11 @@ OF_THE_ROOT = {
     "changelog.md": "CHANGELOG.md",
 }
 
+# On GitHub the system's colours choose, on the site its own switch too.
+_PICTURE = re.compile(
+    r'<picture>\s*<source [^>]*srcset="([^"]+)">\s*<img src="([^"]+)" alt="([^"]+)">\s*</picture>'
+)
+
 # What a researcher calls from Python: each module or room has a page, with its public names or those of its
 # `__all__`. The jobs' configs have a page of their own.
 PUBLIC = [
@@ -133,7 +138,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that docs/ does not hold."""
     pages = generated() | {name: (ROOT / source).read_text("utf-8") for name, source in OF_THE_ROOT.items()}
-    for name, text in pages.items():
+    results = {f"results/{file.name}": file for file in (ROOT / "benchmarks" / "results").glob("*.json")}
+    for name, text in (pages | {name: file.read_text("utf-8") for name, file in results.items()}).items():
         files.append(File.generated(config, name, content=text))
     return files
 
@@ -142,6 +148,10 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Return a page as mkdocs reads it: fences name a language alone, links lead to pages of the site."""
     if page.is_homepage:
         page.meta["hide"] = ["navigation"]
+    if page.file.src_uri == "all_results.md":  # its tables are wide
+        page.meta["hide"] = ["navigation", "toc"]
+    markdown = re.sub(r"<!--(= [\w.-]+ |/)-->", "", markdown)
+    markdown = _PICTURE.sub(r"![\3](\2#only-light)\n![\3](\1#only-dark)", markdown)
     markdown = re.sub(r"(?m)^```(\w+) file=(\S+)$", r'```\1 title="\2"', markdown)
     markdown = re.sub(r"(?m)^```(\w+) (?!title=).+$", r"```\1", markdown)
     at = page.file.src_uri
@@ -156,6 +166,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 def _link(label: str, target: str, anchor: str | None, at: str) -> str:
     """Return a link from page `at` to `target` of the checkout; its label, where that is no page."""
     names = {source: name for name, source in OF_THE_ROOT.items()}
+    target = target.replace("benchmarks/results/", "docs/results/")
     target = names.get(target, target.removeprefix("docs/") if target.startswith("docs/") else "")
     if target == "results":
         target = "figures.md"

@@ -53,6 +53,23 @@ def test_the_map_has_every_file_and_each_says_what_it_is() -> None:
     assert all(len(words) == 2 for words in lines)
 
 
+def test_the_readme_is_one_screen_whose_figures_are_inserted_from_results() -> None:
+    assert len(README.splitlines()) <= 200
+    inserted = re.sub(r"(?s)<!--= [\w.-]+ -->.*?<!--/-->", "", README)
+    typed = re.sub(r"\]\([^)]*\)", "]", inserted)  # addresses have figures of their own
+    bullets = re.findall(r"(?ms)^- \*\*.*?(?=^- |^$)", typed.partition("\n## ")[0])
+    results = typed.partition("\n## Results\n")[2].partition("\n## ")[0]
+    figures = [row.split("|")[2] for row in results.splitlines() if row.startswith("| ")][1:]
+    assert len(bullets) == 4 and 1 <= len(figures) <= 6
+    assert [text for text in (*bullets, *figures) if re.search(r"(?<![\w])\d", text)] == []
+
+
+def test_the_picture_is_there_for_light_and_dark() -> None:
+    shown = re.findall(r'(?:srcset|src)="([^"]+)"', README)
+    assert [Path(name).stem.rpartition("-")[2] for name in shown] == ["dark", "light"]
+    assert {ROOT / name for name in shown} == set(build.pictures())
+
+
 # Every command: run where the page says so, else checked against the real command line and configs.
 
 
