@@ -17,6 +17,7 @@ from result_tables import (
     REPORTS,
     benchmark_table,
     cost_table,
+    report_table,
     score_table,
     scores,
     served_rows,
@@ -114,6 +115,7 @@ def _rehearsed() -> str:
 FIGURES: Mapping[str, Callable[[], str]] = {
     "all-scores": score_table,
     "all-costs": cost_table,
+    "all-reports": report_table,
     "all-benchmarks": benchmark_table,
     "minilm-f1": _f1(_BC5CDR, "minilm-bc5cdr"),
     "minilm-paper-f1": _paper_f1,

@@ -122,7 +122,7 @@ def _link(report: Path, *headings: str) -> str:
 
 def _title(report: Path) -> str:
     heading = report.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-    return "MiniLM and SmolLM2" if heading == "2 runs compared" else heading.partition(",")[0]
+    return heading.partition(",")[0].removesuffix(" on BC5CDR")
 
 
 def served_rows(report: Path) -> Iterator[Mapping[str, str]]:
@@ -163,6 +163,27 @@ def cost_table() -> str:
         ["of", "model", *corpora],
         [[*key, *(row.get(name, "") for name in corpora)] for key, row in rows.items()],
     )
+
+
+def report_table() -> str:
+    """Return the table of all pages in docs/results: command, day, first commit and machine, as they say."""
+    lines = []
+    for report in sorted(REPORTS.glob("*.md")):
+        text = report.read_text(encoding="utf-8")
+        command = re.search(r"(?m)(?:`| {4})((?:raybio|make) [^`\n]+)", text)
+        commit = re.search(r"(?i)\b(?:commit:?|at) ([0-9a-f]{7,12})\b", text)
+        machine = re.search(r"two\s+cores of an? ([\w -]+)", text)
+        shown = [found[1] if found else "" for found in (command, commit, machine)]
+        lines.append(
+            [
+                _linked(_title(report), f"results/{report.name}"),
+                f"`{shown[0].partition(' corpus.')[0]}`",
+                report.stem[-len("2026-11-28") :],
+                shown[1],
+                f"two cores, {shown[2].strip()}",
+            ]
+        )
+    return _markdown(["result", "command", "day", "commit", "machine"], lines)
 
 
 def benchmark_table() -> str:
