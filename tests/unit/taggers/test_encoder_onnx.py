@@ -4,6 +4,7 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,19 @@ def test_the_file_has_its_labels_and_the_folder_all_that_goes_with_it(
     assert "model.safetensors" not in names
     with pytest.raises(ModelError, match=r"no safetensors weights .*it holds model\.onnx"):
         load_tagger(exported)
+
+
+@needs_onnx
+def test_the_pages_example_reads_the_file(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs/share_a_model.md").read_text("utf-8")
+    code = page.partition("```python\n")[2].partition("\n```")[0]
+    setting, _, last = code.rpartition("\n")
+    monkeypatch.chdir(exported.parent)
+    names: dict[str, Any] = {}
+    exec(setting, names)
+    found = eval(last, names)
+    assert [token for token, _ in found[:2]] == ["[CLS]", "na"] and found[-1][0] == "[SEP]"
+    assert {tag for _, tag in found} <= set(TAGS)
 
 
 @needs_onnx
