@@ -122,7 +122,8 @@ class CorpusSection(Section):
     @classmethod
     def _files_replace_a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("name") is not None:
-            raise ValueError(f"cannot go with name ({info.data['name']!r}); keep one of the two")
+            named = info.data["name"]
+            raise ValueError(f"cannot go with name ({named!r}); for files of your own: corpus.name=null")
         return value
 
     @field_validator("train_with_dev")

@@ -34,8 +34,8 @@ def test_a_corpus_is_a_name_or_three_files(load, section):
         (
             "name: BC5CDR, dev: b.tsv, format: iob2",
             [
-                "corpus.dev: cannot go with name ('BC5CDR'); keep one of the two",
-                "corpus.format: cannot go with name ('BC5CDR'); keep one of the two",
+                "corpus.dev: cannot go with name ('BC5CDR'); for files of your own: corpus.name=null",
+                "corpus.format: cannot go with name ('BC5CDR'); for files of your own: corpus.name=null",
             ],
         ),
         (f"{FILES}, data: /corpora", ["corpus.data: goes with name only; give a name, or remove it"]),
