@@ -3,10 +3,13 @@
     python fault_driver.py CONFIG SECONDS [REJECTED]
 
 The tagger takes SECONDS for a document, tags each word with a capital, dies of the word "Lethal" and
-hangs at the word "Endless". Where REJECTED records are replayed, "Lethal" has become harmless. It gets
-in by Ray's own way to set up worker processes; the job knows nothing of it.
+hangs at the word "Endless". Where REJECTED records are replayed, "Lethal" has become harmless. On a node
+whose environment says RAYBIO_TEST_BROKEN=load it does not load, with =write its shards cannot be written.
+It gets in by Ray's own way to set up worker processes; the job knows nothing of it. In the folder
+RAYBIO_TEST_PLACES each node has a file where files were read or text cut on it.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -40,7 +43,36 @@ def install_tagger(seconds: float, lethal: bool) -> None:
                 for sentence in sentences
             ]
 
-    raybio.taggers.load_tagger = lambda *_, **__: Capitals()
+    def load_tagger(*_, **__):
+        return full() if os.environ.get("RAYBIO_TEST_BROKEN") == "load" else Capitals()
+
+    raybio.taggers.load_tagger = load_tagger
+    if os.environ.get("RAYBIO_TEST_BROKEN") == "write":
+        from raybio.bulk_tagging.commit import ShardFiles
+
+        ShardFiles.write = full
+    if places := os.environ.get("RAYBIO_TEST_PLACES"):
+        from raybio.bulk_tagging import stages
+
+        stages.read_shards = noting(stages.read_shards, Path(places))
+        stages.cut = noting(stages.cut, Path(places))
+
+
+def full(*_):
+    """Fail as what writes to a disk that is full."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def noting(function, places):
+    """Return what does the same, and notes in a folder on which node."""
+
+    def noted(*arguments):
+        import ray
+
+        (places / ray.get_runtime_context().get_node_id()).touch()
+        return function(*arguments)
+
+    return noted
 
 
 def main(config: str, seconds: float, replay: str | None = None) -> int:
@@ -53,7 +85,8 @@ def main(config: str, seconds: float, replay: str | None = None) -> int:
 
     # Workers find this file as a module, through it the tagger, and the way to a bucket where one is given.
     tests = str(Path(__file__).parent)
-    store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    given = ("AWS_", "RAYBIO_TEST_PLACES")
+    store = {name: value for name, value in os.environ.items() if name.startswith(given)}
     ray.init(
         address=os.environ["RAY_ADDRESS"],
         logging_level=logging.WARNING,

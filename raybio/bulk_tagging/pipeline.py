@@ -1,31 +1,16 @@
-"""Bulk tagging on Ray Data: read files -> cut text -> tag and commit shards -> count.
-
-A row of the dataset is a whole shard, so nothing depends on how Ray Data cuts its blocks. Few
-shards are in flight at a time, whatever the size of the input. Text is cut into sentences and words
-in tasks of its own, in processes without a model: in a tagger's it would keep the model waiting, and a
-thread beside the model would hold the interpreter that the model's own calls go through.
-"""
+"""Bulk tagging: a config -> what is left of its input, tagged and committed shard by shard (`stages`)."""
 
 from __future__ import annotations
 
-import gc
-import pickle
 import time
-import uuid
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import ray
-import ray.data
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
-from ray.util.annotations import RayDeprecationWarning
-
-from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance
+from raybio.bulk_tagging.ledger import Ledger, Provenance
+from raybio.bulk_tagging.nodes import Nodes, Unfit
+from raybio.bulk_tagging.pool import had
 from raybio.bulk_tagging.progress_tracker import (
     ProgressTracker,
     TaggedCorpus,
@@ -34,23 +19,14 @@ from raybio.bulk_tagging.progress_tracker import (
 )
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
-from raybio.bulk_tagging.shards import (
-    EndOfFile,
-    InputFile,
-    Shard,
-    Unread,
-    check_columns,
-    find_inputs,
-    read_shards,
-)
-from raybio.bulk_tagging.tagging import cut
-from raybio.bulk_tagging.worker import Worker
+from raybio.bulk_tagging.shards import check_columns, find_inputs
+from raybio.bulk_tagging.stages import Result, run
 from raybio.cluster import connected, settle_data
-from raybio.config import EntitiesSection, TagCorpusConfig, TaggersSection, config_hash, resolved
+from raybio.config import EntitiesSection, TagCorpusConfig, config_hash, resolved
 from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.table import Columns
-from raybio.errors import ClusterError, CommitError, RaybioError, UsageError, first_line
+from raybio.errors import CommitError, UsageError
 from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import ModelReference
 from raybio.run_folder import environment
@@ -61,23 +37,8 @@ from raybio.taggers.checking import check_selection
 from raybio.taggers.selection import Selection
 from raybio.versioned import versioned
 
-Row = dict[str, Any]
-
 # What decides the content of a shard's files: a change here is another output.
 _DECISIVE = ("format", "formats", "skip_passages", "shard_documents", "precision", "decoding")
-# Larger than a handful of documents, smaller than a usual shard: one shard makes one block.
-_BLOCK_BYTES = 256 * 1024
-# Each dead worker brings the document that kills it nearer (see `attempts`); so many are a broken machine.
-_MAX_DEATHS = 100
-# Readers and cutters have no such marks: what is too large for them is so every time.
-_MAX_RETRIES = 10
-# Files whose reader or cutter died so often all the same are left, and the others continue; so many are,
-# again, a broken machine.
-_MAX_BROKEN_FILES = 10
-_DEATHS = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, RayActorError)
-CUTTERS_FOR_A_GPU = 4
-"""Processes that cut text for each tagger that has a GPU, some 2,000 abstracts a second each; where
-that is more than the tagger takes, they wait."""
 
 
 def tag_corpus(
@@ -141,12 +102,13 @@ def tag_corpus(
         if todo:
             with resume_hint("Run the same command again to resume: what is committed stays"), connected():
                 settle_data()
-                pool = _had(config.taggers)
-                for result in _run(recipe, config.taggers, todo):
-                    if isinstance(result, RaybioError):
-                        raise result
-                    tracker.see(result)
-                pool = {name: max(had, pool[name]) for name, had in _had(config.taggers).items()}
+                pool = had(config.taggers)
+                nodes = Nodes(config.taggers, progress)
+                while unfit := _see_results(run(recipe, config.taggers, nodes, todo), tracker):
+                    nodes.avoid(unfit)
+                    todo = ledger.todo(files)
+                    tracker.begin_again(todo)
+                pool = {name: max(most, pool[name]) for name, most in had(config.taggers).items()}
         tracker.check_finished()
     except Exception:
         # Where the disk is full, say, the first error is the one that tells why.
@@ -159,6 +121,16 @@ def tag_corpus(
     )
     check_anything_tagged(summary)
     return summary
+
+
+def _see_results(results: Generator[Result], tracker: ProgressTracker) -> Unfit | None:
+    """Let `tracker` see all results, or those before a node fails: then return that node."""
+    with closing(results):
+        for result in results:
+            if isinstance(result, Unfit):
+                return result
+            tracker.see(result)
+    return None
 
 
 def _claim(output: str, provenance: Provenance, model: Path, anew: bool) -> tuple[Ledger, Provenance]:
@@ -177,157 +149,3 @@ def _claim(output: str, provenance: Provenance, model: Path, anew: bool) -> tupl
         provenance = earlier
     ledger.claim(provenance)
     return ledger, provenance
-
-
-def _run(
-    recipe: Recipe, taggers: TaggersSection, todo: Sequence[tuple[InputFile, set[int]]]
-) -> Iterator[CommittedShard | EndOfFile | Unread | RaybioError]:
-    """Yield what was committed as it is, in no order, how files ended, and why a worker cannot continue."""
-    context = ray.data.DataContext.get_current().copy()
-    context.target_max_block_size = _BLOCK_BYTES
-    context.max_errored_blocks = _MAX_BROKEN_FILES
-    with ray.data.DataContext.current(context):
-        results = _results(recipe, taggers, todo)
-    try:
-        for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from _items(batch)
-    except _DEATHS as error:
-        reason = first_line(error)
-        raise ClusterError(
-            f"processes that read, cut or tag the input died again and again: {reason}. What is committed "
-            "stays; run the same command again where they live, with more memory for each, say"
-        ) from error
-
-
-def _results(
-    recipe: Recipe, taggers: TaggersSection, todo: Sequence[tuple[InputFile, set[int]]]
-) -> ray.data.Dataset:
-    """Return what will read, cut, tag and commit, as its rows are asked for."""
-    least, most = _pool(taggers)
-    sources = ray.data.from_items(_rows(todo), override_num_blocks=len(todo))
-    # Reading and cutting ask for no CPU: they are a small part of the work, and on a small machine
-    # the taggers hold all the CPUs there are. Where there are as many files as taggers without a
-    # GPU, Ray Data makes one step of the two.
-    with warnings.catch_warnings():
-        # Deprecated without another way to bound retries (ray 2.60).
-        warnings.simplefilter("ignore", RayDeprecationWarning)
-        shards = sources.map_batches(
-            _read,  # type: ignore[arg-type]  # Ray's types forget fn_kwargs
-            fn_kwargs={"size": recipe.shard_documents, "max_record_bytes": recipe.max_record_bytes},
-            batch_size=1,
-            batch_format="pyarrow",
-            num_cpus=0,
-            compute=ray.data.TaskPoolStrategy(size=min(most, len(todo))),
-            max_retries=_MAX_RETRIES,
-        ).map_batches(
-            _cut,  # type: ignore[arg-type]
-            fn_kwargs={"skipped": recipe.skip_passages},
-            batch_size=1,
-            batch_format="pyarrow",
-            num_cpus=0,
-            compute=ray.data.TaskPoolStrategy(size=most * (CUTTERS_FOR_A_GPU if taggers.gpus else 1)),
-            max_retries=_MAX_RETRIES,
-        )
-        return shards.map_batches(
-            _TagAndCommit,
-            fn_constructor_args=(recipe, uuid.uuid4().hex),
-            batch_size=1,
-            batch_format="pyarrow",
-            num_cpus=taggers.cpus,
-            num_gpus=taggers.gpus,
-            compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-            ray_remote_args_fn=_bounded_retries,
-        )
-
-
-def _bounded_retries() -> dict[str, Any]:
-    """Ray's default is to retry for ever what kills its worker every time."""
-    return {"max_task_retries": _MAX_DEATHS, "max_restarts": _MAX_DEATHS}
-
-
-def _pool(taggers: TaggersSection) -> tuple[int, int]:
-    """Return the least and most taggers: as configured, or as many as the cluster has room for."""
-    resources = ray.cluster_resources()
-    room = resources.get("GPU", 0) / taggers.gpus if taggers.gpus else resources.get("CPU", 1) / taggers.cpus
-    least = taggers.count or max(1, min(int(room), taggers.max_count or int(room)))
-    return least, taggers.max_count or least
-
-
-def _had(taggers: TaggersSection) -> dict[str, float]:
-    """Return how many taggers the pool may have, at most, and what the cluster has for them."""
-    resources = ray.cluster_resources()
-    return {
-        "taggers": _pool(taggers)[1],
-        "cluster_cpus": resources.get("CPU", 0.0),
-        "cluster_gpus": resources.get("GPU", 0.0),
-    }
-
-
-def _rows(items: Iterable[Any]) -> list[Row]:
-    """Return dataset rows that carry `items` as they are."""
-    return [{"item": pickle.dumps(item)} for item in items]
-
-
-def _items(batch: Any) -> Iterator[Any]:
-    for item in batch.column("item").to_pylist():
-        yield unpack(item)
-
-
-def unpack(packed: bytes) -> Any:
-    """Return what a row carries.
-
-    Python looks for circles among new objects again and again; in a shard's hundred thousand there
-    are none, and to look takes about as long as to unpack them.
-    """
-    looks = gc.isenabled()
-    gc.disable()
-    try:
-        return pickle.loads(packed)  # noqa: S301 - written by `_rows` in this same job
-    finally:
-        if looks:
-            gc.enable()
-
-
-def _read(batch: Any, size: int, max_record_bytes: int) -> Iterator[pa.Table]:
-    """Turn rows of (file, done) into rows of shards and of how files ended."""
-    for file, done in _items(batch):
-        for shard in read_shards(file, size, done, max_record_bytes):
-            yield pa.Table.from_pylist(_rows([shard]))
-
-
-def _cut(batch: pa.Table, skipped: Sequence[str]) -> pa.Table:
-    """Cut the text of each shard; what else comes passes."""
-    return pa.Table.from_pylist(
-        _rows(
-            replace(item, cut=cut(item.documents, skipped)) if isinstance(item, Shard) else item
-            for item in _items(batch)
-        )
-    )
-
-
-class _TagAndCommit:
-    """A worker of the pool, as Ray Data calls it: rows of shards in, rows of what was committed out.
-
-    What goes wrong is such a row too: raised here, it would reach the driver as Ray's own, with
-    nothing left of ours.
-    """
-
-    def __init__(self, recipe: Recipe, run: str) -> None:
-        self._worker: Worker | RaybioError
-        try:
-            self._worker = Worker(recipe, run)
-        except RaybioError as error:  # a model that cannot be used, say
-            self._worker = error
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        return pa.Table.from_pylist(_rows(map(self._done, _items(batch))))
-
-    def _done(self, item: Shard | EndOfFile | Unread) -> CommittedShard | EndOfFile | Unread | RaybioError:
-        if not isinstance(item, Shard):
-            return item
-        if isinstance(self._worker, RaybioError):
-            return self._worker
-        try:
-            return self._worker.commit(item)
-        except RaybioError as error:
-            return error

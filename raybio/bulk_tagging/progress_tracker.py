@@ -69,15 +69,19 @@ class ProgressTracker:
         self._rejected_before = 0 if max_rejected is None else ledger.rejected(files)
         self._ledger = ledger
         self._progress = progress
-        self._open = {file.key: (file, set(done)) for file, done in todo}
-        self._ends: dict[str, EndOfFile] = {}
-        self._unread: list[AccessError] = []
+        self.begin_again(todo)
         self._finishers = ThreadPoolExecutor(FINISHERS)
         self._finishing: dict[str, Future[bool]] = {}
         self._files = len(todo)
         self._reported = time.monotonic()
         self.shards = self.documents = self.mentions = self.rejected = 0
         self.first_start, self.last_finish = float("inf"), 0.0
+
+    def begin_again(self, todo: Sequence[tuple[InputFile, set[int]]]) -> None:
+        """Expect the results of what is left, whatever was expected before."""
+        self._open = {file.key: (file, set(done)) for file, done in todo}
+        self._ends: dict[str, EndOfFile] = {}
+        self._unread: list[AccessError] = []
 
     @property
     def tagging_seconds(self) -> float:

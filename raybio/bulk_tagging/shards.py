@@ -43,7 +43,8 @@ and with all its words some 600 MB of memory. Where shards end is what a resumed
 class InputFile:
     """One file to tag: `key` names its outputs, `fingerprint` changes with its content.
 
-    `path` opens it; `source` is what is written of it; `columns` says which of a table's are read.
+    `path` opens it; `source` is what is written of it; `columns` says which of a table's are read;
+    `size` is in bytes, None of a folder.
     """
 
     path: str
@@ -51,6 +52,7 @@ class InputFile:
     format: str
     fingerprint: str
     columns: Columns | None = None
+    size: int | None = None
 
     @property
     def source(self) -> str:
@@ -192,11 +194,11 @@ def _found(pattern: str, format: str | None, inside: Inside, columns: Columns | 
             refuse_special(each)
     names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
     with ThreadPoolExecutor(_OPEN_FILES) as pool:  # an object store answers late, but many at once
-        fingerprints = pool.map(partial(_fingerprint, filesystem, inside), paths)
+        contents = pool.map(partial(_content, filesystem, inside), paths)
         formats = pool.map(lambda name: format or input_format(name, columns), names)
         return [
-            InputFile(name, stem_of(each), own, found, columns if own in TABLES else None)
-            for name, each, own, found in zip(names, paths, formats, fingerprints, strict=True)
+            InputFile(name, stem_of(each), own, found, columns if own in TABLES else None, size)
+            for name, each, own, (found, size) in zip(names, paths, formats, contents, strict=True)
         ]
 
 
@@ -212,8 +214,8 @@ def _is_readable(path: str, format: str | None) -> bool:
     return format_named(found).can_read and format in (None, found)
 
 
-def _fingerprint(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -> str:
-    """Return a hash of a file's size, beginning and end (where gzip keeps its checksum).
+def _content(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -> tuple[str, int | None]:
+    """Return a hash of a file's size, beginning and end (where gzip keeps its checksum), and its size.
 
     That of a folder is made of its files' names and fingerprints, without what is `inside` the output.
     What is no file there is not opened: its reader rejects it.
@@ -222,14 +224,14 @@ def _fingerprint(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: st
         names = sorted(name for name in filesystem.find(path) if not inside(filesystem, name))
         kinds = ((name, _strange(filesystem, name)) for name in names)
         parts = [
-            f"{name.removeprefix(path)}\0{kind or _fingerprint(filesystem, inside, name)}\n"
+            f"{name.removeprefix(path)}\0{kind or _content(filesystem, inside, name)[0]}\n"
             for name, kind in kinds
         ]
-        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16], None
     size = filesystem.size(path)
     head = filesystem.read_block(path, 0, _FINGERPRINT_BYTES)
     tail = filesystem.read_block(path, max(0, size - _FINGERPRINT_BYTES), _FINGERPRINT_BYTES)
-    return hashlib.sha256(b"%d\0" % size + head + tail).hexdigest()[:16]
+    return hashlib.sha256(b"%d\0" % size + head + tail).hexdigest()[:16], size
 
 
 def _strange(filesystem: fsspec.AbstractFileSystem, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from raybio.bulk_tagging.attempts import Attempt, Range
 from raybio.bulk_tagging.commit import ShardFiles
@@ -20,13 +21,19 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Holds a tagger for the length of a run; `run` names the run."""
+    """Holds a tagger for the length of a run; `run` names the run.
+
+    Several threads may commit shards at a time. The tagger has a thread of its own, and tags one shard
+    while others are written.
+    """
 
     def __init__(self, recipe: Recipe, run: str) -> None:
         log_as_json(run)
         self._recipe = recipe
         self._run = run
-        self._tagger = load_tagger(recipe.model.folder(), **recipe.loading)
+        # One thread: no tagger is made for two at a time, and torch has settings that are a thread's own.
+        self._thread = ThreadPoolExecutor(1)
+        self._tagger = self._thread.submit(load_tagger, recipe.model.folder(), **recipe.loading).result()
         recipe.selection.check(self._tagger.labels)
         provenance = recipe.provenance
         self._files = ShardFiles(
@@ -51,10 +58,9 @@ class Worker:
         return CommittedShard(shard.file.key, shard.number, entry)
 
     def _tag_and_write(self, shard: Shard) -> ShardEntry:
-        started = time.time()
-        work = Counter(self._tagger.counts)
         attempt = Attempt(self._ledger, shard, self._run, self._recipe.shard_timeout_s)
-        tagged = self._tag(shard, attempt)
+        started, work, tagged = self._thread.submit(self._tag, shard, attempt).result()
+        attempt.tagged()
         written = self._files.write(shard, tagged)
         entry = ShardEntry(
             shard=shard.name,
@@ -65,7 +71,7 @@ class Worker:
             sentences=tagged.sentences,
             words=tagged.words,
             mentions=dict(Counter(m.label for d in tagged.documents for m in d.mentions or ())),
-            work=dict(Counter(self._tagger.counts) - work),
+            work=work,
             files=written.files,
             started=started,
             finished=time.time(),
@@ -78,7 +84,9 @@ class Worker:
         logger.info("shard committed", extra={**fields, "seconds": round(entry.finished - entry.started, 3)})
         return entry
 
-    def _tag(self, shard: Shard, attempt: Attempt) -> TaggedDocuments:
+    def _tag(self, shard: Shard, attempt: Attempt) -> tuple[float, dict[str, int], TaggedDocuments]:
+        """Return when the shard's tagging began, what the tagger counted on it, and the shard tagged."""
+        started, before = time.time(), Counter(self._tagger.counts)
         source = shard.file.path
         parts: dict[Range, TaggedDocuments] = {
             (culprit, culprit + 1): killer(shard.documents[culprit], source) for culprit in attempt.culprits
@@ -94,5 +102,5 @@ class Worker:
                     self._recipe.selection,
                     shard.cut[here],
                 )
-        attempt.tagged()
-        return joined([parts[documents] for documents in sorted(parts)])
+        work = dict(Counter(self._tagger.counts) - before)
+        return started, work, joined([parts[documents] for documents in sorted(parts)])

@@ -15,7 +15,7 @@ import ray
 from exported_metrics import wait_for_metrics
 from samples import tagging_config
 
-from raybio.bulk_tagging import pipeline, tag_corpus
+from raybio.bulk_tagging import stages, tag_corpus
 from raybio.bulk_tagging.ledger import ShardEntry
 from raybio.bulk_tagging.metrics import METRICS, SHARD_SECONDS, WorkerMetrics
 from raybio.config import TagCorpusConfig
@@ -165,7 +165,7 @@ def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_continue(
     config = tagging_config(trained.run.model, f"{tmp_path}/*.jsonl", tmp_path / "out")
 
     def read(batch: pa.Table, **bounds: int) -> Iterator[pa.Table]:
-        from raybio.bulk_tagging.pipeline import _items, _read
+        from raybio.bulk_tagging.stages import _items, _read
 
         if next(_items(batch))[0].key == "huge":
             # Not before the other file is committed: how fast a tagger starts is not what this is about.
@@ -180,8 +180,8 @@ def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_continue(
         yield from _read(batch, **bounds)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_read", read)
-        patch.setattr(pipeline, "_MAX_RETRIES", 1)
+        patch.setattr(stages, "_read", read)
+        patch.setattr(stages, "_MAX_RETRIES", 1)
         with pytest.raises(ClusterError, match=r"huge: processes that read, .* died again and again"):
             tag_corpus(config)
     assert [row["source"] for row in rows(tmp_path / "out", "documents")] == [f"{tmp_path}/good.jsonl"]

@@ -1,69 +1,19 @@
-import gc
 import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
+import ray
 from samples import tagging_config
 
 from raybio.bulk_tagging import pipeline
 from raybio.bulk_tagging.ledger import Ledger, Provenance
-from raybio.bulk_tagging.pipeline import _cut, _items, _rows, _TagAndCommit, unpack
 from raybio.bulk_tagging.recipe import Recipe
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
-from raybio.config import TagCorpusConfig, TaggersSection, job_of
-from raybio.entities import Deletion, Document, Passage
-from raybio.errors import CommitError, ModelError, UsageError
+from raybio.config import TagCorpusConfig, job_of
+from raybio.errors import CommitError, UsageError
 from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import ModelReference
-
-
-def test_a_shard_leaves_for_the_taggers_with_its_words_and_the_end_of_a_file_as_it_is():
-    document = Document("1", "Alpha.\nBeta gamma.", (Passage(0, 6, "title"), Passage(7, 18, "abstract")))
-    shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 3, (document,), (), (Deletion("9"),))
-    end = EndOfFile("a", 4)
-    done, same = _items(_cut(pa.Table.from_pylist(_rows([shard, end])), ("title",)))
-    assert done.documents == (document,)
-    [[sentence]] = done.cut
-    assert (sentence.words, sentence.starts) == (("Beta", "gamma", "."), (7, 12, 17))
-    assert (done.name, done.deletions, same) == (shard.name, shard.deletions, end)
-
-
-@pytest.mark.parametrize(
-    ("taggers", "had"),
-    [
-        (TaggersSection(), 16),
-        (TaggersSection(cpus=2.0), 8),
-        (TaggersSection(max_count=3), 3),
-        (TaggersSection(count=2, max_count=5), 5),
-        (TaggersSection(gpus=0.5), 8),
-    ],
-)
-def test_the_pool_is_reported_with_the_room_it_had(monkeypatch, taggers, had):
-    monkeypatch.setattr(pipeline.ray, "cluster_resources", lambda: {"CPU": 16.0, "GPU": 4.0})
-    assert pipeline._had(taggers) == {"taggers": had, "cluster_cpus": 16.0, "cluster_gpus": 4.0}
-
-
-def test_circles_are_looked_for_again_after_unpacking():
-    assert unpack(pickle.dumps(("a", 1))) == ("a", 1)
-    with pytest.raises(pickle.UnpicklingError):
-        unpack(b"no pickle")
-    assert gc.isenabled()
-
-
-def test_a_model_that_cannot_be_used_is_reported_in_our_words(tiny_encoder, tmp_path):
-    """It loads in a worker; what is raised there reaches the driver as Ray's own error."""
-    config = tagging_config(tiny_encoder, tmp_path / "in", tmp_path / "out", precision="4bit")
-    model = ModelReference.of(config.model)
-    recipe = Recipe.of(config, model, Provenance("m", "f", "c", {}), config.output)
-    worker = _TagAndCommit(recipe, "run")
-    shard = Shard(InputFile("a.xml", "a", "pubmed", "f"), 0, (), (), ())
-    end = EndOfFile("a", 1)
-    error, same = _items(worker(pa.Table.from_pylist(_rows([shard, end]))))
-    assert isinstance(error, ModelError) and "4bit is for LLMs" in str(error)
-    assert same == end
 
 
 def test_workers_are_given_names_that_hold_on_their_nodes(tiny_encoder, tmp_path, monkeypatch):
@@ -114,4 +64,4 @@ def test_labels_that_the_model_lacks_are_refused_before_a_cluster_is_started(tin
         pipeline.tag_corpus(
             job_of(TagCorpusConfig, {**job, "entities": {"labels": ["Gene"]}}, source="a test")
         )
-    assert not pipeline.ray.is_initialized() and not (tmp_path / "out").exists()
+    assert not ray.is_initialized() and not (tmp_path / "out").exists()
