@@ -40,7 +40,7 @@ FLOORS = [
         "model_sources.py",
     ],
     ["taggers/"],
-    ["cluster.py", "sentence_stream.py", "text_tagger.py", "model_scoring.py"],
+    ["cluster.py", "waiting.py", "sentence_stream.py", "text_tagger.py", "model_scoring.py"],
     ["training/", "bulk_tagging/", "serving/", "reports/", "submission/", "dataset.py"],
     ["demo.py", "study/"],
     ["cli/", "__main__.py"],

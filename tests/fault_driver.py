@@ -59,7 +59,8 @@ def install_tagger(seconds: float, lethal: bool) -> None:
 
 
 def full(*_):
-    """Fail as what writes to a disk that is full."""
+    """Fail as what writes to a disk that is full; note it in a folder."""
+    (Path(os.environ["RAYBIO_TEST_PLACES"]) / "refused").touch()
     raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -1,6 +1,6 @@
 """Bulk tagging: each input shard is in the output once, whatever dies; a re-run is the resume.
 
-On Ray Data (`pipeline.py`): read shards, tag and commit each, count.
+On Ray Data (`stages.py`): read shards, tag and commit each. `pool.py` says how many, and `nodes.py` where.
 """
 
 import os

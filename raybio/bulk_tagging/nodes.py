@@ -63,7 +63,7 @@ class Nodes:
     def __init__(self, taggers: TaggersSection, progress: Callable[[str], None]) -> None:
         """Say to `progress` once of each node that it is avoided."""
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self.board: Any = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
         self._taggers = taggers
         self._progress = progress
         self._said: set[str] = set()

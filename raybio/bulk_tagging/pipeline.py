@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from raybio.bulk_tagging.ledger import Ledger, Provenance
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance
 from raybio.bulk_tagging.nodes import Nodes, Unfit
 from raybio.bulk_tagging.pool import had
 from raybio.bulk_tagging.progress_tracker import (
@@ -36,6 +36,7 @@ from raybio.taggers import check_tagger
 from raybio.taggers.checking import check_selection
 from raybio.taggers.selection import Selection
 from raybio.versioned import versioned
+from raybio.waiting import Wait, waiting
 
 # What decides the content of a shard's files: a change here is another output.
 _DECISIVE = ("format", "formats", "skip_passages", "shard_documents", "precision", "decoding")
@@ -104,10 +105,11 @@ def tag_corpus(
                 settle_data()
                 pool = had(config.taggers)
                 nodes = Nodes(config.taggers, progress)
-                while unfit := _see_results(run(recipe, config.taggers, nodes, todo), tracker):
-                    nodes.avoid(unfit)
-                    todo = ledger.todo(files)
-                    tracker.begin_again(todo)
+                with waiting(config.taggers.of_each, config.taggers.start_timeout_s, progress) as wait:
+                    while unfit := _see_results(run(recipe, config.taggers, nodes, todo), tracker, wait):
+                        nodes.avoid(unfit)
+                        todo = ledger.todo(files)
+                        tracker.begin_again(todo)
                 pool = {name: max(most, pool[name]) for name, most in had(config.taggers).items()}
         tracker.check_finished()
     except Exception:
@@ -123,12 +125,14 @@ def tag_corpus(
     return summary
 
 
-def _see_results(results: Generator[Result], tracker: ProgressTracker) -> Unfit | None:
+def _see_results(results: Generator[Result], tracker: ProgressTracker, wait: Wait) -> Unfit | None:
     """Let `tracker` see all results, or those before a node fails: then return that node."""
     with closing(results):
         for result in results:
             if isinstance(result, Unfit):
                 return result
+            if isinstance(result, CommittedShard):
+                wait.seen()
             tracker.see(result)
     return None
 

@@ -19,7 +19,6 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import ray
 import ray.data
-from ray.actor import ActorHandle
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
@@ -50,7 +49,7 @@ _DEATHS = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, RayActorError)
 CUTTERS_FOR_A_GPU = 4
 """Processes that cut text for each tagger that has a GPU, some 2,000 abstracts a second each; where
 that is more than the tagger takes, they wait."""
-_SHARDS_AT_A_TIME = 2
+SHARDS_AT_A_TIME = 2
 """Of a tagger: one is tagged while another is committed."""
 
 
@@ -90,7 +89,7 @@ def _results(
     # Reading and cutting ask for no CPU: they are a small part of the work, and on a small machine
     # the taggers hold all the CPUs there are. Where there are as many files as taggers without a
     # GPU, Ray Data makes one step of the two.
-    elsewhere = {"num_cpus": 0, "label_selector": without_cpus()}
+    elsewhere: dict[str, Any] = {"num_cpus": 0, "label_selector": without_cpus()}
     with warnings.catch_warnings():
         # Deprecated without another way to bound retries (ray 2.60).
         warnings.simplefilter("ignore", RayDeprecationWarning)
@@ -121,7 +120,7 @@ def _results(
             compute=ray.data.ActorPoolStrategy(
                 min_size=size.at_once,
                 max_size=size.most,
-                max_concurrent_calls_per_actor=_SHARDS_AT_A_TIME,
+                max_concurrent_calls_per_actor=SHARDS_AT_A_TIME,
                 enable_true_multi_threading=True,
             ),
             # Ray's default is to retry for ever what kills its worker every time.
@@ -182,7 +181,7 @@ class _TagAndCommit:
     wrong later is a row too: raised there, it would reach the driver as Ray's own, with nothing left of ours.
     """
 
-    def __init__(self, recipe: Recipe, run: str, board: ActorHandle) -> None:
+    def __init__(self, recipe: Recipe, run: str, board: Any) -> None:
         try:
             self._worker = Worker(recipe, run)
         except Exception as error:  # of whatever library: a node without a driver for its GPU, say

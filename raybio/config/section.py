@@ -90,3 +90,8 @@ Stride = Annotated[
     AfterValidator(_half_a_window_at_most),
 ]
 HoldsAWindow = AfterValidator(_holds_a_window)
+START_TIMEOUT_S = 1800.0
+StartTimeout = Annotated[
+    float | None,
+    Field(gt=0, description="seconds to wait for nodes before anything has started; null = any time"),
+]

@@ -10,7 +10,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from raybio.config.corpus import ADDED_FORMATS, ReadFormat
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.demand import Demand, Together
-from raybio.config.section import AllowPickle, Files, JobConfig, Section, Text
+from raybio.config.section import (
+    START_TIMEOUT_S,
+    AllowPickle,
+    Files,
+    JobConfig,
+    Section,
+    StartTimeout,
+    Text,
+)
 
 if TYPE_CHECKING:
     WriteFormat: TypeAlias = str
@@ -30,14 +38,24 @@ class TaggersSection(Section):
     """The pool of processes that hold the model."""
 
     count: int | None = Field(
-        default=None, ge=1, description="taggers to start; null = as many as the cluster has room for"
+        default=None,
+        ge=1,
+        description="taggers to start with; null = max_count, or as many as the cluster has room for",
     )
     max_count: int | None = Field(
-        default=None, ge=1, description="taggers the pool may grow to; null = count, or the cluster's room"
+        default=None,
+        ge=1,
+        description="taggers the pool may grow to, asked for at once where count is null; null = count",
     )
     cpus: float = Field(default=1.0, gt=0, description="CPUs that Ray sets aside for each tagger")
     gpus: float = Field(default=0.0, ge=0, description="GPUs for each tagger; a fraction shares one")
     threads: int = Field(default=1, ge=1, description="computing threads of each tagger on CPU")
+    start_timeout_s: StartTimeout = START_TIMEOUT_S
+
+    @property
+    def of_each(self) -> dict[str, float]:
+        """What Ray sets aside for each tagger."""
+        return {"CPU": self.cpus, "GPU": self.gpus}
 
     @field_validator("max_count")
     @classmethod

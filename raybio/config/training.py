@@ -10,7 +10,15 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from raybio.config.corpus import CorpusSection
 from raybio.config.demand import Demand, Together
 from raybio.config.faults import FaultsError, shown
-from raybio.config.section import AllowPickle, FileName, JobConfig, Section, Text
+from raybio.config.section import (
+    START_TIMEOUT_S,
+    AllowPickle,
+    FileName,
+    JobConfig,
+    Section,
+    StartTimeout,
+    Text,
+)
 from raybio.config.sweep import SweepableConfig
 
 LearningRate = Annotated[
@@ -99,6 +107,7 @@ class WorkersSection(Section):
     max_failures: int = Field(
         default=1, ge=0, description="times a run resumes from its last checkpoint after a worker died"
     )
+    start_timeout_s: StartTimeout = START_TIMEOUT_S
 
     def demands(self) -> Sequence[Together]:
         """Return what they ask of a cluster."""

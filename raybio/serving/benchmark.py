@@ -135,7 +135,7 @@ class _Bench:
         self.run.say(f"{model.name} on {corpus}: {len(sentences):,} sentences, the tagger alone")
         alone = tag_alone(model, sentences, self.paper_batch)
         try:
-            client = Client(deploy(model, run_id=self.run.path.name))
+            client = Client(deploy(model, run_id=self.run.path.name, progress=self.run.say))
             scored, *others = asyncio.run(self._drive(client, model, sentences))
             others += self._more_replicas(model, sentences)
         finally:
@@ -167,7 +167,7 @@ class _Bench:
         done: list[Measured] = []
         for replicas in self.scaled_to:
             fixed = model.model_copy(update={"replicas": replicas, "autoscaling": AutoscalingSection()})
-            client = Client(deploy(fixed, run_id=self.run.path.name))
+            client = Client(deploy(fixed, run_id=self.run.path.name, progress=self.run.say))
             measured = asyncio.run(self.scenarios.offline(client.tag, sentences, replicas))
             done.append(scaling(measured, replicas, done[0] if done else None))
             self._say_speed(done[-1])

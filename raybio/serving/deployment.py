@@ -20,6 +20,7 @@ from raybio.errors import ServingError
 from raybio.model_sources import ModelReference, model_folder, name_anywhere
 from raybio.serving.replica import Replica
 from raybio.taggers import check_tagger
+from raybio.waiting import waiting
 
 Handle: TypeAlias = "DeploymentHandle[Any]"
 
@@ -54,21 +55,27 @@ little, and what it asks of models goes through the same loop too.
 """
 
 
-def deploy(section: ServedModelSection, *, run_id: str = "") -> Handle:
+def deploy(
+    section: ServedModelSection, *, run_id: str = "", progress: Callable[[str], None] = lambda _: None
+) -> Handle:
     """Start the model, or update it, as the Serve application `section.name`; return when it is healthy.
 
     The handle's `tag.remote(sentences)` gives a stream of one `Answer`; `raybio.serving.client` asks it as
     one should.
-    Where Serve does not run yet it is started without HTTP. `run_id` is in every line of the log.
+    Where Serve does not run yet it is started without HTTP. `run_id` is in every line of the log. What its
+    replicas wait for is said to `progress`.
 
     Raises:
         ModelError: there is no such model, or not one that tags as `section` says.
         ServingError: its replicas do not start; the message has the last one's complaint.
+        ClusterError: none has started in `start_timeout_s`, for want of a node.
     """
     start()
     application = model_application(section, run_id)
+    shape = {"CPU": section.cpus, "GPU": section.gpus}
     try:
-        serve.run(application, name=section.name, route_prefix=None)
+        with waiting(shape, section.start_timeout_s, progress):
+            serve.run(application, name=section.name, route_prefix=None)
     except RuntimeError as error:
         undeploy(section.name)
         raise ServingError(f"model {section.name} did not start: {error}") from error

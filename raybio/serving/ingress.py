@@ -203,7 +203,7 @@ def served(config: ServeConfig, progress: Callable[[str], None]) -> Iterator[str
             for section in config.models:
                 progress(f"starting {section.name}: {section.model}")
                 up.append(section.name)
-                deploy(section, run_id=run_id)
+                deploy(section, run_id=run_id, progress=progress)
                 infos.append(described(section.name))
             up.append(INGRESS)
             replicas, made_of = config.ingress_replicas, (infos, config.limits, run_id, allowed_hosts)

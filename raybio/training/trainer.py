@@ -29,8 +29,11 @@ from raybio.training.kept import Kept, best_model
 from raybio.training.mlflow_run import check_mlflow, tracked
 from raybio.training.recipes import Recipe_co, Task
 from raybio.training.scoring import uses_gpu
+from raybio.waiting import waiting
 
 _RAY = "ray"
+_STARTED = "started"
+"""What a worker leaves beside Ray's own files, for the driver to see that none is waited for."""
 
 # What a resumed run may change: when it ends, where it runs, and what is done with what it learned.
 _MAY_CHANGE = {
@@ -114,15 +117,20 @@ def fit(
     Raises:
         TrainingError: the workers failed more often than `workers.max_failures`, or said why they cannot
             continue.
+        ClusterError: none has started in `workers.start_timeout_s`.
     """
     run, workers = task.run, task.workers
     use_gpu = uses_gpu(workers)
+    of_each = {"CPU": workers.cpus_per_worker, "GPU": float(use_gpu)}
+    started = run.path / _RAY / _STARTED
+    started.unlink(missing_ok=True)
     remedy = f"Lower {', or '.join(task.recipe.less_memory())}"
 
     def worker(settings: dict[str, Task[Recipe_co]]) -> None:
         problem = f"training does not fit in the device's memory. {remedy}"
         with tell_out_of_memory(TrainingError, lambda: problem):
             given = settings["task"]
+            (given.run.path / _RAY / _STARTED).touch()
             work(replace(given, base=given.model.folder()))  # which is elsewhere on another node
 
     trainer = _Trainer(
@@ -131,7 +139,7 @@ def fit(
         scaling_config=ScalingConfig(
             num_workers=workers.num_workers,
             use_gpu=use_gpu,
-            resources_per_worker={"CPU": workers.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+            resources_per_worker={name: amount for name, amount in of_each.items() if amount},
         ),
         datasets=dict(datasets),
         # No dataset is split: an equal split would drop rows. Workers share each batch instead.
@@ -146,7 +154,8 @@ def fit(
         ),
     )
     try:
-        result: Any = trainer.fit()
+        with waiting(of_each, workers.start_timeout_s, run.say, started.exists):
+            result: Any = trainer.fit()
     except ray.train.TrainingFailedError as error:
         cause = cause_of(error)
         advice = f". {remedy}" if cause == OUT_OF_MEMORY else ""

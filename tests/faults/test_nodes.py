@@ -18,12 +18,18 @@ def taggers_asked_for(address: str) -> float:
     return sum(shape.count for shape in shapes if shape.bundle.get("CPU") == 1)
 
 
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where drivers' nodes note what was done on them."""
+    folder = tmp_path / "places"
+    folder.mkdir()
+    monkeypatch.setenv("RAYBIO_TEST_PLACES", str(folder))
+    return folder
+
+
 def test_a_pool_asks_for_all_its_nodes_at_once_and_works_where_it_can(
-    faults: Faults, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, undisturbed: Path, tmp_path: Path, places: Path
 ) -> None:
-    places = tmp_path / "places"
-    places.mkdir()
-    monkeypatch.setenv("RAYBIO_TEST_PLACES", str(places))
     with small_cluster(cpus=0) as cluster:
         driver = faults.on(cluster.address).start(tmp_path / "out", taggers={"max_count": 3})
         assert wait_until(lambda: taggers_asked_for(cluster.address) == 3, driver)
@@ -37,11 +43,13 @@ def test_a_pool_asks_for_all_its_nodes_at_once_and_works_where_it_can(
     assert driver.returncode == 0
     check_equal(tmp_path / "out", undisturbed)
     read_on = {place.name for place in places.iterdir()}
+    assert "refused" in read_on
+    read_on.remove("refused")
     assert head not in read_on and read_on <= {broken.node_id, sound.node_id}
 
 
 def test_a_node_whose_disk_is_full_is_left_for_others(
-    faults: Faults, undisturbed: Path, tmp_path: Path
+    faults: Faults, undisturbed: Path, tmp_path: Path, places: Path
 ) -> None:
     with small_cluster(cpus=0) as cluster:
         cluster.add_node(num_cpus=1, env_vars={"RAYBIO_TEST_BROKEN": "write"})
@@ -50,9 +58,11 @@ def test_a_node_whose_disk_is_full_is_left_for_others(
         _, said = driver.communicate(timeout=240)
     print(said)
     assert driver.returncode == 0
+    assert (places / "refused").exists()
     check_equal(tmp_path / "out", undisturbed)
 
 
+@pytest.mark.usefixtures("places")
 def test_a_job_ends_where_each_node_is_broken(faults: Faults, tmp_path: Path) -> None:
     with small_cluster(cpus=0) as cluster:
         for _ in range(2):

@@ -22,12 +22,20 @@ class Use(NamedTuple):
     purpose: str
 
 
+_BACKPRESSURE = "ray.data._internal.execution.backpressure_policy"
+_TASK_POOL = "ray.data._internal.execution.operators.task_pool_map_operator"
+
 USES = [
     Use("cluster.py", "ray._common.utils", "get_default_system_temp_dir", "where Ray puts its session"),
     Use("cluster.py", "ray._private.ray_constants", "ENABLE_RAY_CLUSTER", "ports of this machine alone"),
     Use("cluster.py", "ray._private.ray_constants", "ENABLE_RAY_CLUSTERS_ENV_VAR", "the same"),
     Use("cluster.py", "ray._raylet", "AuthenticationTokenLoader", "a token that protects those ports"),
     Use("cluster.py", "ray._raylet", "Config.initialize", "the same"),
+    Use("bulk_tagging/pool.py", _BACKPRESSURE, "BackpressurePolicy", "few readers for few taggers"),
+    Use("bulk_tagging/pool.py", _BACKPRESSURE, "ENABLED_BACKPRESSURE_POLICIES", "the same"),
+    Use("bulk_tagging/pool.py", _BACKPRESSURE, "ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY", "the same"),
+    Use("bulk_tagging/pool.py", _TASK_POOL, "TaskPoolMapOperator", "the same"),
+    Use("bulk_tagging/pool.py", "ray.data._internal.execution.interfaces", "PhysicalOperator", "its type"),
     Use("serving/deployment.py", "ray._private.worker", "print_to_stdstream", "the logs of replicas"),
     Use("serving/ingress.py", "ray.serve._private.logging_utils", "get_serve_logs_dir", "where Serve logs"),
     Use("training/trainer.py", "ray.train.torch", "TorchTrainer._register_sigint_handler", "Ctrl-C"),
