@@ -17,7 +17,7 @@ from types import FrameType
 import ray
 from ray.autoscaler.v2.schema import ClusterStatus, LaunchRequest
 from ray.autoscaler.v2.sdk import get_cluster_status
-from ray.exceptions import RpcError
+from ray.exceptions import RayError
 
 from raybio.errors import ClusterError
 from raybio.safe_text import safe
@@ -112,7 +112,7 @@ def waiting(
                 wait.seen()
             try:
                 status = get_cluster_status(address)
-            except RpcError:  # the head does not answer at the moment
+            except RayError:  # the head does not answer at the moment
                 continue
             try:
                 if line := wait.line(status, time.monotonic()):

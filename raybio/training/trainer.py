@@ -130,6 +130,7 @@ def fit(
         problem = f"training does not fit in the device's memory. {remedy}"
         with tell_out_of_memory(TrainingError, lambda: problem):
             given = settings["task"]
+            (given.run.path / _RAY).mkdir(exist_ok=True)
             (given.run.path / _RAY / _STARTED).touch()
             work(replace(given, base=given.model.folder()))  # which is elsewhere on another node
 

@@ -40,7 +40,7 @@ class Ray:
         monkeypatch.setattr(benchmark, "check_model", lambda section: None)
         monkeypatch.setattr(benchmark.ray, "cluster_resources", lambda: {"CPU": 4.0})
 
-    def deploy(self, section, *, run_id=""):
+    def deploy(self, section, *, run_id="", progress=None):
         self.asked.append(("deploy", section.name, section.model, section.replicas, run_id))
         return self.model
 
@@ -186,7 +186,7 @@ ENDED = RayTaskError("tag", "a traceback", RuntimeError("CUDA out of memory")).a
 def test_what_fails_is_noted_and_the_rest_is_measured(monkeypatch, config, tmp_path, error, reported):
     ray = Ray(monkeypatch)
 
-    def deploy(section, *, run_id=""):
+    def deploy(section, *, run_id="", progress=None):
         if section.name == "b":
             raise error
         return ray.model
