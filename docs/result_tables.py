@@ -170,7 +170,7 @@ def report_table() -> str:
     lines = []
     for report in sorted(REPORTS.glob("*.md")):
         text = report.read_text(encoding="utf-8")
-        command = re.search(r"(?m)(?:`| {4})((?:raybio|make) [^`\n]+)", text)
+        command = re.search(r"(?m)(?:`| {4})((?:raybio|make|python) [^`\n]+)", text)
         commit = re.search(r"(?i)\b(?:commit:?|at) ([0-9a-f]{7,12})\b", text)
         machine = re.search(r"two\s+cores of an? ([\w -]+)", text)
         shown = [found[1] if found else "" for found in (command, commit, machine)]
