@@ -8,7 +8,7 @@ points of its document's text, so that `document.text[mention.start:mention.end]
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -139,15 +139,19 @@ class Document:
         """Return the characters of `passage`."""
         return self.text[passage.start : passage.end]
 
-    def with_labels(self, names: Mapping[str, str]) -> Document:
-        """Return the document with the labels that `names` has replaced in its mentions and gold spans."""
+    def with_labels(self, names: Mapping[str, str | None]) -> Document:
+        """Return the document with the labels that `names` has replaced in its mentions and gold spans.
 
-        def renamed(each: Any) -> Any:
-            return replace(each, label=names.get(each.label, each.label))
+        What has a label that becomes None is left out.
+        """
 
-        mentions = None if self.mentions is None else tuple(map(renamed, self.mentions))
+        def renamed(annotations: Iterable[Any]) -> tuple[Any, ...]:
+            labels = ((each, names.get(each.label, each.label)) for each in annotations)
+            return tuple(replace(each, label=label) for each, label in labels if label is not None)
+
+        mentions = None if self.mentions is None else renamed(self.mentions)
         sentences = tuple(
-            sentence if sentence.gold is None else replace(sentence, gold=tuple(map(renamed, sentence.gold)))
+            sentence if sentence.gold is None else replace(sentence, gold=renamed(sentence.gold))
             for sentence in self.sentences
         )
         return replace(self, mentions=mentions, sentences=sentences)

@@ -24,9 +24,11 @@ SENTENCES = pa.schema(
         ("document_id", pa.string()),
         ("words", pa.list_(pa.string())),
         ("tags", pa.list_(pa.string())),
+        ("member", pa.int32()),
     ]
 )
-"""A row a sentence; tags are null where nobody annotated it."""
+"""A row a sentence; tags are null where nobody annotated it, and so is, then, the number (from 0) of the
+corpus of a union that it is of."""
 
 
 def read_documents(corpus: CorpusSection, split: str) -> Iterator[Document]:
@@ -79,7 +81,18 @@ def read_sentences(corpus: CorpusSection, split: str) -> Iterator[Sentence]:
     Raises:
         FormatError: a document has no annotation to learn from or to score against.
     """
-    for document in read_documents(corpus, split):
+    return annotated_sentences(corpus, split, read_documents(corpus, split))
+
+
+def annotated_sentences(
+    corpus: CorpusSection, split: str, documents: Iterable[Document]
+) -> Iterator[Sentence]:
+    """Yield the sentences of `documents`, which are of this split.
+
+    Raises:
+        FormatError: as `read_sentences` has it.
+    """
+    for document in documents:
         for sentence in _instances(corpus, document):
             if sentence.gold is None:
                 raise FormatError(
@@ -131,18 +144,12 @@ def _instances(corpus: CorpusSection, document: Document) -> Sequence[Sentence]:
     return split_document(document)
 
 
-def sentence_dataset(corpus: CorpusSection, split: str) -> ray.data.Dataset:
-    """Return one split as a Ray Dataset: a row (id, document_id, words, tags) a sentence, in order.
-
-    One task reads the split, block by block. It asks for no CPU of its own, since on a small
-    machine the training workers may hold them all.
-    """
-
-    return dataset_of(lambda: sentence_tables(read_sentences(corpus, split)))
-
-
 def dataset_of(tables: Callable[[], Iterator[pa.Table]]) -> ray.data.Dataset:
-    """Return what `tables` yields as a Ray Dataset, in order; one task without a CPU of its own calls it."""
+    """Return what `tables` yields as a Ray Dataset, in order.
+
+    One task calls it. It asks for no CPU of its own, since on a small machine the training workers may
+    hold them all.
+    """
 
     def read(_: Any) -> Iterator[pa.Table]:
         yield from tables()
@@ -150,10 +157,10 @@ def dataset_of(tables: Callable[[], Iterator[pa.Table]]) -> ray.data.Dataset:
     return ray.data.from_items([0]).map_batches(read, num_cpus=0)
 
 
-def sentence_tables(sentences: Iterable[Sentence]) -> Iterator[pa.Table]:
-    """Yield sentences as tables of the form of `SENTENCES`."""
+def sentence_tables(sentences: Iterable[tuple[int | None, Sentence]]) -> Iterator[pa.Table]:
+    """Yield sentences, each with the number of its corpus, as tables of the form of `SENTENCES`."""
     stream = iter(sentences)
-    while block := [_row(sentence) for sentence in islice(stream, _BLOCK_SENTENCES)]:
+    while block := [_row(*each) for each in islice(stream, _BLOCK_SENTENCES)]:
         yield pa.Table.from_pylist(block, schema=SENTENCES)
 
 
@@ -178,10 +185,11 @@ def gold_tags(sentence: Sentence) -> list[str]:
     return tags_from_spans(sentence.gold or (), len(sentence))
 
 
-def _row(sentence: Sentence) -> dict[str, Any]:
+def _row(member: int | None, sentence: Sentence) -> dict[str, Any]:
     return {
         "id": sentence.id,
         "document_id": sentence.document_id,
         "words": list(sentence.words),
         "tags": None if sentence.gold is None else gold_tags(sentence),
+        "member": member,
     }

@@ -185,6 +185,10 @@ def _show_trained(trained: TrainedModel, seconds: float, json_file: str | None) 
 def _headline(scores: Mapping[str, Any], seconds: float) -> list[str]:
     """Return the line to quote: strict F1 of the last split that was scored, its interval, and the time."""
     for split, of_split in list(scores.items())[-1:]:
+        if "corpora" in of_split:
+            mean = f"{100 * of_split['mean_strict_f1']:.1f}"
+            several = f"{split}: mean strict F1 of {len(of_split['corpora'])} corpora {mean}"
+            return [f"{several}, corrected scorer; {seconds / 60:.1f} minutes"]
         corrected = of_split["corrected"]
         figure = f"{100 * corrected['overall']['strict']['f1']:.1f}"
         if interval := (corrected["intervals"] or {}).get("f1"):

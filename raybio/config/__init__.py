@@ -51,6 +51,7 @@ from raybio.config.training import (
     TrainConfig,
     WorkersSection,
 )
+from raybio.config.union import MemberSection, sections_of, trains_on_dev
 from raybio.config.writing import config_hash, resolved, to_yaml
 
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
@@ -88,6 +89,7 @@ __all__ = [
     "LoraSection",
     "MaskingSection",
     "MeasureSection",
+    "MemberSection",
     "OptimizationSection",
     "PromptSection",
     "QuantizationSection",
@@ -117,8 +119,10 @@ __all__ = [
     "load_job",
     "load_recorded",
     "resolved",
+    "sections_of",
     "sweep_points",
     "to_yaml",
+    "trains_on_dev",
     "with_present_names",
 ]
 

@@ -34,10 +34,14 @@ class Option:
 def options(config_class: type[Section], prefix: str = "") -> Iterator[Option]:
     """Yield every option of `config_class`, sections unfolded, in the order of its fields."""
     for name, info in config_class.model_fields.items():
-        if section := _section(info.annotation):
-            listed = "[]" if section is not info.annotation else ""
-            yield from options(section, f"{prefix}{name}{listed}.")
-        else:
+        sections = _sections(info.annotation)
+        for section, listed in sections:
+            # A section that is listed, or stands alone, has the same options in common.
+            alone = sections[0][0].model_fields if section is not sections[0][0] else {}
+            for option in options(section, f"{prefix}{name}{listed}."):
+                if option.key.rpartition(".")[2] not in alone:
+                    yield option
+        if not sections:
             yield Option(
                 key=prefix + name,
                 allowed=_allowed(info.annotation, info.metadata),
@@ -51,10 +55,10 @@ def section_at(config_class: type[Section], names: Sequence[str | int]) -> type[
     """Return the class of the section reached by `names`, or the last section on the way."""
     for name in names:
         info = config_class.model_fields.get(str(name))
-        section = _section(info.annotation) if info else None
-        if section is None:
+        sections = _sections(info.annotation) if info else []
+        if not sections:
             break
-        config_class = section
+        config_class = sections[-1][0]
     return config_class
 
 
@@ -83,11 +87,15 @@ def describe(config_class: type[Section]) -> str:
     return "\n".join(["| option | allowed | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
 
 
-def _section(annotation: Any) -> type[Section] | None:
-    """Return the section that `annotation` is, or is a list of."""
-    if get_origin(annotation) is Annotated or get_origin(annotation) is tuple:
-        annotation = get_args(annotation)[0]
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+def _sections(annotation: Any, listed: str = "") -> list[tuple[type[Section], str]]:
+    """Return the sections that `annotation` may be, and "[]" beside those that it may be a list of."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return [found for each in inner for found in _sections(each, listed)]
+    if origin is Annotated or origin is tuple:
+        return _sections(inner[0], "[]" if origin is tuple else listed)
+    is_section = isinstance(annotation, type) and issubclass(annotation, Section)
+    return [(annotation, listed)] if is_section else []
 
 
 def _default(info: FieldInfo) -> str:

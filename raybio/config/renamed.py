@@ -66,7 +66,7 @@ RENAMED = (
     Renamed("", "reckoning", "estimate"),
 )
 
-_LATER = {("corpus", "title"), ("corpora", "title")}
+_LATER = {("", "corpus_temperature"), ("corpus", "title"), ("corpora", "title")}
 """Options, by section, that there were not at first: null, they are in no hash."""
 
 _Names = Mapping[tuple[str, str], tuple[str, Mapping[Any, Any]]]

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from raybio.config.corpus import CorpusSection
 from raybio.config.section import FileName, JobConfig, Text
 from raybio.config.training import WorkersSection
+from raybio.config.union import AnyCorpus
 
 
 class SoupConfig(JobConfig):
@@ -19,7 +19,7 @@ class SoupConfig(JobConfig):
         min_length=2, description="run folders of the encoders"
     )
     model: Text = Field(description="pretrained model that all of them began as")
-    corpus: CorpusSection = Field(description="corpus that all of them were trained on")
+    corpus: AnyCorpus = Field(description="corpus that all of them were trained on")
     output: Text = Field(default="runs", description="folder that receives the run folder")
     name: FileName = Field(description="name of the run folder")
     seed: int = Field(default=1, description="seed of resamples")

@@ -19,6 +19,7 @@ from raybio.config.sweep import replaced, sweep_points
 from raybio.config.train_decoder import TrainDecoderConfig
 from raybio.config.train_encoder import TrainEncoderConfig
 from raybio.config.training import TrainConfig
+from raybio.config.union import trains_on_dev
 from raybio.config.writing import config_hash, resolved
 from raybio.errors import ConfigError
 
@@ -136,7 +137,7 @@ def _train_config(
     }
     data = reduce(lambda held, key: replaced(held, key.split("."), changes[key]), changes, resolved(file))
     config = check(data, type(file), model.config)
-    if config.corpus.train_with_dev:
+    if trains_on_dev(config.corpus):
         fault = "corpus.train_with_dev: found true, but a study chooses on dev; remove it"
         raise ConfigError(model.config, [fault])
     return config

@@ -84,9 +84,9 @@ class DistillationSection(Section):
 
     teachers: Files = Field(
         default=(),
-        description="model folders of trained taggers with the same labels, encoders or LLMs: the mean of "
-        "their answers is the target; one process, with one worker's share of the machine, holds them all; "
-        "none = gold alone",
+        description="model folders of trained taggers that have the labels together, encoders or LLMs: the "
+        "mean of the answers of those that have a label is its target; one process, with one worker's share "
+        "of the machine, holds them all; none = gold alone",
     )
     weight: float = Field(
         default=0.5,

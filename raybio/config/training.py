@@ -20,6 +20,7 @@ from raybio.config.section import (
     Text,
 )
 from raybio.config.sweep import SweepableConfig
+from raybio.config.union import AnyCorpus, trains_on_dev
 
 LearningRate = Annotated[
     float, Field(gt=0, description="peak learning rate of AdamW, reached after the warm-up")
@@ -175,19 +176,33 @@ class LearnConfig(JobConfig):
 class TrainConfig(LearnConfig, SweepableConfig):
     """Fine-tune one model on one corpus, choose its best epoch on dev, and score it on test."""
 
-    corpus: CorpusSection = Field(description="what to train on")
+    corpus: AnyCorpus = Field(description="what to train on; a list of corpora makes one model of all")
+    corpus_temperature: float | None = Field(
+        default=None,
+        ge=1,
+        description="with several corpora: one of n sentences is drawn from in proportion to "
+        "weight * n ** (1 / temperature), so that more than 1 favours the small ones; "
+        "null = 1, each sentence once an epoch where weights are alike",
+    )
     training: LearningSection
     test: bool = Field(default=True, description="score the test split at the end")
     bootstrap: int = Field(
         default=1000, ge=0, description="resamples of documents for 95 % intervals; 0 = no intervals"
     )
 
+    @field_validator("corpus_temperature")
+    @classmethod
+    def _is_of_several_corpora(cls, temperature: float | None, info: ValidationInfo) -> float | None:
+        if temperature is not None and isinstance(info.data.get("corpus"), CorpusSection):
+            raise ValueError(f"found {temperature}, but there is one corpus; give a list of corpora")
+        return temperature
+
     @model_validator(mode="after")
     def _a_learned_dev_chooses_nothing(self) -> Self:
         chooses = (
             self.training.keep_checkpoint != "last" or self.training.early_stopping_patience or self.sweep
         )
-        if self.corpus.train_with_dev and chooses:
+        if trains_on_dev(self.corpus) and chooses:
             fault = (
                 "dev is trained on (corpus.train_with_dev), so that it can choose nothing; "
                 "set keep_checkpoint to last and early_stopping_patience to 0, without a sweep"

@@ -62,6 +62,9 @@ def _problems(
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, FaultsError):
         yield from (((*path, *below), problem) for below, problem in cause.found)
+    elif isinstance(cause, ValidationError):  # of a value that has several forms
+        for inner in cause.errors():
+            yield from _problems(config_class, known, {**inner, "loc": (*path, *inner["loc"])})
     elif isinstance(cause, ValueError):
         yield path, str(cause)
     elif details["type"] == "extra_forbidden":
@@ -73,8 +76,10 @@ def _problems(
 def _wrong_value(config_class: type[Section], known: Mapping[str, Option], details: ErrorDetails) -> str:
     names = [str(part) for part in details["loc"] if not isinstance(part, int)]
     key = re.sub(r"\[\d+\]", "[]", dotted(details["loc"]))
-    # What is below an option is an item of the list, or a key of the mapping, that it holds.
-    option = known.get(key) or known.get(key.removesuffix("[]")) or known.get(key.rpartition(".")[0])
+    # What is below an option is an item of the list, or a key of the mapping, that it holds; what an item
+    # of a list has in common with a single one stands where that does.
+    shorter = (key, key.removesuffix("[]"), key.rpartition(".")[0], key.replace("[]", ""))
+    option = next((known[each] for each in shorter if each in known), None)
     if details["type"] == "missing":
         return f"missing; {option.description if option else 'this section is required'}"
     found = f"found {shown(details['input'])}"

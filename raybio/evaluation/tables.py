@@ -21,6 +21,37 @@ def render_evaluation(scores: Mapping[str, Any]) -> str:
     return "\n".join(_evaluation_lines(scores)) + "\n"
 
 
+def corpora_table(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a union's corpora, a row each: strict F1 in percent, of all and by label.
+
+    A label that a corpus does not annotate has no figure there. The last rows are of all sentences together,
+    and the mean.
+    """
+    corpora: Mapping[str, Mapping[str, Any]] = scores["corpora"]
+    labels = sorted({label for each in corpora.values() for label in each["corrected"]["by_label"]})
+    rows = [
+        [
+            title,
+            f"{each['sentences']:,}",
+            _percent(each["corrected"]["overall"]),
+            _interval_of(each["corrected"]["intervals"]),
+            *(_percent(each["corrected"]["by_label"].get(label)) for label in labels),
+        ]
+        for title, each in (*corpora.items(), ("all together", scores))
+    ]
+    mean = ["mean of corpora", "", f"{100 * scores['mean_strict_f1']:.2f}", "", *("" for _ in labels)]
+    return ["corpus", "sentences", "strict F1", "95 % interval", *labels], [*rows, mean]
+
+
+def _percent(measures: Mapping[str, Any] | None) -> str:
+    return "-" if measures is None else f"{100 * measures['strict']['f1']:.2f}"
+
+
+def _interval_of(intervals: Mapping[str, Any] | None) -> str:
+    f1 = intervals["f1"] if intervals else None
+    return f"{100 * f1['low']:.2f} to {100 * f1['high']:.2f}" if f1 else ""
+
+
 def render_difference(difference: Difference, a: str, b: str) -> str:
     """Return one line on how taggers `a` and `b` compare."""
     interval = f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}"
@@ -109,6 +140,10 @@ def _evaluation_lines(scores: Mapping[str, Any]) -> Iterator[str]:
         before = found["uncalibrated"]
         once = f" ({100 * before['ece']:.1f} before calibration)" if before else ""
         yield f"Expected calibration error of entities' scores: {100 * found['ece']:.1f} points{once}"
+    if "corpora" in scores:
+        yield ""
+        yield "Each corpus on the labels that it annotates, corrected scorer:"
+        yield from align(*corpora_table(scores))
 
 
 def _figures(measures: Mapping[str, Mapping[str, float]]) -> list[str]:

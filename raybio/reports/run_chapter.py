@@ -88,6 +88,8 @@ def _scores(run: Run) -> Iterator[Block]:
             "Its figures say that the job works, not how good the model can be."
         )
     yield _headline(run.scores[run.split], run.split)
+    if "corpora" in run.scores[run.split]:
+        yield tables.corpora_of(run.scores[run.split])
     yield tables.score_table(run.scores, run.split)
 
 

@@ -7,7 +7,7 @@ what is there and cannot be read is a FormatError.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -60,9 +60,15 @@ class Run:
 
     @property
     def corpus(self) -> Mapping[str, Any]:
-        """The configuration's corpus section, empty where it has none."""
+        """The configuration's corpus section, empty where it has none, or several."""
         section = self.config.get("corpus")
         return section if isinstance(section, dict) else {}
+
+    @property
+    def corpora(self) -> Sequence[Mapping[str, Any]]:
+        """The sections of all corpora that it learned from."""
+        sections = self.config.get("corpus")
+        return sections if isinstance(sections, list) else [self.corpus]
 
     @property
     def model_name(self) -> str:
@@ -80,7 +86,7 @@ class Run:
         if not self.tags:
             files = len(self.config["text"]["files"])
             return "text of 1 file" if files == 1 else f"text of {files} files"
-        return corpus_title(self.corpus) or "an unnamed corpus"
+        return ", ".join(corpus_title(section) or "an unnamed corpus" for section in self.corpora)
 
     @property
     def learned_from(self) -> str:

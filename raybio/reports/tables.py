@@ -8,7 +8,7 @@ from typing import Any
 
 from raybio.evaluation.by_length import GROUPS
 from raybio.evaluation.semeval import MEASURES
-from raybio.evaluation.tables import NAMES, SCORERS
+from raybio.evaluation.tables import NAMES, SCORERS, corpora_table
 from raybio.reports.blocks import Table
 from raybio.reports.mistakes import Judged, Outcome
 from raybio.reports.sources import Run
@@ -60,6 +60,18 @@ def score_table(scores: Mapping[str, Scores], split: str) -> Table:
         words=3,
         bars=frozenset({7}),
         strong=frozenset({0}),
+    )
+
+
+def corpora_of(scores: Scores) -> Table:
+    """Return strict F1 on each corpus of a union, on the labels that it annotates."""
+    header, rows = corpora_table(scores)
+    return Table(
+        caption="Each corpus on the labels that it annotates: strict F1, corrected scorer, in percent",
+        header=tuple(header),
+        rows=tuple(tuple(ABSENT if cell == "-" else cell for cell in row) for row in rows),
+        notes=("What the model says of labels that a corpus does not annotate is not counted.",),
+        bars=frozenset({2}),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from raybio.config import CorpusSection, StudyConfig, TrainConfig, TrainDecoderConfig
+from raybio.config import CorpusSection, StudyConfig, TrainConfig, TrainDecoderConfig, sections_of
 from raybio.config.prices import InstancePrice, load_prices, shipped_prices
 from raybio.config.study import EstimateSection
 from raybio.config.study_cells import Cell, cells
@@ -145,7 +145,7 @@ class _Ground:
 
 
 def _ground(by: EstimateSection, cell: Cell) -> _Ground:
-    work, counted = _work(cell.points[0].corpus, cell.corpus, by.words_per_sentence)
+    work, counted = _work(sections_of(cell.points[0].corpus)[0], cell.corpus, by.words_per_sentence)
     first, model, speed = cell.points[0], cell.model, None
     if model.sentences_per_second:
         speed = measured(model.sentences_per_second, model.words_per_sentence, work)

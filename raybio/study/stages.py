@@ -16,6 +16,7 @@ from raybio.config import (
     TrainDecoderConfig,
     TrainEncoderConfig,
     config_hash,
+    sections_of,
 )
 from raybio.config.study import ServedAsSection
 from raybio.config.study_cells import Cell, cells, study_folder
@@ -191,7 +192,7 @@ def _measure_run(study: StudyConfig, run: StudyRun, served: ServedModelSection) 
     config = BenchmarkServeConfig(
         job="benchmark-serve",
         models=(served,),
-        corpora=(run.config.corpus,),
+        corpora=tuple(sections_of(run.config.corpus)),
         seed=study.seeds[0],
         bootstrap=run.config.bootstrap,
         **{name: value for name, value in study.measure if name != "enabled"},

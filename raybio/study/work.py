@@ -22,6 +22,7 @@ from raybio.training.cascade import make_cascade
 from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, uses_gpu
+from raybio.training.union import members_of
 
 
 def perform(run: StudyRun, grace_epochs: int, reduction: int) -> str | None:
@@ -47,7 +48,10 @@ def perform(run: StudyRun, grace_epochs: int, reduction: int) -> str | None:
 
 def _add_scores(config: TrainConfig | CascadeConfig, path: Path, splits: list[str]) -> None:
     run = RunFolder(path)
-    scores = {**read(run.path / "scores.json"), **score_splits(Scoring.of(config), run, splits)}
+    scores = {
+        **read(run.path / "scores.json"),
+        **score_splits(Scoring.of(config), members_of(config.corpus), run, splits),
+    }
     run.write_json("scores.json", scores)
     if not isinstance(config, CascadeConfig):  # which has no model of its own
         write_model_card(run)

@@ -7,7 +7,7 @@ most likely, given which of these are right. Tags do not change (see `Reading`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -20,8 +20,15 @@ _COARSE, _FINE = 25, 15
 _EPSILON = 1e-7
 
 
-def fit_temperature(tagger: EncoderTagger, sentences: Sequence[Sentence]) -> float:
+def fit_temperature(
+    tagger: EncoderTagger,
+    sentences: Sequence[Sentence],
+    annotated: Sequence[Collection[str] | None] = (),
+) -> float:
     """Return the temperature, 0.2 to 10, that suits the entities found in sentences with gold; 1 without any.
+
+    `annotated` are the labels that gold has in each sentence, None where it has all; entities of others count
+    for nothing.
 
     Targets are those of Platt (1999) in place of 1 and 0, so that entities which are all right do not make
     any score 1.
@@ -30,7 +37,13 @@ def fit_temperature(tagger: EncoderTagger, sentences: Sequence[Sentence]) -> flo
         ModelError: a batch does not fit in memory.
     """
     reading = tagger.read(sentences)
-    found = [(i, span) for i, one in enumerate(reading.tags()) for span in spans_from_tags(one.tags)]
+    known = annotated or [None] * len(sentences)
+    found = [
+        (i, span)
+        for i, (one, labels) in enumerate(zip(reading.tags(), known, strict=True))
+        for span in spans_from_tags(one.tags)
+        if labels is None or span.label in labels
+    ]
     if not found:
         return 1.0
     right = np.array([span in (sentences[i].gold or ()) for i, span in found])

@@ -94,7 +94,7 @@ def _text(text: TextSection, run: RunFolder) -> Path:
     if path.exists() and (run.path / _LEFT_OUT).exists():
         return path
     left_out: list[dict[str, str]] = []
-    count = write_rows(sentence_tables(_sentences(text, left_out)), path, SENTENCES)
+    count = write_rows(sentence_tables((None, each) for each in _sentences(text, left_out)), path, SENTENCES)
     run.write_text(_LEFT_OUT, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in left_out))
     run.say(f"text of {count:,} sentences; documents left out, see {_LEFT_OUT}: {len(left_out):,}")
     if int(count * text.validation_fraction) in (0, count):

@@ -28,7 +28,7 @@ from raybio.taggers.language_model import FourBit, load_base
 from raybio.training import steps
 from raybio.training.adapter import grow_vocabulary, merge_adapter
 from raybio.training.adapter_learner import AdapterLearner
-from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
+from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, by_member, wording
 from raybio.training.epochs import train_tagger
 from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, scored_model
 from raybio.training.preflight import preflight
@@ -67,7 +67,7 @@ def train_decoder(
         check_base(kind, base)
         if config.dev.draft_model:
             check_tagger(model_folder(config.dev.draft_model))
-        corpus = open_corpus(config.corpus, config.test, progress)
+        corpus = open_corpus(config.corpus, config.test, progress, config.corpus_temperature)
         with begun(config, corpus.title, progress) as run:
             run.write_json(SPLITS_FILE, corpus.split_labels)
             recipe = AdapterRecipe.of(config)
@@ -78,7 +78,8 @@ def train_decoder(
                 recipe,
                 config.workers,
                 corpus.labels,
-                corpus.title,
+                corpus.members,
+                corpus.source,
                 dev_sentences(config),
             )
 
@@ -88,8 +89,8 @@ def train_decoder(
                 if config.merge != "none" or config.head == "tags":
                     _merge(task, model)
                 if config.head == "tags":
-                    leave_calibration(config.corpus, config.seed, model)
-                    leave_temperature(run, scoring, model)
+                    leave_calibration(corpus, config.seed, model)
+                    leave_temperature(run, scoring, corpus.members, model)
 
             epoch = fit(
                 task,
@@ -140,14 +141,14 @@ def _work(task: Task[AdapterRecipe]) -> None:
     prompts = wording(recipe, task.labels, tokenizer)
     new_tokens = add_tag_tokens(tokenizer, prompts)
     tokens = Tokens(tokenizer, prompts)
-    maker = CompletionMaker(tokens, training, task.trained_on)
-    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.examples(row))
+    maker = CompletionMaker(tokens, training, task.trained_on, by_member(tokens, tokenizer, task.members))
+    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.examples(row), task.members)
     if workers.rank == 0:
         _tell_rejected(maker.rejected.values(), len(batches), task.run)
         if maker.cut:
             task.run.say(f"cut {len(maker.cut)} sentences longer than training.max_length")
     learner = _DecoderLearner(task, tokens, tokenizer, new_tokens, workers, len(batches) * training.epochs)
-    train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences))
+    train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences, task.members))
 
 
 def _tell_rejected(rejected: Iterable[Rejected], batches: int, run: RunFolder) -> None:

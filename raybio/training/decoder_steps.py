@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from raybio.config import DecoderTrainingSection
 from raybio.entities import Rejected
 from raybio.prompts import Prompts, PromptStyle
 from raybio.taggers.decoding import Tokens, added_tokens, chat_template
+from raybio.training.members import Member
 from raybio.training.recipes import AdapterRecipe
 from raybio.training.steps import IGNORED, Example
 
@@ -21,11 +23,19 @@ class CompletionMaker:
     and `cut` holds its id. Labelled are the completion alone, or with `loss_on: all` every token but
     the first, which nothing predicts; `loss_on: padded` adds labelled padding up to `longest`, the
     largest number of tokens met so far: of the whole split, once it has been read. `source` is what the
-    corpus is called in the record of a rejected sentence.
+    corpus is called in the record of a rejected sentence. A row of one of `members`, each with its tokens,
+    is worded in these, and has the tags that it annotates alone.
     """
 
-    def __init__(self, tokens: Tokens, training: DecoderTrainingSection, source: str) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        training: DecoderTrainingSection,
+        source: str,
+        members: Sequence[tuple[Member, Tokens]] = (),
+    ) -> None:
         self._tokens = tokens
+        self._members = members
         self._max_tokens = training.max_length
         self._all = training.loss_on != "completion"
         self._padded = training.loss_on == "padded"
@@ -37,8 +47,12 @@ class CompletionMaker:
 
     def examples(self, row: Mapping[str, Any]) -> list[Example]:
         """Return the example of one row (id, document_id, words, tags), or none."""
-        prompt = self._tokens.prompt_ids(row["words"])
-        completion = self._tokens.completion_ids(row["words"], row["tags"])
+        tokens, tags, number = self._tokens, row["tags"], row.get("member")
+        if self._members and number is not None:
+            member, tokens = self._members[number]
+            tags = member.own(tags)
+        prompt = tokens.prompt_ids(row["words"])
+        completion = tokens.completion_ids(row["words"], tags)
         length = len(prompt) + len(completion)
         if length > self._max_tokens and not self._cut:
             self.longest = max(self.longest, length)
@@ -80,6 +94,21 @@ def wording(recipe: AdapterRecipe, labels: Sequence[str], tokenizer: Any) -> Pro
         order_seed=recipe.seed if recipe.wording.label_order == "random" else None,
     )
     return Prompts(style, chat_template(tokenizer))
+
+
+def by_member(tokens: Tokens, tokenizer: Any, members: Sequence[Member]) -> list[tuple[Member, Tokens]]:
+    """Return members with their tokens: a prompt names the labels that its corpus annotates, and no other.
+
+    So "O" means there, as it does in the corpus, none of these.
+    """
+    style, template = tokens.prompts.style, chat_template(tokenizer)
+    return [
+        (member, tokens if member.annotates is None else Tokens(tokenizer, Prompts(own, template)))
+        for member in members
+        for known in [member.annotates or frozenset(style.labels)]
+        for aliases in [{label: alias for label, alias in style.aliases.items() if label in known}]
+        for own in [replace(style, labels=tuple(known), aliases=aliases)]
+    ]
 
 
 def add_tag_tokens(tokenizer: Any, prompts: Prompts) -> dict[int, list[int]]:

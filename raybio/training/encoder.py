@@ -54,7 +54,7 @@ def train_encoder(
     check_precision(architecture, base, config.training.precision)
     check_attention(config.attention, architecture)
     teachers = check_teachers(config.distillation, config.allow_pickle)
-    corpus = open_corpus(config.corpus, config.test, progress)
+    corpus = open_corpus(config.corpus, config.test, progress, config.corpus_temperature)
     with begun(config, corpus.title, progress) as run:
         run.write_json(SPLITS_FILE, corpus.split_labels)
         task = Task(
@@ -64,19 +64,20 @@ def train_encoder(
             EncoderRecipe.of(config),
             config.workers,
             corpus.labels,
-            corpus.title,
+            corpus.members,
+            corpus.source,
             dev_sentences(config),
         )
         train = corpus.dataset("train")
         if teachers:
             train = taught_dataset(
-                teachers, config.distillation, config.corpus, corpus.labels, run, config.workers
+                teachers, config.distillation, corpus.members, corpus.labels, run, config.workers
             )
         scoring = Scoring.of(config)
 
         def finish(model: Path) -> None:
-            leave_calibration(config.corpus, config.seed, model)
-            leave_temperature(run, scoring, model)
+            leave_calibration(corpus, config.seed, model)
+            leave_temperature(run, scoring, corpus.members, model)
 
         epoch = fit(
             task,
@@ -97,20 +98,16 @@ def _work(task: Task[EncoderRecipe]) -> None:
     workers = begin(task.recipe.seed, task.workers)
     tokenizer = read_tokenizer(task.base)
     card = _card(task)
-    maker = ExampleMaker.of(card, tokenizer, cut=training.long_inputs == "cut")
-    batches = TrainingBatches(
-        training,
-        task.recipe.seed,
-        lambda row, _: maker.examples(row["words"], row["tags"], row.get("shares")),
-    )
+    maker = ExampleMaker.of(card, tokenizer, training.long_inputs == "cut", task.members)
+    batches = TrainingBatches(training, task.recipe.seed, lambda row, _: maker.of_row(row), task.members)
     if workers.rank == 0 and (others := _other_tags(task)):
         task.run.say(
             f"the model has other labels ({', '.join(others)}): its head is new, and learns from nothing"
         )
     learner = _ClassifierLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
-    dev = dev_split(task.dev_sentences)
+    dev = dev_split(task.dev_sentences, task.members)
     if training.long_inputs == "cut":
-        dev = list(cut_sentences(dev, tokenizer, card))
+        dev = [(member, list(cut_sentences(sentences, tokenizer, card))) for member, sentences in dev]
     train_tagger(task, workers, batches, learner, dev)
 
 

@@ -20,6 +20,7 @@ from raybio.taggers.hugging_face import read_config
 from raybio.taggers.positions import positions_of
 from raybio.taggers.special_tokens import special_tokens
 from raybio.training import steps
+from raybio.training.members import Member
 from raybio.training.steps import IGNORED, Example
 
 POSITIONS = 512  # of a model that names no bound
@@ -105,6 +106,7 @@ class ExampleMaker:
     `label_subwords` "all" gives every subword its word's tag (the study's way, `B-` repeated);
     "first" and "last" label only that one of a word's subwords. Subwords that a window does not own are
     context and carry no label: each subword is learned once. With `cut` there is only the first window.
+    `allowed` says of each member of a union which tags a word that it leaves untagged may have.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class ExampleMaker:
         overlap: int,
         label_subwords: str,
         cut: bool = False,
+        allowed: Sequence[list[bool] | None] = (),
     ) -> None:
         self._encoder = encoder
         self._prefix, self._suffix = special
@@ -125,9 +128,12 @@ class ExampleMaker:
         self._overlap = overlap
         self._labelled = label_subwords
         self._cut = cut
+        self._allowed = allowed
 
     @classmethod
-    def of(cls, card: EncoderCard, tokenizer: Any, cut: bool = False) -> ExampleMaker:
+    def of(
+        cls, card: EncoderCard, tokenizer: Any, cut: bool = False, members: Sequence[Member] = ()
+    ) -> ExampleMaker:
         """Return the maker for a model with this card: its windows are those of the finished model."""
         return cls(
             SubwordEncoder(tokenizer, card.spacing),
@@ -137,7 +143,15 @@ class ExampleMaker:
             overlap=card.stride,
             label_subwords=card.label_subwords,
             cut=cut,
+            allowed=[member.allows(card.labels) for member in members],
         )
+
+    def of_row(self, row: Mapping[str, Any]) -> list[Example]:
+        """Return the windows of a row of training: words, tags, and shares and a member's number if any."""
+        examples = self.examples(row["words"], row["tags"], row.get("shares"))
+        member = row.get("member")
+        allowed = self._allowed[member] if self._allowed and member is not None else None
+        return examples if allowed is None else [replace(each, allowed=allowed) for each in examples]
 
     def examples(
         self, words: Sequence[str], tags: Sequence[str], shares: Sequence[Sequence[float]] | None = None

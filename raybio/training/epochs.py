@@ -16,8 +16,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Protocol, TypeAlias
 
 import ray.train
@@ -29,9 +30,9 @@ from raybio.errors import RaybioError, first_line
 from raybio.evaluation import evaluate
 from raybio.progress import Progress
 from raybio.run_folder import RunFolder
-from raybio.sentence_stream import gold_tags
 from raybio.training import steps
 from raybio.training.kept import Kept, keep_model
+from raybio.training.members import Member
 from raybio.training.recipes import AdapterRecipe, AnyRecipe, EncoderRecipe, Task, Training
 from raybio.training.splits import TrainingBatches
 from raybio.training.workers import Workers
@@ -89,23 +90,44 @@ class Verdict:
     words: str
 
 
+Dev: TypeAlias = Sequence[tuple[Member, Sequence[Sentence]]]
+"""The sentences of dev, of each corpus."""
+
 Judge: TypeAlias = Callable[[], Verdict]
 """Judges the model after an epoch; called by all workers."""
 
 
-def judged_on_dev(metric: str, learner: TaggingLearner, dev: Sequence[Sentence]) -> Judge:
+def judged_on_dev(metric: str, learner: TaggingLearner, dev: Dev) -> Judge:
     """Return the judge of a tagger: both scorers' strict F1 on `dev`, of which `metric` should rise.
 
-    Without any sentence of dev, which was learned then, epochs are not compared.
+    Of several corpora it is the mean of theirs, each on the labels that it annotates. Without any sentence of
+    dev, which was learned then, epochs are not compared.
     """
 
     def judge() -> Verdict:
-        if not dev:
+        sentences = [sentence for _, of_member in dev for sentence in of_member]
+        if not sentences:
             return Verdict({}, None, "")
-        scores = evaluate([gold_tags(sentence) for sentence in dev], learner.tags(dev))
-        figures = {"dev_strict_f1": scores.strict_f1, "dev_paper_strict_f1": scores.paper.strict.f1}
-        words = f", dev strict F1 {100 * scores.strict_f1:.2f}"
-        return Verdict(figures, figures[metric], words)
+        tagged = iter(learner.tags(sentences))
+        scores = {
+            member.title: evaluate(
+                [member.gold(each) for each in of_member], [member.own(next(tagged)) for _ in of_member]
+            )
+            for member, of_member in dev
+            if of_member
+        }
+        figures = {
+            "dev_strict_f1": fmean(each.strict_f1 for each in scores.values()),
+            "dev_paper_strict_f1": fmean(each.paper.strict.f1 for each in scores.values()),
+        }
+        words = f", dev strict F1 {100 * figures['dev_strict_f1']:.2f}"
+        verdict = Verdict(figures, figures[metric], words)
+        if len(scores) == 1:
+            return verdict
+        by_member = {title: each.strict_f1 for title, each in scores.items()}
+        each = ", ".join(f"{title} {100 * f1:.2f}" for title, f1 in by_member.items())
+        of_members = {f"dev_strict_f1/{title}": f1 for title, f1 in by_member.items()}
+        return replace(verdict, figures={**figures, **of_members}, words=f"{words} (mean of {each})")
 
     return judge
 
@@ -115,7 +137,7 @@ def train_tagger(
     workers: Workers,
     batches: TrainingBatches,
     learner: TaggingLearner,
-    dev: Sequence[Sentence],
+    dev: Dev,
 ) -> None:
     """Train a tagger, judged on `dev` after each epoch, as the recipe's `training` says."""
     training = task.recipe.training

@@ -6,7 +6,7 @@ then. Neither paths of this machine nor sentences of a corpus are in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def write_model_card(run: RunFolder) -> None:
     scores = run.read_json("scores.json") if (run.path / "scores.json").is_file() else {}
     kind = card.get("kind", "masked")
     adapter = is_adapter(run.model)
-    corpus = corpus_title(config["corpus"]) if "corpus" in config else ""
+    corpora = [corpus_title(section) for section in _sections(config)]
+    corpus = ", ".join(corpora)
     base = str(config["model"])
     bundled = BUNDLED.get(base.removeprefix("bundled:")) if base.startswith("bundled:") else None
     data = ModelCardData(
@@ -54,7 +55,7 @@ def write_model_card(run: RunFolder) -> None:
         library_name="peft" if adapter else "transformers",
         pipeline_tag={"encoder": "token-classification", "decoder": "text-generation"}.get(kind, "fill-mask"),
         tags=["biomedical", "raybio", *(["named-entity-recognition"] if card else []), *_lora(adapter)],
-        datasets=[corpus] if corpus else None,
+        datasets=corpora or None,
         metrics=["precision", "recall", "f1"] if scores else None,
         model_name=run.path.name,
         eval_results=list(_results(scores, corpus)) or None,
@@ -177,6 +178,12 @@ def _use(model: Path, kind: str, card: Mapping[str, Any]) -> Iterator[str]:
         yield "To tag, it is fine-tuned first: `raybio train-encoder CONFIG model=OWNER/NAME`."
 
 
+def _sections(config: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the sections of the corpora that it was trained on: one, those of a union, or none."""
+    found = config.get("corpus", [])
+    return found if isinstance(found, list) else [found]
+
+
 def _code(text: str) -> str:
     return f"```python\n{text}\n```"
 
@@ -188,14 +195,16 @@ def _training(config: Mapping[str, Any]) -> Iterator[str]:
         for name, value in (config.get(section) or {}).items()
         if value is not None
     ]
+    sections = _sections(config)
     read = [
-        f"{limit} {config['corpus'][limit]}"
+        f"{limit} {section[limit]}" + (f" of {corpus_title(section)}" if len(sections) > 1 else "")
+        for section in sections
         for limit in ("max_documents", "max_train_documents", "max_eval_documents", "train_from_dev")
-        if isinstance(config.get("corpus"), dict) and config["corpus"].get(limit)
+        if section.get(limit)
     ]
     yield "## Training"
     if read:
         yield f"Only a part of the corpus was read: {', '.join(read)}."
-    if config.get("corpus", {}).get("train_with_dev"):
+    if any(section.get("train_with_dev") for section in sections):
         yield "It learned dev too."
     yield "\n".join(["| option | value |", "|---|---|", *rows, f"| seed | {config.get('seed')} |"])

@@ -15,10 +15,10 @@ import ray
 import torch
 from transformers import AutoTokenizer
 
-from raybio.config import CorpusSection, TrainDecoderConfig, WorkersSection
+from raybio.config import CorpusSection, MemberSection, TrainDecoderConfig, WorkersSection
 from raybio.errors import AccessError, ConfigError, ModelError, RaybioError, UsageError, first_line
 from raybio.model_sources import hub_answers
-from raybio.sentence_stream import gold_tags, read_sentences
+from raybio.sentence_stream import gold_tags
 from raybio.taggers.decoding import Tokens
 from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training.adapter_faults import missing_packages, refusals
@@ -29,6 +29,7 @@ from raybio.training.recipes import AdapterRecipe, EncoderRecipe
 from raybio.training.shapes import shape_of, source_of
 from raybio.training.splits import SHUFFLE_BUFFER
 from raybio.training.steps import Example, Passes, batches, passes_of, shuffled
+from raybio.training.union import members_of
 
 _UNKNOWN_LABELS = ("Entity",)  # where no corpus says them: only a tag head has another size for others
 
@@ -161,10 +162,14 @@ def on_gpu(workers: WorkersSection) -> bool:
 Row = Mapping[str, Any]
 
 
-def training_split(corpus: CorpusSection) -> tuple[Sequence[str], list[Row], str, list[str]]:
+def training_split(
+    corpus: CorpusSection | Sequence[MemberSection],
+) -> tuple[Sequence[str], list[Row], str, list[str]]:
     """Return the labels and rows of the training split, why they are not at hand, and what is wrong there."""
     try:
-        sentences = list(read_sentences(corpus, "train"))
+        sentences = [sentence for member in members_of(corpus) for sentence in member.read("train")]
+    except ConfigError as error:
+        return _UNKNOWN_LABELS, [], "", error.faults
     except (RaybioError, OSError) as error:
         if _elsewhere(error):
             return _UNKNOWN_LABELS, [], str(error), []

@@ -14,7 +14,6 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from raybio.config import (
     AdaptEncoderConfig,
     CascadeConfig,
-    CorpusSection,
     DecoderTrainingSection,
     DecodingSection,
     DeepSpeedSection,
@@ -29,10 +28,12 @@ from raybio.config import (
     TrainEncoderConfig,
     TrainingSection,
     WorkersSection,
+    trains_on_dev,
 )
 from raybio.config.attention import Blocks
 from raybio.model_sources import ModelReference
 from raybio.run_folder import RunFolder
+from raybio.training.members import Member
 
 Training: TypeAlias = TrainingSection | DecoderTrainingSection | MaskingSection
 """How weights are moved; each kind of model has options of its own."""
@@ -138,8 +139,9 @@ class Task(Generic[Recipe_co]):
     """What each worker is given.
 
     `base` is the folder on this node of `model`, which the run starts from. Where tags are learned, `labels`
-    are theirs, `trained_on` is what a card says of the corpus, and `dev_sentences` how many sentences of dev
-    an epoch is scored on (None = all, 0 = none, since dev is trained on).
+    are theirs, `members` the corpora that they are learned from, `trained_on` is what a card says of these,
+    and `dev_sentences` how many sentences of dev an epoch is scored on (None = all, 0 = none, since dev is
+    trained on).
     """
 
     run: RunFolder
@@ -148,6 +150,7 @@ class Task(Generic[Recipe_co]):
     recipe: Recipe_co
     workers: WorkersSection
     labels: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
     trained_on: str = ""
     dev_sentences: int | None = 0
 
@@ -161,19 +164,18 @@ def tagging_recipe(config: TrainEncoderConfig | TrainDecoderConfig) -> EncoderRe
 
 def dev_sentences(config: TrainConfig) -> int | None:
     """Return how many sentences of dev an epoch is scored on, as a task has it."""
-    if config.corpus.train_with_dev:
+    if trains_on_dev(config.corpus):
         return 0
     return config.dev.sentences if isinstance(config, TrainDecoderConfig) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How a run's model is scored: on which corpus, by which workers, and loaded how.
+    """How a run's model is scored: by which workers, and loaded how.
 
     `dev_sentences` is as a task has it; with `cut`, sentences end where an encoder's window does.
     """
 
-    corpus: CorpusSection
     workers: WorkersSection
     seed: int
     bootstrap: int
@@ -191,7 +193,6 @@ class Scoring:
         if isinstance(config, TrainDecoderConfig) and config.head == "text":
             loading["decoding"] = config.dev.model_dump(include=set(DecodingSection.model_fields))
         return cls(
-            corpus=config.corpus,
             workers=workers,
             seed=config.seed,
             bootstrap=config.bootstrap,

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from raybio.cluster import connected, joins_a_cluster
-from raybio.config import TrainDecoderConfig, TrainEncoderConfig, WorkersSection
+from raybio.config import TrainDecoderConfig, TrainEncoderConfig, WorkersSection, sections_of
 from raybio.errors import UsageError
 from raybio.model_sources import model_at_hand
 from raybio.sentence_stream import sentence_of
@@ -95,7 +95,7 @@ def rehearse(
 def _rehearse(config: Rehearsable, steps: int, folder: Path, progress: Callable[[str], None]) -> Rehearsal:
     gpus = int(ray.cluster_resources().get("GPU", 0))
     _, rows, no_corpus, _ = training_split(config.corpus)
-    sentences = rows or generated_rows(folder, config.corpus)
+    sentences = rows or generated_rows(folder, [section.name for section in sections_of(config.corpus)])
     architecture = shape_of(config.model, config.allow_pickle)
     base = model_at_hand(config.model, allow_pickle=config.allow_pickle)
     texts = [" ".join(row["words"]) for row in sentences[:_TEXTS]]

@@ -64,9 +64,10 @@ def rehearsed_config(config: Rehearsable, folder: Path, gpus: int) -> tuple[Rehe
     return config.model_copy(update=update), changes
 
 
-def generated_rows(folder: Path, corpus: CorpusSection) -> list[Row]:
-    """Return sentences of the sample with the labels of a corpus that is not at hand."""
-    labels = CORPORA[corpus.name].labels if corpus.name in CORPORA else ("Entity",)
+def generated_rows(folder: Path, names: Sequence[str | None]) -> list[Row]:
+    """Return sentences of the sample with the labels of corpora, by their names, that are not at hand."""
+    known = sorted({label for name in names if name in CORPORA for label in CORPORA[name].labels})
+    labels = known or ("Entity",)
     generate_sample(folder / "sample", citations=1)
     rows: list[Row] = []
     for sentence in read_sentences(_corpus(folder / "sample"), "train"):

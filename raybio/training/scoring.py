@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple, TypeAlias
 
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from raybio.config import CorpusSection, WorkersSection
+from raybio.config import WorkersSection
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.evaluation.reliability import reliability_figures
 from raybio.progress import ProgressReports
 from raybio.run_folder import RunFolder
-from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.taggers import Tags, load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training.encoder_steps import cut_sentences
+from raybio.training.members import Member, interleaved
 from raybio.training.recipes import Scoring
 from raybio.training.splits import at_even_distances
 
@@ -34,69 +35,98 @@ def uses_gpu(workers: WorkersSection) -> bool:
     return workers.accelerator == "gpu"
 
 
-def scored_splits(corpus: CorpusSection, test: bool = True) -> list[str]:
-    """Return what a model of `corpus` is scored on: dev unless it was learned, and test where asked for."""
-    return [*([] if corpus.train_with_dev else ["dev"]), *(["test"] if test else [])]
+def scored_splits(trained_on_dev: bool, test: bool = True) -> list[str]:
+    """Return what a model is scored on: dev unless it was learned, and test where asked for."""
+    return [*([] if trained_on_dev else ["dev"]), *(["test"] if test else [])]
 
 
-def score_splits(scoring: Scoring, run: RunFolder, splits: Sequence[str]) -> dict[str, Any]:
+def score_splits(
+    scoring: Scoring, members: Sequence[Member], run: RunFolder, splits: Sequence[str]
+) -> dict[str, Any]:
     """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
 
     Beside them, "malformed" counts what of an LLM's answers could not be read (see RunFolder), and
-    "reliability" says whether scores are the share of entities that is right.
+    "reliability" says whether scores are the share of entities that is right. Of several corpora the figures
+    are of all sentences together, each corpus's on the labels that it annotates; "corpora" has those of each
+    by itself, and "mean_strict_f1" the mean of theirs.
 
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
     from the run folder, so that the figures are those of what was saved.
     """
-    chosen = {split: _chosen(scoring, run, split) for split in splits}
-    predicted = iter(_tag(scoring, run, [one for sentences in chosen.values() for one in sentences]))
+    chosen = {split: _chosen(scoring, members, run, split) for split in splits}
+    predicted = iter(_tag(scoring, run, [sentence for each in chosen.values() for _, sentence in each]))
     return {
         split: _score(scoring, run, split, sentences, [next(predicted) for _ in sentences])
         for split, sentences in chosen.items()
     }
 
 
-def _chosen(scoring: Scoring, run: RunFolder, split: str) -> list[Sentence]:
-    everything = list(read_sentences(scoring.corpus, split))
-    sentences = at_even_distances(everything, scoring.dev_sentences if split == "dev" else None)
-    some = "" if len(sentences) == len(everything) else f": {len(sentences)} of {len(everything)} sentences"
+_Chosen: TypeAlias = "Sequence[tuple[Member, Sentence]]"
+
+
+def _chosen(scoring: Scoring, members: Sequence[Member], run: RunFolder, split: str) -> _Chosen:
+    everything = [(members[number], sentence) for number, sentence in interleaved(members, split)]
+    chosen = at_even_distances(everything, scoring.dev_sentences if split == "dev" else None)
+    some = "" if len(chosen) == len(everything) else f": {len(chosen)} of {len(everything)} sentences"
     run.say(f"scoring {split}{some}")
-    return _cut(run, split, sentences) if scoring.cut else sentences
+    return _cut(run, split, chosen) if scoring.cut else chosen
 
 
-def _cut(run: RunFolder, split: str, sentences: Sequence[Sentence]) -> list[Sentence]:
+def _cut(run: RunFolder, split: str, chosen: _Chosen) -> _Chosen:
     """Return what the run's model, an encoder, reads of the sentences; say how many lost their end."""
     card = EncoderCard.read(run.model)
     assert card is not None, "training writes a card"
     tokenizer = read_tokenizer(run.model)
+    sentences = [sentence for _, sentence in chosen]
     kept = list(cut_sentences(sentences, tokenizer, card))
     shorter = sum(len(a) < len(b) for a, b in zip(kept, sentences, strict=True))
     run.say(f"cut {shorter} sentences of {split} at {card.max_length} subwords, gold included")
-    return kept
+    return [(member, sentence) for (member, _), sentence in zip(chosen, kept, strict=True)]
 
 
 def _score(
-    scoring: Scoring,
-    run: RunFolder,
-    split: str,
-    sentences: Sequence[Sentence],
-    tagged: Sequence[Tags],
+    scoring: Scoring, run: RunFolder, split: str, chosen: _Chosen, tagged: Sequence[Tags]
 ) -> dict[str, Any]:
-    gold = [gold_tags(sentence) for sentence in sentences]
-    predicted = [list(tags.tags) for tags in tagged]
-    run.write_predictions(
-        split, ((list(s.words), g, p) for s, g, p in zip(sentences, gold, predicted, strict=True))
-    )
-    malformed = [line for s, tags in zip(sentences, tagged, strict=True) for line in _malformed(s, tags)]
+    rows = [
+        _Scored(member.title, sentence, member.gold(sentence), member.own(tags.tags))
+        for (member, sentence), tags in zip(chosen, tagged, strict=True)
+    ]
+    run.write_predictions(split, ((list(row.sentence.words), row.gold, row.predicted) for row in rows))
+    malformed = [line for (_, s), tags in zip(chosen, tagged, strict=True) for line in _malformed(s, tags)]
     file = run.write_malformed(split, malformed)
     if malformed:
         run.say(f"of the answers to {split} {len(malformed)} lines could not be read: {file}")
-    documents = [sentence.document_id for sentence in sentences]
-    scores = evaluate(gold, predicted, documents, scoring.bootstrap, scoring.seed).to_dict()
     reliability = reliability_figures(
-        gold, predicted, [tags.scores for tags in tagged], [tags.uncalibrated for tags in tagged]
+        [row.gold for row in rows],
+        [row.predicted for row in rows],
+        [tags.scores for tags in tagged],
+        [tags.uncalibrated for tags in tagged],
     )
-    return {**scores, "malformed": len(malformed), "reliability": reliability}
+    scores = {**_evaluation(scoring, rows), "malformed": len(malformed), "reliability": reliability}
+    titles = list(dict.fromkeys(row.corpus for row in rows))
+    if len(titles) > 1:
+        corpora = {
+            title: _evaluation(scoring, [row for row in rows if row.corpus == title]) for title in titles
+        }
+        f1s = [each["corrected"]["overall"]["strict"]["f1"] for each in corpora.values()]
+        scores |= {"mean_strict_f1": fmean(f1s), "corpora": corpora}
+    return scores
+
+
+class _Scored(NamedTuple):
+    """A sentence with its corpus's title, and the tags that count there."""
+
+    corpus: str
+    sentence: Sentence
+    gold: list[str]
+    predicted: list[str]
+
+
+def _evaluation(scoring: Scoring, rows: Sequence[_Scored]) -> dict[str, Any]:
+    # Two corpora may call their documents alike, by number; no document at all is "".
+    documents = [row.sentence.document_id and f"{row.corpus} {row.sentence.document_id}" for row in rows]
+    gold, predicted = [row.gold for row in rows], [row.predicted for row in rows]
+    return evaluate(gold, predicted, documents, scoring.bootstrap, scoring.seed).to_dict()
 
 
 def _malformed(sentence: Sentence, tags: Tags) -> Iterator[dict[str, Any]]:

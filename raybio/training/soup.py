@@ -13,17 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from raybio.cluster import connected, settle_data
-from raybio.config import SoupConfig, TrainEncoderConfig, load_recorded, to_yaml
+from raybio.config import (
+    CorpusSection,
+    SoupConfig,
+    TrainEncoderConfig,
+    load_recorded,
+    sections_of,
+    to_yaml,
+    trains_on_dev,
+)
 from raybio.errors import ModelError, UsageError
 from raybio.model_files import READ, WEIGHTS
 from raybio.run_folder import SPLITS_FILE, RunFolder
-from raybio.sentence_stream import split_labels
 from raybio.storage import replace_folder
 from raybio.taggers.encoder import EncoderCard, load_classifier
+from raybio.training.members import labels_of_splits
 from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits
 from raybio.training.temperature import leave_temperature
+from raybio.training.union import members_of
 
 # What a card says of how a model is read, and not of what it learned.
 _OF_READING = ("max_length", "stride", "aggregation_strategy", "constrained_decoding")
@@ -51,7 +60,8 @@ def make_soup(
     models = [RunFolder(Path(one)).model for one in runs]
     mean = mean_model(models)  # before there is a folder, which a fault would leave behind
     run = RunFolder.create(Path(output) / name, to_yaml(config))
-    run.write_json(SPLITS_FILE, split_labels(config.corpus))
+    members = members_of(config.corpus)
+    run.write_json(SPLITS_FILE, labels_of_splits(members))
     scoring = Scoring.of(config)
     with run.shown(progress), connected():
         settle_data()
@@ -61,8 +71,8 @@ def make_soup(
         with replace_folder(run.model) as model:
             _copy_around_weights(models[0], model)
             mean.save_pretrained(model)
-            leave_temperature(run, scoring, model)
-        scores = score_splits(scoring, run, scored_splits(config.corpus))
+            leave_temperature(run, scoring, members, model)
+        scores = score_splits(scoring, members, run, scored_splits(trains_on_dev(config.corpus)))
     run.write_json("scores.json", scores)
     write_model_card(run)
     return Soup(run, scores)
@@ -111,7 +121,7 @@ def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
         raise UsageError("a soup is of two models or more: name the folders of several runs")
     configs = [_trained(path) for path in runs]
     first = configs[0]
-    began = [{"model": one.model, "corpus": one.corpus.model_copy(update={"data": None})} for one in configs]
+    began = [{"model": one.model, "corpus": _without_place(one)} for one in configs]
     for path, other in zip(runs[1:], began[1:], strict=True):
         for key in other:
             if other[key] != began[0][key]:
@@ -129,6 +139,10 @@ def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
         bootstrap=first.bootstrap,
         workers=first.workers,
     )
+
+
+def _without_place(config: TrainEncoderConfig) -> list[CorpusSection]:
+    return [section.model_copy(update={"data": None}) for section in sections_of(config.corpus)]
 
 
 def _trained(path: str) -> TrainEncoderConfig:

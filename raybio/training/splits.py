@@ -6,7 +6,9 @@ batch, so that no row is dropped to make shards equal.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, TypeVar
 
 import ray.train
@@ -15,17 +17,21 @@ from raybio.config import OptimizationSection
 from raybio.entities import Sentence
 from raybio.sentence_stream import rows, sentence_of
 from raybio.training import steps
+from raybio.training.members import Member
 
 SHUFFLE_BUFFER = 50_000
 T = TypeVar("T")
+_Row = dict[str, Any]
 
 
 class TrainingBatches:
     """The training split as batches of examples, in an order that seed and epoch decide.
 
-    `examples_of` turns a row (id, document_id, words, tags, and shares where teachers answered) into
-    what is learned from it in an epoch, the same number of examples in each.
-    `len` is the number of batches in an epoch.
+    `examples_of` turns a row (id, document_id, words, tags, member, and shares where teachers answered)
+    into what is learned from it in an epoch, the same number of examples in each. Rows of `members` are drawn
+    as often as these say.
+    `len` is the number of batches in an epoch; where not all is drawn, windows of long sentences may make a
+    few more or less in others than the first.
     """
 
     def __init__(
@@ -33,10 +39,12 @@ class TrainingBatches:
         training: OptimizationSection,
         seed: int,
         examples_of: Callable[[dict[str, Any], int], Iterable[steps.Example]],
+        members: Sequence[Member] = (),
     ) -> None:
         self._training = training
         self._seed = seed
         self._examples_of = examples_of
+        self._members = members
         self._length = sum(1 for _ in self.epoch(0))
 
     def __len__(self) -> int:
@@ -45,14 +53,37 @@ class TrainingBatches:
     def epoch(self, number: int) -> Iterator[list[steps.Example]]:
         """Yield the batches of epoch `number`."""
         seed = self._seed * 1_000 + number
-        mixed = steps.shuffled(split_rows("train"), SHUFFLE_BUFFER, seed)
+        mixed = steps.shuffled(drawn_rows(split_rows("train"), self._members, seed), SHUFFLE_BUFFER, seed)
         examples = (example for row in mixed for example in self._examples_of(row, number))
         return steps.batches(examples, self._training.batch_size, seed, self._training.group_by_length)
 
 
-def dev_split(count: int | None) -> list[Sentence]:
-    """Return the sentences that an epoch is scored on, in order: `count` of dev, or all of it."""
-    return at_even_distances([sentence_of(row) for row in split_rows("dev")], count)
+def drawn_rows(rows: Iterable[_Row], members: Sequence[Member], seed: int) -> Iterator[_Row]:
+    """Yield each row as often as an epoch draws it, in order: of each member exactly its `draws`.
+
+    What all its sentences are drawn alike leaves over goes to a sample of them (Knuth's algorithm S), which
+    `seed` decides. Rows of no member are drawn once.
+    """
+    rng = random.Random(seed)  # noqa: S311
+    unread = [member.sentences for member in members]
+    wanted = [member.draws % member.sentences for member in members]
+    for row in rows:
+        times, number = 1, row.get("member")
+        if members and number is not None:
+            once_more = rng.random() * unread[number] < wanted[number]
+            unread[number] -= 1
+            wanted[number] -= once_more
+            times = members[number].draws // members[number].sentences + once_more
+        yield from repeat(row, times)
+
+
+def dev_split(count: int | None, members: Sequence[Member]) -> list[tuple[Member, list[Sentence]]]:
+    """Return the sentences that an epoch is scored on, of each member, in order: `count` in all, or all."""
+    chosen = at_even_distances(list(split_rows("dev")), count)
+    return [
+        (member, [sentence_of(row) for row in chosen if row["member"] == number])
+        for number, member in enumerate(members)
+    ]
 
 
 def at_even_distances(items: Sequence[T], count: int | None) -> list[T]:

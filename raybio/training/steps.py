@@ -14,6 +14,9 @@ import torch
 IGNORED = -100
 """The label that torch's cross-entropy passes over."""
 
+OUTSIDE = 0
+"""The label id of a token outside of entities: `tag_set` begins with it."""
+
 _SORTED_BATCHES = 64
 T = TypeVar("T")
 
@@ -23,12 +26,14 @@ class Example:
     """What is learned at once: token ids with special tokens, and a label id (or IGNORED) for each.
 
     Where teachers answer too, `targets` has the share of each label for each token, and `labels` only
-    say which tokens are learned.
+    say which tokens are learned. `allowed` says of each label whether a token labelled `OUTSIDE` may have it,
+    where that is more than this one: its corpus is silent about the others.
     """
 
     ids: list[int]
     labels: list[int]
     targets: list[list[float]] | None = None
+    allowed: list[bool] | None = None
 
 
 def shuffled(items: Iterable[T], buffer: int, seed: int) -> Iterator[T]:
@@ -101,7 +106,8 @@ def passes_of(cut: Iterable[Sequence[Example]], budget: int, world: int = 1) -> 
 def collate(examples: Sequence[Example], padding: int, device: torch.device) -> dict[str, torch.Tensor]:
     """Pad examples to the longest: (examples, tokens) tensors of ids, mask and labels.
 
-    Targets, if examples have them, are a tensor (examples, tokens, labels).
+    Targets, if examples have them, are a tensor (examples, tokens, labels), and what `OUTSIDE` allows, where
+    any example's allows more than itself, one of (examples, labels).
     """
     longest = max(len(example.ids) for example in examples)
     ids = [example.ids + [padding] * (longest - len(example.ids)) for example in examples]
@@ -116,6 +122,9 @@ def collate(examples: Sequence[Example], padding: int, device: torch.device) -> 
     if taught:
         assert len(taught) == len(examples), "all of a batch was taught, or nothing of it"
         tensors["targets"] = torch.nn.utils.rnn.pad_sequence(taught, batch_first=True).to(device)
+    if allowed := next((example.allowed for example in examples if example.allowed), None):
+        alone = [label == OUTSIDE for label in range(len(allowed))]
+        tensors["allowed"] = torch.tensor([example.allowed or alone for example in examples], device=device)
     return tensors
 
 
@@ -135,14 +144,34 @@ def causal_loss(model: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor
 
 
 def summed_loss(model: Any, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Return the cross-entropy summed over labelled tokens (a scalar tensor)."""
+    """Return the cross-entropy summed over labelled tokens (a scalar tensor).
+
+    Where a corpus is silent it is that of all labels which a token may have, together.
+    """
     logits = model(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"]).logits
-    if "targets" not in tensors:
-        return _summed(logits, tensors["labels"])
     learned = tensors["labels"] != IGNORED
-    return torch.nn.functional.cross_entropy(
-        logits[learned].float(), tensors["targets"][learned], reduction="sum"
-    )
+    if "targets" in tensors:
+        return torch.nn.functional.cross_entropy(
+            logits[learned].float(), tensors["targets"][learned], reduction="sum"
+        )
+    if "allowed" in tensors:
+        per_token = tensors["allowed"][:, None].expand_as(logits)
+        return marginal_loss(logits[learned], tensors["labels"][learned], per_token[learned])
+    return _summed(logits, tensors["labels"])
+
+
+def marginal_loss(logits: torch.Tensor, labels: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """Return -log of the probability of all labels that a token may have, summed over tokens (a scalar).
+
+    That is its own label alone, but for a token labelled `OUTSIDE` each that is `allowed`. `logits` and
+    `allowed` are (tokens, labels). A tagger that decides each token by itself gives to all sequences which a
+    corpus allows the product of these probabilities: the likelihood of Tsuboi et al. (2008) needs no sum over
+    paths (docs/architecture.md).
+    """
+    own = torch.nn.functional.one_hot(labels, logits.shape[-1]).bool()
+    may_be = own | (allowed & (labels == OUTSIDE)[:, None])
+    shares = torch.nn.functional.log_softmax(logits.float(), dim=-1)
+    return -shares.masked_fill(~may_be, -torch.inf).logsumexp(dim=-1).sum()
 
 
 def _summed(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import fmean
 
 from raybio.cluster import connected
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
@@ -12,6 +13,7 @@ from raybio.training.fit import TrainedModel
 from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits
+from raybio.training.union import members_of
 
 _WAY_ON = "A sweep starts anew, under another name; finished points keep their run folders"
 
@@ -37,9 +39,8 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
         progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best, scorer):.2f}")
         if config.test:
             chosen = points[results.index(best)]
-            best = replace(
-                best, scores={**best.scores, **score_splits(Scoring.of(chosen), best.run, ["test"])}
-            )
+            tested = score_splits(Scoring.of(chosen), members_of(chosen.corpus), best.run, ["test"])
+            best = replace(best, scores={**best.scores, **tested})
             best.run.write_json("scores.json", best.scores)
             write_model_card(best.run)
     return best
@@ -63,5 +64,5 @@ def train_point(config: TrainConfig, progress: Callable[[str], None]) -> Trained
 
 
 def _dev_f1(result: TrainedModel, scorer: str) -> float:
-    f1: float = result.scores["dev"][scorer]["overall"]["strict"]["f1"]
-    return f1
+    dev = result.scores["dev"]
+    return fmean(each[scorer]["overall"]["strict"]["f1"] for each in dev.get("corpora", {"": dev}).values())

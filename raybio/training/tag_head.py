@@ -37,10 +37,10 @@ def train_tag_head(task: Task[AdapterRecipe]) -> None:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     card = _card(task)
-    maker = ExampleMaker.of(card, tokenizer)
-    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.examples(row["words"], row["tags"]))
+    maker = ExampleMaker.of(card, tokenizer, members=task.members)
+    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.of_row(row), task.members)
     learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
-    train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences))
+    train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences, task.members))
 
 
 def _card(task: Task[AdapterRecipe]) -> EncoderCard:

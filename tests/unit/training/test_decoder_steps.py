@@ -5,7 +5,8 @@ from transformers import AutoTokenizer
 from raybio.config import CorpusSection, DecoderTrainingSection, PromptSection, TrainDecoderConfig
 from raybio.errors import ModelError
 from raybio.taggers.decoding import Tokens
-from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, wording
+from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, by_member, wording
+from raybio.training.members import Member
 from raybio.training.recipes import AdapterRecipe
 from raybio.training.steps import IGNORED
 
@@ -46,6 +47,21 @@ def test_the_completion_alone_is_learned(tokenizer):
         "Naloxone:B-Chemical\nreverses:O\nhypotension:B-Disease\n.:O\n" + tokenizer.eos_token
     )
     assert one.labels[-len(learned) :] == learned
+
+
+def test_a_prompt_names_the_labels_that_its_corpus_annotates(tokenizer):
+    """So its O means none of these, as it does in the corpus."""
+    chosen = recipe(prompt=PromptSection(aliases={"Chemical": "C", "Disease": "D"}))
+    tokens = Tokens(tokenizer, wording(chosen, LABELS, tokenizer))
+    section = CorpusSection(name="sample")
+    drugs = Member(section, "drugs", annotates=frozenset({"Chemical"}))
+    members = by_member(tokens, tokenizer, [Member(section, "all"), drugs])
+    made = CompletionMaker(tokens, chosen.training, "", members)
+    (whole,), (own,) = (made.examples({**ROW, "member": number}) for number in range(2))
+    assert whole == made.examples(ROW)[0] == made.examples({**ROW, "member": None})[0]
+    text = tokenizer.decode(own.ids)
+    assert "Disease" in tokenizer.decode(whole.ids) and "Disease" not in text and "Chemical" in text
+    assert "Naloxone:B-C\n" in text and "hypotension:O\n" in text
 
 
 def test_or_the_whole_text_which_its_first_token_begins(tokenizer):

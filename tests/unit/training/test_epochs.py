@@ -1,6 +1,8 @@
 """When epochs end: by which scorer, after how many that were no better, and what a judge that fails costs."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +12,14 @@ import ray.train
 from samples import sentence_of_words
 
 from raybio.config import CorpusSection, TrainEncoderConfig, WorkersSection
+from raybio.entities import Sentence, Span
 from raybio.errors import ModelError
 from raybio.model_sources import ModelReference
 from raybio.run_folder import RunFolder
 from raybio.training import epochs
 from raybio.training.epochs import Verdict
 from raybio.training.kept import Kept, best_model
+from raybio.training.members import Member
 from raybio.training.recipes import EncoderRecipe, Task
 
 SECONDS = [9.0, 1.0, 3.0, 2.0]
@@ -60,13 +64,15 @@ class FakeLearner:
     def load(self, folder: Path) -> None:
         self.learned = int((folder / "model" / "learned").read_text())
 
-    def tags(self, _: object) -> list[list[str]]:
-        return []
+    def tags(self, sentences: Sequence[Sentence]) -> list[list[str]]:
+        return [["O"] * len(each) for each in sentences]
 
     def metrics(self) -> dict[str, float]:
         return {}
 
 
+ONE = sentence_of_words("a")
+MEMBER = Member(CorpusSection(name="sample"), "sample")
 ALONE: Any = SimpleNamespace(
     rank=0, world=1, gather=lambda work: list(work()), peak_memory=lambda: {"peak_gpu_bytes": 7}
 )
@@ -137,12 +143,33 @@ def test_the_scorer_that_chooses_also_stops(
     monkeypatch.setattr(epochs, "evaluate", evaluate)
     recipe = {"epochs": 4, "early_stopping_patience": 2, "metric_for_best_model": metric_for_best_model}
     learner: Any = FakeLearner()
-    train(run, epochs.judged_on_dev(metric_for_best_model, learner, [sentence_of_words("a")]), **recipe)
+    train(run, epochs.judged_on_dev(metric_for_best_model, learner, [(MEMBER, [ONE])]), **recipe)
     assert [row["dev_strict_f1"] for row in fake_ray.metrics] == list(CORRECTED[:learned])
     assert [row["dev_paper_strict_f1"] for row in fake_ray.metrics] == list(PAPER[:learned])
     # The first step warms up.
     assert {(row["steps"], row["step_seconds"]) for row in fake_ray.metrics} == {(4, 2.0)}
     assert {row["peak_gpu_bytes"] for row in fake_ray.metrics} == {7}
+
+
+def test_the_mean_of_all_corpora_chooses_each_by_its_own_labels() -> None:
+    gold = replace(sentence_of_words("Aspirin", "inhibits", "COX2"), gold=(Span(0, 1, "Drug"),))
+    genes = replace(gold, gold=(Span(2, 3, "Gene"),))
+    dev = [
+        (replace(MEMBER, title="drugs", annotates=frozenset({"Drug"})), [gold, gold]),
+        (replace(MEMBER, title="none"), []),
+        (replace(MEMBER, title="genes", annotates=frozenset({"Gene"})), [genes]),
+    ]
+    learner: Any = FakeLearner()
+    learner.tags = lambda sentences: [["B-Drug", "O", "O"], ["B-Drug", "O", "B-Gene"], ["B-Drug", "O", "O"]]
+    verdict = epochs.judged_on_dev("dev_strict_f1", learner, dev)()
+    assert verdict.rising == 0.5
+    assert verdict.figures == {
+        "dev_strict_f1": 0.5,
+        "dev_paper_strict_f1": 0.5,
+        "dev_strict_f1/drugs": 1.0,
+        "dev_strict_f1/genes": 0.0,
+    }
+    assert verdict.words == ", dev strict F1 50.00 (mean of drugs 100.00, genes 0.00)"
 
 
 def test_a_checkpoint_is_reported_before_the_epoch_is_judged(fake_ray: FakeRay, run: RunFolder) -> None:

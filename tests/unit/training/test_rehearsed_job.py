@@ -57,10 +57,16 @@ def test_sentences_range_from_short_to_the_longest():
     assert len(chosen_rows(rows, 11, shortest=False)) == 11  # more than there are
 
 
-@pytest.mark.parametrize(("name", "labels"), [("BC5CDR", {"Chemical", "Disease"}), (None, {"Entity"})])
-def test_generated_sentences_have_the_corpus_labels(name, labels, tmp_path):
-    corpus = CorpusSection(name=name) if name else CORPUS
-    rows = generated_rows(tmp_path, corpus)
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["BC5CDR"], {"Chemical", "Disease"}),
+        ([None], {"Entity"}),
+        (["BC5CDR", "ChemProt"], {"Chemical", "Disease", "CHEMICAL", "GENE"}),
+    ],
+)
+def test_generated_sentences_have_the_labels_of_corpora(names, labels, tmp_path):
+    rows = generated_rows(tmp_path, names)
     assert {tag[2:] for one in rows for tag in one["tags"] if tag != "O"} == labels
 
 

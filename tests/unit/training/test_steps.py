@@ -1,4 +1,6 @@
 import copy
+import dataclasses
+import itertools
 from collections import Counter
 
 import pytest
@@ -241,3 +243,79 @@ def test_passes_count_steps_tokens_with_padding_and_the_largest_pass():
 def test_passes_are_those_of_the_first_of_several_workers():
     cut = [[example(2), example(5), example(6)]]
     assert steps.passes_of(cut, budget=100, world=2) == steps.Passes(steps=1, tokens=12, rows=2, longest=6)
+
+
+# Silence ----------------------------------------------------------------------------------------
+
+TAGS = 5
+
+
+def silent(example, *may_be):
+    return dataclasses.replace(
+        example, allowed=[tag == steps.OUTSIDE or tag in may_be for tag in range(TAGS)]
+    )
+
+
+def test_without_silence_the_loss_is_todays_to_the_bit(model, batch):
+    tensors = steps.collate(batch, 0, CPU)
+    assert "allowed" not in tensors
+    logits = model(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"]).logits
+    today = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1).float(), tensors["labels"].flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    assert torch.equal(steps.summed_loss(model, tensors), today)
+
+
+def test_a_corpus_that_is_silent_teaches_as_ever_where_it_says_a_tag(model, batch):
+    tagged = [[label or 1 for label in one.labels] for one in batch]
+    said = [dataclasses.replace(one, labels=labels) for one, labels in zip(batch, tagged, strict=True)]
+    expected_loss, expected = loss_and_gradients(model, [said])
+    loss, gradients = loss_and_gradients(model, [[silent(one, 3, 4) for one in said]])
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    torch.testing.assert_close(gradients, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_complete_corpus_and_a_silent_one_share_a_batch(model, batch):
+    mixed = [silent(one, 2, 3) if i % 2 else one for i, one in enumerate(batch)]
+    parts = [[one] for one in mixed]
+    whole_loss, whole = loss_and_gradients(model, [mixed])
+    loss, gradients = loss_and_gradients(model, parts)
+    assert loss == pytest.approx(whole_loss, rel=1e-5)
+    torch.testing.assert_close(gradients, whole, rtol=1e-3, atol=1e-4)
+    assert whole_loss < loss_and_gradients(model, [batch])[0]
+
+
+def test_where_all_is_allowed_nothing_is_taught(model):
+    anything = silent(Example([5, 6, 7], [0, 0, IGNORED]), 1, 2, 3, 4)
+    loss, gradients = loss_and_gradients(model, [[anything]])
+    assert loss == pytest.approx(0, abs=1e-5)
+    torch.testing.assert_close(gradients, torch.zeros_like(gradients), rtol=0, atol=1e-5)
+
+
+@given(st.data())
+@settings(max_examples=50)
+def test_the_loss_is_that_of_every_sequence_that_a_corpus_allows(data):
+    """By brute force: the sum over all sequences of tags, and its gradient, in double precision."""
+    tags, words = data.draw(st.integers(2, 4)), data.draw(st.integers(1, 3))
+    number = st.floats(-8, 8).map(lambda value: round(value, 3))
+    rows = data.draw(st.lists(st.lists(number, min_size=tags, max_size=tags), min_size=words, max_size=words))
+    labels = data.draw(st.lists(st.integers(0, tags - 1), min_size=words, max_size=words))
+    may_be = data.draw(st.lists(st.booleans(), min_size=tags, max_size=tags))
+    allowed = torch.tensor([[tag == 0 or may_be[tag] for tag in range(tags)]] * words)
+    logits = torch.tensor(rows, dtype=torch.float32, requires_grad=True)
+    loss = steps.marginal_loss(logits, torch.tensor(labels), allowed)
+    (gradient,) = torch.autograd.grad(loss, logits)
+
+    exact = torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+    shares = exact.softmax(-1)
+    total = sum(
+        torch.stack([shares[word, tag] for word, tag in enumerate(sequence)]).prod()
+        for sequence in itertools.product(range(tags), repeat=words)
+        if all(
+            tag == label or (label == 0 and allowed[0, tag])
+            for tag, label in zip(sequence, labels, strict=True)
+        )
+    )
+    (expected,) = torch.autograd.grad(-total.log(), exact)
+    assert loss.item() == pytest.approx(-total.log().item(), rel=1e-4, abs=1e-5)
+    torch.testing.assert_close(gradient, expected.float(), rtol=1e-3, atol=1e-5)

@@ -3,36 +3,53 @@
 import pyarrow as pa
 import pytest
 
-from raybio.config import DistillationSection
-from raybio.errors import InputError, ModelError, UsageError
+from raybio.config import CorpusSection, DistillationSection
+from raybio.errors import InputError, ModelError, TrainingError, UsageError
 from raybio.sentence_stream import SENTENCES
 from raybio.taggers import Tags
 from raybio.training import teachers
+from raybio.training.members import Member
 from raybio.training.teachers import _Teachers, check_teachers, mean_shares
 
+BOTH = ("Chemical", "Disease")
 TAGS = ("O", "B-Chemical", "I-Chemical", "B-Disease", "I-Disease")
 
 
 def test_what_an_answer_leaves_goes_to_the_other_tags_alike():
-    [shares] = mean_shares([Tags(("B-Chemical",), (0.6,))], TAGS)
+    [shares] = mean_shares([Tags(("B-Chemical",), (0.6,))], TAGS, [BOTH])
     assert shares.tolist() == pytest.approx([0.1, 0.6, 0.1, 0.1, 0.1])
 
 
 def test_teachers_that_disagree_share_a_word():
     sure = [Tags(("O", "B-Disease"), (1.0, 1.0)), Tags(("O", "O"), (1.0, 1.0))]
-    first, second = mean_shares(sure, TAGS).tolist()
+    first, second = mean_shares(sure, TAGS, [BOTH] * 2).tolist()
     assert first == [1.0, 0.0, 0.0, 0.0, 0.0]
     assert second == [0.5, 0.0, 0.0, 0.5, 0.0]
 
 
 def test_shares_sum_to_one_for_every_word():
     answers = [Tags(("O", "B-Disease", "I-Disease"), (0.5, 0.2, 0.9)), Tags(("O", "O", "O"), (0.7, 0.1, 1.0))]
-    assert mean_shares(answers, TAGS).sum(axis=1).tolist() == pytest.approx([1.0, 1.0, 1.0])
+    assert mean_shares(answers, TAGS, [BOTH] * 2).sum(axis=1).tolist() == pytest.approx([1.0, 1.0, 1.0])
 
 
 def test_a_teacher_that_left_a_word_out_is_not_asked_for_it():
     answers = [Tags(("O", "O"), (0.0, 0.0)), Tags(("B-Disease", "O"), (1.0, 0.0))]
-    assert mean_shares(answers, TAGS).tolist() == [[0.0, 0.0, 0.0, 1.0, 0.0], [0.0] * 5]
+    assert mean_shares(answers, TAGS, [BOTH] * 2).tolist() == [[0.0, 0.0, 0.0, 1.0, 0.0], [0.0] * 5]
+
+
+def test_a_teacher_answers_for_its_own_labels():
+    """One's outside is not another's: neither says that the other's entity is none."""
+    drugs = Tags(("B-Chemical", "O", "O"), (1.0, 1.0, 0.5))
+    illnesses = Tags(("O", "B-Disease", "O"), (1.0, 0.8, 1.0))
+    first, second, third = mean_shares([drugs, illnesses], TAGS, [("Chemical",), ("Disease",)]).tolist()
+    assert first == [0.0, 1.0, 0.0, 0.0, 0.0]
+    assert second == pytest.approx([0.1, 0.0, 0.0, 0.8, 0.1])
+    assert third == pytest.approx([0.5, 0.25, 0.25, 0.0, 0.0])
+
+
+def test_where_both_find_something_it_is_shared():
+    said = [Tags(("B-Chemical",), (1.0,)), Tags(("B-Disease",), (1.0,))]
+    assert mean_shares(said, TAGS, [("Chemical",), ("Disease",)]).tolist() == [[0.0, 0.5, 0.0, 0.5, 0.0]]
 
 
 class Says:
@@ -47,7 +64,7 @@ class Says:
         return [self._answer for _ in sentences]
 
 
-def taught(monkeypatch, tags, weight):
+def taught(monkeypatch, tags, weight, members=()):
     """Return the row that two teachers make of a sentence of three words with these gold tags."""
     said = {
         "a": Says(("B-Chemical", "O", "O"), (1.0, 1.0, 0.0)),
@@ -55,8 +72,9 @@ def taught(monkeypatch, tags, weight):
     }
     monkeypatch.setattr(teachers, "_load", lambda name, *_: said[name])
     distillation = DistillationSection(teachers=("a", "b"), weight=weight)
-    stage = _Teachers(["a", "b"], distillation, Says.labels, print)
+    stage = _Teachers(["a", "b"], distillation, Says.labels, print, members)
     row = {"id": "s", "document_id": "d", "words": ["x", "y", "z"], "tags": tags}
+    row["member"] = 0 if members else None
     (found,) = stage(pa.Table.from_pylist([row], schema=SENTENCES)).to_pylist()
     return found["tags"], dict(zip("xyz", found["shares"], strict=True))
 
@@ -67,6 +85,23 @@ def test_gold_has_what_the_teachers_leave_it(monkeypatch):
     assert shares["x"] == pytest.approx([0.25, 0.75, 0.0, 0.0, 0.0])
     assert shares["y"] == pytest.approx([0.5, 0.0, 0.0, 0.5, 0.0])
     assert shares["z"] == [0.0, 0.0, 0.0, 1.0, 0.0], "nobody else had an answer"
+
+
+def test_gold_that_is_silent_leaves_a_word_to_the_teachers(monkeypatch):
+    """A corpus of diseases: none here, and whether there is a chemical it does not say."""
+    member = Member(CorpusSection(name="sample"), "diseases", annotates=frozenset({"Disease"}))
+    tags, shares = taught(monkeypatch, ["O", "B-Disease", "O"], 0.5, [member])
+    assert tags == ["O", "B-Disease", "O"]
+    assert shares["x"] == pytest.approx([0.5, 0.5, 0.0, 0.0, 0.0])
+    assert shares["y"] == pytest.approx([0.5, 0.0, 0.0, 0.5, 0.0])
+    assert shares["z"] == [1.0, 0.0, 0.0, 0.0, 0.0], "nobody had an answer"
+
+
+def test_labels_that_no_teacher_has_are_named(monkeypatch):
+    monkeypatch.setattr(teachers, "_load", lambda *_: Says((), ()))
+    stage = _Teachers(["a"], DistillationSection(teachers=("a",)), ["Chemical", "Disease", "Gene"], print)
+    with pytest.raises(TrainingError, match="no teacher has the labels Gene of the training split"):
+        _ = stage._taggers
 
 
 def test_text_is_the_teachers_alone(monkeypatch):

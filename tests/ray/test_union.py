@@ -1,0 +1,85 @@
+"""One tagger of two corpora, neither of which annotates what the other does, end to end."""
+
+from pathlib import Path
+
+import pytest
+from samples import training_config
+
+from raybio.config import MemberSection, TrainEncoderConfig, TrainingSection, load_config
+from raybio.corpora.sample import SampleFiles
+from raybio.errors import ConfigError
+from raybio.reports import write_report
+from raybio.sentence_stream import read_sentences
+from raybio.taggers import load_tagger
+from raybio.training.encoder import train_encoder
+
+LABELS = {"drugs": "Chemical", "illnesses": "Disease"}
+
+
+def member(sample: SampleFiles, folder: Path, part: int, **options: object) -> MemberSection:
+    """Return half of the sample's sentences, in which all labels but one are taken out."""
+    label = LABELS[folder.name]
+    folder.mkdir()
+    files = {}
+    for split in ("train", "dev", "test"):
+        blocks = getattr(sample, split).read_text(encoding="utf-8").strip().split("\n\n")[part::2]
+        lines = "\n\n".join(blocks).split("\n")
+        kept = [
+            line if not line or line.endswith(f"-{label}") else f"{line.split(chr(9))[0]}\tO"
+            for line in lines
+        ]
+        files[split] = folder / f"{split}.tsv"
+        files[split].write_text("\n".join(kept) + "\n", encoding="utf-8")
+    return MemberSection.model_validate({**{k: str(v) for k, v in files.items()}, **options})
+
+
+@pytest.fixture
+def members(sample: SampleFiles, tmp_path: Path) -> tuple[MemberSection, MemberSection]:
+    drugs = member(sample, tmp_path / "drugs", 0, labels={"Chemical": "Drug"})
+    return drugs, member(sample, tmp_path / "illnesses", 1, weight=2.0)
+
+
+def test_one_pass_finds_what_each_corpus_annotates(
+    members: tuple[MemberSection, MemberSection], sample: SampleFiles, tmp_path: Path
+) -> None:
+    training = TrainingSection(epochs=3, learning_rate=3e-4, batch_size=4, precision="fp32")
+    config = training_config(
+        sample, tmp_path, "union", corpus=members, training=training, corpus_temperature=2.0
+    )
+    trained = train_encoder(config)
+    assert load_config(trained.run.path / "config.yaml") == config
+    tagger = load_tagger(trained.run.model)
+    assert tagger.labels == ("Disease", "Drug")
+
+    scores = trained.scores["test"]
+    f1s = {title: each["corrected"]["overall"]["strict"]["f1"] for title, each in scores["corpora"].items()}
+    assert set(f1s) == {"drugs", "illnesses"} and min(f1s.values()) > 0.3
+    assert {title: set(each["corrected"]["by_label"]) for title, each in scores["corpora"].items()} == {
+        "drugs": {"Drug"},
+        "illnesses": {"Disease"},
+    }
+    last = trained.run.metrics()[trained.best_epoch - 1]
+    dev = trained.scores["dev"]
+    assert last["dev_strict_f1"] == pytest.approx(dev["mean_strict_f1"])
+    assert last["dev_strict_f1/drugs"] == pytest.approx(
+        dev["corpora"]["drugs"]["corrected"]["overall"]["strict"]["f1"]
+    )
+
+    # Illnesses in text of the corpus that calls each of their words O: silence is no O.
+    sentences = list(read_sentences(members[0], "test"))
+    found = [tag for tags in tagger.tag(sentences) for tag in tags.tags]
+    assert "B-Disease" in found and "B-Drug" in found
+    log = (trained.run.path / "log.txt").read_text(encoding="utf-8")
+    assert "mean of drugs" in log
+    page = write_report([trained.run.path]).read_text(encoding="utf-8")
+    assert "illnesses" in page and "Each corpus on the labels that it annotates" in page
+
+
+def test_what_is_wrong_with_labels_is_reported_before_a_run_begins(
+    members: tuple[MemberSection, MemberSection], sample: SampleFiles, tmp_path: Path
+) -> None:
+    wrong = members[1].model_copy(update={"annotates": ("Illness",), "labels": {"Ilness": "Disease"}})
+    config: TrainEncoderConfig = training_config(sample, tmp_path, "wrong", corpus=(members[0], wrong))
+    with pytest.raises(ConfigError) as caught:
+        train_encoder(config)
+    assert len(caught.value.faults) == 2 and not (tmp_path / "wrong").exists()
