@@ -49,7 +49,12 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_stats(stats: ArgumentParser) -> None:
-    stats.add_argument("corpora", nargs="+", metavar="NAME|PATH", help="corpus of the study, or a file")
+    stats.add_argument(
+        "corpora",
+        nargs="+",
+        metavar="NAME|PATH|CONFIG",
+        help="corpus of the study, a file, or a config (.yaml, with key=value) whose corpus is a list",
+    )
     stats.add_argument("--data", metavar="DIR", help="folder of the named corpora; default: $RAYBIO_DATA")
     stats.add_argument(
         "--protocol",
@@ -77,6 +82,9 @@ def _stats(options: Namespace) -> None:
     """
     from raybio.corpora.statistics import statistics_json, statistics_table
 
+    if options.corpora[0].endswith((".yaml", ".yml")):
+        _union_stats(options)
+        return
     _check_stats(options)
     rows: dict[tuple[str, str], CorpusStatistics] = {}
     faults = []
@@ -92,6 +100,22 @@ def _stats(options: Namespace) -> None:
         say(f"raybio: {other}")
     if faults:
         raise faults[-1]
+
+
+def _union_stats(options: Namespace) -> None:
+    from raybio.config import load_config
+    from raybio.config.training import TrainConfig
+    from raybio.training.union_statistics import union_statistics, union_tables
+
+    file, *overrides = options.corpora
+    config = load_config(file, overrides)
+    if not isinstance(config, TrainConfig) or not isinstance(config.corpus, tuple):
+        raise UsageError(f"{file} has no list of corpora. Name a corpus or a file, or a config with a list")
+    data = {"data": options.data} if options.data else {}
+    sections = [each.model_copy(update=data if each.name else {}) for each in config.corpus]
+    say(f"reading {len(sections)} corpora")
+    found = union_statistics(sections)
+    show_figures(union_tables(found), asdict(found), options.json)
 
 
 def _check_stats(options: Namespace) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from heapq import merge
 
 from raybio.config import CorpusSection
-from raybio.entities import Sentence
+from raybio.entities import Document, Sentence
 from raybio.iob2 import OUTSIDE, label_of, tag_set
 from raybio.sentence_stream import annotated_sentences, gold_tags, read_documents, split_labels
 
@@ -36,18 +36,19 @@ class Member:
     sentences: int = 0
     draws: int = 0
 
+    def documents(self, split: str) -> Iterator[Document]:
+        """Yield the documents of "train", "dev" or "test" with common labels."""
+        for position, document in enumerate(read_documents(self.section, split)):
+            if split != "train" or position not in self.left_out:
+                yield document.with_labels(self.names) if self.names else document
+
     def read(self, split: str) -> Iterator[Sentence]:
         """Yield the annotated sentences of "train", "dev" or "test" with common labels.
 
         Raises:
             InputError: it cannot be read, or has text that is not annotated.
         """
-        documents = (
-            document.with_labels(self.names) if self.names else document
-            for position, document in enumerate(read_documents(self.section, split))
-            if split != "train" or position not in self.left_out
-        )
-        return annotated_sentences(self.section, split, documents)
+        return annotated_sentences(self.section, split, self.documents(split))
 
     def allows(self, labels: Iterable[str]) -> list[bool] | None:
         """Say of each tag of `tag_set(labels)` whether a word that is left untagged may have it.

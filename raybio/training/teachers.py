@@ -176,7 +176,8 @@ def mean_shares(
     mean: NDArray[np.float32] = total / np.maximum(asked, 1)
     # One's "O" says only that it is nothing of its own.
     mean[:, 0] = np.maximum(0, 1 - mean[:, 1:].sum(axis=1)) * asked.any(axis=1)
-    return mean / np.maximum(mean.sum(axis=1, keepdims=True), 1)
+    mean /= np.maximum(mean.sum(axis=1, keepdims=True), 1)
+    return mean
 
 
 def _shares(answer: Tags, tags: Sequence[str], known: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -195,13 +196,13 @@ def _gold_shares(
 
     Where it says no entity, and its corpus is silent, they are the teachers', of those tags that it allows.
     """
-    sure = np.eye(shares.shape[1], dtype=np.float32)[list(gold)]
-    if allowed is None:
-        return sure
-    open_ones = shares * np.array(allowed)
-    total = open_ones.sum(axis=1, keepdims=True)
-    silent = (np.array(gold)[:, None] == 0) & (total > 0)
-    return np.where(silent, open_ones / np.where(total > 0, total, 1), sure)
+    sure: NDArray[np.float32] = np.eye(shares.shape[1], dtype=np.float32)[list(gold)]
+    if allowed is not None:
+        may_be = shares * np.array(allowed)
+        total = may_be.sum(axis=1)
+        silent = (np.array(gold) == 0) & (total > 0)
+        sure[silent] = may_be[silent] / total[silent, None]
+    return sure
 
 
 def _load(teacher: ModelReference, precision: TaggerPrecision, labels: Sequence[str]) -> Tagger:

@@ -33,8 +33,11 @@ class Called:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What reading a corpus found: labels as it calls them, by split, and what else `Member` has."""
+class Reading:
+    """What reading a corpus found: labels as it calls them, by split, documents left out, and words.
+
+    `words` are those of train that have a label, each by the passage of its text that it is in the middle of.
+    """
 
     section: MemberSection
     title: str
@@ -60,7 +63,16 @@ def members_of(corpus: CorpusSection | Sequence[MemberSection]) -> tuple[Member,
     """
     if isinstance(corpus, CorpusSection):
         return (Member(corpus, corpus.called),)
-    readings = [_Reading(section, corpus_name(section)) for section in corpus]
+    return members_from(read_union(corpus))
+
+
+def read_union(sections: Sequence[MemberSection]) -> list[Reading]:
+    """Read all splits of corpora: what is scored first, then what of each train it leaves.
+
+    Raises:
+        InputError: a split cannot be read.
+    """
+    readings = [Reading(section, corpus_name(section)) for section in sections]
     scored = ScoredText()
     places = list(product(readings, ("dev", "test")))
     for place, (reading, split) in enumerate(places):
@@ -70,7 +82,16 @@ def members_of(corpus: CorpusSection | Sequence[MemberSection]) -> tuple[Member,
             scored.add(document, place)
     for reading in readings:
         _read_train(reading, scored, places)
-    known = set().union(*(reading.common("train") for reading in readings))
+    return readings
+
+
+def members_from(readings: Sequence[Reading]) -> tuple[Member, ...]:
+    """Return the members of the corpora that were read.
+
+    Raises:
+        ConfigError: holds everything that is wrong with their labels.
+    """
+    known: set[str] = set().union(*(reading.common("train") for reading in readings))
     if faults := [*_label_faults(readings, known), *_conflicts(readings)]:
         raise ConfigError("corpus", faults)
     return tuple(
@@ -86,7 +107,7 @@ def members_of(corpus: CorpusSection | Sequence[MemberSection]) -> tuple[Member,
     )
 
 
-def _read_train(reading: _Reading, scored: ScoredText, places: Sequence[tuple[_Reading, str]]) -> None:
+def _read_train(reading: Reading, scored: ScoredText, places: Sequence[tuple[Reading, str]]) -> None:
     """Read train, and note what of it is scored by others: also a dev that is learned is learned once."""
     labels = reading.labels["train"] = set()
     for position, document in enumerate(read_documents(reading.section, "train")):
@@ -103,7 +124,7 @@ def _labels(document: Document) -> set[str]:
     return {mention.label for mention in document.mentions or ()}
 
 
-def _declared(reading: _Reading) -> set[str]:
+def _declared(reading: Reading) -> set[str]:
     """Return the common labels that a corpus has: those seen in it, and what is known of one by name."""
     known = CORPORA.get(reading.section.name or "")
     own = (*known.labels, *known.aliases) if known else ()
@@ -126,7 +147,7 @@ def _called(document: Document) -> Iterator[tuple[int, Called]]:
             yield hash(passage), Called(label, words[start + _MIDDLE], document.id)
 
 
-def _label_faults(readings: Sequence[_Reading], known: Collection[str]) -> Iterator[str]:
+def _label_faults(readings: Sequence[Reading], known: Collection[str]) -> Iterator[str]:
     for number, reading in enumerate(readings):
         section, place = reading.section, f"corpus[{number}]"
         corpus = CORPORA.get(section.name or "")
@@ -149,7 +170,7 @@ def _list(labels: Collection[str]) -> str:
     return ", ".join(sorted(labels)) or "none"
 
 
-def _conflicts(readings: Sequence[_Reading]) -> Iterator[str]:
+def _conflicts(readings: Sequence[Reading]) -> Iterator[str]:
     """Yield where two corpora have two names for one thing: words of documents that both have tell it."""
     for first, second in combinations(readings, 2):
         pairs = shared_words(first.words, second.words)

@@ -43,6 +43,27 @@ def test_stats_of_a_name_counts_the_splits_that_are_there(raybio, data):
     assert "the train split of BC5CDR is not here" in outcome.err
 
 
+def test_stats_of_a_config_are_of_its_union(raybio, tmp_path):
+    for name, text in (("drugs", TSV), ("genes", TSV.replace("Disease", "Gene"))):
+        (tmp_path / name).mkdir()
+        for split in ("train", "dev", "test"):
+            (tmp_path / name / f"{split}.tsv").write_text(text)
+    splits = {split: f"drugs/{split}.tsv" for split in ("train", "dev", "test")}
+    others = {split: f"genes/{split}.tsv" for split in splits}
+    sections = json.dumps([splits, {**others, "labels": {"Chemical": None}}])
+    (tmp_path / "union.yaml").write_text(f"job: train-encoder\nmodel: m\ncorpus: {sections}\n")
+    outcome = raybio("corpus", "stats", "union.yaml", "seed=2", "--json", "figures.json")
+    assert outcome.code == 0
+    lines = [line.split() for line in outcome.out.splitlines()]
+    assert ["drugs", "train", "2", "2", "1", "1", "-", "0"] in lines
+    assert ["genes", "test", "2", "2", "-", "-", "1", "0"] in lines
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [each["annotates"] for each in figures["members"]] == [["Chemical", "Disease"], ["Gene"]]
+    (tmp_path / "one.yaml").write_text("job: train-encoder\nmodel: m\ncorpus: {name: sample}\n")
+    refused = raybio("corpus", "stats", "one.yaml")
+    assert refused.code == 2 and "one.yaml has no list of corpora" in refused.err
+
+
 def test_stats_json_goes_to_a_file_beside_the_table_or_replaces_it(raybio, tsv, tmp_path):
     beside = raybio("corpus", "stats", tsv, "--json", "figures.json")
     instead = raybio("corpus", "stats", tsv, "--json", "-")
