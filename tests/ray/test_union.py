@@ -13,6 +13,7 @@ from raybio.sentence_stream import read_sentences
 from raybio.taggers import load_tagger
 from raybio.training.encoder import train_encoder
 
+SENTENCES = 120
 LABELS = {"drugs": "Chemical", "illnesses": "Disease"}
 
 
@@ -22,7 +23,7 @@ def member(sample: SampleFiles, folder: Path, part: int, **options: object) -> M
     folder.mkdir()
     files = {}
     for split in ("train", "dev", "test"):
-        blocks = getattr(sample, split).read_text(encoding="utf-8").strip().split("\n\n")[part::2]
+        blocks = getattr(sample, split).read_text(encoding="utf-8").strip().split("\n\n")[part:SENTENCES:2]
         lines = "\n\n".join(blocks).split("\n")
         kept = [
             line if not line or line.endswith(f"-{label}") else f"{line.split(chr(9))[0]}\tO"
@@ -42,7 +43,7 @@ def members(sample: SampleFiles, tmp_path: Path) -> tuple[MemberSection, MemberS
 def test_one_pass_finds_what_each_corpus_annotates(
     members: tuple[MemberSection, MemberSection], sample: SampleFiles, tmp_path: Path
 ) -> None:
-    training = TrainingSection(epochs=3, learning_rate=3e-4, batch_size=4, precision="fp32")
+    training = TrainingSection(epochs=3, learning_rate=5e-4, batch_size=4, precision="fp32")
     config = training_config(
         sample, tmp_path, "union", corpus=members, training=training, corpus_temperature=2.0
     )

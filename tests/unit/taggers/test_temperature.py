@@ -152,6 +152,17 @@ def test_entities_that_are_all_right_do_not_make_scores_1(folder: Path) -> None:
     assert LOWEST <= found < 1 and max(scores) < 1
 
 
+def test_entities_that_gold_has_no_labels_for_count_for_nothing() -> None:
+    tagger, sentences = drawn(2.5)
+    diseases = [
+        replace(sentence, gold=tuple(span for span in sentence.gold or () if span.label == "Disease"))
+        for sentence in sentences
+    ]
+    whole = fit_temperature(tagger, diseases)  # type: ignore[arg-type]
+    own = fit_temperature(tagger, diseases, [{"Disease"}] * len(diseases))  # type: ignore[arg-type]
+    assert own == pytest.approx(2.5, rel=0.2) and whole > 1.3 * own
+
+
 def test_without_entities_there_is_nothing_to_fit() -> None:
     read = reading("first", False)
     read.logits[:, :] = 0

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from raybio.config import CorpusSection, WorkersSection
+from raybio.entities import Sentence
 from raybio.run_folder import RunFolder
 from raybio.taggers import load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.training import temperature
+from raybio.training.members import Member
 from raybio.training.recipes import Scoring
 from raybio.training.temperature import leave_temperature
 
@@ -37,18 +39,21 @@ def run(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return folder
 
 
-def scoring(folder: Path, **corpus: Any) -> Scoring:
+SCORING = Scoring(WorkersSection(), seed=1, bootstrap=0, loading={"precision": "fp32"})
+
+
+def members(folder: Path, **corpus: Any) -> list[Member]:
     files = {split: folder / f"{split}.tsv" for split in ("train", "dev", "test")}
     for file in files.values():
         file.write_text(DEV * 20)
     section = CorpusSection(**{split: str(file) for split, file in files.items()}, **corpus)
-    return Scoring(section, WorkersSection(), seed=1, bootstrap=0, loading={"precision": "fp32"})
+    return [Member(section, "own", annotates=frozenset({"Chemical"}))]
 
 
 def test_the_card_gets_the_temperature_and_nothing_else_changes(run: RunFolder, tmp_path: Path) -> None:
     before = json.loads((run.model / "raybio.json").read_text())
     plain = load_tagger(run.model)
-    leave_temperature(run, scoring(tmp_path), run.model)
+    leave_temperature(run, SCORING, members(tmp_path), run.model)
     after = json.loads((run.model / "raybio.json").read_text())
     assert after.pop("temperature") != 1.0 and before.pop("temperature") == 1.0
     assert after == before
@@ -61,7 +66,7 @@ def test_where_dev_was_learned_scores_stay_as_they_are(run: RunFolder, tmp_path:
     card = EncoderCard.read(run.model)
     assert card is not None
     card.but(temperature=2.0).write(run.model)
-    leave_temperature(run, scoring(tmp_path, train_with_dev=True), run.model)
+    leave_temperature(run, SCORING, members(tmp_path, train_with_dev=True), run.model)
     read = EncoderCard.read(run.model)
     assert read is not None and read.temperature == 1.0
     assert "dev was learned: scores are not calibrated" in (run.path / "log.txt").read_text()
@@ -71,9 +76,14 @@ def test_no_more_sentences_are_read_than_one_number_needs(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(temperature, "_SENTENCES", 7)
-    seen: list[int] = []
-    monkeypatch.setattr(temperature, "fit_temperature", lambda _, given: seen.append(len(given)) or 1.5)
-    leave_temperature(run, scoring(tmp_path), run.model)
-    assert seen == [7]
+    seen: list[Any] = []
+
+    def fit(_: object, given: list[Sentence], annotated: list[frozenset[str]]) -> float:
+        seen.extend([len(given), *annotated])
+        return 1.5
+
+    monkeypatch.setattr(temperature, "fit_temperature", fit)
+    leave_temperature(run, SCORING, members(tmp_path), run.model)
+    assert seen == [7, *[{"Chemical"}] * 7]
     read = EncoderCard.read(run.model)
     assert read is not None and read.temperature == 1.5
