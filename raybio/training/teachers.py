@@ -173,7 +173,7 @@ def mean_shares(
         shares = _shares(answer, tags, known)
         total += shares
         asked += known * shares.any(axis=1, keepdims=True)
-    mean: NDArray[np.float32] = total / np.maximum(asked, 1)
+    mean: NDArray[np.float32] = (total / np.maximum(asked, 1)).astype(np.float32)
     # One's "O" says only that it is nothing of its own.
     mean[:, 0] = np.maximum(0, 1 - mean[:, 1:].sum(axis=1)) * asked.any(axis=1)
     mean /= np.maximum(mean.sum(axis=1, keepdims=True), 1)

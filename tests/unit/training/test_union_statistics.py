@@ -1,6 +1,6 @@
 """What is in a union, counted."""
 
-from test_union import DRUGS, GENES, LONG, OTHER, corpus, sentence
+from unions import DRUGS, GENES, LONG, OTHER, corpus, sentence
 
 from raybio.training.union_statistics import union_statistics, union_tables
 
