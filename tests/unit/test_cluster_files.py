@@ -187,6 +187,19 @@ def test_pods_ask_for_what_they_may_have_at_most(file):
     assert cluster["rayVersion"] == version
 
 
+def test_the_rayjob_is_tried_once_and_leaves_its_nodes_what_kubernetes_needs():
+    """An attempt starts a cluster of its own; a node with 4 CPUs has less than 4 to give."""
+    spec = yaml.safe_load((ROOT / "configs" / "kuberay" / "rayjob.yaml").read_text())["spec"]
+    assert spec["backoffLimit"] == 0
+    groups = {
+        group["groupName"]: group["template"]["spec"] for group in spec["rayClusterSpec"]["workerGroupSpecs"]
+    }
+    [container] = groups["gpu"]["containers"]
+    assert container["resources"]["limits"]["cpu"] == "3"
+    assert "model=s3://" in spec["entrypoint"]
+    assert not any("volumes" in pod for pod in groups.values())
+
+
 def test_the_rayjob_runs_one_of_our_jobs_and_has_room_for_it(tmp_path):
     file = ROOT / "configs" / "kuberay" / "rayjob.yaml"
     spec = yaml.safe_load(file.read_text("utf-8"))["spec"]
