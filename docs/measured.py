@@ -107,7 +107,7 @@ def _rehearsed() -> str:
     (table,) = tables(REPORTS / "rehearsal-2026-11-29.md")
     found = (
         next(row["memory measured"] for row in table.rows if row["model"].startswith(model))
-        for model in ("BERT-large", "DeBERTa-v3-large", "Mistral-7B")
+        for model in ("BERT-large", "DeBERTa-v3-large", "Mistral-7B", "Llama-3.1-8B")
     )
     return _rounded(", ".join(memory.partition(" GiB")[0] for memory in found))
 
