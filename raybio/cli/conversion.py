@@ -32,6 +32,10 @@ def add_to(group: Commands) -> None:
     convert.add_argument("input", metavar="INPUT", help="file, folder or URL to read")
     convert.add_argument("output", metavar="OUTPUT", help="file, folder or URL to write")
     convert.add_argument("--from", dest="source_format", metavar="F", help="format of INPUT")
+    convert.add_argument(
+        "--text", metavar="C,C,...", help="a table's columns of text, such as title,abstract"
+    )
+    convert.add_argument("--id", metavar="COLUMN", help="a table's column of ids; # = number the rows")
     convert.add_argument("--to", dest="target_format", metavar="F", help="format of OUTPUT")
     convert.add_argument(
         "--rejected",
@@ -64,8 +68,10 @@ def _convert(options: Namespace) -> None:
     from raybio.corpora import format_named, format_of, input_format, read_corpus, write_corpus
     from raybio.corpora.losses import loss_lines
     from raybio.corpora.sentences import with_sentences
+    from raybio.corpora.table import Columns
 
-    source = format_named(options.source_format or input_format(options.input)).name
+    columns = Columns(tuple(options.text.split(",")) if options.text else (), options.id or "")
+    source = format_named(options.source_format or input_format(options.input, columns)).name
     target = format_named(options.target_format or format_of(options.output)).name
     if options.repair and source != "iob2":
         raise UsageError(f"--repair repairs IOB2 tags, and {options.input} is read as {source}. Leave it out")
@@ -80,6 +86,7 @@ def _convert(options: Namespace) -> None:
             on_rejected=on_rejected,
             on_deletion=lambda _: fates.update([_DELETED]),
             **({"repair": True} if options.repair else {}),
+            **({"columns": columns} if columns != Columns() else {}),
         )
         if options.rename:
             documents = (document.with_labels(options.rename) for document in documents)

@@ -1,8 +1,9 @@
 """BioC JSON: one collection, PubTator 3's answer, or one document a line.
 
 Read are a collection (`{"documents": [...]}`), PubTator 3's `{"PubTator3": [...]}`, a list of
-documents or one document, and JSON Lines of any of these. One document at a time is held in
-memory. Written is a collection with one document a line. `bioc` says what a document holds.
+documents or of collections (as NCBI's BioC of PubMed and PMC comes) or one document, and JSON Lines
+of any of these. One document at a time is held in memory, and a collection that stands in a list.
+Written is a collection with one document a line. `bioc` says what a document holds.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class _Text:
         self._at = line
         self._last = piece.rstrip()[-1:] or self._last
         for document in self._scanner.feed(piece, line):
-            yield self._record(document)
+            yield from self._read(document)
 
     def ends_with(self, line: int) -> bool:
         """Say whether the text ends with `line`, which it reaches the end of."""
@@ -144,20 +145,30 @@ class _Text:
                 raw = frame.content.decode
                 yield bioc.read_document(value, self._source, self._place("document 1"), raw, self._max_bytes)
 
-    def _record(self, document: Piece) -> Record:
+    def _read(self, document: Piece) -> Iterator[Record]:
+        """Yield the document of an item of the list, or those of the collection that it is."""
         place = self._place(f"document {self._scanner.documents}")
         if not document.is_whole or _size_of(document) > self._max_bytes:
-            return too_large(self._source, place, "the document", self._max_bytes, bytes(document.content))
+            yield too_large(self._source, place, "the document", self._max_bytes, bytes(document.content))
+            return
         try:
             node = parsed(bytes(document.content))
         except ValueError as error:
             raw = document.content.decode("utf-8", "backslashreplace").rstrip()
             problem = f"the document, which begins in line {document.line}, is not JSON in UTF-8 ({error})"
-            return Rejected(self._source, place, problem, _AGAIN, raw=raw)
+            yield Rejected(self._source, place, problem, _AGAIN, raw=raw)
+            return
+        if isinstance(node, dict) and "passages" not in node and isinstance(node.get("documents"), list):
+            header = header_of({key: value for key, value in node.items() if key != "documents"})
+            for number, each in enumerate(node["documents"], start=1):
+                within = f"{place.replace('document', 'collection')}, document {number}"
+                raw_of = partial(json.dumps, each, ensure_ascii=False)
+                yield bioc.read_document(each, self._source, within, raw_of, self._max_bytes, header)
+            return
         if self._collection is None:
             self._collection = _before_documents(bytes(self._scanner.frame.content))
         decode = document.content.decode
-        return bioc.read_document(node, self._source, place, decode, self._max_bytes, self._collection)
+        yield bioc.read_document(node, self._source, place, decode, self._max_bytes, self._collection)
 
     def _broken(self, error: ValueError) -> Rejected:
         """Return the line that is broken; raise where it is no line but the whole file."""

@@ -104,9 +104,12 @@ def input_format(path: str, columns: Columns | None = None) -> str:
     A `.tsv` file is looked into, since tables have that name too; with `columns` all are tables.
 
     Raises:
-        UsageError: the name does not tell, or `columns` are named of what is no table.
+        UsageError: the name does not tell, the file is one that only another tool reads, or `columns` are
+            named of what is no table.
         InputError: the file cannot be opened.
     """
+    if not is_url(path) and Path(path).is_file():
+        _refuse_others(path)
     name = format_inside(path)
     named = columns is not None and bool(columns.text or columns.id)
     if name == "iob2" and path.lower().removesuffix(".gz").endswith(".tsv") and (named or _is_table(path)):
@@ -114,6 +117,14 @@ def input_format(path: str, columns: Columns | None = None) -> str:
     if named and name not in TABLES:
         raise UsageError(f"{path} is read as {name}, which has no columns to name. Leave --text and --id out")
     return name
+
+
+def _refuse_others(path: str) -> None:
+    """Refuse a file that another tool has written for itself, by what that tool can export."""
+    with suppress(InputError), open_bytes(path) as stream:
+        if said := sniffing.tool_of(stream.read(sniffing.LOOKED_AT)):
+            what, remedy = said
+            raise UsageError(f"{path} is {what}: it is not read here. {remedy}")
 
 
 def _is_table(path: str) -> bool:

@@ -21,6 +21,19 @@ _PUBMED = re.compile(r"<(?:PubmedArticleSet|PubmedArticle|PubmedBookArticle|Dele
 _BIOC = re.compile(r"<collection\b|BioC\.dtd")
 
 
+# What a file of a tool begins with, what it is, and what that tool exports that can be read.
+_TOOLS = (
+    (r"#FORMAT=WebAnno TSV", "WebAnno TSV, as INCEpTION exports it", "Export CoNLL 2003 there"),
+    (r"#\s*(newdoc|newpar|sent_id|global\.columns)\b", "CoNLL-U, which has no entities", "Give IOB2 columns"),
+    (r"(?s)<[^>]*>?\s*<xmi:XMI\b|<xmi:XMI\b", "a UIMA CAS in XMI", "Export BioC, or CoNLL 2003"),
+    (
+        r'(?s)\[\s*\{(?=.*"annotations")(?=.*"result")',
+        "JSON of Label Studio",
+        "Export CONLL2003 there, and name the file .conll",
+    ),
+)
+
+
 def format_inside(beginning: bytes) -> str:
     """Return the format that a file which begins so has; "" where nothing tells."""
     text = _decoded(beginning).lstrip("\ufeff \t\r\n")
@@ -35,6 +48,12 @@ def format_inside(beginning: bytes) -> str:
     whole = text if len(beginning) < LOOKED_AT else text.rpartition("\n")[0]  # its last line may be cut off
     lines = [line for line in whole.splitlines() if line.strip()]
     return "iob2" if len(lines) >= _FEWEST_LINES and all(map(_COLUMNS.match, lines)) else ""
+
+
+def tool_of(beginning: bytes) -> tuple[str, str] | None:
+    """Return what a file of another tool is and what to export there instead; None of other files."""
+    text = _decoded(beginning).lstrip("\ufeff \t\r\n")
+    return next((said for pattern, *said in _TOOLS if re.match(pattern, text)), None)
 
 
 def is_utf16_text(beginning: bytes) -> bool:

@@ -294,3 +294,13 @@ def test_sample(raybio, tmp_path):
     assert outcome.out.splitlines()[0] == "s/train.tsv"
     assert all((tmp_path / line).is_file() for line in outcome.out.splitlines())
     assert len((tmp_path / "s" / "pubmed_sample.gold.jsonl").read_text().splitlines()) == 3
+
+
+def test_convert_names_the_columns_of_a_table(raybio, refused, tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"Body": "Aspirin helps.", "meta": {"a": 1}}\n')
+    assert "--id '#' numbers the rows" in refused("corpus", "convert", "in.jsonl", "out.jsonl")
+    assert raybio("corpus", "convert", "in.jsonl", "out.jsonl", "--text", "Body", "--id", "#").code == 0
+    [document] = read_corpus("out.jsonl")
+    assert (document.id, document.text) == ("1", "Aspirin helps.")
+    (tmp_path / "in.pubtator").write_text(PUBTATOR)
+    assert "has no columns to name" in refused("corpus", "convert", "in.pubtator", "o.jsonl", "--id", "pmid")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from raybio.corpora import bioc_json
+from raybio.corpora import bioc_json, read_corpus
 from raybio.entities import Document, Mention, Passage, Rejected, Relation
 from raybio.errors import FormatError
 
@@ -194,3 +194,22 @@ def test_parts_of_pubtators_own_are_let_be():
     whole = f'{{"id": "1", {own}, "relations": [], "passages": [{{"offset": 0, "text": "Aspirin"}}]}}'
     (found,) = bioc_json.read(io.BytesIO(whole.encode()), "a.json")
     assert isinstance(found, Document) and found.text == "Aspirin"
+
+
+def test_a_list_of_collections_is_their_documents_with_what_stands_around_each(tmp_path):
+    """As NCBI's BioC of PubMed and PMC comes."""
+
+    def collection(source, *ids):
+        passages = [{"offset": 0, "infons": {"type": "title"}, "text": "Pain.", "annotations": []}]
+        return {"source": source, "key": "k", "documents": [{"id": i, "passages": passages} for i in ids]}
+
+    path = tmp_path / "a.json"
+    broken = collection("PMC", "3")
+    broken["documents"].append({"id": "4"})
+    path.write_text(json.dumps([collection("PubMed", "1", "2"), broken]))
+    rejected = []
+    found = list(read_corpus(str(path), on_rejected=rejected.append))
+    assert [(each.id, each.text, each.extra["bioc"]["collection"]["source"]) for each in found] == [
+        *(("1", "Pain.", "PubMed"), ("2", "Pain.", "PubMed"), ("3", "Pain.", "PMC"))
+    ]
+    assert [record.place for record in rejected] == ["collection 2, document 2"]

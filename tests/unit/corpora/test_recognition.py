@@ -71,3 +71,24 @@ def test_a_folder_with_texts_is_that_of_brat(tmp_path):
     write_corpus(DOCUMENTS, str(tmp_path / "out"), "brat")
     write_corpus(DOCUMENTS, str(tmp_path / "out" / "a.jsonl"))
     assert input_format(str(tmp_path / "out")) == "brat"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("a.tsv", "#FORMAT=WebAnno TSV 3.3\n\n#Text=Aspirin.\n1-1\t0-7\tAspirin\tChemical\n", "CoNLL 2003"),
+        ("a.conllu", "# sent_id = 1\n# text = Aspirin.\n1\tAspirin\taspirin\tNOUN\n", "IOB2"),
+        ("a.txt", "# newdoc id = 1\n1\tAspirin\taspirin\tNOUN\n", "IOB2"),
+        ("a.xmi", '<?xml version="1.0"?>\n<xmi:XMI xmlns:xmi="x"/>', "BioC"),
+        ("a.xml", '<xmi:XMI xmlns:xmi="x"/>', "BioC"),
+        (
+            "a.json",
+            '[{"id": 1, "annotations": [{"id": 1, "result": []}], "data": {"text": "a"}}]',
+            "CONLL2003",
+        ),
+    ],
+)
+def test_files_of_other_tools_are_named_with_what_to_export(tmp_path, name, content, remedy):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UsageError, match=rf"is not read here\. .*{remedy}"):
+        read_corpus(str(tmp_path / name))
