@@ -23,6 +23,7 @@ from raybio.corpora.json_text import json_size, parsed
 from raybio.corpora.limits import shown, too_large
 from raybio.corpora.lines import Line
 from raybio.corpora.opening import no_records
+from raybio.corpora.spans_in_rows import spans_key, spans_of
 from raybio.entities import AttributeValue, Document, Passage, Record, Rejected
 from raybio.errors import ColumnsError
 
@@ -61,13 +62,20 @@ class RowReader:
     """
 
     def __init__(
-        self, names: Sequence[str], columns: Columns, source: str, strings: Collection[str] | None = None
+        self,
+        names: Sequence[str],
+        columns: Columns,
+        source: str,
+        strings: Collection[str] | None = None,
+        spans: str = "",
     ) -> None:
-        """`strings` are the columns that hold strings; None: all may."""
+        """`strings` are the columns that hold strings; None: all may. `spans` is that of annotations."""
         self._names, self._source = names, source
         self._text = columns.text or self._found_texts()
         self._id = columns.id or self._found(_IDS, "an id")
-        others = [name for name in names if name and name not in (self._id, *self._text)]
+        # Offsets are those of a single text.
+        self._spans = spans if len(self._text) == 1 and spans not in self._text else ""
+        others = [name for name in names if name and name not in (self._id, *self._text, self._spans)]
         of_strings = [name for name in others if strings is None or name in strings]
         self._keep = tuple(of_strings if columns.keep is None else columns.keep)
         # Named ones are there in every document, so that tables made of them have the same columns.
@@ -81,7 +89,7 @@ class RowReader:
         """Return the document of row `number`; a column that is not in `row` is null.
 
         Raises:
-            ValueError: it has no id, or a text that is no text.
+            ValueError: it has no id, a text that is no text, or annotations that are not of its text.
         """
         identity = str(number) if self._id == ROW_NUMBER else _word(row.get(self._id))
         if not identity:
@@ -92,6 +100,7 @@ class RowReader:
             identity,
             text,
             passages,
+            spans_of(row, self._spans, text) if self._spans else None,
             attributes={name: value for name, value in kept.items() if value or self._always},
         )
 
@@ -154,6 +163,7 @@ def read_json_lines(
     """Yield the document of each line that holds a JSON object of any keys, or why there is none.
 
     The columns of the table are the keys of its first lines; a key that a later line lacks is null there.
+    Spans with labels beside a single text are its mentions (see `spans_in_rows`).
 
     Raises:
         FormatError: there is no row, or the columns are not there.
@@ -169,7 +179,8 @@ def read_json_lines(
     objects = [row for _, row, _ in head if isinstance(row, dict)]
     if not head:
         raise no_records(source, "row")
-    reader = RowReader([*dict.fromkeys(chain.from_iterable(objects))], columns, source) if objects else None
+    names = [*dict.fromkeys(chain.from_iterable(objects))]
+    reader = RowReader(names, columns, source, spans=spans_key(objects)) if objects else None
     for number, row, raw in chain(head, rows):
         if isinstance(row, Rejected):
             yield row
