@@ -53,7 +53,7 @@ def format_inside(beginning: bytes) -> str:
 def tool_of(beginning: bytes) -> tuple[str, str] | None:
     """Return what a file of another tool is and what to export there instead; None of other files."""
     text = _decoded(beginning).lstrip("\ufeff \t\r\n")
-    return next((said for pattern, *said in _TOOLS if re.match(pattern, text)), None)
+    return next(((tool, export) for pattern, tool, export in _TOOLS if re.match(pattern, text)), None)
 
 
 def is_utf16_text(beginning: bytes) -> bool:
