@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import ray.data
 
 from raybio.config import OTHER_LANGUAGES, CorpusSection
 from raybio.corpora import names, read_corpus, sample
@@ -16,6 +15,9 @@ from raybio.corpora.sentences import split_document, window_document
 from raybio.entities import Document, Sentence
 from raybio.errors import FormatError
 from raybio.iob2 import spans_from_tags, tags_from_spans
+
+if TYPE_CHECKING:
+    import ray.data
 
 _BLOCK_SENTENCES = 1024
 SENTENCES = pa.schema(
@@ -150,6 +152,7 @@ def dataset_of(tables: Callable[[], Iterator[pa.Table]]) -> ray.data.Dataset:
     One task calls it. It asks for no CPU of its own, since on a small machine the training workers may
     hold them all.
     """
+    import ray.data  # here, since training steps run without Ray too
 
     def read(_: Any) -> Iterator[pa.Table]:
         yield from tables()

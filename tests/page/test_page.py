@@ -261,7 +261,9 @@ def test_it_copies_where_browsers_keep_the_clipboard_away(page: Page) -> None:
     expect(page.get_by_role("button", name="Copy PubTator")).to_be_focused()
     page.get_by_label("Text", exact=True).fill("")
     page.keyboard.press("Control+V")
-    expect(page.get_by_label("Text", exact=True)).to_have_value("1|t|TNF-α\n1|a|\n1\t0\t5\tTNF-α\tGene\n\n")
+    expect(page.get_by_label("Text", exact=True)).to_have_value(
+        "1|t|TNF-α\n1|a|\n1\t0\t5\tTNF-α\tGene\t-\n\n"
+    )
 
 
 def test_it_fits_narrow_screens_and_follows_the_colour_scheme(page: Page) -> None:
