@@ -72,7 +72,7 @@ def test_one_pass_finds_what_each_corpus_annotates(
     assert "B-Disease" in found and "B-Drug" in found
     log = (trained.run.path / "log.txt").read_text(encoding="utf-8")
     assert "mean of drugs" in log
-    page = write_report([trained.run.path]).read_text(encoding="utf-8")
+    page = write_report([trained.run.path], tmp_path / "report.html").read_text(encoding="utf-8")
     assert "illnesses" in page and "Each corpus on the labels that it annotates" in page
 
 
