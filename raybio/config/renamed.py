@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from raybio.config.section import START_TIMEOUT_S
+
 
 class Renamed(NamedTuple):
     """One option by its section ("" = the config itself), its name before and now, and its values then."""
@@ -66,8 +68,13 @@ RENAMED = (
     Renamed("", "reckoning", "estimate"),
 )
 
-_LATER = {("", "corpus_temperature"), ("corpus", "title"), ("corpora", "title")}
-"""Options, by section, that there were not at first: null, they are in no hash."""
+_LATER: Mapping[tuple[str, str], Any] = {
+    ("", "corpus_temperature"): None,
+    ("corpus", "title"): None,
+    ("corpora", "title"): None,
+    **{(section, "start_timeout_s"): START_TIMEOUT_S for section in ("workers", "taggers", "models")},
+}
+"""Options, by section, that there were not at first: with this value, they are in no hash."""
 
 _Names = Mapping[tuple[str, str], tuple[str, Mapping[Any, Any]]]
 
@@ -92,7 +99,7 @@ def with_present_names(data: Mapping[str, Any]) -> dict[str, Any]:
 def with_first_names(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config, as plain data, with the names and values that its options had first.
 
-    Options that came later are left out where they are null.
+    Options that came later are left out where they have their default.
     """
     renamed: dict[str, Any] = _without_later(_renamed(data, _FIRST))
     return renamed
@@ -106,7 +113,7 @@ def _without_later(data: Any, section: str = "") -> Any:
     return {
         key: _without_later(value, key)
         for key, value in data.items()
-        if not (value is None and (section, key) in _LATER)
+        if (section, key) not in _LATER or value != _LATER[section, key]
     }
 
 

@@ -148,7 +148,7 @@ def _relation(
     arguments = arguments_of(nodes, infons, known)
     if "arguments" in ours:
         arguments = tuple((text_of(role), text_of(reference)) for role, reference in ours.pop("arguments"))
-    elif nodes and (arguments != nodes or not any(said in named for _, said in ends)):
+    elif nodes and (arguments != nodes or (positional(nodes) and not any(said in named for _, said in ends))):
         ours["nodes"] = [dict(end) for end in items(node, "nodes")]
     elif not nodes and not any(reference in named for _, reference in arguments):
         again = positional(arguments)  # what is written for these arguments, where all of it is there

@@ -173,6 +173,7 @@ class EncoderTagger:
         """
         forward, tokenizer = torch_forward(model), read_tokenizer(folder)
         check_vocabulary(tokenizer, model, folder)
+        SubwordEncoder(tokenizer, card.spacing)  # refuses what it cannot use, before a model reads its tokens
         alone = reads_padding(forward, tokenizer, coarse=model.dtype != torch.float32)
         return cls(folder, scheme, card, forward, max_batch_tokens, alone)
 

@@ -15,6 +15,7 @@ from typing import Any
 from raybio.cluster import connected, settle_data
 from raybio.config import (
     CorpusSection,
+    MemberSection,
     SoupConfig,
     TrainEncoderConfig,
     load_recorded,
@@ -121,7 +122,7 @@ def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
         raise UsageError("a soup is of two models or more: name the folders of several runs")
     configs = [_trained(path) for path in runs]
     first = configs[0]
-    began = [{"model": one.model, "corpus": _without_place(one)} for one in configs]
+    began = [{"model": one.model, "corpus": _without_place(one.corpus)} for one in configs]
     for path, other in zip(runs[1:], began[1:], strict=True):
         for key in other:
             if other[key] != began[0][key]:
@@ -141,8 +142,8 @@ def _config(runs: Sequence[str], name: str, output: str) -> SoupConfig:
     )
 
 
-def _without_place(config: TrainEncoderConfig) -> list[CorpusSection]:
-    return [section.model_copy(update={"data": None}) for section in sections_of(config.corpus)]
+def _without_place(corpus: CorpusSection | tuple[MemberSection, ...]) -> list[CorpusSection]:
+    return [section.model_copy(update={"data": None}) for section in sections_of(corpus)]
 
 
 def _trained(path: str) -> TrainEncoderConfig:

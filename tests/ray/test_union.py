@@ -1,6 +1,7 @@
 """One tagger of two corpora, neither of which annotates what the other does, end to end."""
 
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from samples import training_config
@@ -42,7 +43,7 @@ def members(sample: SampleFiles, tmp_path: Path) -> tuple[MemberSection, MemberS
 def test_one_pass_finds_what_each_corpus_annotates(
     members: tuple[MemberSection, MemberSection], sample: SampleFiles, tmp_path: Path
 ) -> None:
-    training = TrainingSection(epochs=4, learning_rate=5e-4, batch_size=4, precision="fp32")
+    training = TrainingSection(epochs=8, learning_rate=5e-4, batch_size=4, precision="fp32")
     config = training_config(
         sample, tmp_path, "union", corpus=members, training=training, corpus_temperature=2.0
     )
@@ -53,7 +54,8 @@ def test_one_pass_finds_what_each_corpus_annotates(
 
     scores = trained.scores["test"]
     f1s = {title: each["corrected"]["overall"]["strict"]["f1"] for title, each in scores["corpora"].items()}
-    assert set(f1s) == {"drugs", "illnesses"} and min(f1s.values()) > 0.1
+    # Twenty sentences of each: their mean says that both were learned, one alone moves with a few entities.
+    assert set(f1s) == {"drugs", "illnesses"} and min(f1s.values()) > 0.1 and fmean(f1s.values()) > 0.3
     assert {title: set(each["corrected"]["by_label"]) for title, each in scores["corpora"].items()} == {
         "drugs": {"Drug"},
         "illnesses": {"Disease"},

@@ -286,6 +286,7 @@ class Tagged:
     seconds: float = 30.0
     tagging_seconds: float = 20.0
     reasons: list = field(default_factory=list)
+    lost: dict = field(default_factory=dict)
     documents_per_second: float | None = 100.0
 
 

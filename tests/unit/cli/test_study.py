@@ -28,9 +28,9 @@ def study(tmp_path):
 def test_status_lists_the_runs_of_a_study_that_never_ran(raybio, study):
     outcome = raybio("study", "status", study, "seeds=[4]")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "minilm-BC5CDR-s4-" in outcome.out and "1 waiting" in outcome.out
+    assert "minilm-BC5CDR-s4-" in outcome.out and "3 waiting" in outcome.out
     reported = json.loads(raybio("study", "status", study, "--json", "-").out)
-    assert reported["counts"] == {"waiting": 1}
+    assert reported["counts"] == {"waiting": 3}
 
 
 def test_a_study_without_finished_runs_has_no_report(refused, study):

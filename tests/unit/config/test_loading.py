@@ -141,7 +141,7 @@ def test_an_item_of_a_list_is_named_by_its_position_and_line(faults, tag):
     text = "formats:\n  - pubtator\n  - bioc_json\n"
     assert faults(tag, text) == [
         "line 7: formats[1]: found 'bioc_json'; allowed: list, each item one of parquet, pubtator, bioc-json,"
-        " bioc-xml, jsonl, brat, csv; did you mean 'bioc-json'?"
+        " bioc-xml, jsonl, brat, csv, iob2; did you mean 'bioc-json'?"
     ]
 
 
@@ -191,7 +191,7 @@ def test_a_list_is_not_one_word(faults, tag):
     (fault,) = faults(tag, "", "formats=brat")
     assert (
         fault == "override 'formats=brat': formats: found 'brat'; allowed: list, each item one of parquet, "
-        "pubtator, bioc-json, bioc-xml, jsonl, brat, csv; did you mean 'brat'?"
+        "pubtator, bioc-json, bioc-xml, jsonl, brat, csv, iob2; did you mean 'brat'?"
     )
 
 
@@ -282,7 +282,7 @@ class TestOverrides:
     def test_faults_name_the_word_and_not_the_line_it_replaced(self, faults, tag):
         assert faults(tag, "formats: [brat, jsonl]\n", "formats=[brat, jsonn]") == [
             "override 'formats=[brat, jsonn]': formats[1]: found 'jsonn'; allowed: list, each item one of"
-            " parquet, pubtator, bioc-json, bioc-xml, jsonl, brat, csv; did you mean 'jsonl'?"
+            " parquet, pubtator, bioc-json, bioc-xml, jsonl, brat, csv, iob2; did you mean 'jsonl'?"
         ]
 
     @pytest.mark.parametrize(
