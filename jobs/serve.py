@@ -2,7 +2,7 @@
 
     python jobs/serve.py CONFIG [key=value ...]
 
-The same door as `raybio serve`; Ctrl-C or SIGTERM stops it, with what is in hand finished.
+The same door as `raybio serve`; Ctrl-C or SIGTERM stops it once open requests are answered.
 """
 
 import sys

@@ -56,7 +56,7 @@ SHARDS_AT_A_TIME = 2
 def run(
     recipe: Recipe, taggers: TaggersSection, nodes: Nodes, todo: Sequence[tuple[InputFile, set[int]]]
 ) -> Generator[Result]:
-    """Yield what becomes of the input, in no order.
+    """Yield each shard that is committed, how files ended and what failed, in no order.
 
     Raises:
         RaybioError: taggers can start on no node; says why.

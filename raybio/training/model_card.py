@@ -54,7 +54,12 @@ def write_model_card(run: RunFolder) -> None:
         base_model=_hub_id(base),
         library_name="peft" if adapter else "transformers",
         pipeline_tag={"encoder": "token-classification", "decoder": "text-generation"}.get(kind, "fill-mask"),
-        tags=["biomedical", "raybio", *(["named-entity-recognition"] if card else []), *_lora(adapter)],
+        tags=[
+            "biomedical",
+            "raybio",
+            *(["named-entity-recognition"] if card else []),
+            *(["lora"] if adapter else []),
+        ],
         datasets=corpora or None,
         metrics=["precision", "recall", "f1"] if scores else None,
         model_name=run.path.name,
@@ -71,10 +76,6 @@ def write_model_card(run: RunFolder) -> None:
     write_text(
         run.model / README, str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"))
     )
-
-
-def _lora(adapter: bool) -> list[str]:
-    return ["lora"] if adapter else []
 
 
 def _hub_id(model: str) -> str | None:
