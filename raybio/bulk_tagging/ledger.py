@@ -14,10 +14,10 @@ that to find what is left to do over a large output is to list one folder, not t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 from raybio.bulk_tagging.output_folder import OutputFolder, ahead
 from raybio.bulk_tagging.shards import InputFile
@@ -35,6 +35,10 @@ _FREE_SECTIONS = ("taggers.",)
 
 # A file or folder (brat) of a shard; its suffixes hold no "-", which each shard's own name does.
 _SHARD_FILE = re.compile(r"(?P<key>.+)-\d{5,}(\.\w+)*", re.DOTALL)
+
+
+Todo: TypeAlias = Sequence[tuple[InputFile, set[int]]]
+"""Files that are not finished, each with the numbers of its committed shards."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Ledger(OutputFolder):
                 "--new-generation, or on_change=new-generation in a config"
             )
 
-    def todo(self, files: Iterable[InputFile]) -> list[tuple[InputFile, set[int]]]:
+    def todo(self, files: Iterable[InputFile]) -> Todo:
         """Return the files that are not finished, each with the numbers of its committed shards.
 
         What was committed for another content of a file is forgotten: its output files go first,
@@ -149,6 +153,11 @@ class Ledger(OutputFolder):
             if finished not in names:
                 left.append((file, set(self._committed(folder) if folder in names else ())))
         return left
+
+    def interrupted(self, file: InputFile, done: Collection[int]) -> bool:
+        """Say whether a shard of `file` was begun that is not among those `done`."""
+        names = self.names(f"ledger/{_place(file)}")
+        return any(name.endswith(".begun") and int(name[: -len(".begun")]) not in done for name in names)
 
     def rejected(self, files: Iterable[InputFile]) -> int:
         """Return how many records of `files` are rejected as things stand."""

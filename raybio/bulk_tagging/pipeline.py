@@ -1,16 +1,19 @@
-"""Bulk tagging: a config -> what is left of its input, tagged and committed shard by shard (`stages`)."""
+"""Bulk tagging: a config -> what is left of its input, tagged and committed shard by shard.
+
+On Ray (`on_ray`), or what is small in this very process (`in_process`).
+"""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from raybio.bulk_tagging.ledger import CommittedShard, Ledger, Provenance
-from raybio.bulk_tagging.nodes import Nodes, Unfit
-from raybio.bulk_tagging.pool import had
+from raybio.bulk_tagging import in_process
+from raybio.bulk_tagging.ledger import Ledger, Provenance
 from raybio.bulk_tagging.progress_tracker import (
     ProgressTracker,
     TaggedCorpus,
@@ -20,8 +23,6 @@ from raybio.bulk_tagging.progress_tracker import (
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
 from raybio.bulk_tagging.shards import check_columns, find_inputs
-from raybio.bulk_tagging.stages import Result, run
-from raybio.cluster import connected, settle_data
 from raybio.config import EntitiesSection, TagCorpusConfig, config_hash, resolved
 from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
@@ -36,7 +37,6 @@ from raybio.taggers import check_tagger
 from raybio.taggers.checking import check_selection
 from raybio.taggers.selection import Selection
 from raybio.versioned import versioned
-from raybio.waiting import Wait, waiting
 
 # What decides the content of a shard's files: a change here is another output.
 _DECISIVE = ("format", "formats", "skip_passages", "shard_documents", "precision", "decoding")
@@ -101,16 +101,15 @@ def tag_corpus(
     try:
         tracker.check_rejected()
         if todo:
-            with resume_hint("Run the same command again to resume: what is committed stays"), connected():
-                settle_data()
-                pool = had(config.taggers)
-                nodes = Nodes(config.taggers, progress)
-                with waiting(config.taggers.of_each, config.taggers.start_timeout_s, progress) as wait:
-                    while unfit := _see_results(run(recipe, config.taggers, nodes, todo), tracker, wait):
-                        nodes.avoid(unfit)
-                        todo = ledger.todo(files)
-                        tracker.begin_again(todo)
-                pool = {name: max(most, pool[name]) for name, most in had(config.taggers).items()}
+            with resume_hint("Run the same command again to resume: what is committed stays"):
+                if in_process.suits(config.taggers, config.shard_timeout_s, ledger, todo):
+                    progress("tagging in this process, without Ray ...")
+                    pool = in_process.tag(recipe, todo, tracker)
+                else:
+                    progress("joining the cluster ..." if "RAY_ADDRESS" in os.environ else "starting Ray ...")
+                    from raybio.bulk_tagging.on_ray import tag_on_ray  # here, since to import Ray takes long
+
+                    pool = tag_on_ray(recipe, config.taggers, lambda: ledger.todo(files), tracker, progress)
         tracker.check_finished()
     except Exception:
         # Where the disk is full, say, the first error is the one that tells why.
@@ -123,18 +122,6 @@ def tag_corpus(
     )
     check_anything_tagged(summary)
     return summary
-
-
-def _see_results(results: Generator[Result], tracker: ProgressTracker, wait: Wait) -> Unfit | None:
-    """Let `tracker` see all results, or those before a node fails: then return that node."""
-    with closing(results):
-        for result in results:
-            if isinstance(result, Unfit):
-                return result
-            if isinstance(result, CommittedShard):
-                wait.seen()
-            tracker.see(result)
-    return None
 
 
 def _claim(output: str, provenance: Provenance, model: Path, anew: bool) -> tuple[Ledger, Provenance]:

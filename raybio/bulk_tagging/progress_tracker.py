@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
+from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry, Todo
 from raybio.bulk_tagging.output_folder import ahead
 from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
 from raybio.corpora.reasons import Reason, Reasons, reason_lines
@@ -60,7 +60,7 @@ class ProgressTracker:
         self,
         ledger: Ledger,
         files: Sequence[InputFile],
-        todo: Sequence[tuple[InputFile, set[int]]],
+        todo: Todo,
         progress: Callable[[str], None],
         max_rejected: int | None = None,
     ) -> None:
@@ -77,7 +77,7 @@ class ProgressTracker:
         self.shards = self.documents = self.mentions = self.rejected = 0
         self.first_start, self.last_finish = float("inf"), 0.0
 
-    def begin_again(self, todo: Sequence[tuple[InputFile, set[int]]]) -> None:
+    def begin_again(self, todo: Todo) -> None:
         """Expect the results of what is left, whatever was expected before."""
         self._open = {file.key: (file, set(done)) for file, done in todo}
         self._ends: dict[str, EndOfFile] = {}

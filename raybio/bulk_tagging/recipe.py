@@ -42,6 +42,7 @@ class Recipe:
                 "threads": config.taggers.threads,
                 "max_batch_tokens": config.max_batch_tokens,
                 "decoding": decoding.asked(),
+                "device": "auto" if config.taggers.gpus else "cpu",
                 "labels": config.model_labels,
             },
             provenance=provenance,

@@ -44,7 +44,7 @@ class InputFile:
     """One file to tag: `key` names its outputs, `fingerprint` changes with its content.
 
     `path` opens it; `source` is what is written of it; `columns` says which of a table's are read;
-    `size` is in bytes, None of a folder.
+    `size` is in bytes, None where its place does not tell.
     """
 
     path: str
@@ -214,20 +214,22 @@ def _is_readable(path: str, format: str | None) -> bool:
     return format_named(found).can_read and format in (None, found)
 
 
-def _content(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -> tuple[str, int | None]:
+def _content(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -> tuple[str, int]:
     """Return a hash of a file's size, beginning and end (where gzip keeps its checksum), and its size.
 
-    That of a folder is made of its files' names and fingerprints, without what is `inside` the output.
+    Those of a folder are made of its files', and of their names, without what is `inside` the output.
     What is no file there is not opened: its reader rejects it.
     """
     if filesystem.isdir(path):
         names = sorted(name for name in filesystem.find(path) if not inside(filesystem, name))
-        kinds = ((name, _strange(filesystem, name)) for name in names)
-        parts = [
-            f"{name.removeprefix(path)}\0{kind or _content(filesystem, inside, name)[0]}\n"
-            for name, kind in kinds
-        ]
-        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16], None
+        parts, whole = [], 0
+        for name in names:
+            kind, size = _strange(filesystem, name), 0
+            if not kind:
+                kind, size = _content(filesystem, inside, name)
+            parts.append(f"{name.removeprefix(path)}\0{kind}\n")
+            whole += size
+        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16], whole
     size = filesystem.size(path)
     head = filesystem.read_block(path, 0, _FINGERPRINT_BYTES)
     tail = filesystem.read_block(path, max(0, size - _FINGERPRINT_BYTES), _FINGERPRINT_BYTES)
@@ -299,7 +301,7 @@ def _records(file: InputFile, max_record_bytes: int) -> Iterator[Record | InputE
         logger.exception("the reader of %s failed after record %d", file.path, count)
         problem = f"the reader failed ({type(error).__name__}: {error})"
         yield FormatError(
-            file.shown_path if hasattr(file, "shown_path") else file.path,
+            file.path,
             f"after record {count}",
             problem,
             "Take that record out, and report it",

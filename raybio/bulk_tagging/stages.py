@@ -22,11 +22,13 @@ import ray.data
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
-from raybio.bulk_tagging.ledger import CommittedShard
+from raybio.bulk_tagging.events import log_as_json
+from raybio.bulk_tagging.ledger import CommittedShard, Todo
+from raybio.bulk_tagging.metrics import WorkerMetrics
 from raybio.bulk_tagging.nodes import Nodes, Unfit, without_cpus
 from raybio.bulk_tagging.pool import follow_taggers, pool_size, shards_at_most
 from raybio.bulk_tagging.recipe import Recipe
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, read_shards
+from raybio.bulk_tagging.shards import EndOfFile, Shard, Unread, read_shards
 from raybio.bulk_tagging.tagging import cut
 from raybio.bulk_tagging.worker import Worker
 from raybio.config import TaggersSection
@@ -53,9 +55,7 @@ SHARDS_AT_A_TIME = 2
 """Of a tagger: one is tagged while another is committed."""
 
 
-def run(
-    recipe: Recipe, taggers: TaggersSection, nodes: Nodes, todo: Sequence[tuple[InputFile, set[int]]]
-) -> Generator[Result]:
+def run(recipe: Recipe, taggers: TaggersSection, nodes: Nodes, todo: Todo) -> Generator[Result]:
     """Yield each shard that is committed, how files ended and what failed, in no order.
 
     Raises:
@@ -80,9 +80,7 @@ def run(
         ) from error
 
 
-def _results(
-    recipe: Recipe, taggers: TaggersSection, nodes: Nodes, todo: Sequence[tuple[InputFile, set[int]]]
-) -> ray.data.Dataset:
+def _results(recipe: Recipe, taggers: TaggersSection, nodes: Nodes, todo: Todo) -> ray.data.Dataset:
     """Return what will read, cut, tag and commit, as its rows are asked for."""
     size = pool_size(taggers, ray.cluster_resources(), shards_at_most(todo, recipe.shard_documents))
     sources = ray.data.from_items(_rows(todo), override_num_blocks=len(todo))
@@ -182,8 +180,9 @@ class _TagAndCommit:
     """
 
     def __init__(self, recipe: Recipe, run: str, board: Any) -> None:
+        log_as_json(run)
         try:
-            self._worker = Worker(recipe, run)
+            self._worker = Worker(recipe, run, WorkerMetrics(recipe.provenance.model).committed)
         except Exception as error:  # of whatever library: a node without a driver for its GPU, say
             ray.get(board.add.remote(Unfit.here(error)))
             raise

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from raybio.bulk_tagging.attempts import Attempt, Range
 from raybio.bulk_tagging.commit import ShardFiles
-from raybio.bulk_tagging.events import log_as_json
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
-from raybio.bulk_tagging.metrics import WorkerMetrics
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, joined, killer, tag_documents
@@ -21,14 +20,15 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Holds a tagger for the length of a run; `run` names the run.
+    """Holds a tagger for the length of a run; `run` names the run, and `committed` sees each entry.
 
     Several threads may commit shards at a time. The tagger has a thread of its own, and tags one shard
     while others are written.
     """
 
-    def __init__(self, recipe: Recipe, run: str) -> None:
-        log_as_json(run)
+    def __init__(
+        self, recipe: Recipe, run: str, committed: Callable[[ShardEntry], None] = lambda entry: None
+    ) -> None:
         self._recipe = recipe
         self._run = run
         # One thread: no tagger is made for two at a time, and torch has settings that are a thread's own.
@@ -45,7 +45,7 @@ class Worker:
             recipe.skip_passages,
         )
         self._ledger = Ledger(recipe.output)
-        self._metrics = WorkerMetrics(provenance.model)
+        self._committed = committed
 
     def commit(self, shard: Shard) -> CommittedShard:
         """Tag a shard and commit it, unless that was done since the run began.
@@ -79,7 +79,7 @@ class Worker:
             lost=written.lost,
         )
         self._ledger.commit(shard.file, shard.number, entry)
-        self._metrics.committed(entry)
+        self._committed(entry)
         fields = {name: getattr(entry, name) for name in ("shard", "documents", "rejected", "attempts")}
         logger.info("shard committed", extra={**fields, "seconds": round(entry.finished - entry.started, 3)})
         return entry

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json, renames, whole_number
-from raybio.cli.terminal import report, say_starting, show_figures
+from raybio.cli.terminal import report, show_figures
 from raybio.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +97,12 @@ def _add_tag(commands: Commands) -> None:
         "--taggers", type=whole_number, metavar="N", help="processes; default: what the cluster has room for"
     )
     tag.add_argument(
+        "--ray",
+        action=BooleanOptionalAction,
+        help="tag on Ray, or in this process; default: here what is at most 1 MB, without --taggers or "
+        "RAY_ADDRESS",
+    )
+    tag.add_argument(
         "--max-rejected", type=whole_number, metavar="N", help="stop when more records are rejected"
     )
     tag.add_argument(
@@ -112,8 +118,6 @@ def _add_tag(commands: Commands) -> None:
 
 def _tag(options: Namespace) -> None:
     """Tag documents with a trained model: what `tag-corpus` does, without a config file."""
-    from raybio.config import TagCorpusConfig, job_of
-
     if options.text is not None and not options.input:
         _tag_text(options)
         return
@@ -121,6 +125,8 @@ def _tag(options: Namespace) -> None:
         raise UsageError(
             "tag needs INPUT, --model and --output; or --text and --model; or --replay REJECTED alone"
         )
+    from raybio.config import TagCorpusConfig, job_of
+
     recorded = _recorded(options)
     chosen = {
         "model": options.model,
@@ -134,7 +140,7 @@ def _tag(options: Namespace) -> None:
         "precision": options.precision,
         "decoding": _decoding(options),
         "shard_documents": options.shard_documents,
-        "taggers": None if options.taggers is None else {"count": options.taggers},
+        "taggers": _taggers(options),
         "max_rejected": options.max_rejected,
         "max_record_bytes": options.max_record_bytes,
         "on_change": "new-generation" if options.new_generation else None,
@@ -146,7 +152,7 @@ def _tag(options: Namespace) -> None:
 
 def _tag_text(options: Namespace) -> None:
     of_a_job = [
-        *("output", "replay", "id", "keep", "format", "formats", "shard_documents", "taggers"),
+        *("output", "replay", "id", "keep", "format", "formats", "shard_documents", "taggers", "ray"),
         *("max_rejected", "max_record_bytes", "new_generation"),
     ]
     if not options.model or any(getattr(options, name) for name in of_a_job):
@@ -173,6 +179,11 @@ def _tag_text(options: Namespace) -> None:
 
 def _entities(options: Namespace) -> dict[str, Any] | None:
     given = {name: getattr(options, name) for name in ("labels", "min_score", "rename")}
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def _taggers(options: Namespace) -> dict[str, Any] | None:
+    given = {"count": options.taggers, "on_ray": options.ray}
     return {name: value for name, value in given.items() if value is not None} or None
 
 
@@ -253,8 +264,6 @@ def _compact(options: Namespace) -> None:
 
 
 def _tag_configured(config: TagCorpusConfig, json_file: str | None, replay: str | None = None) -> None:
-    say_starting()
-
     from raybio.bulk_tagging import tag_corpus
 
     tagged = tag_corpus(config, report, replay)

@@ -28,6 +28,7 @@ from raybio.config.study import MeasureSection, StudyCascadeSection, StudyConfig
 from raybio.config.sweep import sweep_points
 from raybio.config.tag_corpus import (
     OTHER_LANGUAGES,
+    SMALL_BYTES,
     EntitiesSection,
     InputSection,
     TagCorpusConfig,
@@ -69,6 +70,7 @@ JOBS: dict[str, type[JobConfig]] = {
 __all__ = [
     "JOBS",
     "OTHER_LANGUAGES",
+    "SMALL_BYTES",
     "AdaptEncoderConfig",
     "AutoscalingSection",
     "BenchmarkServeConfig",

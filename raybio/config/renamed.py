@@ -72,6 +72,7 @@ _LATER: Mapping[tuple[str, str], Any] = {
     ("", "corpus_temperature"): None,
     ("corpus", "title"): None,
     ("corpora", "title"): None,
+    ("taggers", "on_ray"): None,
     **{(section, "start_timeout_s"): START_TIMEOUT_S for section in ("workers", "taggers", "models")},
 }
 """Options, by section, that there were not at first: with this value, they are in no hash."""

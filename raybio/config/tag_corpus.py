@@ -26,6 +26,9 @@ else:
     _WRITTEN = "parquet pubtator bioc-json bioc-xml jsonl brat csv iob2"
     WriteFormat = Literal[(*_WRITTEN.split(), *ADDED_FORMATS)]
 
+SMALL_BYTES = 1_000_000
+"""What is left of an input is tagged without Ray if it is no larger: some 600 abstracts as text."""
+
 OTHER_LANGUAGES = ("vernacular_title", "other_abstract")
 """The kinds of PubMed's passages that are not in English."""
 
@@ -51,6 +54,12 @@ class TaggersSection(Section):
     gpus: float = Field(default=0.0, ge=0, description="GPUs for each tagger; a fraction shares one")
     threads: int = Field(default=1, ge=1, description="computing threads of each tagger on CPU")
     start_timeout_s: StartTimeout = START_TIMEOUT_S
+    on_ray: bool | None = Field(
+        default=None,
+        description="true = tag on Ray, false = in the process of the job; null = in the process what is at "
+        "most 1 MB on disk, where no cluster is named (RAY_ADDRESS) and no number of taggers, GPU or "
+        "shard_timeout_s asked for",
+    )
 
     @property
     def of_each(self) -> dict[str, float]:
@@ -64,6 +73,14 @@ class TaggersSection(Section):
         if most is not None and count is not None and most < count:
             raise ValueError(f"found {most}; allowed: at least count, which is {count}")
         return most
+
+    @field_validator("on_ray")
+    @classmethod
+    def _one_process_can_be_enough(cls, on_ray: bool | None, info: ValidationInfo) -> bool | None:
+        for name in ("count", "max_count", "gpus"):
+            if on_ray is False and info.data.get(name):
+                raise ValueError(f"found false; allowed with {name}: true or null")
+        return on_ray
 
 
 class ColumnsSection(Section):
@@ -167,6 +184,14 @@ class TagCorpusConfig(JobConfig):
     on_change: Literal["refuse", "new-generation"] = Field(
         default="refuse", description="what to do when the output was made with another model or config"
     )
+
+    @field_validator("shard_timeout_s")
+    @classmethod
+    def _a_worker_can_be_replaced(cls, seconds: float | None, info: ValidationInfo) -> float | None:
+        taggers = info.data.get("taggers")
+        if seconds is not None and taggers is not None and taggers.on_ray is False:
+            raise ValueError(f"found {seconds:g}; allowed with taggers.on_ray=false: null")
+        return seconds
 
     def demands(self) -> Sequence[Together]:
         """Return what its taggers ask of a cluster."""

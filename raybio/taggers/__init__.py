@@ -25,15 +25,16 @@ def load_tagger(
     max_batch_tokens: int | None = None,
     decoding: Mapping[str, Any] | None = None,
     labels: Mapping[str, str | None] | None = None,
+    device: str = "auto",
     **options: Any,
 ) -> Tagger:
     """Load the tagger in a model folder, whatever its kind.
 
-    `threads` bounds its computing threads on a CPU, `max_batch_tokens` what it reads in one pass; both
-    hold for each model of several (a cascade's, or an LLM's and its drafter). `decoding` is for LLMs
-    that write tags: the mode, the draft, the folder of the encoder that drafts (`draft_model`), and
-    `constrained_decoding`. `labels` is for token classifiers: what their outputs stand for (see
-    `label_schemes.recognise`).
+    `device` is where it computes ("auto": a GPU where there is one; int8 is for CPUs), `threads` bounds its
+    computing threads on a CPU, and `max_batch_tokens` what it reads in one pass; they hold for each model
+    of several (a cascade's, or an LLM's and its drafter). `decoding` is for LLMs that write tags: the
+    mode, the draft, the folder of the encoder that drafts (`draft_model`), and `constrained_decoding`.
+    `labels` is for token classifiers: what their outputs stand for (see `label_schemes.recognise`).
 
     Raises:
         ModelError: the folder holds nothing that raybio can tag with, or not at this precision.
@@ -47,7 +48,7 @@ def load_tagger(
 
     if threads:
         torch.set_num_threads(threads)
-    bounds = {"threads": threads, "max_batch_tokens": max_batch_tokens}
+    bounds = {"threads": threads, "max_batch_tokens": max_batch_tokens, "device": device}
     if kind == "cascade":
         return _load_cascade(folder, precision, decoding or {}, bounds, options)
     if kind == "decoder":
@@ -55,12 +56,17 @@ def load_tagger(
     if precision == "int8":
         from raybio.taggers.encoder_int8 import load_int8
 
-        return load_int8(folder, **bounds, labels=labels, **options)
+        return load_int8(folder, threads=threads, max_batch_tokens=max_batch_tokens, labels=labels, **options)
     from raybio.taggers.encoder import EncoderTagger
 
     assert precision != "4bit", "refused above"
     return EncoderTagger.load(
-        folder, precision=precision, max_batch_tokens=max_batch_tokens, labels=labels, **options
+        folder,
+        precision=precision,
+        device=device,
+        max_batch_tokens=max_batch_tokens,
+        labels=labels,
+        **options,
     )
 
 
@@ -102,6 +108,7 @@ def _load_decoder(
         precision=precision,
         drafter=drafter,
         max_batch_tokens=bounds["max_batch_tokens"],
+        device=bounds["device"],
         **rest,
         **options,
     )

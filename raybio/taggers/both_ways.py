@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForTokenClassification
 
-from raybio.config.attention import Blocks, blocks_both_ways
 from raybio.errors import ModelError
 from raybio.taggers.twin import tiny_config, twin
+
+if TYPE_CHECKING:
+    from raybio.config.attention import Blocks
 
 _ADVICE = "Leave attention at causal, or name another model (such as Llama, Mistral or Qwen)"
 _MASKED = ("sdpa", "eager")
@@ -30,6 +32,8 @@ def blocks_of(attention: str | Blocks, architecture: Any) -> list[int]:
     Raises:
         ModelError: it has no such block.
     """
+    from raybio.config.attention import blocks_both_ways  # here: tagging needs no configs, which take long
+
     count = architecture.get_text_config(decoder=True).num_hidden_layers
     try:
         return blocks_both_ways(attention, count)

@@ -59,6 +59,7 @@ def train_decoder(
             `workers.max_failures`.
     """
     work = _work if config.head == "text" else train_tag_head
+    corpus = open_corpus(config.corpus, config.test, progress, config.corpus_temperature)
     with connected():
         for line in preflight(config).lines():
             progress(line)
@@ -67,7 +68,6 @@ def train_decoder(
         check_base(kind, base)
         if config.dev.draft_model:
             check_tagger(model_folder(config.dev.draft_model))
-        corpus = open_corpus(config.corpus, config.test, progress, config.corpus_temperature)
         with begun(config, corpus.title, progress) as run:
             run.write_json(SPLITS_FILE, corpus.split_labels)
             recipe = AdapterRecipe.of(config)

@@ -57,6 +57,8 @@ def train_encoder(
     corpus = open_corpus(config.corpus, config.test, progress, config.corpus_temperature)
     with begun(config, corpus.title, progress) as run:
         run.write_json(SPLITS_FILE, corpus.split_labels)
+        if others := other_tags(base, corpus.labels):
+            run.say(f"the model has other tags ({', '.join(others)}): its head is new, and random at first")
         task = Task(
             run,
             ModelReference.of(config.model, allow_pickle=config.allow_pickle),
@@ -100,10 +102,6 @@ def _work(task: Task[EncoderRecipe]) -> None:
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer, training.long_inputs == "cut", task.members)
     batches = TrainingBatches(training, task.recipe.seed, lambda row, _: maker.of_row(row), task.members)
-    if workers.rank == 0 and (others := _other_tags(task)):
-        task.run.say(
-            f"the model has other labels ({', '.join(others)}): its head is new, and learns from nothing"
-        )
     learner = _ClassifierLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
     dev = dev_split(task.dev_sentences, task.members)
     if training.long_inputs == "cut":
@@ -129,12 +127,12 @@ def _card(task: Task[EncoderRecipe]) -> EncoderCard:
     )
 
 
-def _other_tags(task: Task[EncoderRecipe]) -> list[str]:
-    """Return the tags of a token classifier that are not those to be learned; none of any other model."""
-    config = read_config(task.base)
+def other_tags(base: Path, labels: Sequence[str]) -> list[str]:
+    """Return the tags of a token classifier where they are not those of `labels`; none of any other model."""
+    config = read_config(base)
     tags = list(config.id2label.values())
     is_classifier = any("TokenClassification" in name for name in config.architectures or ())
-    return tags if is_classifier and tags != tag_set(task.labels) else []
+    return tags if is_classifier and tags != tag_set(labels) else []
 
 
 def _begin_head_anew(model: Any) -> None:
@@ -162,7 +160,7 @@ class _ClassifierLearner(EncoderLearner):
         options: dict[str, Any] = {"config": config, "new_head": True, "dtype": torch.float32}
         model = read_model(AutoModelForTokenClassification, task.base, **options)
         read_both_ways(model, card.blocks_both_ways)
-        if _other_tags(task):
+        if other_tags(task.base, task.labels):
             _begin_head_anew(model)
         super().__init__(
             training,

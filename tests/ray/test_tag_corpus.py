@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,15 +16,17 @@ import ray
 from exported_metrics import wait_for_metrics
 from samples import tagging_config
 
-from raybio.bulk_tagging import stages, tag_corpus
-from raybio.bulk_tagging.ledger import ShardEntry
+from raybio.bulk_tagging import TaggedCorpus, stages, tag_corpus
+from raybio.bulk_tagging.ledger import Ledger, ShardEntry
 from raybio.bulk_tagging.metrics import METRICS, SHARD_SECONDS, WorkerMetrics
-from raybio.config import TagCorpusConfig
+from raybio.config import TagCorpusConfig, TaggersSection
 from raybio.corpora import read_corpus
 from raybio.corpora.sample import SampleFiles
 from raybio.entities import Deletion
 from raybio.errors import ClusterError, CommitError, RejectedError, UsageError
 from raybio.training.encoder import TrainedEncoder
+
+FORMATS = ("parquet", "jsonl", "pubtator", "bioc-json", "bioc-xml", "brat", "csv", "iob2")
 
 
 def rows(output: Path, table: str = "mentions") -> list[dict]:
@@ -46,8 +49,7 @@ def tree(output: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def tagged(trained: TrainedEncoder, sample: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("tagged") / "out"
-    formats = ("parquet", "jsonl", "pubtator", "bioc-json", "bioc-xml", "brat")
-    tag_corpus(tagging_config(trained.run.model, sample.dump, output, formats=formats))
+    tag_corpus(tagging_config(trained.run.model, sample.dump, output, formats=FORMATS))
     return output
 
 
@@ -90,10 +92,35 @@ def test_offsets_are_exact_in_every_format(tagged: Path, sample: SampleFiles) ->
 
 def test_a_second_run_does_nothing(tagged: Path, trained: TrainedEncoder, sample: SampleFiles) -> None:
     before = tree(tagged)
-    formats = ("parquet", "jsonl", "pubtator", "bioc-json", "bioc-xml", "brat")
-    again = tag_corpus(tagging_config(trained.run.model, sample.dump, tagged, formats=formats))
+    again = tag_corpus(tagging_config(trained.run.model, sample.dump, tagged, formats=FORMATS))
     assert again.shards_this_run == 0 and again.documents_per_second is None
     assert tree(tagged) == before
+
+
+def test_without_ray_the_output_is_the_same_and_each_resumes_the_other(
+    tagged: Path, trained: TrainedEncoder, sample: SampleFiles, tmp_path: Path
+) -> None:
+    ledger = Ledger(str(tmp_path / "out"))
+
+    def run(on_ray: bool) -> TaggedCorpus:
+        section = TaggersSection(on_ray=on_ray)
+        return tag_corpus(
+            tagging_config(trained.run.model, sample.dump, ledger.output, formats=FORMATS, taggers=section)
+        )
+
+    def entries(of: Ledger) -> list[ShardEntry]:
+        return [replace(entry, started=0.0, finished=0.0) for entry in of.entries()]
+
+    run(on_ray=False)
+    assert tree(tmp_path / "out") == tree(tagged)
+    assert entries(ledger) == entries(Ledger(str(tagged)))
+    first, *_, last = (path.stem for path in sorted((tagged / "mentions").iterdir()))
+    for shard, on_ray in ((first, True), (last, False)):
+        ledger.reopen({shard})
+        (tmp_path / "out" / "mentions" / f"{shard}.parquet").unlink()
+        assert run(on_ray).shards_this_run == 1
+        assert tree(tmp_path / "out") == tree(tagged)
+        assert entries(ledger) == entries(Ledger(str(tagged)))
 
 
 def test_another_config_is_refused_or_starts_a_generation(

@@ -1,8 +1,13 @@
+from contextlib import nullcontext
+
 import pytest
 from torch import nn
 from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig, DebertaV2Config, GPT2Config
 
-from raybio.training.encoder import _dropouts
+from raybio.config import CorpusSection, TrainEncoderConfig
+from raybio.training import encoder, trainer
+from raybio.training.encoder import _dropouts, other_tags, train_encoder
+from raybio.training.fit import OpenCorpus
 
 
 def test_one_dropout_is_set_everywhere(tiny_encoder):
@@ -29,3 +34,29 @@ def test_whatever_an_architecture_calls_them(architecture, names):
 
 def test_without_a_wish_the_model_keeps_its_own():
     assert _dropouts(BertConfig(), None) == {}
+
+
+@pytest.mark.parametrize(
+    ("labels", "new"), [(["Chemical", "Disease"], False), (["Disease"], True), (["Chemical", "Gene"], True)]
+)
+def test_a_head_of_other_labels_is_new(tiny_encoder, minilm, labels, new):
+    assert bool(other_tags(tiny_encoder, labels)) is new
+    assert not other_tags(minilm, labels)  # it has no head at all
+
+
+@pytest.mark.parametrize(("label", "new"), [("Chemical", False), ("Gene", True)])
+def test_that_a_head_is_new_is_said_before_workers_start(tiny_encoder, tmp_path, monkeypatch, label, new):
+    corpus, said = tmp_path / "corpus.tsv", []
+    corpus.write_text(f"Naloxone\tB-{label}\nreverses\tO\nhypotension\tB-Disease\n\n")
+    files = CorpusSection(train=str(corpus), dev=str(corpus), test=str(corpus))
+    given = {"model": str(tiny_encoder), "corpus": files, "output": str(tmp_path / "runs"), "name": "mine"}
+    monkeypatch.setattr(trainer, "connected", nullcontext)
+    monkeypatch.setattr(trainer, "settle_data", lambda: None)
+    monkeypatch.setattr(OpenCorpus, "dataset", lambda self, split: None)
+    monkeypatch.setattr(encoder, "fit", lambda *_, **__: said.append("workers start"))
+    monkeypatch.setattr(encoder, "scored_model", lambda *_: None)
+    train_encoder(TrainEncoderConfig(job="train-encoder", **given), said.append)
+    assert "workers start" in said
+    other = "the model has other tags (O, B-Chemical, I-Chemical, B-Disease, I-Disease): its head is new"
+    assert any(other in line for line in said) is new
+    assert (other in (tmp_path / "runs" / "mine" / "log.txt").read_text()) is new
