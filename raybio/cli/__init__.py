@@ -94,7 +94,7 @@ class _Parser(argparse.ArgumentParser):
 
 def command_line_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; `options.run` is the command chosen."""
-    parser = _Parser(prog="raybio", description=raybio.__doc__, allow_abbrev=False)
+    parser = _Parser(prog="raybio", description=(raybio.__doc__ or "").partition("\n")[0], allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"raybio {raybio.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for room in (

@@ -33,8 +33,8 @@ ROW_NUMBER = "#"
 _IDS = ("id", "document_id", "pmid")
 _TEXTS = (("text",), ("title", "abstract"))
 _REMEDY = (
-    "Name the columns: --text title,abstract --id pmid (--id '#' numbers the rows); in a config "
-    "input.columns.text and input.columns.id"
+    "Name the columns, of `raybio tag` or `raybio corpus convert`: --text title,abstract --id pmid (--id '#' "
+    "numbers the rows); in a config input.columns.text and input.columns.id"
 )
 _MAX_NAMED = 30
 _HEAD_LINES = 100

@@ -68,4 +68,6 @@ def _lead(runs: Sequence[Run], benchmarks: Sequence[Benchmark]) -> str:
         return "What was tagged, how fast, and what it looks like."
     if not any(run.tags for run in runs):
         return "How well the model fills in words, before it is fine-tuned to tag."
+    if len(runs) > 1:
+        return "How good the models are, on what, and where they fail."
     return "How good the model is, on what, and where it fails."

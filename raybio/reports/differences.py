@@ -115,7 +115,7 @@ def _outcome_table(ranked: Sequence[Tested], judged: Sequence[Sequence[Judged]])
         for outcome in Outcome
     )
     return Table(
-        caption="What became of the entities: gold ones, and spurious ones of each prediction",
+        caption="Outcome of the gold entities, and spurious ones of each prediction",
         header=("outcome", *(each.name for each in ranked)),
         rows=rows,
         strong=frozenset({0}),

@@ -1,4 +1,4 @@
-"""What became of each entity of a scored split, and examples of what went wrong.
+"""The outcome of each entity of a scored split, and examples of what went wrong.
 
 Entities are paired as the corrected scorer pairs them for its strict measure, so that the counts
 add up to that scorer's: correct, incorrect (three kinds of it here), missed and spurious.
@@ -21,7 +21,7 @@ _CONTEXT = 8
 
 
 class Outcome(StrEnum):
-    """What became of an entity."""
+    """The outcome of an entity."""
 
     CORRECT = "correct"
     BOUNDARY = "wrong boundary"

@@ -149,7 +149,7 @@ def _repairs(run: Run, split: str) -> Iterator[Block]:
     if scores:
         repairs = scores["repairs"]
         yield (
-            f"The two scorers disagree in {scores['disagreements']:,} places. Orphan I- tags read as the "
+            f"Places where the two scorers disagree: {scores['disagreements']:,}. Orphan I- tags read as the "
             f"start of an entity: {repairs['gold']:,} in gold, {repairs['predicted']:,} in the prediction."
         )
     if scores and scores.get("malformed"):

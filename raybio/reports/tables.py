@@ -132,7 +132,7 @@ def outcome_table(judged: Sequence[Judged]) -> Table:
         share = percent(counts[outcome] / whole) if whole else ABSENT
         rows.append((outcome.value, f"of {name}", f"{counts[outcome]:,}", share))
     return Table(
-        caption=f"What became of {gold:,} gold and {predicted:,} predicted entities",
+        caption=f"Outcome of {gold:,} gold and {predicted:,} predicted entities",
         header=("outcome", "share", "entities", "percent"),
         rows=tuple(rows),
         words=2,
@@ -186,13 +186,17 @@ def _run_figures(run: Run) -> tuple[str, ...]:
 
 
 def difference_table(runs: Sequence[Run]) -> Table | None:
-    """Return the options in which the runs differ, or None where they do not."""
+    """Return the options in which the runs differ, or None where they do not.
+
+    An option that only some kinds of job have is compared among the runs of these.
+    """
     options = [dict(_flat(run.config)) for run in runs]
     names = dict.fromkeys(name for each in options for name in each)
+    jobs = {name: {each.get("job") for each in options if name in each} for name in names}
     rows = [
         (name, *(each.get(name, ABSENT) for each in options))
         for name in names
-        if len({each.get(name) for each in options}) > 1
+        if len({each.get(name) for each in options if each.get("job") in jobs[name]}) > 1
     ]
     if not rows:
         return None

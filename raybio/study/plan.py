@@ -72,10 +72,12 @@ class StudyPlan:
         gpu_hours = sum((run.hours or 0.0) * run.gpus for run in known)
         paid = sum(run.dollars or 0.0 for run in known)
         lines = align(_HEADER, [run.row() for run in self.runs], words=2)
-        total = (
-            f"{len(self.runs)} runs; the {len(known)} with an estimate take {hours:,.1f} hours one after the "
-            f"other, {gpu_hours:,.1f} GPU hours, {dollars(paid)}. Estimates, which rest on:"
-        )
+        total = f"{len(self.runs)} runs, none with an estimate. What is known, and what an estimate lacks:"
+        if known:
+            total = (
+                f"{len(self.runs)} runs; the {len(known)} with an estimate take {hours:,.1f} hours one after "
+                f"the other, {gpu_hours:,.1f} GPU hours, {dollars(paid)}. Estimates, which rest on:"
+            )
         return "\n".join([*lines, "", total, *(f"  {line}" for line in self.basis)]) + "\n"
 
     def to_dict(self) -> dict[str, Any]:

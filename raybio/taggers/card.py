@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from raybio.bundled_models import name_of
 from raybio.errors import ModelError
 from raybio.model_files import CARD, added_kind, is_adapter, read_object
 from raybio.storage import write_json
@@ -90,7 +91,10 @@ def _refuse_without_card(folder: Path) -> None:
     config = folder / "config.json"
     named = read_object(config).get("architectures") if config.is_file() else None
     if isinstance(named, list) and any(sign in str(one) for one in named for sign in WRITERS):
+        name = name_of(folder)
         raise ModelError(
-            f"{folder} is a {named[0]}, an LLM that writes text, and no {CARD} says how it is prompted. "
-            "Train one with `raybio train-decoder`, and name the model of its run"
+            f"{name} is a {named[0]}, an LLM that writes text, and no {CARD} says how it is prompted to tag. "
+            "Train it, for a first look on the generated corpus: "
+            f"`raybio train-decoder smollm2_bc5cdr model={name} corpus.name=sample name=first-llm`; then tag "
+            "with --model runs/first-llm/model"
         )

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from raybio.errors import ModelError, first_line
-from raybio.model_sources import base_folder
+from raybio.model_sources import base_folder, hub_answers
 from raybio.taggers.hugging_face import complete_classifiers, read_config
 
 _LARGE: dict[str, Any] = {
@@ -86,10 +86,11 @@ def read_architecture(source: Path) -> Any:
     """
     if source.is_dir():
         return read_config(source)
+    answers = hub_answers()  # else what is in its cache, at once: the client would try for long
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, local_files_only=not answers, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        problem = first_line(error)
+        problem = first_line(error) if answers else "no folder here, and the Hugging Face hub does not answer"
         raise ModelError(
             f"{source} is no model that can be read: {problem}. Name a folder or a hub id"
         ) from error

@@ -70,6 +70,13 @@ def test_every_command_has_help(raybio, command):
     assert outcome.err == ""
 
 
+def test_help_begins_with_what_raybio_is_in_one_sentence(raybio):
+    about = raybio("--help").out.partition("\n\n")[2].partition("\n\n")[0]
+    assert " ".join(about.split()) == (
+        "raybio: biomedical named entity recognition at scale on Ray, encoders and LLMs on equal terms."
+    )
+
+
 def test_help_names_every_format_to_write(raybio):
     outcome = raybio("corpus", "convert", "--help")
     assert all(name in outcome.out for name in formats())

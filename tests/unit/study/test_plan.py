@@ -176,3 +176,10 @@ def test_a_study_of_both_kinds_names_a_machine_of_each():
         "]", ", {name: bert, config: configs/train_encoder/bert_large_cased.yaml}]")))  # fmt: skip
     prices = [line.split()[1] for line in plan.basis if line.startswith("price: ")]
     assert sorted(prices) == ["c7i.2xlarge", "p5.48xlarge"]
+
+
+@pytest.mark.usefixtures("in_the_checkout")
+def test_a_plan_without_an_estimate_sums_nothing():
+    text = plan_study(shipped("smoke")).text()
+    assert "9 runs, none with an estimate. What is known" in text
+    assert "take 0.0 hours" not in text

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,6 +11,8 @@ from strategies import texts, words
 from transformers import AutoModelForTokenClassification
 
 from raybio.alignment import SubwordEncoder, windows
+from raybio.cli import command_line_parser
+from raybio.config import TrainEncoderConfig, load_job
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.iob2 import orphans, spans_from_tags
@@ -249,8 +252,22 @@ def test_a_model_from_elsewhere_works_without_a_card(tiny_encoder, tmp_path):
 def test_a_folder_without_a_classifier_is_refused(tmp_path, minilm):
     with pytest.raises(ModelError, match=r"has no config.json"):
         load_tagger(tmp_path, device="cpu")
-    with pytest.raises(ModelError, match="cannot be read, LABEL_0, LABEL_1: they say nothing"):
+    with pytest.raises(ModelError, match=r"^bundled:minilm is a base model \(BertModel\), without a head"):
         load_tagger(minilm, device="cpu")
+
+
+@pytest.mark.parametrize("made_for", ["BertModel", "BertForMaskedLM", "BertForSequenceClassification"])
+def test_a_base_model_is_no_tagger_and_the_command_that_trains_it_is_named(tiny_encoder, tmp_path, made_for):
+    folder = with_outputs(tiny_encoder, tmp_path / "base", *(f"LABEL_{i}" for i in range(5)))
+    (folder / "raybio.json").unlink()
+    folder = changed_copy(folder, tmp_path / "other", architectures=[made_for])
+    with pytest.raises(ModelError) as caught:
+        load_tagger(folder, device="cpu")
+    assert f"{folder} is a base model ({made_for})" in str(caught.value)
+    command = re.search(r"`raybio (train-encoder .+?)`", str(caught.value))[1]
+    options = command_line_parser().parse_args(command.split())
+    job = load_job(TrainEncoderConfig, options.config, options.overrides)
+    assert (job.model, job.corpus.name) == (str(folder), "sample")
 
 
 def test_the_card_survives_the_folder(tmp_path):

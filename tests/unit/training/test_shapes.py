@@ -43,3 +43,21 @@ def test_other_models_are_read_where_they_are(tiny_encoder, tmp_path):
     assert shape_of(str(tiny_encoder)).hidden_size == 32
     with pytest.raises(ModelError):
         shape_of(str(tmp_path))
+
+
+def test_where_the_hub_does_not_answer_its_cache_is_asked_at_once_and_the_line_says_so(monkeypatch):
+    asked = {}
+
+    def read(source, **options):
+        asked.update(options)
+        raise OSError("nothing of that name")
+
+    monkeypatch.setattr("raybio.training.shapes.AutoConfig.from_pretrained", read)
+    monkeypatch.setattr("raybio.training.shapes.hub_answers", lambda: False)
+    with pytest.raises(ModelError, match=r"^no/such is no model .*the Hugging Face hub does not answer"):
+        shape_of("no/such")
+    assert asked["local_files_only"]
+    monkeypatch.setattr("raybio.training.shapes.hub_answers", lambda: True)
+    with pytest.raises(ModelError, match=r"nothing of that name"):
+        shape_of("no/such")
+    assert not asked["local_files_only"]
