@@ -154,6 +154,9 @@ def fit(
             callbacks=[LogEpochs(run, logging), StopWhereNothingWouldChange()],  # type: ignore[list-item]
         ),
     )
+    sentences = sum(member.sentences for member in task.members)
+    counted = f"train: {sentences:,} sentences; " if sentences else ""
+    run.say(f"{counted}starting {workers.num_workers} worker{'s' * (workers.num_workers > 1)} ...")
     try:
         with waiting(of_each, workers.start_timeout_s, run.say, started.exists):
             result: Any = trainer.fit()

@@ -51,7 +51,8 @@ def test_the_model_learns_and_the_run_folder_holds_everything(trained: TrainedEn
     assert set(run.read_json("environment.json")["packages"]) >= {"raybio", "ray", "torch", "transformers"}
     assert isinstance(load_config(run.path / "config.yaml"), TrainEncoderConfig)
     assert list((run.path / "tensorboard").iterdir())
-    assert "epoch 2" in (run.path / "log.txt").read_text()
+    log = (run.path / "log.txt").read_text()
+    assert "train: 200 sentences; starting 1 worker ...\n" in log and "epoch 2" in log
 
 
 def test_the_stored_predictions_give_the_stored_scores(trained: TrainedEncoder) -> None:
