@@ -298,7 +298,10 @@ def _assumed(assumptions: Assumptions, of_a_plan: bool) -> Iterator[str]:
         "as long as those measured"
     )
     if of_a_plan:
-        yield f"a node takes {assumptions.startup_minutes:g} minutes to start, and is paid for by the second"
+        yield (
+            f"all nodes start at once, each in {assumptions.startup_minutes:g} minutes, and are paid for "
+            "by the second"
+        )
 
 
 def _words(accelerator: str) -> set[str]:

@@ -20,7 +20,8 @@ from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.exceptions import RayError
 
 from raybio.errors import ClusterError
-from raybio.safe_text import safe
+from raybio.on_demand import OnDemand
+from raybio.refusals import refusals
 
 SAID_SECONDS = 30.0
 """How often a job that waits says so."""
@@ -30,10 +31,20 @@ _END = signal.SIGUSR1
 
 
 class Wait:
-    """A job's wait for processes that ask for `shape` each ("CPU", "GPU"); times are monotonic seconds."""
+    """A job's wait for processes that ask for `shape` each ("CPU", "GPU"); times are monotonic seconds.
 
-    def __init__(self, shape: Mapping[str, float], timeout_s: float | None, now: float) -> None:
+    `refusals` gives why the last launch of each node type failed.
+    """
+
+    def __init__(
+        self,
+        shape: Mapping[str, float],
+        timeout_s: float | None,
+        now: float,
+        refusals: Callable[[], Mapping[str, str]],
+    ) -> None:
         self._shape = {name: amount for name, amount in shape.items() if amount}
+        self._refusals = refusals
         self._timeout_s = timeout_s
         self._begun = self._said = now
         self._started = False
@@ -43,26 +54,31 @@ class Wait:
         self._started = True
         self._begun = self._said = time.monotonic() if now is None else now
 
+    def missing(self, status: ClusterStatus) -> int:
+        """Return how many processes find no node at present."""
+        return waiting_for(status, self._shape)
+
     def line(self, status: ClusterStatus, now: float) -> str | None:
         """Return what there is to say of the wait, if it is time to say it and something is waited for.
 
         Raises:
             ClusterError: nothing has started in `timeout_s`.
         """
-        missing = waiting_for(status, self._shape)
+        missing = self.missing(status)
         if not missing:
             self._begun = self._said = now
             return None
         waited, asked = now - self._begun, f"{missing} x {_resources(self._shape)}"
-        if self._timeout_s is not None and not self._started and waited >= self._timeout_s:
-            raise ClusterError(
-                f"nothing started in {self._timeout_s:g} s (start_timeout_s): no node for {asked}; "
-                f"{what_comes(status)}. Ask for less or for another type, or see to the node types and quotas"
-            )
-        if now - self._said < SAID_SECONDS:
+        over = self._timeout_s is not None and not self._started and waited >= self._timeout_s
+        if not over and now - self._said < SAID_SECONDS:
             return None
-        self._said = now
-        return f"waiting for {asked} for {waited:.0f} s: {what_comes(status)}"
+        self._said, comes = now, what_comes(status, self._refusals())
+        if over:
+            raise ClusterError(
+                f"nothing started in {self._timeout_s:g} s (start_timeout_s): no node for {asked}; {comes}. "
+                "Ask for less or for another type, or see to the node types and quotas"
+            )
+        return f"waiting for {asked} for {waited:.0f} s: {comes}"
 
 
 def waiting_for(status: ClusterStatus, shape: Mapping[str, float]) -> int:
@@ -73,15 +89,15 @@ def waiting_for(status: ClusterStatus, shape: Mapping[str, float]) -> int:
     return sum(each.count for each in found if _asked(each.bundle) == dict(shape))
 
 
-def what_comes(status: ClusterStatus) -> str:
-    """Return in words what nodes the autoscaler starts, and which it could not start, and why."""
+def what_comes(status: ClusterStatus, reasons: Mapping[str, str]) -> str:
+    """Return in words what nodes the autoscaler starts, and which it could not, and by `reasons` why."""
     booting = Counter(node.ray_node_type_name for node in status.pending_nodes)
+    failed = _counted(status.failed_launches)
     starting = booting + Counter(_counted(status.pending_launches))
-    failed = sorted(status.failed_launches, key=lambda launch: launch.failed_ts_s or 0)
     parts = [f"{count} {name} starting" for name, count in sorted(starting.items())]
-    for name, count in sorted(_counted(failed).items()):
-        reason = next((each.details for each in reversed(failed) if each.ray_node_type_name == name), None)
-        parts.append(f"{name} could not be started ({count} failed): {safe(reason or 'no reason was given')}")
+    for name, count in sorted(failed.items()):
+        reason = reasons.get(name, "why stands in monitor.log on the head")
+        parts.append(f"{name} could not be started ({count} failed): {reason}")
     if not parts and status.stats.autoscaler_version in (None, "0"):
         return "the cluster starts no nodes by itself"
     return "; ".join(parts) or "the autoscaler starts none: no node type has that, or all have max_workers"
@@ -93,15 +109,18 @@ def waiting(
     timeout_s: float | None,
     progress: Callable[[str], None],
     started: Callable[[], bool] = lambda: False,
+    spot_timeout_s: float | None = None,
 ) -> Iterator[Wait]:
     """Say to `progress` what a job waits for, for the length of a `with` block; the main thread's alone.
 
-    Whoever sees results calls `seen`; or `started` says whether there are any.
+    Whoever sees results calls `seen`; or `started` says whether there are any. Where launches of nodes fail
+    for `spot_timeout_s`, on-demand nodes are asked for too (`on_demand`); None = they never are.
 
     Raises:
         ClusterError: no process of that `shape` has started in `timeout_s`; None = any time.
     """
-    wait, over = Wait(shape, timeout_s, time.monotonic()), threading.Event()
+    wait, over = Wait(shape, timeout_s, time.monotonic(), refusals), threading.Event()
+    on_demand = OnDemand(shape, spot_timeout_s)
     ended: list[ClusterError] = []
     main = threading.current_thread() is threading.main_thread()
     address = ray.get_runtime_context().gcs_address
@@ -115,8 +134,10 @@ def waiting(
             except RayError:  # the head does not answer at the moment
                 continue
             try:
-                if line := wait.line(status, time.monotonic()):
-                    progress(line)
+                now = time.monotonic()
+                for line in (on_demand.see(status, wait.missing(status), now), wait.line(status, now)):
+                    if line:
+                        progress(line)
             except ClusterError as error:
                 ended.append(error)
                 if main and not over.is_set():
@@ -135,6 +156,7 @@ def waiting(
     finally:
         over.set()
         thread.join()
+        on_demand.release()
         if main:
             signal.signal(_END, before)
 

@@ -6,7 +6,8 @@ The tagger takes SECONDS for a document, tags each word with a capital, dies of 
 hangs at the word "Endless". Where REJECTED records are replayed, "Lethal" has become harmless. On a node
 whose environment says RAYBIO_TEST_BROKEN=load it does not load, with =write its shards cannot be written.
 It gets in by Ray's own way to set up worker processes; the job knows nothing of it. In the folder
-RAYBIO_TEST_PLACES each node has a file where files were read or text cut on it.
+RAYBIO_TEST_PLACES each node has a file where files were read or text cut on it. RAYBIO_TEST_SAID_SECONDS is
+how often the driver says what it waits for.
 """
 
 import errno
@@ -80,10 +81,13 @@ def main(config: str, seconds: float, replay: str | None = None) -> int:
     """Run the job of the file `config`; return what the command would exit with."""
     import ray
 
+    from raybio import waiting
     from raybio.bulk_tagging import tag_corpus
     from raybio.config import load_config
     from raybio.errors import RaybioError
 
+    if said := os.environ.get("RAYBIO_TEST_SAID_SECONDS"):
+        waiting.SAID_SECONDS = waiting._ASKED_SECONDS = float(said)
     # Workers find this file as a module, through it the tagger, and the way to a bucket where one is given.
     tests = str(Path(__file__).parent)
     given = ("AWS_", "RAYBIO_TEST_PLACES")
@@ -98,7 +102,7 @@ def main(config: str, seconds: float, replay: str | None = None) -> int:
         },
     )
     try:
-        tag_corpus(load_config(config), replay=replay)
+        tag_corpus(load_config(config), lambda line: print(line, file=sys.stderr), replay)
     except RaybioError as error:
         print(error, file=sys.stderr)
         return error.exit_code

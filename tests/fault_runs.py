@@ -58,7 +58,7 @@ class Faults:
 
     def __init__(self, address: str, folder: Path) -> None:
         self.folder = folder
-        self._address = address
+        self._environment = {"RAY_ADDRESS": address}
         self._started: list[subprocess.Popen[str]] = []
         # It is inspected, and never tags.
         tokenizer = AutoTokenizer.from_pretrained(model_folder("bundled:minilm"))
@@ -69,10 +69,10 @@ class Faults:
         for file in range(_FILES):
             write_dump(self.dump / f"part{file}.jsonl", documents[file::_FILES], f"{file}-")
 
-    def on(self, address: str) -> "Faults":
+    def on(self, address: str, **environment: str) -> "Faults":
         """Return what starts the same drivers on another cluster; they end with these."""
         elsewhere = copy(self)
-        elsewhere._address = address
+        elsewhere._environment = {"RAY_ADDRESS": address, **environment}
         return elsewhere
 
     def start(
@@ -93,7 +93,7 @@ class Faults:
         program = str(Path(__file__).with_name("fault_driver.py"))
         driver = subprocess.Popen(
             [sys.executable, program, str(config), str(seconds), *([str(replay)] if replay else [])],
-            env={**os.environ, "RAY_ADDRESS": self._address},
+            env={**os.environ, **self._environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

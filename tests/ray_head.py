@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FakeMultiNodeProvider
+from fake_cloud import FakeCloud
+from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
 ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 120
@@ -48,9 +49,10 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True)
 class Head:
-    """A head that runs: where its job server is, what lets one in, and where it keeps its files."""
+    """A head that runs: where its job server and its drivers' door are, what lets one in, and its folder."""
 
     address: str
+    gcs: str
     environment: dict[str, str]
     folder: Path
 
@@ -103,7 +105,7 @@ def ray_head(node_types: Mapping[str, Any] | None = None) -> Iterator[Head]:
             "NO_PROXY": "127.0.0.1",
             # A job says `python`: the one that runs the tests.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
             **(_AUTOSCALING if node_types else {}),
         }
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
@@ -111,23 +113,25 @@ def ray_head(node_types: Mapping[str, Any] | None = None) -> Iterator[Head]:
         command += ["--object-store-memory=100000000", *(f"--{name}={port}" for name, port in ports.items())]
         if node_types:
             file = Path(folder) / "autoscaling.json"
-            file.write_text(json.dumps(_autoscaling(node_types, f"127.0.0.1:{ports['port']}")))
+            file.write_text(json.dumps(_autoscaling(node_types, f"127.0.0.1:{ports['port']}", folder)))
             command.append(f"--autoscaling-config={file}")
         with (Path(folder) / "head.log").open("w") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
-            started = Head(f"http://127.0.0.1:{ports['dashboard-port']}", environment, Path(folder))
+            server, gcs = (f"127.0.0.1:{ports[name]}" for name in ("dashboard-port", "port"))
+            started = Head(f"http://{server}", gcs, environment, Path(folder))
             _wait(started, process)
             yield started
         finally:
             _end(process)
 
 
-def _autoscaling(node_types: Mapping[str, Any], address: str) -> dict[str, Any]:
+def _autoscaling(node_types: Mapping[str, Any], address: str, folder: str) -> dict[str, Any]:
     """Return a cluster.yaml's content for nodes that are processes; idle ones go after six seconds."""
     provider = {
         "type": "external",
-        "module": f"{FakeMultiNodeProvider.__module__}.{FakeMultiNodeProvider.__qualname__}",
+        "module": f"{FakeCloud.__module__}.{FakeCloud.__qualname__}",
+        "log": f"{folder}/launches.jsonl",
         "gcs_address": address,
         "head_node_id": FAKE_HEAD_NODE_ID,
         "disable_node_updaters": True,
@@ -139,7 +143,7 @@ def _autoscaling(node_types: Mapping[str, Any], address: str) -> dict[str, Any]:
     return {
         "cluster_name": "fake",
         "max_workers": sum(kind["max_workers"] for kind in node_types.values()),
-        "upscaling_speed": 1.0,
+        "upscaling_speed": 12.0,
         "idle_timeout_minutes": 0.1,
         "provider": provider,
         "auth": {},

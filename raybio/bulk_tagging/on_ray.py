@@ -33,7 +33,9 @@ def tag_on_ray(
         settle_data()
         pool = had(taggers)
         nodes = Nodes(taggers, progress)
-        with waiting(taggers.of_each, taggers.start_timeout_s, progress) as wait:
+        with waiting(
+            taggers.of_each, taggers.start_timeout_s, progress, spot_timeout_s=taggers.spot_timeout_s
+        ) as wait:
             while unfit := _see_results(run(recipe, taggers, nodes, left()), tracker, wait):
                 nodes.avoid(unfit)
                 tracker.begin_again(left())

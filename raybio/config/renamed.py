@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from raybio.config.section import START_TIMEOUT_S
+from raybio.config.section import SPOT_TIMEOUT_S, START_TIMEOUT_S
 
 
 class Renamed(NamedTuple):
@@ -74,6 +74,7 @@ _LATER: Mapping[tuple[str, str], Any] = {
     ("corpora", "title"): None,
     ("taggers", "on_ray"): None,
     **{(section, "start_timeout_s"): START_TIMEOUT_S for section in ("workers", "taggers", "models")},
+    **{(section, "spot_timeout_s"): SPOT_TIMEOUT_S for section in ("workers", "taggers", "models")},
 }
 """Options, by section, that there were not at first: with this value, they are in no hash."""
 

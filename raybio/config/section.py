@@ -95,3 +95,11 @@ StartTimeout = Annotated[
     float | None,
     Field(gt=0, description="seconds to wait for nodes before anything has started; null = any time"),
 ]
+SPOT_TIMEOUT_S = 120.0
+SpotTimeout = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        description="seconds of refused launches after which on-demand nodes are asked for too; null = never",
+    ),
+]

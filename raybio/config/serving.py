@@ -6,7 +6,16 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.demand import Demand
-from raybio.config.section import START_TIMEOUT_S, AllowPickle, FileName, Section, StartTimeout, Text
+from raybio.config.section import (
+    SPOT_TIMEOUT_S,
+    START_TIMEOUT_S,
+    AllowPickle,
+    FileName,
+    Section,
+    SpotTimeout,
+    StartTimeout,
+    Text,
+)
 
 
 class AutoscalingSection(Section):
@@ -49,6 +58,7 @@ class ServedModelSection(Section):
         default=None, ge=1, description="computing threads of each replica on CPU; null = as many as its CPUs"
     )
     start_timeout_s: StartTimeout = START_TIMEOUT_S
+    spot_timeout_s: SpotTimeout = SPOT_TIMEOUT_S
     max_batch_words: int = Field(
         default=1024,
         ge=1,

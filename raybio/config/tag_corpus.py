@@ -11,11 +11,13 @@ from raybio.config.corpus import ADDED_FORMATS, ReadFormat
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.demand import Demand, Together
 from raybio.config.section import (
+    SPOT_TIMEOUT_S,
     START_TIMEOUT_S,
     AllowPickle,
     Files,
     JobConfig,
     Section,
+    SpotTimeout,
     StartTimeout,
     Text,
 )
@@ -54,6 +56,7 @@ class TaggersSection(Section):
     gpus: float = Field(default=0.0, ge=0, description="GPUs for each tagger; a fraction shares one")
     threads: int = Field(default=1, ge=1, description="computing threads of each tagger on CPU")
     start_timeout_s: StartTimeout = START_TIMEOUT_S
+    spot_timeout_s: SpotTimeout = SPOT_TIMEOUT_S
     on_ray: bool | None = Field(
         default=None,
         description="true = tag on Ray, false = in the process of the job; null = in the process what is at "

@@ -11,11 +11,13 @@ from raybio.config.corpus import CorpusSection
 from raybio.config.demand import Demand, Together
 from raybio.config.faults import FaultsError, shown
 from raybio.config.section import (
+    SPOT_TIMEOUT_S,
     START_TIMEOUT_S,
     AllowPickle,
     FileName,
     JobConfig,
     Section,
+    SpotTimeout,
     StartTimeout,
     Text,
 )
@@ -109,6 +111,7 @@ class WorkersSection(Section):
         default=1, ge=0, description="times a run resumes from its last checkpoint after a worker died"
     )
     start_timeout_s: StartTimeout = START_TIMEOUT_S
+    spot_timeout_s: SpotTimeout = SPOT_TIMEOUT_S
 
     def demands(self) -> Sequence[Together]:
         """Return what they ask of a cluster."""

@@ -74,7 +74,7 @@ def deploy(
     application = model_application(section, run_id)
     shape = {"CPU": section.cpus, "GPU": section.gpus}
     try:
-        with waiting(shape, section.start_timeout_s, progress):
+        with waiting(shape, section.start_timeout_s, progress, spot_timeout_s=section.spot_timeout_s):
             serve.run(application, name=section.name, route_prefix=None)
     except RuntimeError as error:
         undeploy(section.name)

@@ -158,7 +158,7 @@ def fit(
     counted = f"train: {sentences:,} sentences; " if sentences else ""
     run.say(f"{counted}starting {workers.num_workers} worker{'s' * (workers.num_workers > 1)} ...")
     try:
-        with waiting(of_each, workers.start_timeout_s, run.say, started.exists):
+        with waiting(of_each, workers.start_timeout_s, run.say, started.exists, workers.spot_timeout_s):
             result: Any = trainer.fit()
     except ray.train.TrainingFailedError as error:
         cause = cause_of(error)

@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -134,7 +135,7 @@ def test_nobody_is_let_in_without_the_token(head: Head) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         OPENER.open(f"{head.address}/api/jobs/", timeout=30)
     assert refused.value.code == 401
-    stranger = Head(head.address, {**head.environment, "RAY_AUTH_TOKEN": "wrong"}, head.folder)
+    stranger = replace(head, environment={**head.environment, "RAY_AUTH_TOKEN": "wrong"})
     done = stranger.raybio("jobs")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"raybio: the cluster at {head.address}: ")

@@ -13,6 +13,7 @@ from raybio.config import JOBS, load_config
 from raybio.config.demand import Demand
 from raybio.config.prices import load_prices, shipped_prices
 from raybio.config.study_cells import demands
+from raybio.on_demand import resource_of
 from raybio.submission.room import check_room, nodes_of_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,12 +88,19 @@ def test_image_and_ami_are_pinned():
 
 
 def test_what_is_spot_is_to_be_had_on_demand_too():
-    def machine(kind):
-        return kind["node_config"]["InstanceType"], kind["resources"]
+    """By the resource with which a job asks for nodes in the place of spot nodes, as many as fit."""
+
+    def stand_in(kind):
+        resource, amount = resource_of(kind["resources"])
+        return kind["node_config"]["InstanceType"], {**kind["resources"], resource: amount}
 
     spot = [kind for kind in TYPES.values() if "InstanceMarketOptions" in kind["node_config"]]
-    listed = [machine(kind) for kind in TYPES.values() if kind not in spot]
-    assert spot and all(machine(kind) in listed for kind in spot)
+    listed = [
+        (kind["node_config"]["InstanceType"], kind["resources"])
+        for kind in TYPES.values()
+        if kind not in spot
+    ]
+    assert spot and all(stand_in(kind) in listed for kind in spot)
     # The expensive one only where the other is not to be had.
     assert all(kind["priority"] > 0 for kind in spot)
 
