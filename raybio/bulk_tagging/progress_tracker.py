@@ -74,7 +74,7 @@ class ProgressTracker:
         self._finishing: dict[str, Future[bool]] = {}
         self._files = len(todo)
         self._reported = time.monotonic()
-        self.shards = self.documents = self.mentions = self.rejected = 0
+        self.shards = self.documents = self.mentions = self.rejected = self.begun_again = 0
         self.first_start, self.last_finish = float("inf"), 0.0
 
     def begin_again(self, todo: Todo) -> None:
@@ -114,6 +114,7 @@ class ProgressTracker:
         self.documents += entry.documents
         self.mentions += sum(entry.mentions.values())
         self.rejected += entry.rejected
+        self.begun_again += entry.attempts > 1
         self.first_start = min(self.first_start, entry.started)
         self.last_finish = max(self.last_finish, entry.finished)
         self.check_rejected()
@@ -170,6 +171,8 @@ class ProgressTracker:
             f"documents {self.documents:,} ({rate:.0f}/s), mentions {self.mentions:,}, "
             f"rejected {self.rejected:,}"
         )
+        if self.begun_again:  # a tagger died of it or was taken away, or an earlier run was stopped
+            note += f", begun again {self.begun_again:,}"
         if self._open.keys() <= self._ends.keys():
             left = sum(end.shards - len(self._open[key][1]) for key, end in self._ends.items())
             return str(Progress("tagging", "shard", self.shards, self.shards + left, note))

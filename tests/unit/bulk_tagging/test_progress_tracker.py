@@ -23,9 +23,9 @@ def watch(ledger, max_rejected=None):
     return ProgressTracker(ledger, [FILE], ledger.todo([FILE]), print, max_rejected)
 
 
-def commit(ledger, number, rejected):
+def commit(ledger, number, rejected, attempts=1):
     counts = (1, 0, rejected, 0, 1, 1)
-    entry = ShardEntry(f"a-{number:05d}", *counts, {}, {}, {}, 0.0, 1.0)
+    entry = ShardEntry(f"a-{number:05d}", *counts, {}, {}, {}, 0.0, 1.0, attempts)
     ledger.commit(FILE, number, entry)
     return CommittedShard("a", number, entry)
 
@@ -65,6 +65,15 @@ def test_progress_is_in_files_until_all_shards_are_known(ledger, monkeypatch):
         ("shard", 3, 3),
     ]
     assert reported[-1].note == "documents 3 (3/s), mentions 0, rejected 1"
+
+
+def test_shards_that_were_begun_before_are_counted_beside_the_others(ledger, capsys):
+    run = watch(ledger)
+    run.see(EndOfFile("a", 2))
+    run.see(commit(ledger, 0, rejected=0, attempts=3))
+    run.see(commit(ledger, 1, rejected=0))
+    last = Progress.read(capsys.readouterr().out.splitlines()[-1])
+    assert last.note == "documents 2 (2/s), mentions 0, rejected 0, begun again 1"
 
 
 def test_a_run_whose_shards_another_took_back_does_not_end_well(ledger):
