@@ -9,6 +9,7 @@ What a block's first line says after its language:
     ```python run         executed like `sh run`
     ```yaml file=NAME     (any language) is that file of the folder
     ```text output        what the block before prints to stdout
+    ```text said          what the `sh` block before reports, on stderr
 """
 
 from __future__ import annotations
@@ -18,13 +19,27 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _BLOCK = re.compile(r"^```([^\s`]+)[ \t]*([^\n`]*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
-Run = Callable[[Sequence[str]], str]
-"""Runs the words of a `raybio` command, without `raybio`, and returns what it printed to stdout."""
+
+class Printed(Protocol):
+    """What was printed to stdout and to stderr, as `capsys.readouterr()` returns it."""
+
+    @property
+    def out(self) -> str:
+        """Stdout."""
+
+    @property
+    def err(self) -> str:
+        """Stderr."""
+
+
+Run = Callable[[Sequence[str]], Printed]
+"""Runs the words of a `raybio` command, without `raybio`, and returns what it printed."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +100,27 @@ class Page:
 PAGES = [Page("README.md"), *(Page(f"docs/{path.name}") for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
-def follow(page: Page, run: Run, printed: Callable[[], str]) -> None:
+def follow(page: Page, run: Run, printed: Callable[[], Printed]) -> None:
     """Do in the current folder what the page says, from top to bottom, and compare what it shows.
 
-    `printed` returns what was printed to stdout since it was called last.
+    `printed` returns what was printed since it was called last.
     """
-    output = ""
+    output = said = ""
     for block in page.blocks():
         if block.file:
             Path(block.file).parent.mkdir(parents=True, exist_ok=True)
             Path(block.file).write_text(block.text, encoding="utf-8")
         elif block.says == "output":
             assert output == block.text, f"{page.path} shows another output than this:\n{output}"
+        elif block.says == "said":
+            assert said == block.text, f"{page.path} shows other reports than these:\n{said}"
         elif block.language == "sh" and block.says in ("run", "ray"):
-            output = "".join(run(_words(command)) for command in block.commands())
+            results = [run(_words(command)) for command in block.commands()]
+            output, said = ("".join(part) for part in zip(*((r.out, r.err) for r in results), strict=True))
         elif block.language == "python" and block.says == "run":
             printed()
             exec(compile(block.text, page.path, "exec"), {"__name__": "page"})
-            output = printed()
+            output = printed().out
 
 
 def _words(command: str) -> list[str]:

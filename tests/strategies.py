@@ -1,4 +1,9 @@
-"""Hypothesis strategies for raybio's nouns: `texts()`, `documents()`, `tagged_sentences()`."""
+"""Hypothesis strategies for raybio's nouns: `texts()`, `documents()`, `tagged_sentences()`.
+
+What a strategy draws from is made once: to make it anew for each draw takes far longer than to draw.
+"""
+
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -7,8 +12,10 @@ from raybio.entities import Document, Mention, Passage, Relation, Sentence, Span
 # What breaks careless readers: non-BMP, combining marks, separators `splitlines` cuts at, a BOM inside.
 AWKWARD = "a B,.-:|\t\n\r\"'\\<&é\u0301\u0085\u00a0\u2028\u2029\u200b\ufeffβ字😀𝔻\x0b\x0c\x1c"
 LABELS = ("Chemical", "Disease", "cell_line")
+_LABELS = st.sampled_from(LABELS)
 
 
+@cache
 def texts(min_size: int = 0, max_size: int = 60, alphabet: str = "") -> st.SearchStrategy[str]:
     """Text without lone surrogates: of awkward characters, or of any (or from `alphabet` only)."""
     if alphabet:
@@ -20,6 +27,7 @@ def texts(min_size: int = 0, max_size: int = 60, alphabet: str = "") -> st.Searc
     )
 
 
+@cache
 def ids() -> st.SearchStrategy[str]:
     """Identifiers as corpora have them."""
     return st.from_regex(r"[A-Za-z0-9_.-]{1,12}", fullmatch=True)
@@ -32,6 +40,7 @@ def spans_of_text(draw: st.DrawFn, text: str) -> tuple[int, int]:
     return start, draw(st.integers(start + 1, len(text)))
 
 
+@cache
 def infons() -> st.SearchStrategy[dict[str, str]]:
     """What a format says of a mention besides its fields: often nothing."""
     return st.sampled_from(({}, {}, {"MESH": "D003693"}, {"column 7": "x", "a\nb": " 😀<"}))
@@ -102,9 +111,14 @@ def sentences_of(draw: st.DrawFn, text: str, document_id: str) -> tuple[Sentence
 @st.composite
 def gold_spans(draw: st.DrawFn, length: int) -> tuple[Span, ...]:
     """Spans in `[0, length)` that do not overlap, in order."""
-    cuts = sorted(draw(st.sets(st.integers(0, length), max_size=6)))
+    cuts = sorted(draw(_cuts(length)))
     pairs = zip(cuts[::2], cuts[1::2], strict=False)
-    return tuple(Span(start, end, draw(st.sampled_from(LABELS))) for start, end in pairs)
+    return tuple(Span(start, end, draw(_LABELS)) for start, end in pairs)
+
+
+@cache
+def _cuts(length: int) -> st.SearchStrategy[set[int]]:
+    return st.sets(st.integers(0, length), max_size=6)
 
 
 @st.composite
@@ -142,16 +156,20 @@ def documents(draw: st.DrawFn, alphabet: str = "", max_size: int = 60) -> Docume
     )
 
 
+@cache
 def words() -> st.SearchStrategy[str]:
     """Words an IOB2 file can hold: awkward, but without whitespace."""
-    letters = st.sampled_from("aB-,.:é\u0301\u200bβ字😀") | st.characters(
-        codec="utf-8", exclude_categories=["Z", "C"]
+    anything = st.characters(codec="utf-8", exclude_categories=["Z", "C"])
+    return st.text("aB-,.:é\u0301\u200bβ字😀", min_size=1, max_size=6) | st.text(
+        anything, min_size=1, max_size=6
     )
-    return st.text(letters, min_size=1, max_size=6)
+
+
+_SENTENCES = st.lists(words(), min_size=1, max_size=8)
 
 
 @st.composite
 def tagged_sentences(draw: st.DrawFn) -> tuple[list[str], tuple[Span, ...]]:
     """The words of one sentence and its gold spans."""
-    found = draw(st.lists(words(), min_size=1, max_size=8))
+    found = draw(_SENTENCES)
     return found, draw(gold_spans(len(found)))

@@ -20,20 +20,19 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
-from raybio.corpora.limits import MAX_RECORD_BYTES, PART_BYTES, shown, too_large, too_large_error
-from raybio.corpora.lines import Line, scan_lines
+from raybio.corpora.limits import MAX_RECORD_BYTES, too_large, too_large_error
+from raybio.corpora.lines import scan_lines
 from raybio.corpora.losses import parts_of, unheld_passages
 from raybio.corpora.opening import no_records, read_twice, stem_of
 from raybio.corpora.tag_scheme import FileScheme, scheme_of_file
+from raybio.corpora.word_columns import DOCUMENT_START, Block, blocks, columns_of
 from raybio.corpora.word_layout import gold_mentions, lay_out
 from raybio.entities import Document, Passage, Record, Rejected, Sentence, Span
 from raybio.errors import FormatError, InputError
 from raybio.iob2 import check_tags, repair_tags, spans_from_tags, tags_from_spans
-
-DOCUMENT_START = "-DOCSTART-"
 
 _UNHOLDABLE = re.compile(r"[ \t\r\n]|^-DOCSTART-|^$")
 _MARK = "\ufeff"
@@ -50,22 +49,6 @@ class TaggedSentence(NamedTuple):
     words: list[str]
     tags: list[str]
     document: int
-
-
-@dataclass(slots=True)
-class _Block:
-    """The lines of one sentence as they stand, and the number of the first one.
-
-    `document` counts the `-DOCSTART-` lines before it; the file's lines have `width` columns. `fault` is
-    that of a line that cannot be read. Of a sentence of a larger `size` than may be, not all lines are here.
-    """
-
-    first_line: int
-    lines: list[str]
-    document: int
-    width: int
-    size: int = 0
-    fault: Rejected | None = None
 
 
 def read(
@@ -102,7 +85,7 @@ def _documents(
     draft = _Draft(source, scheme, max_record_bytes)
     seen = False
     try:
-        for block in _blocks(scan_lines(stream, source, max_record_bytes), max_record_bytes):
+        for block in blocks(scan_lines(stream, source, max_record_bytes), max_record_bytes):
             seen = True
             if block.document == 0 or block.document != draft.document:
                 yield from draft.finish()
@@ -118,7 +101,7 @@ def _documents(
             if not draft.has_room(block.size):
                 continue
             try:
-                words, tags = _columns(block, source)
+                words, tags = columns_of(block, source)
                 tags = scheme.as_iob2(tags)
                 repaired, repairs = repair_tags(tags) if repair else (tags, 0)
                 check_tags(repaired, source, block.first_line, labels)
@@ -142,13 +125,13 @@ def read_tagged_sentences(stream: BinaryIO, source: str) -> Iterator[TaggedSente
         FormatError: a line is not a word and a tag, or the file cannot be read on or is empty.
     """
     block = None
-    for block in _blocks(scan_lines(stream, source, MAX_RECORD_BYTES), MAX_RECORD_BYTES):
+    for block in blocks(scan_lines(stream, source, MAX_RECORD_BYTES), MAX_RECORD_BYTES):
         if block.size > MAX_RECORD_BYTES:
             place = f"line {block.first_line}"
             raise too_large_error(source, place, "the sentence that begins here", MAX_RECORD_BYTES)
         if fault := block.fault:
             raise FormatError(source, fault.place, fault.reason, fault.remedy)
-        yield TaggedSentence(block.first_line, *_columns(block, source), block.document)
+        yield TaggedSentence(block.first_line, *columns_of(block, source), block.document)
     if block is None:
         raise no_records(source, "sentence")
 
@@ -193,10 +176,10 @@ def losses(document: Document) -> Counter[str]:
 def _tags_seen(stream: BinaryIO, source: str, max_record_bytes: int) -> Iterator[list[str]]:
     """Yield the tags of each sentence that can be read; what cannot is reported when it is read again."""
     with suppress(InputError):
-        for block in _blocks(scan_lines(stream, source, max_record_bytes), max_record_bytes):
+        for block in blocks(scan_lines(stream, source, max_record_bytes), max_record_bytes):
             with suppress(InputError):
                 if not block.fault and block.size <= max_record_bytes:
-                    yield _columns(block, source)[1]
+                    yield columns_of(block, source)[1]
 
 
 class _Draft:
@@ -250,56 +233,7 @@ class _Draft:
         )
 
 
-def _blocks(lines: Iterable[Line], max_record_bytes: int) -> Iterator[_Block]:
-    document = width = 0
-    block = _Block(0, [], document, width)
-    for number, line, size, fault in lines:
-        opens = line.startswith(DOCUMENT_START)
-        if not opens and line.strip(" \t"):
-            # The first line that is one of columns says how many there are.
-            if not width and not fault and len(columns := _split(line)) > 1:
-                width = len(columns)
-            block.width = width
-            block.first_line = block.first_line or number
-            block.size += size + PART_BYTES
-            block.fault = block.fault or fault
-            if block.size <= max_record_bytes or not block.lines:
-                block.lines.append(line)
-            continue
-        if block.lines:
-            yield block
-        document += opens
-        block = _Block(0, [], document, width)
-    if block.lines:
-        yield block
-
-
-def _columns(block: _Block, source: str) -> tuple[list[str], list[str]]:
-    words, tags = [], []
-    one_of_each: dict[str, str] = {}  # tags are few, and a string for each word would be most of the memory
-    for number, line in enumerate(block.lines, block.first_line):
-        columns = _split(line)
-        if len(columns) < 2 or not columns[0] or not columns[-1]:
-            problem = f"{shown(line)} is not a word and a tag"
-            remedy = "Write the word, a tab and the tag, or leave the line blank"
-            raise FormatError(source, f"line {number}", problem, remedy)
-        if len(columns) != block.width:
-            problem = (
-                f"{shown(line)} has {len(columns)} columns, where this file's first line has {block.width}"
-            )
-            remedy = "Give all lines the same columns; a word holds no blank"
-            raise FormatError(source, f"line {number}", problem, remedy)
-        words.append(columns[0])
-        tags.append(one_of_each.setdefault(columns[-1], columns[-1]))
-    return words, tags
-
-
-def _split(line: str) -> list[str]:
-    # str.split() would also cut at U+0085 and U+2028, which words hold.
-    return line.split("\t") if "\t" in line else [part for part in line.split(" ") if part]
-
-
-def _rejected(error: InputError, block: _Block, document_id: str) -> Rejected:
+def _rejected(error: InputError, block: Block, document_id: str) -> Rejected:
     raw = "\n".join(block.lines)
     return Rejected(error.source, error.place, error.problem, error.remedy, document_id, raw)
 

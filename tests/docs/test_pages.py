@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT, Page, follow
+from pages import PAGES, ROOT, Page, Printed, follow
 from ray_session import ray_session
 
 from raybio.cli import main
@@ -30,10 +30,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_page_followed_to_the_letter_works(
     path: str, desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def printed() -> str:
-        return capsys.readouterr().out
+    printed = capsys.readouterr
 
-    def run(words: Sequence[str]) -> str:
+    def run(words: Sequence[str]) -> Printed:
         printed()
         assert main(words) == 0
         return printed()

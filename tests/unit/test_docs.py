@@ -6,11 +6,12 @@ import re
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from pages import PAGES, ROOT, Block, Page, follow
+from pages import PAGES, ROOT, Block, Page, Printed, follow
 
 from raybio.cli import command_line_parser, main, tagging
 from raybio.config import JOBS, load_config, load_job
@@ -151,10 +152,9 @@ def test_a_page_followed_to_the_letter_works(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAYBIO_DATA", raising=False)
 
-    def printed() -> str:
-        return capsys.readouterr().out
+    printed = capsys.readouterr
 
-    def run(words: list[str]) -> str:
+    def run(words: Sequence[str]) -> Printed:
         printed()
         try:
             code = main(words)
