@@ -1,5 +1,7 @@
 """Folders of files: what is read in their place, and in which format."""
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -14,16 +16,28 @@ DOCUMENTS = [Document(str(i), f"Text {i}.", mentions=()) for i in range(3)]
 
 @pytest.fixture
 def saved(tmp_path):
-    """A split as `Dataset.save_to_disk` of `datasets` leaves it: shards of Arrow streams, and its notes."""
+    """A split as `DatasetDict.save_to_disk` of datasets 5.2 leaves it: Arrow streams, and what it notes."""
     folder = tmp_path / "saved" / "train"
     folder.mkdir(parents=True)
+    (tmp_path / "saved" / "dataset_dict.json").write_text('{"splits": ["train"]}')
+    features = {name: {"dtype": "string", "_type": "Value"} for name in ("pmid", "abstract")}
+    said = {"huggingface": json.dumps({"info": {"features": features}})}
     for shard in range(2):
         table = pa.table({"pmid": [str(2 * shard), str(2 * shard + 1)], "abstract": ["Naloxone.", None]})
+        table = table.replace_schema_metadata(said)
         with pa.ipc.new_stream(str(folder / f"data-0000{shard}-of-00002.arrow"), table.schema) as writer:
             writer.write_table(table)
     (folder / "cache-1234.arrow").write_bytes(b"not read")
-    (folder / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00002.arrow"}]}')
-    (folder / "dataset_info.json").write_text('{"features": {"pmid": {"dtype": "string", "_type": "Value"}}}')
+    files = [{"filename": f"data-0000{shard}-of-00002.arrow"} for shard in range(2)]
+    state = {
+        "_data_files": files,
+        "_fingerprint": "2d8b601a47d587c0",
+        "_format_type": None,
+        "_split": "train",
+    }
+    (folder / "state.json").write_text(json.dumps(state))
+    info = {"citation": "", "description": "", "features": features, "homepage": "", "license": ""}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
     return folder
 
 
