@@ -110,7 +110,11 @@ def input_format(path: str, columns: Columns | None = None) -> str:
     """
     if not is_url(path) and Path(path).is_file():
         _refuse_others(path)
-    name = format_inside(path)
+    try:
+        name = format_inside(path)
+    except UsageError:
+        _refuse_rows(path)
+        raise
     named = columns is not None and bool(columns.text or columns.id)
     if name == "iob2" and path.lower().removesuffix(".gz").endswith(".tsv") and (named or _is_table(path)):
         return "csv"
@@ -125,6 +129,14 @@ def _refuse_others(path: str) -> None:
         if said := sniffing.tool_of(stream.read(sniffing.LOOKED_AT)):
             what, remedy = said
             raise UsageError(f"{path} is {what}: it is not read here. {remedy}")
+
+
+def _refuse_rows(path: str) -> None:
+    """Say of a list of objects, which nothing tells the format of, how its rows are read."""
+    with suppress(InputError), open_bytes(path) as stream:
+        if sniffing.is_list_of_objects(stream.read(sniffing.LOOKED_AT)):
+            remedy = "Write each on a line of its own, for example with jq -c '.[]', and name the file .jsonl"
+            raise UsageError(f"{path} is a JSON list of rows: it is not read here. {remedy}")
 
 
 def _is_table(path: str) -> bool:

@@ -77,10 +77,12 @@ _STARTS = frozenset(
 # Before a letter that abbreviates a name ("with S. Typhimurium"); after other words it is the name's last
 # part ("vitamin D. High doses").
 _BEFORE_NAMES = frozenset(
-    ["a", "against", "an", "and", "are", "as", "between", "by", "causing", "during", "for", "from", "in",
-     "including", "into", "is", "like", "of", "on", "or", "strain", "strains", "than", "that", "the", "to",
-     "toward", "towards", "using", "versus", "via", "vs", "was", "were", "whereas", "with", "without"]
+    ["a", "against", "an", "and", "are", "as", "avirulent", "between", "by", "during", "for", "found", "from",
+     "in", "into", "is", "like", "live", "of", "on", "or", "strain", "strains", "than", "that", "the", "to",
+     "toward", "towards", "versus", "via", "virulent", "vs", "was", "were", "whereas", "wild-type", "with",
+     "without"]
 )
+_VERB = re.compile(r"[a-z-]{2,}(?:ing|ed)")  # "infected S. Typhimurium"
 # fmt: on
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]{1,8}\.){0,5}[^\W\d_]{1,8}\Z")
@@ -172,7 +174,7 @@ def _abbreviates(text: str, letter: int, after: int) -> bool:
     word = before[1]
     if word == "and" and _LETTER_AND.search(text[max(0, letter - _LONGEST_WORD) : letter]):
         return False  # "groups A and B. Rats"
-    return word in _BEFORE_NAMES or word[-1] == "."
+    return word in _BEFORE_NAMES or word[-1] == "." or _VERB.fullmatch(word) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,11 @@ def tool_of(beginning: bytes) -> tuple[str, str] | None:
     return next(((tool, export) for pattern, tool, export in _TOOLS if re.match(pattern, text)), None)
 
 
+def is_list_of_objects(beginning: bytes) -> bool:
+    """Say whether a file that begins so is a JSON list of objects, such as the rows of a table."""
+    return re.match(r"\s*\[\s*\{", _decoded(beginning).lstrip("\ufeff")) is not None
+
+
 def is_utf16_text(beginning: bytes) -> bool:
     """Say whether bytes are UTF-16 and no XML, which declares its encoding itself."""
     marked = beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
@@ -31,6 +32,7 @@ ROW_NUMBER = "#"
 """Named as the id's column: rows are numbered, from 1."""
 
 _IDS = ("id", "document_id", "pmid")
+_WHOLE = re.compile(r"[0-9]+\.0")  # what pandas writes of whole numbers beside nulls
 _TEXTS = (("text",), ("title", "abstract"))
 _REMEDY = (
     "Name the columns, of `raybio tag` or `raybio corpus convert`: --text title,abstract --id pmid (--id '#' "
@@ -92,6 +94,8 @@ class RowReader:
             ValueError: it has no id, a text that is no text, or annotations that are not of its text.
         """
         identity = str(number) if self._id == ROW_NUMBER else _word(row.get(self._id))
+        if _WHOLE.fullmatch(identity):
+            identity = identity.removesuffix(".0")
         if not identity:
             raise ValueError(f"the id (column {self._id}) is empty")
         kept = {name: _attribute(row.get(name)) for name in self._keep}

@@ -100,6 +100,7 @@ def test_a_folder_with_texts_is_that_of_brat(tmp_path):
             '[{"id": 1, "annotations": [{"id": 1, "result": []}], "data": {"text": "a"}}]',
             "CONLL2003",
         ),
+        ("rows.json", '[\n {"pmid": 17, "title": "Naloxone", "year": null}]', "name the file .jsonl"),
     ],
 )
 def test_files_of_other_tools_are_named_with_what_to_export(tmp_path, name, content, remedy):
