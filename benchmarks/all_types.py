@@ -36,6 +36,7 @@ from raybio.evaluation import evaluate
 from raybio.evaluation.significance import mean_difference
 from raybio.iob2 import spans_from_tags, tags_from_spans
 from raybio.label_schemes import LabelScheme
+from raybio.members import Member, interleaved, with_draws
 from raybio.model_sources import base_folder
 from raybio.run_folder import environment
 from raybio.sentence_stream import gold_tags
@@ -46,7 +47,6 @@ from raybio.taggers.hugging_face import read_config, read_model, read_tokenizer,
 from raybio.training import steps
 from raybio.training.encoder_steps import ExampleMaker, window_of
 from raybio.training.fit import open_corpus
-from raybio.training.members import Member, interleaved, with_draws
 from raybio.training.splits import SHUFFLE_BUFFER, drawn_rows
 
 UNION, WHOLE = "union", "whole train"

@@ -46,6 +46,7 @@ FLOORS = [
         "on_demand.py",
         "refusals.py",
         "sentence_stream.py",
+        "members.py",
         "text_tagger.py",
         "model_scoring.py",
     ],

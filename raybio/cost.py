@@ -230,6 +230,27 @@ def plan(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Several plans for the same citations on one kind of machine, carried out at the same time."""
+
+    nodes: int
+    hours: float
+    on_demand: float
+    spot: float | None
+
+    @classmethod
+    def of(cls, plans: Sequence[Plan]) -> SideBySide:
+        """Return what they are together."""
+        spot = [each.spot for each in plans]
+        return cls(
+            sum(each.nodes for each in plans),
+            max(each.hours for each in plans),
+            sum(each.on_demand for each in plans),
+            None if None in spot else sum(amount or 0.0 for amount in spot),
+        )
+
+
 def basis(
     measurement: Measurement, instance: InstancePrice, assumptions: Assumptions, nodes: int | None = None
 ) -> Basis:

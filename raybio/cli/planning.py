@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from raybio.errors import UsageError
 
 if TYPE_CHECKING:
     from raybio.config.prices import InstancePrice
-    from raybio.cost import Assumptions, Basis, Measurement, Plan
+    from raybio.cost import Assumptions, Basis, Measurement, Plan, SideBySide
 
 _HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 
@@ -31,6 +32,12 @@ def add_commands(commands: Commands) -> None:
     )
     plan.add_argument(
         "--deadline", type=_hours, required=True, metavar="TIME", help="when it is to be done: 90m, 24h or 3d"
+    )
+    plan.add_argument(
+        "--one-pass",
+        metavar="RUN",
+        help="run of one model that finds what the models of all the others find together: its pass beside "
+        "theirs, one of each",
     )
     plan.add_argument(
         "--instance",
@@ -74,8 +81,12 @@ def _plan(options: Namespace) -> None:
     prices_file = Path(options.prices) if options.prices else shipped_prices()
     machines = load_prices(prices_file)
     assumptions = _assumptions(options)
+    measurements = [each for run in options.runs for each in read_measurements(Path(run))]
+    if options.one_pass:
+        by_speed = sorted(read_measurements(Path(options.one_pass)), key=lambda m: m.sentences_per_second)
+        measurements.append(by_speed[0])  # on several corpora: where it is slowest
     plans: list[tuple[Measurement, list[Plan]]] = []
-    for measurement in [each for run in options.runs for each in read_measurements(Path(run))]:
+    for measurement in measurements:
         chosen = _choose(machines, options.instance, measurement, prices_file)
         plans.append(
             (
@@ -86,16 +97,28 @@ def _plan(options: Namespace) -> None:
                 ],
             )
         )
+    passes = _passes([each_plans for _, each_plans in plans]) if options.one_pass else {}
     used = {each.instance for _, each_plans in plans for each in each_plans}
     figures = {
         "citations": options.citations,
         "deadline_hours": options.deadline,
         "prices": [machine.model_dump() for machine in machines if machine.name in used],
         "plans": [each.to_dict() for _, each_plans in plans for each in each_plans],
+        **(
+            {
+                "passes": [
+                    {"instance": name, "one": asdict(one), "several": asdict(several)}
+                    for name, (one, several) in passes.items()
+                ]
+            }
+            if options.one_pass
+            else {}
+        ),
     }
     lines = [
         *_corpus_lines(options, assumptions),
         *(line for measurement, each_plans in plans for line in _plan_lines(measurement, each_plans)),
+        *(_pass_lines(passes, len(plans) - 1) if options.one_pass else ()),
         *_price_lines([machine for machine in machines if machine.name in used]),
     ]
     show_figures("".join(f"{line}\n" for line in lines), figures, options.json)
@@ -167,6 +190,44 @@ def _plan_lines(measurement: Measurement, plans: Sequence[Plan]) -> Iterator[str
     ]
     yield from (f"  {line}" for line in align(header, rows))
     yield from _basis_lines([each.basis for each in plans])
+
+
+def _passes(plans: Sequence[Sequence[Plan]]) -> dict[str, tuple[SideBySide, SideBySide]]:
+    """Return the last model's pass and those of the others, by the machines that all have a plan for."""
+    from raybio.cost import SideBySide
+
+    *others, one = ({each.instance: each for each in each_plans} for each_plans in plans)
+    return {
+        name: (SideBySide.of([pass_]), SideBySide.of([each[name] for each in others]))
+        for name, pass_ in one.items()
+        if all(name in each for each in others)
+    }
+
+
+def _pass_lines(passes: Mapping[str, tuple[SideBySide, SideBySide]], count: int) -> Iterator[str]:
+    from raybio.cost import dollars
+    from raybio.evaluation.tables import align
+
+    yield ""
+    yield f"one pass beside {count} passes at the same time, one of each other model"
+    if not passes:
+        yield "  the price list has no machine with the device that all were measured on"
+        return
+    header = ("instance", "passes", "nodes", "hours", "on demand", "spot", "times the dollars")
+    rows = [
+        (
+            name if each is one else "",
+            "1" if each is one else f"{count}",
+            f"{each.nodes:,}",
+            f"{each.hours:,.1f}",
+            dollars(each.on_demand),
+            dollars(each.spot),
+            f"{each.on_demand / one.on_demand:.2f}",
+        )
+        for name, (one, several) in passes.items()
+        for each in (one, several)
+    ]
+    yield from (f"  {line}" for line in align(header, rows))
 
 
 def _basis_lines(bases: Sequence[Basis]) -> Iterator[str]:

@@ -52,7 +52,7 @@ from raybio.config.training import (
     TrainConfig,
     WorkersSection,
 )
-from raybio.config.union import MemberSection, sections_of, trains_on_dev
+from raybio.config.union import MeasuredCorpusSection, MemberSection, sections_of, trains_on_dev
 from raybio.config.writing import config_hash, resolved, to_yaml
 
 SomeJob = TypeVar("SomeJob", bound=JobConfig)
@@ -91,6 +91,7 @@ __all__ = [
     "LoraSection",
     "MaskingSection",
     "MeasureSection",
+    "MeasuredCorpusSection",
     "MemberSection",
     "OptimizationSection",
     "PromptSection",

@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from raybio.config.corpus import CorpusSection
+from raybio.config.corpus import corpus_name
 from raybio.config.demand import Together
 from raybio.config.section import FileName, JobConfig, Section, Text
 from raybio.config.serving import ServedModelSection
+from raybio.config.union import MeasuredCorpusSection
 
 CORPUS = "{corpus}"
 """What stands for the corpus's name in the names of models."""
@@ -91,7 +92,7 @@ class BenchmarkServeConfig(JobConfig):
         description="models to serve, one after the other; "
         "{corpus} in model and draft_model stands for the corpus's name",
     )
-    corpora: Annotated[tuple[CorpusSection, ...], Field(strict=False)] = Field(
+    corpora: Annotated[tuple[MeasuredCorpusSection, ...], Field(strict=False)] = Field(
         min_length=1, description="corpora whose test split every model tags"
     )
     output: Text = Field(default="runs", description="folder that receives one run folder per run")
@@ -124,7 +125,9 @@ class BenchmarkServeConfig(JobConfig):
 
     @field_validator("corpora")
     @classmethod
-    def _names_tell_corpora_apart(cls, corpora: tuple[CorpusSection, ...]) -> tuple[CorpusSection, ...]:
+    def _names_tell_corpora_apart(
+        cls, corpora: tuple[MeasuredCorpusSection, ...]
+    ) -> tuple[MeasuredCorpusSection, ...]:
         if twice := _repeated([corpus_name(corpus) for corpus in corpora]):
             raise ValueError(f"found {twice!r} more than once; give each corpus once")
         return corpora
@@ -138,12 +141,7 @@ class BenchmarkServeConfig(JobConfig):
         return max(model.max_replicas, *self.scaling.replicas, 1)
 
 
-def corpus_name(corpus: CorpusSection) -> str:
-    """Return what a run calls a corpus: gold as the study read it is one of its own, "ChemProt-study"."""
-    return corpus.called if corpus.protocol == "corrected" else f"{corpus.called}-{corpus.protocol}"
-
-
-def served_on(model: ServedModelSection, corpus: CorpusSection) -> ServedModelSection:
+def served_on(model: ServedModelSection, corpus: MeasuredCorpusSection) -> ServedModelSection:
     """Return the model as it is served for `corpus`, whose name stands where `{corpus}` stood."""
     name = corpus_name(corpus)
     draft = model.decoding.draft_model

@@ -147,3 +147,8 @@ class CorpusSection(Section):
         if path is None and files_chosen:
             raise ValueError("missing; train, dev and test go together")
         return path
+
+
+def corpus_name(corpus: CorpusSection) -> str:
+    """Return what a run calls a corpus: gold as the study read it is one of its own, "ChemProt-study"."""
+    return corpus.called if corpus.protocol == "corrected" else f"{corpus.called}-{corpus.protocol}"

@@ -73,6 +73,9 @@ _LATER: Mapping[tuple[str, str], Any] = {
     ("corpus", "title"): None,
     ("corpora", "title"): None,
     ("taggers", "on_ray"): None,
+    ("corpora", "labels"): {},
+    ("corpora", "annotates"): None,
+    ("models", "together"): False,
     **{(section, "start_timeout_s"): START_TIMEOUT_S for section in ("workers", "taggers", "models")},
     **{(section, "spot_timeout_s"): SPOT_TIMEOUT_S for section in ("workers", "taggers", "models")},
 }

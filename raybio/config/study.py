@@ -13,13 +13,13 @@ from raybio.config.benchmark_serve import (
     ScalingSection,
     ServerSection,
     SingleStreamSection,
-    corpus_name,
 )
-from raybio.config.corpus import CorpusSection
+from raybio.config.corpus import corpus_name
 from raybio.config.decoding import TaggerPrecision
 from raybio.config.faults import FaultsError, KeyPath, closest
 from raybio.config.protocol import Protocol, corpus_by
 from raybio.config.section import FileName, JobConfig, Section, Text
+from raybio.config.union import MemberSection
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Mode = Literal["greedy", "verified-text", "forced-tags", "verified-tags"]
@@ -44,6 +44,11 @@ class StudyModelSection(Section):
     options: dict[str, Any] = Field(default={}, description=_OPTIONS)
     corpora: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=(), description="the study's corpora that it is run on, by name; none = all"
+    )
+    together: bool = Field(
+        default=False,
+        description="one model of all its corpora, which it learns as a list and is scored on one by one; "
+        "false = a model of each",
     )
     variant_of: FileName | None = Field(
         default=None,
@@ -146,8 +151,9 @@ class StudyConfig(JobConfig):
         description="corrected = train configs as they stand; study = what the published code did, each "
         "point an option that `options` can take back",
     )
-    corpora: Annotated[tuple[CorpusSection, ...], Field(strict=False)] = Field(
-        min_length=1, description="corpora that every model is trained on, one after the other"
+    corpora: Annotated[tuple[MemberSection, ...], Field(strict=False)] = Field(
+        min_length=1,
+        description="corpora that every model is trained on, one after the other or, `together`, as a list",
     )
     models: Annotated[tuple[StudyModelSection, ...], Field(strict=False)] = Field(
         min_length=1, description="models to train"
@@ -172,13 +178,13 @@ class StudyConfig(JobConfig):
     @field_validator("corpora")
     @classmethod
     def _read_by_the_protocol(
-        cls, corpora: tuple[CorpusSection, ...], info: ValidationInfo
-    ) -> tuple[CorpusSection, ...]:
+        cls, corpora: tuple[MemberSection, ...], info: ValidationInfo
+    ) -> tuple[MemberSection, ...]:
         return tuple(corpus_by(info.data.get("protocol", "corrected"), corpus) for corpus in corpora)
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
-        if found := [*_repeated_names(self), *_unknown_names(self)]:
+        if found := [*_repeated_names(self), *_unknown_names(self), *_never_together(self)]:
             raise FaultsError(found)
         return self
 
@@ -218,9 +224,30 @@ def _idle_teachers(study: StudyConfig, i: int) -> Iterator[tuple[KeyPath, str]]:
             continue
         if j >= i:
             yield at, f"found {teacher.name!r}, which stands below; put teachers above those that they teach"
+        if teacher.together and not model.together:
+            yield at, f"found {teacher.name!r}, which learns corpora together; it can teach one that does too"
         for corpus in _corpora(study, model):
             if corpus not in _corpora(study, teacher):
                 yield at, f"found {teacher.name!r}, which is not trained on {corpus}; add it to its corpora"
+
+
+def _never_together(study: StudyConfig) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what cannot be, or has no effect, beside models that learn corpora together, or without any."""
+    together = {model.name for model in study.models if model.together}
+    for i, model in enumerate(study.models):
+        if model.together and len(_corpora(study, model)) == 1:
+            yield ("models", i, "together"), "found true, and one corpus; it takes two at least"
+        if model.draft and {model.name, model.draft} & together:
+            yield ("models", i, "draft"), "goes with models of one corpus only; remove it, or together"
+    for i, cascade in enumerate(study.cascades):
+        for key in ("encoder", "decoder"):
+            if getattr(cascade, key) in together:
+                yield ("cascades", i, key), "learns corpora together; a cascade joins models of one corpus"
+    for i, corpus in enumerate(study.corpora):
+        if study.cascades and (corpus.labels or corpus.annotates):
+            yield ("corpora", i), "a cascade takes labels as the corpus has them; remove cascades, or labels"
+        if not together and corpus.weight != 1.0:
+            yield ("corpora", i, "weight"), "counts where a model learns corpora together, and none does"
 
 
 def _corpora(study: StudyConfig, model: StudyModelSection) -> Sequence[str]:

@@ -8,13 +8,34 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, TypeAdapter, WrapValidator, field_validator
 
-from raybio.config.benchmark_serve import corpus_name
-from raybio.config.corpus import CorpusSection
+from raybio.config.corpus import CorpusSection, corpus_name
 from raybio.config.faults import FaultsError, KeyPath
 from raybio.config.section import Text
 
 
-class MemberSection(CorpusSection):
+class MeasuredCorpusSection(CorpusSection):
+    """A corpus that models are measured on: what they call its labels, and which of theirs count."""
+
+    labels: dict[str, Text | None] = Field(
+        default={},
+        description="the corpus's labels -> what the models call them, several to one where they mean the "
+        "same, or null: not scored; a label that is not listed keeps its name",
+    )
+    annotates: Annotated[tuple[Text, ...] | None, Field(strict=False)] = Field(
+        default=None,
+        description="the models' labels that the corpus marks wherever they stand, and on which alone their "
+        "answers are scored; null = all",
+    )
+
+    @field_validator("annotates")
+    @classmethod
+    def _is_complete_for_something(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if labels == ():
+            raise ValueError("found [], so that it could be scored on nothing; name labels, or leave it out")
+        return labels
+
+
+class MemberSection(MeasuredCorpusSection):
     """One corpus of several: what its labels are called in common, and which of these it is complete for."""
 
     labels: dict[str, Text | None] = Field(
@@ -30,13 +51,6 @@ class MemberSection(CorpusSection):
     weight: float = Field(
         default=1.0, gt=0, description="how often its sentences are drawn, beside those of the others"
     )
-
-    @field_validator("annotates")
-    @classmethod
-    def _is_complete_for_something(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if labels == ():
-            raise ValueError("found [], so that it could be scored on nothing; name labels, or leave it out")
-        return labels
 
 
 Members: TypeAlias = tuple[MemberSection, ...]
@@ -60,6 +74,11 @@ AnyCorpus = Annotated[CorpusSection | Members, WrapValidator(_one_or_several)]
 def sections_of(corpus: CorpusSection | Members) -> Sequence[CorpusSection]:
     """Return the sections of a union, or that of the one corpus."""
     return (corpus,) if isinstance(corpus, CorpusSection) else corpus
+
+
+def plain(section: CorpusSection) -> CorpusSection:
+    """Return the section of a corpus alone, without what a union says of it."""
+    return CorpusSection(**{name: getattr(section, name) for name in CorpusSection.model_fields})
 
 
 def trains_on_dev(corpus: CorpusSection | Members) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from raybio.entities import Span
@@ -19,6 +20,12 @@ NAMES = {"overall": "all", "length_1": "1 word", "length_2": "2 words", "length_
 def render_evaluation(scores: Mapping[str, Any]) -> str:
     """Return the whole of `Evaluation.to_dict()`, or of a split in scores.json, as text."""
     return "\n".join(_evaluation_lines(scores)) + "\n"
+
+
+def strict_f1(scores: Mapping[str, Any], scorer: str) -> float:
+    """Return the strict F1 of a split in scores.json, a fraction; of several corpora it is their mean."""
+    parts = scores.get("corpora", {"": scores}).values()
+    return fmean(each[scorer]["overall"]["strict"]["f1"] for each in parts)
 
 
 def corpora_table(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,6 +159,25 @@ def read_run(path: Path) -> Run:
         },
         splits=read_json(folder.path / SPLITS_FILE) or {},
     )
+
+
+def on_corpus(run: Run, title: str) -> Run:
+    """Return a run over several corpora as one over that which is called `title`: its scores and predictions.
+
+    A split in which that corpus has no sentence is not in it.
+    """
+    scores, predictions = {}, {}
+    for split, of_all in run.scores.items():
+        first = 0
+        for name, figures in of_all.get("corpora", {}).items():
+            if name == title:
+                scores[split] = figures
+                if split in run.predictions:
+                    predictions[split] = run.predictions[split][first : first + figures["sentences"]]
+            first += figures["sentences"]
+    called = [corpus_title(each) for each in run.corpora]
+    own = next(each for each, name in zip(run.corpora, called, strict=True) if title.startswith(name))
+    return replace(run, config={**run.config, "corpus": own}, scores=scores, predictions=predictions)
 
 
 def is_tagging(path: Path) -> bool:

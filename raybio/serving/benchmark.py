@@ -16,12 +16,19 @@ from typing import Any
 import ray
 
 from raybio.cluster import connected
-from raybio.config import AutoscalingSection, BenchmarkServeConfig, CorpusSection, ServedModelSection, to_yaml
-from raybio.config.benchmark_serve import corpus_name, served_on
+from raybio.config import (
+    AutoscalingSection,
+    BenchmarkServeConfig,
+    MeasuredCorpusSection,
+    ServedModelSection,
+    to_yaml,
+)
+from raybio.config.benchmark_serve import served_on
+from raybio.config.corpus import corpus_name
 from raybio.entities import Sentence
 from raybio.errors import InputError, ServingError, UsageError
+from raybio.members import Member
 from raybio.run_folder import RunFolder, timestamp
-from raybio.sentence_stream import read_sentences
 from raybio.serving.benchmark_record import BenchmarkRecord, Result
 from raybio.serving.client import Client
 from raybio.serving.deployment import check_model, deploy, undeploy
@@ -88,22 +95,25 @@ def benchmark_serve(
             run.say(f"run folder {run.path}")
             for model in config.models:
                 _check_room(model, config.replicas_at_once(model))
-            splits = {corpus_name(corpus): _annotated(corpus) for corpus in config.corpora}
-            for corpus, sentences in splits.items():
-                for model in served[corpus]:
-                    with record.noting_failure(model.name, corpus):
+            splits = [(corpus, _annotated(corpus)) for corpus in map(_member, config.corpora)]
+            for corpus, sentences in splits:
+                for model in served[corpus.title]:
+                    with record.noting_failure(model.name, corpus.title):
                         record.add(bench.measure(model, corpus, sentences))
     finally:
         record.warn()
     return BenchmarkedServing(run, record.report)
 
 
-def _annotated(corpus: CorpusSection) -> list[Sentence]:
-    sentences = list(read_sentences(corpus, "test"))
+def _member(section: MeasuredCorpusSection) -> Member:
+    annotates = frozenset(section.annotates) if section.annotates else None
+    return Member(section, corpus_name(section), section.labels, annotates)
+
+
+def _annotated(corpus: Member) -> list[Sentence]:
+    sentences = list(corpus.read("test"))
     if not sentences:
-        raise InputError(
-            corpus_name(corpus), "test split", "it holds no sentence", "Check its file and format"
-        )
+        raise InputError(corpus.title, "test split", "it holds no sentence", "Check its file and format")
     return sentences
 
 
@@ -130,9 +140,9 @@ class _Bench:
     paper_batch: int
     bootstrap: int
 
-    def measure(self, model: ServedModelSection, corpus: str, sentences: Sequence[Sentence]) -> Result:
+    def measure(self, model: ServedModelSection, corpus: Member, sentences: Sequence[Sentence]) -> Result:
         """Run every scenario of one model on one corpus; compare all its answers with the tagger's own."""
-        self.run.say(f"{model.name} on {corpus}: {len(sentences):,} sentences, the tagger alone")
+        self.run.say(f"{model.name} on {corpus.title}: {len(sentences):,} sentences, the tagger alone")
         alone = tag_alone(model, sentences, self.paper_batch)
         try:
             client = Client(deploy(model, run_id=self.run.path.name, progress=self.run.say))
@@ -147,6 +157,7 @@ class _Bench:
             [outcome for measured in others for outcome in measured.outcomes],
             self.bootstrap,
             self.scenarios.seed,
+            corpus.own,
         )
         same = "as" if accuracy.equal else "NOT as"
         self.run.say(f"strict F1 {100 * accuracy.served_strict_f1:.2f}, {same} the tagger alone")

@@ -21,8 +21,8 @@ from raybio.entities import Sentence
 from raybio.errors import RaybioError
 from raybio.evaluation.latency import CONFIDENCE, fewest_for
 from raybio.evaluation.tables import UNEQUAL, align, describe_difference
+from raybio.members import Member
 from raybio.run_folder import RunFolder
-from raybio.sentence_stream import gold_tags
 from raybio.serving.equal_work import Accuracy, Bare, served_tags
 from raybio.serving.load_generator import Outcome
 from raybio.serving.scenarios import Measured
@@ -63,7 +63,7 @@ class Result:
     """One model on one corpus; `scored` is the scenario whose answers were scored."""
 
     model: ServedModelSection
-    corpus: str
+    corpus: Member
     sentences: Sequence[Sentence]
     alone: Bare
     scenarios: Sequence[Measured]
@@ -107,7 +107,7 @@ class BenchmarkRecord:
             {
                 "model": name,
                 "model_source": model.model,
-                "corpus": result.corpus,
+                "corpus": result.corpus.title,
                 "split": "test",
                 "sentences": len(result.sentences),
                 "words": sum(map(len, result.sentences)),
@@ -116,14 +116,14 @@ class BenchmarkRecord:
             }
         )
         self._run.write_json("benchmark.json", self.report)
-        self._requests.append(table_of(name, result.corpus, result.scenarios))
+        self._requests.append(table_of(name, result.corpus.title, result.scenarios))
         with write_whole(self._run.path / "requests.parquet") as stream:
             pq.write_table(pa.concat_tables(self._requests), stream, compression="zstd")
-        served = served_tags(result.sentences, result.scored.outcomes)
+        own, served = result.corpus.own, served_tags(result.sentences, result.scored.outcomes)
         self._run.write_predictions(
-            f"{name}/{result.corpus}",
+            f"{name}/{result.corpus.title}",
             (
-                (list(sentence.words), gold_tags(sentence), list(tags or ["O"] * len(sentence)))
+                (list(sentence.words), result.corpus.gold(sentence), own(tags or ["O"] * len(sentence)))
                 for sentence, tags in zip(result.sentences, served, strict=True)
             ),
         )

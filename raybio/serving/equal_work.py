@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -99,14 +99,19 @@ def judge_answers(
     others: Iterable[Outcome],
     bootstrap: int = 0,
     seed: int = 0,
+    own: Callable[[Sequence[str]], Sequence[str]] = list,
 ) -> Accuracy:
     """Score the answers of one pass over annotated sentences, and compare all answers with `alone`.
 
-    `alone` holds the tagger's own tags, and `others` what was asked besides, of the same objects.
+    `alone` holds the tagger's own tags, and `others` what was asked besides, of the same objects. `own`
+    leaves of a sentence's tags those that are scored.
     """
-    gold = [gold_tags(sentence) for sentence in sentences]
+    gold = [own(gold_tags(sentence)) for sentence in sentences]
     served = served_tags(sentences, scored)
-    predicted = [tags or [OUTSIDE] * len(sentence) for tags, sentence in zip(served, sentences, strict=True)]
+    predicted = [
+        own(tags) if tags else [OUTSIDE] * len(sentence)
+        for tags, sentence in zip(served, sentences, strict=True)
+    ]
     documents = [sentence.document_id for sentence in sentences]
     evaluation = evaluate(gold, predicted, documents, bootstrap, seed)
     figures = evaluation.to_dict()
@@ -117,7 +122,7 @@ def judge_answers(
     unanswered = served.count(None)
     return Accuracy(
         served_strict_f1=evaluation.strict_f1,
-        offline_strict_f1=evaluate(gold, alone).strict_f1,
+        offline_strict_f1=evaluate(gold, [own(tags) for tags in alone]).strict_f1,
         equal=not different and not unanswered,
         different_sentences=len(different),
         unanswered_sentences=unanswered,

@@ -13,7 +13,8 @@ published for it (Table IV), and is left out for others: it is not a matter of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from raybio.config import TrainConfig, TrainDecoderConfig
@@ -49,6 +50,13 @@ class CorpusSize:
 
     sentences: Mapping[str, int]
     words_per_sentence: float
+
+
+def together(sizes: Sequence[CorpusSize]) -> CorpusSize:
+    """Return the size of several corpora that are read as one."""
+    sentences = sum((Counter(size.sentences) for size in sizes), Counter())
+    words = sum(size.words_per_sentence * sum(size.sentences.values()) for size in sizes)
+    return CorpusSize(sentences, words / max(1, sentences.total()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from raybio.config import StudyConfig
 from raybio.config.study_cells import cells
 from raybio.evaluation.significance import Difference, mean_difference
-from raybio.reports.sources import Run, TaggedSentence, read_run
+from raybio.reports.sources import Run, TaggedSentence, on_corpus, read_run
 from raybio.study.runs import by_seed, f1
 from raybio.study.stages import known_runs
 
@@ -78,14 +78,12 @@ class Compared:
 
 def findings(study: StudyConfig) -> list[Finding]:
     """Return what was found, models and cascades, in the order of the study; without what is not done."""
-    found = [
-        Finding(
-            cell.model.name,
-            cell.corpus,
-            tuple(read_run(run.path) for run in by_seed(study, cell) if run.done),
-        )
-        for cell in cells(study)
-    ]
+    found = []
+    for cell in cells(study):
+        runs = [read_run(run.path) for run in by_seed(study, cell) if run.done]
+        for corpus in cell.corpora:
+            own = [each if len(cell.corpora) == 1 else on_corpus(each, corpus) for each in runs]
+            found.append(Finding(cell.model.name, corpus, tuple(own)))
     cascades = [run for run in known_runs(study) if run.kind == "cascade" and run.done]
     for name, corpus in dict.fromkeys((run.model, run.corpus) for run in cascades):
         of_one = [run for run in cascades if (run.model, run.corpus) == (name, corpus)]

@@ -14,6 +14,7 @@ from raybio.config import CorpusSection, StudyConfig, TrainConfig, TrainDecoderC
 from raybio.config.prices import InstancePrice, load_prices, shipped_prices
 from raybio.config.study import EstimateSection
 from raybio.config.study_cells import Cell, cells
+from raybio.config.union import plain
 from raybio.corpora.statistics import PUBLISHED_INSTANCES
 from raybio.cost import dollars, share_dollars
 from raybio.errors import ConfigError, InputError, ModelError, RaybioError
@@ -27,6 +28,7 @@ from raybio.study.estimate import (
     estimated,
     measured,
     scoring_hours,
+    together,
     training_hours,
 )
 from raybio.study.stages import Stage, stages
@@ -147,8 +149,10 @@ class _Ground:
 
 
 def _ground(by: EstimateSection, cell: Cell) -> _Ground:
-    work, counted = _work(sections_of(cell.points[0].corpus)[0], cell.corpus, by.words_per_sentence)
     first, model, speed = cell.points[0], cell.model, None
+    sections = zip(sections_of(first.corpus), cell.corpora, strict=True)
+    parts = [_work(plain(section), name, by.words_per_sentence) for section, name in sections]
+    work, counted = together([size for size, _ in parts]), "; ".join(basis for _, basis in parts)
     if model.sentences_per_second:
         speed = measured(model.sentences_per_second, model.words_per_sentence, work)
     elif _gpus(first):

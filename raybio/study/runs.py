@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from raybio.config import JobConfig, StudyConfig, TrainConfig, config_hash
 from raybio.config.study_cells import Cell, study_folder, with_seed
+from raybio.evaluation.tables import strict_f1
 from raybio.run_folder import RunFolder
 
 Kind = Literal["train", "search", "test", "cascade", "measure"]
@@ -95,8 +96,8 @@ def dev_f1(path: Path, scorer: str = "corrected") -> float | None:
 
 
 def f1(scores: dict[str, Any], split: str, scorer: str = "corrected") -> float | None:
-    """Return the strict F1 of a split, a fraction; None where it was not scored."""
-    return float(scores[split][scorer]["overall"]["strict"]["f1"]) if split in scores else None
+    """Return the strict F1 of a split, a fraction, of several corpora their mean; None where not scored."""
+    return strict_f1(scores[split], scorer) if split in scores else None
 
 
 def read(path: Path) -> dict[str, Any]:

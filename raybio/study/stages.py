@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from raybio.config import (
     BenchmarkServeConfig,
     CascadeConfig,
+    MeasuredCorpusSection,
     ServedModelSection,
     StudyCascadeSection,
     StudyConfig,
@@ -18,9 +20,10 @@ from raybio.config import (
     config_hash,
     sections_of,
 )
+from raybio.config.corpus import corpus_name
 from raybio.config.study import ServedAsSection
-from raybio.config.study_cells import Cell, cells, study_folder
-from raybio.study.runs import Kind, StudyRun, by_seed, search_path, train_run
+from raybio.config.study_cells import Cell, cells, study_folder, teaching
+from raybio.study.runs import Kind, StudyRun, by_seed, read, search_path, train_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,10 @@ def _of_cell(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> Iterator[
 
 def _teachers(study: StudyConfig, cell: Cell, table: Sequence[Cell]) -> tuple[str, ...] | None:
     """Return the model folders of a cell's teachers, of every seed; None before all are trained."""
-    teachers = [_cell_of(table, name, cell.corpus) for name in cell.model.teachers]
-    teaching = [by_seed(study, teacher) for teacher in teachers if teacher]
-    if not all(runs and all(run.done for run in runs) for runs in teaching):
+    taught_by = [by_seed(study, teacher) for teacher in teaching(cell.model, cell.corpora, table)]
+    if not all(runs and all(run.done for run in runs) for runs in taught_by):
         return None
-    return tuple(str(run.path / "model") for runs in teaching for run in runs)
+    return tuple(str(run.path / "model") for runs in taught_by for run in runs)
 
 
 def _taught(run: StudyRun, teachers: tuple[str, ...] | None) -> StudyRun | None:
@@ -192,7 +194,7 @@ def _measure_run(study: StudyConfig, run: StudyRun, served: ServedModelSection) 
     config = BenchmarkServeConfig(
         job="benchmark-serve",
         models=(served,),
-        corpora=tuple(sections_of(run.config.corpus)),
+        corpora=_measured_on(run),
         seed=study.seeds[0],
         bootstrap=run.config.bootstrap,
         **{name: value for name, value in study.measure if name != "enabled"},
@@ -200,6 +202,22 @@ def _measure_run(study: StudyConfig, run: StudyRun, served: ServedModelSection) 
     name = f"{served.name}-{run.corpus}-measured-{config_hash(config)}"
     config = config.model_copy(update={"name": name, "output": str(study_folder(study))})
     return StudyRun("measure", name, run.model, run.corpus, run.seed, (config,), study_folder(study) / name)
+
+
+def _measured_on(run: StudyRun) -> tuple[MeasuredCorpusSection, ...]:
+    """Return the corpora that a trained model is measured on; of several each counts on its own labels."""
+    sections = sections_of(run.config.corpus)
+    own: dict[str, Any] = {}
+    if len(sections) > 1:
+        scores = read(run.path / "scores.json")["test"]["corpora"]
+        own = {title: {"annotates": tuple(each["corrected"]["by_label"])} for title, each in scores.items()}
+    return tuple(
+        MeasuredCorpusSection(
+            **{name: value for name, value in section if name in MeasuredCorpusSection.model_fields}
+            | own.get(corpus_name(section), {})
+        )
+        for section in sections
+    )
 
 
 def _cell_of(table: Sequence[Cell], model: str, corpus: str) -> Cell | None:

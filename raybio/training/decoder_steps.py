@@ -8,9 +8,9 @@ from typing import Any
 
 from raybio.config import DecoderTrainingSection
 from raybio.entities import Rejected
+from raybio.members import Member
 from raybio.prompts import Prompts, PromptStyle
 from raybio.taggers.decoding import Tokens, added_tokens, chat_template
-from raybio.training.members import Member
 from raybio.training.recipes import AdapterRecipe
 from raybio.training.steps import IGNORED, Example
 

@@ -15,12 +15,12 @@ from raybio.config import MaskingSection, TrainingSection
 from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.iob2 import tag_set
+from raybio.members import Member
 from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.hugging_face import read_config
 from raybio.taggers.positions import positions_of
 from raybio.taggers.special_tokens import special_tokens
 from raybio.training import steps
-from raybio.training.members import Member
 from raybio.training.steps import IGNORED, Example
 
 POSITIONS = 512  # of a model that names no bound

@@ -28,11 +28,11 @@ from ray.train import Checkpoint
 from raybio.entities import Sentence
 from raybio.errors import RaybioError, first_line
 from raybio.evaluation import evaluate
+from raybio.members import Member
 from raybio.progress import Progress
 from raybio.run_folder import RunFolder
 from raybio.training import steps
 from raybio.training.kept import Kept, keep_model
-from raybio.training.members import Member
 from raybio.training.recipes import AdapterRecipe, AnyRecipe, EncoderRecipe, Task, Training
 from raybio.training.splits import TrainingBatches
 from raybio.training.workers import Workers

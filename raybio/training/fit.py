@@ -14,11 +14,11 @@ from raybio.config import CorpusSection, MemberSection
 from raybio.entities import Sentence
 from raybio.errors import TrainingError
 from raybio.evaluation.label_sets import check_labels
+from raybio.members import Member, interleaved, labels_of_splits, with_draws
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import dataset_of, sentence_tables
 from raybio.taggers.calibration import write_calibration
 from raybio.training import steps
-from raybio.training.members import Member, interleaved, labels_of_splits, with_draws
 from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits

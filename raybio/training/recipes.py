@@ -31,9 +31,9 @@ from raybio.config import (
     trains_on_dev,
 )
 from raybio.config.attention import Blocks
+from raybio.members import Member
 from raybio.model_sources import ModelReference
 from raybio.run_folder import RunFolder
-from raybio.training.members import Member
 
 Training: TypeAlias = TrainingSection | DecoderTrainingSection | MaskingSection
 """How weights are moved; each kind of model has options of its own."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any, NamedTuple, TypeAlias
 
 import ray
@@ -14,13 +13,14 @@ from raybio.config import WorkersSection
 from raybio.entities import Sentence
 from raybio.evaluation import evaluate
 from raybio.evaluation.reliability import reliability_figures
+from raybio.evaluation.tables import strict_f1
+from raybio.members import Member, interleaved
 from raybio.progress import ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.taggers import Tags, load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training.encoder_steps import cut_sentences
-from raybio.training.members import Member, interleaved
 from raybio.training.recipes import Scoring
 from raybio.training.splits import at_even_distances
 
@@ -46,9 +46,9 @@ def score_splits(
     """Tag splits with the run's model; write the predictions and return both scorers' figures by split.
 
     Beside them, "malformed" counts what of an LLM's answers could not be read (see RunFolder), and
-    "reliability" says whether scores are the share of entities that is right. Of several corpora the figures
-    are of all sentences together, each corpus's on the labels that it annotates; "corpora" has those of each
-    by itself, and "mean_strict_f1" the mean of theirs.
+    "reliability" says whether scores are the share of entities that is right. Of several corpora all this
+    is of all sentences together, each corpus's on the labels that it annotates; "corpora" has the same of
+    each by itself, in the order of the predictions, and "mean_strict_f1" the mean of theirs.
 
     Of dev, an LLM's run takes the sentences that its epochs were scored on. The model is read back
     from the run folder, so that the figures are those of what was saved.
@@ -88,28 +88,21 @@ def _score(
     scoring: Scoring, run: RunFolder, split: str, chosen: _Chosen, tagged: Sequence[Tags]
 ) -> dict[str, Any]:
     rows = [
-        _Scored(member.title, sentence, member.gold(sentence), member.own(tags.tags))
+        _Scored(member.title, sentence, member.gold(sentence), member.own(tags.tags), tags)
         for (member, sentence), tags in zip(chosen, tagged, strict=True)
     ]
     run.write_predictions(split, ((list(row.sentence.words), row.gold, row.predicted) for row in rows))
-    malformed = [line for (_, s), tags in zip(chosen, tagged, strict=True) for line in _malformed(s, tags)]
+    malformed = [line for row in rows for line in _malformed(row.sentence, row.tags)]
     file = run.write_malformed(split, malformed)
     if malformed:
         run.say(f"of the answers to {split} {len(malformed)} lines could not be read: {file}")
-    reliability = reliability_figures(
-        [row.gold for row in rows],
-        [row.predicted for row in rows],
-        [tags.scores for tags in tagged],
-        [tags.uncalibrated for tags in tagged],
-    )
-    scores = {**_evaluation(scoring, rows), "malformed": len(malformed), "reliability": reliability}
+    scores = _figures(scoring, rows)
     titles = list(dict.fromkeys(row.corpus for row in rows))
     if len(titles) > 1:
-        corpora = {
-            title: _evaluation(scoring, [row for row in rows if row.corpus == title]) for title in titles
+        scores["corpora"] = {
+            title: _figures(scoring, [row for row in rows if row.corpus == title]) for title in titles
         }
-        f1s = [each["corrected"]["overall"]["strict"]["f1"] for each in corpora.values()]
-        scores |= {"mean_strict_f1": fmean(f1s), "corpora": corpora}
+        scores["mean_strict_f1"] = strict_f1(scores, "corrected")
     return scores
 
 
@@ -120,13 +113,19 @@ class _Scored(NamedTuple):
     sentence: Sentence
     gold: list[str]
     predicted: list[str]
+    tags: Tags
 
 
-def _evaluation(scoring: Scoring, rows: Sequence[_Scored]) -> dict[str, Any]:
+def _figures(scoring: Scoring, rows: Sequence[_Scored]) -> dict[str, Any]:
     # Two corpora may call their documents alike, by number; no document at all is "".
     documents = [row.sentence.document_id and f"{row.corpus} {row.sentence.document_id}" for row in rows]
     gold, predicted = [row.gold for row in rows], [row.predicted for row in rows]
-    return evaluate(gold, predicted, documents, scoring.bootstrap, scoring.seed).to_dict()
+    scores, before = [row.tags.scores for row in rows], [row.tags.uncalibrated for row in rows]
+    return {
+        **evaluate(gold, predicted, documents, scoring.bootstrap, scoring.seed).to_dict(),
+        "malformed": sum(len(row.tags.malformed) for row in rows),
+        "reliability": reliability_figures(gold, predicted, scores, before),
+    }
 
 
 def _malformed(sentence: Sentence, tags: Tags) -> Iterator[dict[str, Any]]:

@@ -24,11 +24,11 @@ from raybio.config import (
     trains_on_dev,
 )
 from raybio.errors import ModelError, UsageError
+from raybio.members import labels_of_splits
 from raybio.model_files import READ, WEIGHTS
 from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.storage import replace_folder
 from raybio.taggers.encoder import EncoderCard, load_classifier
-from raybio.training.members import labels_of_splits
 from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits

@@ -15,9 +15,9 @@ import ray.train
 
 from raybio.config import OptimizationSection
 from raybio.entities import Sentence
+from raybio.members import Member
 from raybio.sentence_stream import rows, sentence_of
 from raybio.training import steps
-from raybio.training.members import Member
 
 SHUFFLE_BUFFER = 50_000
 T = TypeVar("T")

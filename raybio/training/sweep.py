@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from statistics import fmean
 
 from raybio.cluster import connected
 from raybio.config import TrainConfig, TrainDecoderConfig, TrainEncoderConfig, sweep_points
+from raybio.evaluation.tables import strict_f1
 from raybio.stopping import resume_hint
 from raybio.training.fit import TrainedModel
 from raybio.training.model_card import write_model_card
@@ -35,8 +35,9 @@ def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) ->
             progress(f"point {i} of {len(points)}")
             results.append(train_point(point.model_copy(update={"test": False}), progress))
         scorer = config.training.scorer
-        best = max(results, key=lambda result: _dev_f1(result, scorer))
-        progress(f"best on dev: {best.run.path} with strict F1 {100 * _dev_f1(best, scorer):.2f}")
+        f1s = [strict_f1(result.scores["dev"], scorer) for result in results]
+        best = results[f1s.index(max(f1s))]
+        progress(f"best on dev: {best.run.path} with strict F1 {100 * max(f1s):.2f}")
         if config.test:
             chosen = points[results.index(best)]
             tested = score_splits(Scoring.of(chosen), members_of(chosen.corpus), best.run, ["test"])
@@ -61,8 +62,3 @@ def train_point(config: TrainConfig, progress: Callable[[str], None]) -> Trained
 
         return train_encoder(config, progress)
     raise TypeError(f"a {type(config).__name__} trains nothing")
-
-
-def _dev_f1(result: TrainedModel, scorer: str) -> float:
-    dev = result.scores["dev"]
-    return fmean(each[scorer]["overall"]["strict"]["f1"] for each in dev.get("corpora", {"": dev}).values())

@@ -24,6 +24,7 @@ from raybio.config import DistillationSection, WorkersSection
 from raybio.config.decoding import TaggerPrecision
 from raybio.errors import TrainingError
 from raybio.iob2 import OUTSIDE, label_of, tag_set
+from raybio.members import Member, interleaved
 from raybio.model_sources import ModelReference
 from raybio.progress import Progress, ProgressReports
 from raybio.run_folder import RunFolder
@@ -37,7 +38,6 @@ from raybio.sentence_stream import (
 )
 from raybio.taggers import Tagger, Tags, check_tagger, load_tagger
 from raybio.training.callbacks import cause_of
-from raybio.training.members import Member, interleaved
 from raybio.training.rows_file import read_rows, write_rows
 from raybio.training.scoring import uses_gpu
 

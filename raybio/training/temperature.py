@@ -9,11 +9,11 @@ from typing import Any
 import ray
 
 from raybio.entities import Sentence
+from raybio.members import Member, interleaved
 from raybio.run_folder import RunFolder
 from raybio.taggers import load_tagger
 from raybio.taggers.encoder import EncoderCard, EncoderTagger
 from raybio.taggers.temperature import fit_temperature
-from raybio.training.members import Member, interleaved
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import remote_on
 from raybio.training.splits import at_even_distances

@@ -9,13 +9,13 @@ from difflib import get_close_matches
 from itertools import combinations, product
 
 from raybio.config import CorpusSection, MemberSection
-from raybio.config.benchmark_serve import corpus_name
+from raybio.config.corpus import corpus_name
 from raybio.corpora.names import CORPORA
 from raybio.corpora.shared_passages import PASSAGE_WORDS, WORD, ScoredText, passages_of, words_of
 from raybio.entities import Document
 from raybio.errors import ConfigError
+from raybio.members import Member
 from raybio.sentence_stream import read_documents
-from raybio.training.members import Member
 
 _SPLITS = ("train", "dev", "test")
 _MIDDLE = PASSAGE_WORDS // 2

@@ -11,7 +11,7 @@ from raybio.config import MemberSection
 from raybio.corpora.sentences import split_document
 from raybio.corpora.statistics import CorpusStatistics, corpus_statistics
 from raybio.evaluation.tables import align
-from raybio.training.members import Member
+from raybio.members import Member
 from raybio.training.union import members_from, read_union, shared_words
 
 _SPLITS = ("train", "dev", "test")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from raybio.config import BenchmarkServeConfig, CorpusSection, ServedModelSection
+from raybio.config import BenchmarkServeConfig, MeasuredCorpusSection, ServedModelSection
 from raybio.config.benchmark_serve import (
     OfflineSection,
     PaperSection,
@@ -29,7 +29,7 @@ def benchmarked(
     config = BenchmarkServeConfig(
         job="benchmark-serve",
         models=(ServedModelSection(name="minilm", model=str(trained.run.model), precision="fp32"),),
-        corpora=(CorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test)),),
+        corpora=(MeasuredCorpusSection(train=str(sample.train), dev=str(sample.dev), test=str(sample.test)),),
         output=str(tmp_path_factory.mktemp("benchmarks")),
         name="small",
         warmup_seconds=0.5,

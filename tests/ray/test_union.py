@@ -5,12 +5,26 @@ from statistics import fmean
 
 import pytest
 from samples import training_config
+from studies import train_file
+from tiny_bert import write_tiny_bert
+from transformers import AutoTokenizer
 
-from raybio.config import MemberSection, TrainEncoderConfig, TrainingSection, load_config
+from raybio.config import (
+    MemberSection,
+    StudyConfig,
+    TrainEncoderConfig,
+    TrainingSection,
+    job_of,
+    load_config,
+)
 from raybio.corpora.sample import SampleFiles
 from raybio.errors import ConfigError
+from raybio.model_sources import model_folder
 from raybio.reports import write_report
 from raybio.sentence_stream import read_sentences
+from raybio.study.engine import run_study
+from raybio.study.findings import findings
+from raybio.study.report import write_study_report
 from raybio.taggers import load_tagger
 from raybio.training.encoder import train_encoder
 
@@ -85,3 +99,43 @@ def test_what_is_wrong_with_labels_is_reported_before_a_run_begins(
     with pytest.raises(ConfigError) as caught:
         train_encoder(config)
     assert len(caught.value.faults) == 2 and not (tmp_path / "wrong").exists()
+
+
+def test_a_study_has_a_model_of_all_beside_those_of_each(
+    members: tuple[MemberSection, MemberSection], tmp_path: Path
+) -> None:
+    corpora = [{**each.model_dump(mode="json"), "max_documents": 12} for each in members]
+    tokenizer = AutoTokenizer.from_pretrained(model_folder("bundled:minilm"))
+    tiny = write_tiny_bert(tmp_path / "tiny", tokenizer, ["Chemical"], max_length=64, overlap=16)
+    config = str(train_file(tmp_path, "tiny", tiny))
+    short = {
+        "warmup_seconds": 0.1,
+        "single_stream": {"requests": 0},
+        "server": {"rates": [], "loads": []},
+        "paper": {"batch_size": 0},
+    }
+    study = job_of(
+        StudyConfig,
+        {
+            "name": "types",
+            "output": str(tmp_path / "studies"),
+            "corpora": corpora,
+            "models": [
+                {"name": "each", "config": config},
+                {"name": "all", "config": config, "together": True, "teachers": ["each"]},
+            ],
+            "measure": short,
+        },
+        "the tests",
+    )
+    assert not run_study(study, print).failed
+    found = findings(study)
+    assert [(each.model, each.corpus) for each in found] == [
+        ("each", "drugs"),
+        ("each", "illnesses"),
+        ("all", "drugs"),
+        ("all", "illnesses"),
+    ]
+    assert all(len(each.f1s("test")) == 1 for each in found)
+    page = write_study_report(study).read_text(encoding="utf-8")
+    assert "Serving: " in page and "Not compared" not in page

@@ -154,3 +154,34 @@ def test_refusals(refused, raybio, run, tagged, tmp_path):
     assert "measured no throughput" in refused("plan", quiet, *CORPUS)
     for words in (("0", "24h"), ("10", "24"), ("10", "0h"), ("ten", "24h")):
         assert raybio("plan", run, "--citations", words[0], "--deadline", words[1]).code == 2
+
+
+def test_one_pass_is_priced_beside_those_that_it_replaces(raybio, tmp_path):
+    corpora, offline = ["BC5CDR", "BioRED", "JNLPBA"], {"scenarios": ["offline"]}
+    of_each = make_benchmark(tmp_path / "each", [ENCODER], corpora, **offline)
+    of_all = make_benchmark(tmp_path / "all", [Made("all-types")], corpora[:2], **offline)
+    words = ("plan", of_each, *CORPUS, "--one-pass", of_all, "--instance", "c7i.4xlarge")
+    outcome = raybio(*words)
+    assert (outcome.code, outcome.err) == (0, "")
+    heading = "one pass beside 3 passes at the same time, one of each other model\n"
+    table = outcome.out.partition(heading)[2]
+    _, first, second, *_ = (line.split() for line in table.splitlines())
+    assert (first[0], first[1], first[-1]) == ("c7i.4xlarge", "1", "1.00")
+    assert (second[0], second[-1]) == ("3", "3.00")
+
+    (passes,) = json.loads(raybio(*words, "--json", "-").out)["passes"]
+    one, several = passes["one"], passes["several"]
+    assert passes["instance"] == "c7i.4xlarge" and several["nodes"] == 3 * one["nodes"]
+    assert several["hours"] == one["hours"] and several["spot"] == pytest.approx(3 * one["spot"])
+
+
+def test_one_pass_is_taken_where_it_is_slowest(raybio, run, tmp_path):
+    made = make_benchmark(tmp_path / "all", [Made("quick"), Made("slow", seconds=1.0)], scenarios=["offline"])
+    outcome = raybio("plan", run, *CORPUS, "--one-pass", made)
+    assert "slow on BC5CDR" in outcome.out and "quick on BC5CDR" not in outcome.out
+
+
+def test_passes_on_unlike_devices_are_not_compared(raybio, run, tagged):
+    outcome = raybio("plan", run, *CORPUS, "--one-pass", tagged(gpus=1.0, accelerators=["NVIDIA H100"]))
+    assert outcome.code == 0
+    assert "the price list has no machine with the device that all were measured on" in outcome.out

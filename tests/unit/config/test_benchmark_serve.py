@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from raybio.config import BenchmarkServeConfig, CorpusSection, ServedModelSection, job_of, load_config
-from raybio.config.benchmark_serve import corpus_name, served_on
+from raybio.config.benchmark_serve import served_on
+from raybio.config.corpus import corpus_name
 from raybio.config.decoding import DecodingSection
 from raybio.errors import ConfigError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from raybio.config import CorpusSection, corpus_title, resolved
-from raybio.config.benchmark_serve import corpus_name
+from raybio.config.corpus import corpus_name
 from raybio.config.loading import check
 from raybio.config.renamed import with_first_names
 from raybio.config.train_encoder import TrainEncoderConfig

@@ -6,6 +6,7 @@ import pytest
 from studies import study_of
 
 from raybio.config import (
+    CorpusSection,
     StudyConfig,
     TrainDecoderConfig,
     TrainEncoderConfig,
@@ -238,3 +239,72 @@ def test_a_study_of_files(tmp_path):
     path.write_text("job: train-encoder\nmodel: m\ncorpus: {name: sample}\n")
     (cell,) = cells(study_of(tmp_path, {"m": path}, sample))
     assert cell.corpus == tmp_path.name and cell.points[0].corpus.train == str(sample.train)
+
+
+# Corpora together --------------------------------------------------------------------------------
+
+BIORED = "{name: BioRED, labels: {ChemicalEntity: Chemical}, weight: 2}"
+NAMED = f"corpora=[{{name: BC5CDR}}, {BIORED}, {{name: JNLPBA}}]"
+TOGETHER = "{name: all, config: configs/train_encoder/minilm_bc5cdr.yaml, together: true%s}"
+
+
+def together(more="", *others):
+    return f"models=[{', '.join([*others, TOGETHER % more])}]"
+
+
+def test_a_model_of_all_corpora_is_one_cell_beside_those_of_each(study):
+    config = study("", NAMED, together("", "{name: enc, config: configs/train_encoder/minilm_bc5cdr.yaml}"))
+    found = cells(config)
+    assert [(cell.model.name, cell.corpora) for cell in found] == [
+        ("enc", ("BC5CDR",)),
+        ("enc", ("BioRED",)),
+        ("enc", ("JNLPBA",)),
+        ("all", ("BC5CDR", "BioRED", "JNLPBA")),
+    ]
+    alone, renamed, _, union = (cell.points[0].corpus for cell in found)
+    assert alone == CorpusSection(name="BC5CDR")
+    assert renamed == (config.corpora[1],) and union == config.corpora
+    assert found[-1].points[0].name.startswith("all-BC5CDR-BioRED-JNLPBA-s1-")
+
+
+def test_a_model_may_learn_some_of_the_corpora_together(study):
+    (cell,) = cells(study("", NAMED, together(", corpora: [JNLPBA, BC5CDR]")))
+    assert cell.corpora == ("BC5CDR", "JNLPBA")
+
+
+def test_options_of_the_corpus_are_of_each_that_is_learned_together(study):
+    (cell,) = cells(study("options: {corpus.max_train_documents: 3}\n", NAMED, together()))
+    assert [section.max_train_documents for section in cell.points[0].corpus] == [3, 3, 3]
+
+
+def test_runs_have_the_names_of_before_corpora_could_be_learned_together(study):
+    found = [cell.points[0].name for cell in cells(study()) if cell.model.name == "enc"]
+    assert found == [
+        "enc-BC5CDR-s1-16376a948c15",
+        "enc-ChemProt-s1-6fecec589409",
+        "enc-BioRED-s1-f39cc702bbfd",
+    ]
+
+
+def test_each_teaches_the_student_of_all_that_it_has_learned(study):
+    teacher = "{name: enc, config: configs/train_encoder/minilm_bc5cdr.yaml}"
+    *teachers, student = cells(study("", NAMED, together(", teachers: [enc]", teacher)))
+    assert student.points[0].distillation.teachers == tuple(cell.points[0].name for cell in teachers)
+
+
+def test_what_cannot_be_beside_corpora_together_is_reported(study, faults):
+    text = "cascades: [{name: c, encoder: all, decoder: llm}]\n"
+    llm = "{name: llm, config: configs/train_decoder/smollm2_bc5cdr.yaml, draft: all}"
+    pupil = "{name: one, config: configs/train_encoder/minilm_bc5cdr.yaml, teachers: [all]}"
+    single = TOGETHER.replace("all", "few") % ", corpora: [BC5CDR]"
+    found = "\n".join(faults(study, text, NAMED, together("", llm).replace("]", f", {pupil}, {single}]")))
+    for fault in (
+        "models[0].draft: goes with models of one corpus only; remove it, or together",
+        "models[2].teachers: found 'all', which learns corpora together; it can teach one that does too",
+        "models[3].together: found true, and one corpus; it takes two at least",
+        "cascades[0].encoder: learns corpora together; a cascade joins models of one corpus",
+        "corpora[1]: a cascade takes labels as the corpus has them; remove cascades, or labels",
+    ):
+        assert fault in found, found
+    (idle,) = faults(study, "", NAMED)
+    assert "corpora[1].weight: counts where a model learns corpora together, and none does" in idle

@@ -11,7 +11,7 @@ from serving_fakes import FakeModel, tags_of
 from raybio.config import (
     AutoscalingSection,
     BenchmarkServeConfig,
-    CorpusSection,
+    MeasuredCorpusSection,
     ServedModelSection,
     load_config,
 )
@@ -71,7 +71,7 @@ def config(tmp_path):
                 ServedModelSection(name="a", model="runs/a-{corpus}"),
                 ServedModelSection(name="b", model="runs/b"),
             ),
-            "corpora": tuple(CorpusSection(**each) for each in files),
+            "corpora": tuple(MeasuredCorpusSection(**each) for each in files),
             "output": str(tmp_path / "runs"),
             "name": "run",
             "warmup_seconds": 0.0,

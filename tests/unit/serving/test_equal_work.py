@@ -68,3 +68,16 @@ def test_intervals_are_drawn_over_documents():
     accuracy = judge_answers(SENTENCES, ALONE, asked(FakeModel()), [], bootstrap=10, seed=1)
     assert accuracy.corrected["intervals"]["unit"] == "document"
     assert accuracy.corrected["intervals"]["units"] == 3
+
+
+def test_only_what_a_corpus_annotates_is_scored():
+    def all_inside(sentence: Sentence) -> Tags:
+        return Tags(("B-Gene",) * len(sentence), (1.0,) * len(sentence))
+
+    def own(tags):
+        return ["O" if tag.endswith("-Gene") else tag for tag in tags]
+
+    accuracy = judge_answers(SENTENCES, ALONE, asked(FakeModel(tags=all_inside)), [], own=own)
+    silent = judge_answers(SENTENCES, ALONE, asked(FakeModel(tags=all_outside)), [])
+    assert accuracy.corrected["overall"] == silent.corrected["overall"]
+    assert not accuracy.equal

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from raybio.config import TrainEncoderConfig, load_config, load_job
+from raybio.config import TrainEncoderConfig, job_of, load_config, load_job
 from raybio.config.study import EstimateSection, StudyConfig
 from raybio.errors import ConfigError
 from raybio.reports.published import INSTANCES
@@ -15,6 +15,7 @@ from raybio.study.estimate import (
     estimated,
     measured,
     scoring_hours,
+    together,
     training_hours,
 )
 from raybio.study.plan import plan_study
@@ -183,3 +184,35 @@ def test_a_plan_without_an_estimate_sums_nothing():
     text = plan_study(shipped("smoke")).text()
     assert "9 runs, none with an estimate. What is known" in text
     assert "take 0.0 hours" not in text
+
+
+def test_corpora_together_are_read_as_one():
+    parts = [
+        CorpusSize({"train": 10, "dev": 2, "test": 3}, 20.0),
+        CorpusSize({"train": 30, "dev": 5, "test": 0}, 28.0),
+    ]
+    words = (15 * 20 + 35 * 28) / 50
+    assert together(parts) == CorpusSize({"train": 40, "dev": 7, "test": 3}, pytest.approx(words))
+
+
+def test_a_model_of_all_corpora_is_planned_once(in_the_checkout, tmp_path):
+    rows = "\n\n".join(["Aspirin\tB-Drug\nhelps\tO"] * 4) + "\n"
+    (tmp_path / "all.tsv").write_text(rows)
+    files = dict.fromkeys(("train", "dev", "test"), str(tmp_path / "all.tsv"))
+    speed = {"sentences_per_second": 2.0, "words_per_sentence": 2.0}
+    model = {"config": "configs/train_encoder/minilm_bc5cdr.yaml", **speed}
+    study = job_of(
+        StudyConfig,
+        {
+            "name": "two",
+            "corpora": [{**files, "title": "a"}, {**files, "title": "b", "max_train_documents": 2}],
+            "models": [{"name": "each", **model}, {"name": "all", "together": True, **model}],
+            "options": {"training.epochs": 1},
+        },
+        "the tests",
+    )
+    hours = {
+        (run.model, run.corpus): run.hours for run in plan_study(study).runs if run.what.startswith("rate")
+    }
+    assert list(hours) == [("each", "a"), ("each", "b"), ("all", "a-b")]
+    assert hours["all", "a-b"] == pytest.approx(hours["each", "a"] + hours["each", "b"])

@@ -2,11 +2,13 @@
 
 import pytest
 
+from raybio.config import to_yaml
 from raybio.errors import UsageError
+from raybio.evaluation import evaluate
 from raybio.run_folder import RunFolder
 from raybio.study.findings import findings, on_dev, on_test
 from raybio.study.report import write_study_report
-from raybio.study.runs import StudyRun, run_path
+from raybio.study.runs import StudyRun, dev_f1, run_path
 from raybio.study.stages import known_runs
 
 
@@ -159,3 +161,79 @@ def test_a_point_that_was_stopped_early_has_the_best_of_its_epochs(make_study, f
     RunFolder(search.path).write_json("search.json", {"chosen": best.name})
     text = write_study_report(study, tmp_path / "study.md").read_text(encoding="utf-8").replace("\\", "")
     assert "| one | training.learning_rate=0.0001 | stopped early | 2 | 25.00 |" in text
+
+
+@pytest.fixture
+def of_two(make_study, tmp_path):
+    """A study of two corpora: a model of each of them, and one of both, all of them done."""
+    (one, two) = make_study().model_dump(mode="json")["models"]
+    corpora = [
+        {**{split: f"{folder}/{split}.tsv" for split in ("train", "dev", "test")}, **names}
+        for folder, names in (("drugs", {}), ("genes", {"labels": {"GENE-Y": "Gene"}}))
+    ]
+    models = [{**one, "options": {}}, {**two, "options": {}, "name": "both", "together": True}]
+    study = make_study(models=models, corpora=corpora, measure={"enabled": True})
+    for run in known_runs(study):
+        if run.model == "both":
+            finish_union(run)
+        else:
+            finish_single(run)
+    return study
+
+
+def finish_single(run):
+    write_run(run, {run.corpus: SENTENCES[run.corpus][0]})
+
+
+def finish_union(run):
+    write_run(run, {corpus: sentences for corpus, (_, sentences) in SENTENCES.items()})
+
+
+RIGHT, MISSED = (["B-Drug", "O"], ["B-Drug", "O"]), (["B-Drug", "O"], ["O", "O"])
+FOUND = (["O", "B-Gene"], ["O", "B-Gene"])
+SENTENCES = {
+    "drugs": ([RIGHT] * 6 + [MISSED] * 4, [RIGHT] * 8 + [MISSED] * 2),
+    "genes": ([FOUND] * 10, [FOUND] * 10),
+}
+"""Gold and predicted tags by corpus: of a model of each, and of that of both."""
+
+
+def write_run(run, by_corpus):
+    folder = RunFolder(run.path)
+    folder.write_text("config.yaml", to_yaml(run.config))
+    folder.add_metrics({"epoch": 1, "train_loss": 1.0, "dev_strict_f1": 0.5})
+    figures = {
+        title: evaluate([gold for gold, _ in rows], [tags for _, tags in rows]).to_dict()
+        for title, rows in by_corpus.items()
+    }
+    rows = [row for each in by_corpus.values() for row in each]
+    whole = evaluate([gold for gold, _ in rows], [tags for _, tags in rows]).to_dict()
+    scores = {**whole, "corpora": figures} if len(figures) > 1 else whole
+    folder.write_json("scores.json", dict.fromkeys(("dev", "test"), scores))
+    for split in ("dev", "test"):
+        folder.write_predictions(split, [(["aspirin", "p53"], *row) for row in rows])
+
+
+def test_a_model_of_all_corpora_stands_beside_those_of_each(of_two):
+    found = {(each.model, each.corpus): each for each in findings(of_two)}
+    assert list(found) == [("one", "drugs"), ("one", "genes"), ("both", "drugs"), ("both", "genes")]
+    assert found["both", "drugs"].mean("test") == pytest.approx(8 * 2 / 18)
+    assert found["both", "genes"].mean("test") == 1.0
+    pairs = {pair.corpus: pair for pair in on_test(list(found.values()))}
+    assert pairs["drugs"].difference.f1 == pytest.approx(2 * 6 / 16 - 2 * 8 / 18)
+    assert pairs["genes"].difference.f1 == 0
+    page = write_study_report(of_two).read_text()
+    assert "first 10 documents" not in page and "both" in page and "genes" in page
+
+
+def test_it_is_measured_on_each_corpus_by_the_labels_of_that(of_two):
+    measured = [run.config.corpora for run in known_runs(of_two) if run.kind == "measure"]
+    (alone,), (renamed,), (drugs, genes) = measured
+    assert (drugs.annotates, drugs.labels) == (("Drug",), {})
+    assert (genes.annotates, genes.labels) == (("Gene",), {"GENE-Y": "Gene"})
+    assert (alone.annotates, renamed.labels) == (None, {"GENE-Y": "Gene"})
+
+
+def test_dev_chooses_by_the_mean_of_corpora(of_two):
+    (both,) = (run for run in known_runs(of_two) if (run.kind, run.model) == ("train", "both"))
+    assert dev_f1(both.path) == pytest.approx((8 * 2 / 18 + 1) / 2)

@@ -4,9 +4,9 @@ from transformers import AutoTokenizer
 
 from raybio.config import CorpusSection, DecoderTrainingSection, PromptSection, TrainDecoderConfig
 from raybio.errors import ModelError
+from raybio.members import Member
 from raybio.taggers.decoding import Tokens
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, by_member, wording
-from raybio.training.members import Member
 from raybio.training.recipes import AdapterRecipe
 from raybio.training.steps import IGNORED
 

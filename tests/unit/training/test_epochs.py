@@ -14,12 +14,12 @@ from samples import sentence_of_words
 from raybio.config import CorpusSection, TrainEncoderConfig, WorkersSection
 from raybio.entities import Sentence, Span
 from raybio.errors import ModelError
+from raybio.members import Member
 from raybio.model_sources import ModelReference
 from raybio.run_folder import RunFolder
 from raybio.training import epochs
 from raybio.training.epochs import Verdict
 from raybio.training.kept import Kept, best_model
-from raybio.training.members import Member
 from raybio.training.recipes import EncoderRecipe, Task
 
 SECONDS = [9.0, 1.0, 3.0, 2.0]

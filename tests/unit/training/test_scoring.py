@@ -10,11 +10,11 @@ from samples import sentence_of_words
 from raybio.bio_output import Malformed
 from raybio.config import CorpusSection, WorkersSection
 from raybio.entities import Span
+from raybio.members import Member
 from raybio.progress import ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.taggers import Tags
 from raybio.training import scoring
-from raybio.training.members import Member
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import _score
 
@@ -61,6 +61,7 @@ def test_each_corpus_is_scored_on_its_own_labels(tmp_path: Path) -> None:
     f1s = {title: each["corrected"]["overall"]["strict"]["f1"] for title, each in scores["corpora"].items()}
     assert f1s == {"drugs": 1.0, "genes": 0.5}
     assert scores["mean_strict_f1"] == 0.75
+    assert scores["corpora"]["genes"]["malformed"] == 0 and scores["corpora"]["drugs"]["reliability"]["bins"]
     pooled = scores["corrected"]["overall"]["strict"]
     assert (pooled["correct"], pooled["spurious"], pooled["missed"]) == (2, 1, 1)
     kept = (tmp_path / "predictions/test.tsv").read_text().split("\n\n")[0]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybio.config import CorpusSection
-from raybio.training.members import Member
+from raybio.members import Member
 from raybio.training.splits import drawn_rows
 
 FILES = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")

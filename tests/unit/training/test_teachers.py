@@ -5,10 +5,10 @@ import pytest
 
 from raybio.config import CorpusSection, DistillationSection
 from raybio.errors import InputError, ModelError, TrainingError, UsageError
+from raybio.members import Member
 from raybio.sentence_stream import SENTENCES
 from raybio.taggers import Tags
 from raybio.training import teachers
-from raybio.training.members import Member
 from raybio.training.teachers import _Teachers, check_teachers, mean_shares
 
 BOTH = ("Chemical", "Disease")

@@ -9,11 +9,11 @@ import pytest
 
 from raybio.config import CorpusSection, WorkersSection
 from raybio.entities import Sentence
+from raybio.members import Member
 from raybio.run_folder import RunFolder
 from raybio.taggers import load_tagger
 from raybio.taggers.encoder import EncoderCard
 from raybio.training import temperature
-from raybio.training.members import Member
 from raybio.training.recipes import Scoring
 from raybio.training.temperature import leave_temperature
 

@@ -10,7 +10,7 @@ from samples import sentence_of_words
 
 from raybio.config import CorpusSection
 from raybio.iob2 import tag_set
-from raybio.training.members import Member, interleaved, labels_of_splits, with_draws
+from raybio.members import Member, interleaved, labels_of_splits, with_draws
 
 LABELS = ("Chemical", "Disease", "Gene")
 FILES = CorpusSection(train="train.tsv", dev="dev.tsv", test="test.tsv")
