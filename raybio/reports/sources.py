@@ -175,8 +175,7 @@ def on_corpus(run: Run, title: str) -> Run:
                 if split in run.predictions:
                     predictions[split] = run.predictions[split][first : first + figures["sentences"]]
             first += figures["sentences"]
-    called = [corpus_title(each) for each in run.corpora]
-    own = next(each for each, name in zip(run.corpora, called, strict=True) if title.startswith(name))
+    own = next(each for each in run.corpora if title.removesuffix("-study") == corpus_title(each))
     return replace(run, config={**run.config, "corpus": own}, scores=scores, predictions=predictions)
 
 
