@@ -10,7 +10,7 @@ study escaped the text that LLMs wrote on ChemProt before it aligned it, which n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from raybio.config.corpus import CorpusSection
 from raybio.config.section import JobConfig
@@ -18,6 +18,7 @@ from raybio.config.train_decoder import TrainDecoderConfig
 from raybio.config.train_encoder import TrainEncoderConfig
 
 Protocol: TypeAlias = Literal["corrected", "study"]
+AnySection = TypeVar("AnySection", bound=CorpusSection)
 
 STUDY_OPTIONS: Mapping[type[JobConfig], Mapping[str, Any]] = {
     TrainEncoderConfig: {
@@ -48,7 +49,7 @@ STUDY_CORPORA: Mapping[str, Mapping[str, Any]] = {
 """How the study's code read corpora, where that is another way than ours."""
 
 
-def corpus_by(protocol: Protocol, corpus: CorpusSection) -> CorpusSection:
+def corpus_by(protocol: Protocol, corpus: AnySection) -> AnySection:
     """Return `corpus` as the protocol reads it; what the corpus itself says goes first."""
     if protocol == "corrected":
         return corpus
