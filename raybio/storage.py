@@ -51,8 +51,9 @@ def is_url(path: str) -> bool:
 def filesystem_of(path: str) -> tuple[AbstractFileSystem, str]:
     """Return the file system of a local path or URL, and the path in it.
 
-    Credentials and endpoints are those of its package: for S3 `AWS_...` variables and `~/.aws`. A public
-    Google bucket needs none: `gs://anonymous@BUCKET/...`.
+    All of raybio comes here, so that what lists a bucket reads it as well. Credentials and endpoints are
+    those of its package: for S3 `AWS_...` variables and `~/.aws`, an endpoint of one's own (MinIO, Ceph)
+    included, which is asked in path style. A public Google bucket needs none: `gs://anonymous@BUCKET/...`.
 
     Raises:
         UsageError: no file system of that name is known, or its package is not installed.
@@ -71,6 +72,13 @@ def filesystem_of(path: str) -> tuple[AbstractFileSystem, str]:
             "package is installed: pip install 'raybio[s3]' for s3://, 'raybio[gs]' for gs://"
         ) from error
     return found
+
+
+def url_of(filesystem: AbstractFileSystem, path: str, asked: str) -> str:
+    """Return the URL of a `path` that was found at the URL or pattern `asked`, reached in the same way."""
+    url = str(filesystem.unstrip_protocol(path))
+    anonymous = _ANONYMOUS.match(asked)
+    return re.sub(r"^gc?s://", anonymous[0], url) if anonymous else url
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-import fsspec
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from raybio.corpora import TABLES, format_named, format_of, input_format
@@ -28,7 +28,7 @@ from raybio.entities import Deletion, Document, Record, Rejected, Sentence
 from raybio.errors import AccessError, ColumnsError, FormatError, InputError, UsageError
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
-from raybio.storage import is_url
+from raybio.storage import filesystem_of, is_url, url_of
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class EndOfFile:
         return self.error is not None
 
 
-Inside: TypeAlias = Callable[[fsspec.AbstractFileSystem, str], bool]
+Inside: TypeAlias = Callable[[AbstractFileSystem, str], bool]
 
 
 def find_inputs(
@@ -150,7 +150,7 @@ def _inside(output: str | None) -> Inside:
     """Return what says whether a path of a file system is the folder `output` or lies in it."""
     if output is None:
         return lambda _, __: False
-    place, root = fsspec.core.url_to_fs(output)
+    place, root = filesystem_of(output)
     if isinstance(place, LocalFileSystem):
         folder = Path(root).resolve()  # through symbolic links, as each file's own path below
         return lambda system, path: (
@@ -160,8 +160,8 @@ def _inside(output: str | None) -> Inside:
 
 
 def _keys(path: str) -> str:
-    """Return what the keys of all files below a bucket's folder begin with, whoever asks for them."""
-    return re.sub(r"^[^/@]*@", "", path).rstrip("/") + "/"
+    """Return what the keys of all files below a bucket's folder begin with."""
+    return path.rstrip("/") + "/"
 
 
 def _matches(pattern: str, format: str | None, inside: Inside, columns: Columns | None) -> list[InputFile]:
@@ -175,7 +175,7 @@ def _matches(pattern: str, format: str | None, inside: Inside, columns: Columns 
 
 
 def _found(pattern: str, format: str | None, inside: Inside, columns: Columns | None) -> list[InputFile]:
-    filesystem, path = fsspec.core.url_to_fs(pattern)
+    filesystem, path = filesystem_of(pattern)
     if filesystem.isdir(path) and format != "brat":
         paths = [each for each in filesystem.find(path) if _is_readable(each, format)]
     elif filesystem.exists(path):  # asked before it is taken for a glob: a name may hold brackets
@@ -192,7 +192,7 @@ def _found(pattern: str, format: str | None, inside: Inside, columns: Columns | 
     if "://" not in pattern or pattern.startswith("file://"):
         for each in paths:
             refuse_special(each)
-    names = [filesystem.unstrip_protocol(each) if "://" in pattern else each for each in paths]
+    names = [url_of(filesystem, each, pattern) if "://" in pattern else each for each in paths]
     with ThreadPoolExecutor(_OPEN_FILES) as pool:  # an object store answers late, but many at once
         contents = pool.map(partial(_content, filesystem, inside), paths)
         formats = pool.map(lambda name: format or input_format(name, columns), names)
@@ -214,7 +214,7 @@ def _is_readable(path: str, format: str | None) -> bool:
     return format_named(found).can_read and format in (None, found)
 
 
-def _content(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -> tuple[str, int]:
+def _content(filesystem: AbstractFileSystem, inside: Inside, path: str) -> tuple[str, int]:
     """Return a hash of a file's size, beginning and end (where gzip keeps its checksum), and its size.
 
     Those of a folder are made of its files', and of their names, without what is `inside` the output.
@@ -236,7 +236,7 @@ def _content(filesystem: fsspec.AbstractFileSystem, inside: Inside, path: str) -
     return hashlib.sha256(b"%d\0" % size + head + tail).hexdigest()[:16], size
 
 
-def _strange(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
+def _strange(filesystem: AbstractFileSystem, path: str) -> str:
     """Return what a local `path` is where it is no file that can be read, or ""."""
     if not isinstance(filesystem, LocalFileSystem):
         return ""

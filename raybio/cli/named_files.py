@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybio.errors import RaybioError
+from raybio.storage import filesystem_of
 
 if TYPE_CHECKING:
     from raybio.config import CorpusSection
@@ -79,7 +80,5 @@ def _fault_of_model(name: str, allow_pickle: bool) -> str | None:
 
 
 def _is_there(pattern: str) -> bool:
-    import fsspec
-
-    filesystem, path = fsspec.core.url_to_fs(pattern)
+    filesystem, path = filesystem_of(pattern)
     return bool(filesystem.exists(path) or filesystem.glob(path))

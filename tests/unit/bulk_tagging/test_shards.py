@@ -260,7 +260,7 @@ def test_a_place_that_lets_nobody_in_is_one_clear_error(tmp_path, monkeypatch):
     def refused(*_, **__):
         raise NoCredentialsError("Unable to locate credentials")
 
-    monkeypatch.setattr(shards.fsspec.core, "url_to_fs", refused)
+    monkeypatch.setattr(shards, "filesystem_of", refused)
     with pytest.raises(
         AccessError, match=r"s3://b/x: cannot be reached \(NoCredentialsError: Unable to locate"
     ):
