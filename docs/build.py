@@ -45,6 +45,7 @@ FLOORS = [
         "waiting.py",
         "on_demand.py",
         "refusals.py",
+        "model_metrics.py",
         "sentence_stream.py",
         "members.py",
         "text_tagger.py",

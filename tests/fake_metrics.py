@@ -41,6 +41,9 @@ class _Metric:
 class _Counter(_Metric):
     def inc(self, value: float = 1.0, tags: Mapping[str, str] | None = None) -> None:
         assert value > 0
+        self._record(value, tags)
+
+    def _record(self, value: float, tags: Mapping[str, str] | None = None) -> None:
         self._reported.counts[self._key(tags)] += value
 
 

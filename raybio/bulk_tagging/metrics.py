@@ -1,17 +1,18 @@
 """The metrics of bulk tagging for Prometheus: counts and seconds of each model, by the names in `METRICS`.
 
 A worker tells of each shard that it has committed, from the shard's entry in the ledger, so that the
-two agree. Ray's exporter puts `ray_` before each name and `_total` after a counter's.
-configs/grafana/raybio.json draws them.
+two agree; counters are there at 0 before the first. Ray's exporter puts `ray_` before each name and `_total`
+after a counter's. configs/grafana/raybio.json draws them, and configs/prometheus/rules.yaml watches them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from ray.util.metrics import Counter, Histogram
 
 from raybio.bulk_tagging.ledger import ShardEntry
+from raybio.model_metrics import from_zero, of_model
 
 METRICS = {
     "raybio_tagging_shards": "shards committed",
@@ -32,14 +33,14 @@ _SECONDS = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3
 
 
 class WorkerMetrics:
-    """What a worker that tags with `model` tells."""
+    """What a worker that tags with `model` tells; `labels` are those its output may have."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, labels: Sequence[str]) -> None:
         counted = ("shards", "documents", "rejected", "passes", "tokens_fed")
-        self._counters = {name: _of_model(Counter(*_named(name), ("model",)), model) for name in counted}
-        self._mentions = _of_model(Counter(*_named("mentions"), ("model", "label")), model)
+        self._counters = {name: from_zero(Counter(*_named(name), ("model",)), model) for name in counted}
+        self._mentions = from_zero(Counter(*_named("mentions"), ("model", "label")), model, labels)
         seconds = Histogram(SHARD_SECONDS, METRICS[SHARD_SECONDS], _SECONDS, ("model",))
-        self._seconds = _of_model(seconds, model)
+        self._seconds = of_model(seconds, model)
 
     def committed(self, entry: ShardEntry) -> None:
         """Count a shard and what is in it."""
@@ -61,7 +62,3 @@ class WorkerMetrics:
 def _named(name: str) -> tuple[str, str]:
     whole = f"raybio_tagging_{name}"
     return whole, METRICS[whole]
-
-
-def _of_model(metric: Any, model: str) -> Any:
-    return metric.set_default_tags({"model": model})

@@ -182,7 +182,9 @@ class _TagAndCommit:
     def __init__(self, recipe: Recipe, run: str, board: Any) -> None:
         log_as_json(run)
         try:
-            self._worker = Worker(recipe, run, WorkerMetrics(recipe.provenance.model).committed)
+            self._worker = Worker(recipe, run, lambda entry: self._metrics.committed(entry))
+            # Once it has loaded, its labels are known: their counters begin at 0.
+            self._metrics = WorkerMetrics(recipe.provenance.model, self._worker.labels)
         except Exception as error:  # of whatever library: a node without a driver for its GPU, say
             ray.get(board.add.remote(Unfit.here(error)))
             raise

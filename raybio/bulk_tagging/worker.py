@@ -46,6 +46,8 @@ class Worker:
         )
         self._ledger = Ledger(recipe.output)
         self._committed = committed
+        self.labels = recipe.selection.names(self._tagger.labels)
+        """Those that the output may have, sorted."""
 
     def commit(self, shard: Shard) -> CommittedShard:
         """Tag a shard and commit it, unless that was done since the run began.

@@ -1,7 +1,8 @@
 """The metrics of serving for Prometheus: counts and seconds of each model, by the names in `METRICS`.
 
 Ray's exporter puts `ray_` before each name and `_total` after a counter's; it adds the labels
-`application`, `deployment` and `replica`. configs/grafana/raybio.json draws them.
+`application`, `deployment` and `replica`. Counters are there at 0 before the first request.
+configs/grafana/raybio.json draws them, and configs/prometheus/rules.yaml watches them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ray.serve.metrics import Counter, Histogram
 
 from raybio.entities import Sentence
 from raybio.iob2 import spans_from_tags
+from raybio.model_metrics import from_zero, of_model
 from raybio.taggers import Tags
 
 _SECONDS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0]
@@ -51,9 +53,9 @@ def histogram_names() -> set[str]:
 
 
 class ReplicaMetrics:
-    """What a replica of `model` tells."""
+    """What a replica of `model` tells, which has these `labels`."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, labels: Sequence[str]) -> None:
         counted = (
             "requests",
             "documents",
@@ -66,7 +68,7 @@ class ReplicaMetrics:
         )
         self._counters = _counters(model, *counted)
         tag_keys: Any = ("model", "label")  # Ray's type has room for one
-        self._mentions = _of_model(Counter(*_named("mentions"), tag_keys=tag_keys), model)
+        self._mentions = from_zero(Counter(*_named("mentions"), tag_keys=tag_keys), model, labels)
         self._histograms = _histograms(model, "seconds", "model_seconds", "batch_words")
 
     def answered(self, sentences: Sequence[Sentence], tagged: Sequence[Tags], seconds: float) -> None:
@@ -133,16 +135,11 @@ def _named(name: str) -> tuple[str, str]:
 
 
 def _counters(model: str, *names: str) -> dict[str, Counter]:
-    return {name: _of_model(Counter(*_named(name), tag_keys=("model",)), model) for name in names}
+    return {name: from_zero(Counter(*_named(name), tag_keys=("model",)), model) for name in names}
 
 
 def _histograms(model: str, *names: str) -> dict[str, Histogram]:
     return {
-        name: _of_model(Histogram(*_named(name), _HISTOGRAMS[_named(name)[0]], tag_keys=("model",)), model)
+        name: of_model(Histogram(*_named(name), _HISTOGRAMS[_named(name)[0]], tag_keys=("model",)), model)
         for name in names
     }
-
-
-def _of_model(metric: Any, model: str) -> Any:
-    metric.set_default_tags({"model": model})
-    return metric

@@ -55,7 +55,7 @@ class Replica:
             f"model {section.name} is loaded",
             extra={"kind": self._kind, "seconds": seconds, **self._log_fields},
         )
-        self._metrics = ReplicaMetrics(section.name)
+        self._metrics = ReplicaMetrics(section.name, self._tagger.labels)
         self._batcher = Batcher(
             self._tag_batch,
             max_words=section.max_batch_words,

@@ -384,7 +384,7 @@ def test_metrics_reach_prometheus(address: str, sentences: list[Sentence]) -> No
         "ray_raybio_serving_mentions_total",
         "ray_raybio_serving_seconds_bucket",
     }
-    assert wanted <= wait_for_metrics(wanted, 'model="encoder"')
+    assert wanted <= wait_for_metrics(wanted, 'model="encoder"').keys()
 
 
 def test_a_model_that_is_not_there_is_refused_before_anything_starts(address: str, tmp_path: Path) -> None:

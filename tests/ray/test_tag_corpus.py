@@ -261,7 +261,7 @@ def test_metrics_reach_prometheus() -> None:
     @ray.remote(num_cpus=0)
     class Teller:
         def __init__(self) -> None:
-            self._metrics = WorkerMetrics("reported")
+            self._metrics = WorkerMetrics("reported", ["X", "Y"])
 
         def tell(self) -> None:
             work = {"passes": 5, "tokens_fed": 70}
@@ -269,6 +269,9 @@ def test_metrics_reach_prometheus() -> None:
             self._metrics.committed(entry)
 
     teller = Teller.remote()
+    counters = {f"ray_{name}_total" for name in METRICS if name != SHARD_SECONDS}
+    before = wait_for_metrics(counters, 'model="reported"')
+    assert before == dict.fromkeys(counters, 0.0)
     ray.get(teller.tell.remote())
     wanted = {f"ray_{name}_{'bucket' if name == SHARD_SECONDS else 'total'}" for name in METRICS}
-    assert wanted <= wait_for_metrics(wanted, 'model="reported"')
+    assert wanted <= wait_for_metrics(wanted, 'model="reported"').keys()

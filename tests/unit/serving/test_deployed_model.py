@@ -35,7 +35,7 @@ def ask(*outcomes, seconds=30.0):
 
 
 def counts_of(reported):
-    return {name.removeprefix("raybio_serving_"): count for (name, _), count in reported.counts.items()}
+    return {name.removeprefix("raybio_serving_"): count for (name, _), count in (+reported.counts).items()}
 
 
 def test_retries_of_an_answered_request_are_counted(reported):

@@ -54,11 +54,11 @@ LLM = Tags(
 
 def test_a_request_to_an_llm_is_counted_with_what_it_took(monkeypatch):
     reported = FakeMetrics(monkeypatch, metrics)
-    replica = metrics.ReplicaMetrics("m")
+    replica = metrics.ReplicaMetrics("m", ["X", "Y"])
     replica.answered([sentence_of_words("a", "b"), sentence_of_words("c", "d")], [LLM, LLM], seconds=0.5)
     expected = {"requests": 1, "documents": 1, "sentences": 2, "words": 4, "passes": 6, "tokens_fed": 80}
     expected["malformed"] = 2
-    assert reported.counts == {
+    assert +reported.counts == {
         **{(f"raybio_serving_{name}", "m"): count for name, count in expected.items()},
         ("raybio_serving_mentions", "m", "X"): 2,
     }
@@ -68,14 +68,14 @@ def test_a_request_to_an_llm_is_counted_with_what_it_took(monkeypatch):
 def test_a_rejected_request_counts_its_documents_and_nothing_else(monkeypatch):
     reported = FakeMetrics(monkeypatch, metrics)
     two = [replace(sentence_of_words("a"), document_id=name) for name in ("1", "1", "2")]
-    metrics.ReplicaMetrics("m").rejected(two)
-    assert reported.counts == {("raybio_serving_rejected", "m"): 2}
+    metrics.ReplicaMetrics("m", ["X", "Y"]).rejected(two)
+    assert +reported.counts == {("raybio_serving_rejected", "m"): 2}
     assert not reported.observed
 
 
 def test_a_batch_is_observed(monkeypatch):
     reported = FakeMetrics(monkeypatch, metrics)
-    metrics.ReplicaMetrics("m").batch(words=70, seconds=0.25)
+    metrics.ReplicaMetrics("m", ["X", "Y"]).batch(words=70, seconds=0.25)
     assert reported.observed == {
         ("raybio_serving_model_seconds", "m"): [0.25],
         ("raybio_serving_batch_words", "m"): [70],
@@ -87,4 +87,14 @@ def test_a_retry_is_counted_each_time(monkeypatch):
     client = metrics.ClientMetrics("m")
     client.retried()
     client.retried()
-    assert reported.counts == {("raybio_serving_retries", "m"): 2}
+    assert +reported.counts == {("raybio_serving_retries", "m"): 2}
+
+
+def test_every_counter_is_there_at_zero_before_the_first_request(monkeypatch):
+    reported = FakeMetrics(monkeypatch, metrics)
+    metrics.ReplicaMetrics("m", ["X", "Y"])
+    metrics.ClientMetrics("m")
+    mentions = "raybio_serving_mentions"
+    plain = {(name, "m") for name in metrics.METRICS if name not in histogram_names() | {mentions}}
+    assert reported.counts.keys() == plain | {(mentions, "m", "X"), (mentions, "m", "Y")}
+    assert set(reported.counts.values()) == {0}

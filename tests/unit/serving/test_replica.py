@@ -67,7 +67,7 @@ def replica_of(monkeypatch):
     context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="r"))
     nothing = SimpleNamespace(**dict.fromkeys(("answered", "rejected", "batch"), lambda *found: None))
     monkeypatch.setattr(replica.serve, "get_replica_context", lambda: context)
-    monkeypatch.setattr(replica, "ReplicaMetrics", lambda model: nothing)
+    monkeypatch.setattr(replica, "ReplicaMetrics", lambda *_: nothing)
 
     def make(tagger, **options):
         monkeypatch.setattr(replica, "load", lambda *_: ("encoder", tagger))
