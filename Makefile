@@ -10,6 +10,7 @@ CONSTRAINTS ?= constraints.txt
 PYTEST := $(BIN)/pytest --durations 20 --durations-min 5
 
 LOCK := requirements-cpu.lock
+CUDA_LOCK := requirements-cuda.lock
 TORCH ?= --torch-backend cpu
 
 .DEFAULT_GOAL := help
@@ -52,13 +53,18 @@ audit: install ## known vulnerabilities of what is installed; asks an advisory s
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --skip-editable --progress-spinner off --timeout 10
 
-lock: install ## pin what `make install` takes on a Linux CPU in requirements-cpu.lock; TORCH="--find-links FOLDER" offline
+lock: install ## pin what `make install` takes on a Linux CPU, and a GPU node, in two files; TORCH="--find-links FOLDER" offline
 	$(BIN)/python -m pip install --quiet uv
 	sed '/^[#-]/d' $(LOCK) > $(LOCK).new
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --extra int8 --extra llm -c constraints.txt \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 $(TORCH) --no-annotate --no-header -o $(LOCK).new
 	{ sed -n '/^[#-]/p' $(LOCK); cat $(LOCK).new; } > $(LOCK).whole
 	mv $(LOCK).whole $(LOCK) && rm $(LOCK).new
+	sed '/^[#-]/d; s/+cpu$$//' $(LOCK) > $(LOCK).same
+	printf 'boto3\ngoogle-api-python-client\n' | $(BIN)/uv pip compile --quiet pyproject.toml - --extra gs --extra int8 --extra llm --extra s3 -c $(LOCK).same \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-annotate --no-header -o $(CUDA_LOCK).new
+	{ sed -n '/^#/p' $(CUDA_LOCK); cat $(CUDA_LOCK).new; } > $(CUDA_LOCK).whole
+	mv $(CUDA_LOCK).whole $(CUDA_LOCK) && rm $(CUDA_LOCK).new $(LOCK).same
 
 docs: install ## write what pages have from the code and from committed results
 	$(BIN)/python docs/build.py

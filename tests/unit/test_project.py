@@ -72,6 +72,28 @@ def test_the_lock_keeps_to_the_constraints():
     assert str(locked["torch"]).endswith("+cpu")
 
 
+@pytest.mark.parametrize("requirement", sorted(set(required("gs", "int8", "llm", "s3")), key=str), ids=str)
+def test_the_lock_of_gpu_nodes_has_what_is_required(requirement: Requirement):
+    locked = pins("requirements-cuda.lock").get(canonicalize_name(requirement.name))
+    assert locked, f"{requirement} is not locked: run `make lock`"
+    assert locked in requirement.specifier, f"{requirement.name} is locked at {locked}: run `make lock`"
+
+
+def test_both_locks_have_the_same_versions():
+    cpu, cuda = pins("requirements-cpu.lock"), pins("requirements-cuda.lock")
+    both = cpu.keys() & cuda.keys()
+    assert {"ray", "torch", "transformers", "deepspeed", "s3fs"} <= both
+    assert {name: cuda[name].public for name in both} == {name: cpu[name].public for name in both}
+    assert cuda["torch"].local is None and any(name.startswith("nvidia-cublas") for name in cuda)
+
+
+def test_ci_tests_what_is_locked():
+    workflows = [
+        (ROOT / ".github/workflows" / name).read_text("utf-8") for name in ("test.yml", "release.yml")
+    ]
+    assert all("requirements-cpu.lock" in text for text in workflows)
+
+
 # What a release and a contributor rely on -------------------------------------------------------
 
 
