@@ -41,6 +41,12 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session")
+def crds() -> Path:
+    """The folder of KubeRay's definitions (helm-chart/kuberay-operator/crds, v1.7.0), if it is here."""
+    return _beside("RAYBIO_TEST_CRDS", "crds")
+
+
+@pytest.fixture(scope="session")
 def google_bucket() -> Iterator[str]:
     """The URL of a bucket of a server that speaks as Google Cloud Storage does, for pyarrow to reach."""
     with socket.socket() as free:

@@ -87,8 +87,8 @@ class Head:
 
 
 @contextmanager
-def ray_head(node_types: Mapping[str, Any] | None = None) -> Iterator[Head]:
-    """Start a head of two CPUs with token authentication; end it and what it started.
+def ray_head(node_types: Mapping[str, Any] | None = None, cpus: int = 2) -> Iterator[Head]:
+    """Start a head of so many CPUs with token authentication; end it and what it started.
 
     With `node_types`, as in a cluster.yaml, its autoscaler starts nodes of these types: processes on
     this machine, that have the resources their type says.
@@ -108,9 +108,10 @@ def ray_head(node_types: Mapping[str, Any] | None = None) -> Iterator[Head]:
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
             **(_AUTOSCALING if node_types else {}),
         }
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
         command += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={folder}"]
-        command += ["--object-store-memory=100000000", *(f"--{name}={port}" for name, port in ports.items())]
+        command += [f"--num-cpus={cpus}", "--object-store-memory=100000000"]
+        command += [*(f"--{name}={port}" for name, port in ports.items())]
         if node_types:
             file = Path(folder) / "autoscaling.json"
             file.write_text(json.dumps(_autoscaling(node_types, f"127.0.0.1:{ports['port']}", folder)))
@@ -124,6 +125,29 @@ def ray_head(node_types: Mapping[str, Any] | None = None) -> Iterator[Head]:
             yield started
         finally:
             _end(process)
+
+
+@contextmanager
+def joined_node(head: Head, cpus: int) -> Iterator[None]:
+    """Start one more node of the head's cluster, as on another machine; end it and what it started."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={head.gcs}", "--block"]
+    command += ["--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", "--object-store-memory=100000000"]
+    with (head.folder / "node.log").open("w") as log:
+        process = subprocess.Popen(command, env=head.environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        until = time.monotonic() + _START_SECONDS
+        while len(_alive(head)) < 2:
+            if time.monotonic() > until or process.poll() is not None:
+                raise RuntimeError(f"no node joined:\n{(head.folder / 'node.log').read_text()[-3000:]}")
+            time.sleep(0.5)
+        yield
+    finally:
+        _end(process)
+
+
+def _alive(head: Head) -> list[Any]:
+    nodes = head.ask("/api/v0/nodes")["data"]["result"]["result"]
+    return [node for node in nodes if node["state"] == "ALIVE"]
 
 
 def _autoscaling(node_types: Mapping[str, Any], address: str, folder: str) -> dict[str, Any]:

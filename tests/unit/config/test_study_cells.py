@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 @pytest.mark.parametrize(
     ("name", "words", "asked"),
     [
-        ("tag_corpus/pubmed", [], [(Demand("tagger", 1, 4, 1),)]),
+        ("tag_corpus/pubmed", [], [(Demand("tagger", 1, 3, 1),)]),
         ("tag_corpus/cpu_int8", ["taggers.count=3"], [(Demand("tagger", 3, 1, 0),)]),
         ("train_decoder/llama_8b_2gpu", [], [(Demand("training worker", 2, 1, 1),)]),
         ("adapt_encoder/minilm_bc5cdr", [], [(Demand("training worker", 1, 2, 0),)]),
