@@ -11,6 +11,7 @@ from typing import TypeVar
 from ray.util.metrics import Counter, Metric
 
 MetricOfRay = TypeVar("MetricOfRay", bound=Metric)
+CounterOfRay = TypeVar("CounterOfRay", bound=Counter)
 
 
 def of_model(metric: MetricOfRay, model: str) -> MetricOfRay:
@@ -19,7 +20,7 @@ def of_model(metric: MetricOfRay, model: str) -> MetricOfRay:
     return metric
 
 
-def from_zero(counter: Counter, model: str, labels: Sequence[str] | None = None) -> Counter:
+def from_zero(counter: CounterOfRay, model: str, labels: Sequence[str] | None = None) -> CounterOfRay:
     """Return a counter of `model` that says 0 at once; with `labels`, for each value of its label `label`."""
     of_model(counter, model)
     for tags in [None] if labels is None else [{"label": label} for label in labels]:
