@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="a model that tags")
     parser.add_argument("--input", required=True, help="a small file")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--without-ray", action="store_true", help="leave out the command that starts Ray")
     parser.add_argument("--json", help="where the figures go")
     options = parser.parse_args()
     ctypes.CDLL(None).prctl(_ADOPT_ORPHANS, 1, 0, 0, 0)
@@ -79,6 +80,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(-1, options.repeat):
             for name, command in commands(options.model, options.input, Path(folder) / str(turn)).items():
+                if options.without_ray and name.endswith(" --ray"):
+                    continue
                 found = cost(command)
                 print(f"{turn} {name}: {found}", file=sys.stderr, flush=True)
                 if turn >= 0:

@@ -22,7 +22,8 @@ def check_labels(
     if known and found and not {*known} & {*found}:
         raise UsageError(f"{found_in} and {known_by} have no label in common: {lists}. {remedy}")
     if others := {*found} - {*known} if known else set():
-        return f"{_listed(others)} of {found_in} is no label of {known_by}: {lists}. {remedy}"
+        are = "is no label" if len(others) == 1 else "are no labels"
+        return f"{_listed(others)} of {found_in} {are} of {known_by}: {lists}. {remedy}"
     return ""
 
 

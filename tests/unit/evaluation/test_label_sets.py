@@ -17,6 +17,7 @@ def test_no_label_in_common_is_refused_with_both_lists():
 
 
 def test_some_labels_more_are_named():
+    assert check({"A"}, {"A", "B", "C"}).startswith("B, C of dev are no labels of train: ")
     assert check({"A"}, {"A", "B"}) == "B of dev is no label of train: dev has A, B, train has A. Rename them"
 
 
