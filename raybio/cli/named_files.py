@@ -21,8 +21,16 @@ def missing_files(section: Section, note: Callable[[str], None], above: str = ""
 
     Of a model that the hub will be asked for, `note` is called.
     """
-    from raybio.config import CorpusSection, InputSection
+    from raybio.config import (
+        CorpusSection,
+        DecodingSection,
+        InputSection,
+        ServedModelSection,
+        TagCorpusConfig,
+    )
     from raybio.config.section import Section
+
+    taggers = (TagCorpusConfig, ServedModelSection, DecodingSection)
 
     if isinstance(section, CorpusSection):
         yield from _missing_splits(section, above)
@@ -39,7 +47,7 @@ def missing_files(section: Section, note: Callable[[str], None], above: str = ""
                     yield f"{key}: no file at {each}"
         elif name in _MODELS and isinstance(value, str):
             allow_pickle = bool(getattr(section, "allow_pickle", False))
-            fault = _fault_of_model(value, allow_pickle)
+            fault = _fault_of_model(value, allow_pickle, tags=isinstance(section, taggers))
             if fault is None:
                 note(f"{key}: {value} is not here; the Hugging Face hub will be asked for it")
             elif fault:
@@ -63,15 +71,22 @@ def _missing_splits(corpus: CorpusSection, above: str) -> Iterator[str]:
                 yield f"{above}name: {error}"
 
 
-def _fault_of_model(name: str, allow_pickle: bool) -> str | None:
-    """Return why a model cannot be used, "" where it can, and None of one that only the hub may have."""
+def _fault_of_model(name: str, allow_pickle: bool, tags: bool) -> str | None:
+    """Return why a model cannot be used, "" where it can, and None of one that only the hub may have.
+
+    One that `tags` must have been trained for it.
+    """
+    from raybio.model_files import is_cascade
     from raybio.model_sources import model_at_hand, model_folder
+    from raybio.taggers.card import kind_of
 
     path = Path(name).expanduser()
     may_be_of_the_hub = not (path.is_absolute() or name.startswith((".", "bundled:")) or name.count("/") > 1)
     try:
         if path.is_dir() or not may_be_of_the_hub:
-            model_folder(name, allow_pickle=allow_pickle)
+            folder = model_folder(name, allow_pickle=allow_pickle)
+            if tags and not is_cascade(folder):
+                kind_of(folder)
         elif model_at_hand(name, allow_pickle=allow_pickle) is None:
             return None
     except RaybioError as error:

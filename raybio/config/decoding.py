@@ -37,7 +37,7 @@ class DecodingSection(Section):
     draft_model: Text | None = Field(
         default=None,
         validate_default=True,
-        description="encoder whose tags are the draft: bundled:NAME, a Hugging Face id, a folder or a URL; "
+        description="trained encoder whose tags are the draft: a folder, a Hugging Face id or a URL; "
         "with draft: encoder",
     )
     constrained_decoding: bool = Field(

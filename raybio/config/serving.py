@@ -40,7 +40,7 @@ class ServedModelSection(Section):
 
     name: FileName = Field(description="what clients call the model")
     model: Text = Field(
-        description="trained model: bundled:NAME, a Hugging Face id, a folder or a URL (s3://...)"
+        description="trained model: a folder such as RUN/model, a Hugging Face id or a URL (s3://...)"
     )
     allow_pickle: AllowPickle = False
     model_labels: ModelLabels = Field(default={})

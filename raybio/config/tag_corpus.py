@@ -137,7 +137,7 @@ class TagCorpusConfig(JobConfig):
 
     job: Literal["tag-corpus"] = Field(description="which job this file configures")
     model: Text = Field(
-        description="trained model: bundled:NAME, a Hugging Face id, a folder or a URL (s3://...)"
+        description="trained model: a folder such as RUN/model, a Hugging Face id or a URL (s3://...)"
     )
     allow_pickle: AllowPickle = False
     model_labels: ModelLabels = Field(default={})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,16 @@ from raybio.versioned import check_version, read_record, versioned
 WRITERS = ("CausalLM", "LMHead")
 """What transformers calls the architectures that write: LlamaForCausalLM, GPT2LMHeadModel."""
 
+_NO_TAGS = re.compile(
+    "(Model|MaskedLM|PreTraining|SequenceClassification|QuestionAnswering|MultipleChoice|SentencePrediction)$"
+)
+"""How the names of architectures end that have no head, or one that does not tag words: BertModel."""
+
 _REMEDY = "Train the model again"
+_TRAIN = (
+    "Train it, for a first look on the generated corpus: `raybio {} model={} corpus.name=sample name=first`; "
+    "then tag with --model runs/first/model"
+)
 
 _RENAMED = {
     "max_tokens": "max_length",
@@ -57,7 +67,8 @@ def kind_of(folder: Path) -> str:
 
     Raises:
         ModelError: its card cannot be read, or is of a kind that this raybio does not know; or it has none
-            and is an LLM or an adapter, of which nothing else says how they tag.
+            and is an LLM or an adapter, of which nothing else says how they tag, or a base model that has
+            no head that tags.
     """
     path = folder / CARD
     if not path.is_file():
@@ -88,13 +99,18 @@ def _refuse_without_card(folder: Path) -> None:
             "train-decoder`; or, if its base model is a token classifier, say so with task_type TOKEN_CLS in "
             "its adapter_config.json"
         )
-    config = folder / "config.json"
-    named = read_object(config).get("architectures") if config.is_file() else None
-    if isinstance(named, list) and any(sign in str(one) for one in named for sign in WRITERS):
-        name = name_of(folder)
+    config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+    named = config.get("architectures")
+    if not isinstance(named, list) or not named:
+        return
+    name = name_of(folder)
+    if any(sign in str(one) for one in named for sign in WRITERS):
         raise ModelError(
             f"{name} is a {named[0]}, an LLM that writes text, and no {CARD} says how it is prompted to tag. "
-            "Train it, for a first look on the generated corpus: "
-            f"`raybio train-decoder smollm2_bc5cdr model={name} corpus.name=sample name=first-llm`; then tag "
-            "with --model runs/first-llm/model"
+            f"{_TRAIN.format('train-decoder smollm2_bc5cdr', name)}"
+        )
+    if all(_NO_TAGS.search(str(one)) for one in named):
+        raise ModelError(
+            f"{name} is a base model ({named[0]}), without a head that tags words: it was not yet trained on "
+            f"annotated text. {_TRAIN.format('train-encoder minilm_bc5cdr', name)}"
         )

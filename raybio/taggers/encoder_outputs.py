@@ -6,40 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from raybio.bundled_models import name_of
 from raybio.errors import ModelError
 from raybio.label_schemes import LabelScheme, UnknownSchemeError, recognise
 from raybio.model_files import read_object
-from raybio.taggers.hugging_face import architecture_of, tags_words
 
 
 def scheme_of(config: Any, folder: Path, labels: Mapping[str, str | None] | None = None) -> LabelScheme:
     """Return the label scheme of a classifier's outputs, by `id2label` and what `labels` says of them.
 
     Raises:
-        ModelError: outputs have no name, or the names are of no scheme; it names those that do not fit. Or
-            the model has no such outputs: it was not trained yet.
+        ModelError: outputs have no name, or the names are of no scheme; it names those that do not fit.
     """
     names = _output_names(config, folder)
     try:
         return recognise(names, labels)
     except UnknownSchemeError as error:
-        if not tags_words(config):
-            raise ModelError(_no_head(config, folder)) from error
         raise ModelError(
             f"{folder} gives tags that cannot be read, {', '.join(error.misfits)}: {error.problem}. Say what "
             "they stand for in `model_labels`, such as {LABEL_1: B-Disease, OTHER: O}"
         ) from error
-
-
-def _no_head(config: Any, folder: Path) -> str:
-    name = name_of(folder)
-    return (
-        f"{name} is a base model ({architecture_of(config)}), without a head that tags words: it was not yet "
-        "trained on annotated text. Train it, for a first look on the generated corpus: "
-        f"`raybio train-encoder minilm_bc5cdr model={name} corpus.name=sample name=first`; then tag with "
-        "--model runs/first/model"
-    )
 
 
 def _output_names(config: Any, folder: Path) -> list[str]:

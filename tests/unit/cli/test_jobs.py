@@ -62,6 +62,13 @@ def test_check_looks_for_what_is_to_be_tagged(raybio, tmp_path, tiny_encoder):
     assert raybio("check", *words).code == 0
 
 
+def test_check_names_a_base_model_that_is_to_tag(raybio, tmp_path):
+    (tmp_path / "a.xml").write_text("")
+    outcome = raybio("check", PUBMED, "model=bundled:minilm", "input=[a.xml]")
+    assert outcome.code == 2
+    assert "1 fault\n  - model: bundled:minilm is a base model (BertModel), without a head" in outcome.err
+
+
 def test_check_reports_all_faults(raybio):
     outcome = raybio("check", MINILM, "training.epochs=ten", "modle=x")
     assert (outcome.code, outcome.out) == (2, "")
