@@ -130,11 +130,6 @@ def writes_text(config: Any) -> bool:
     return any(sign in architecture_of(config) for sign in WRITERS)
 
 
-def tags_words(config: Any) -> bool:
-    """Say whether a config is of a model with a head that tags words: BertForTokenClassification."""
-    return "TokenClassification" in architecture_of(config)
-
-
 def check_model(make: Any, folder: Path, *, new_head: bool = False, **options: Any) -> Any:
     """Return the model as `read_model` does and refuse what it would, without its weights in memory."""
     return read_model(make, folder, new_head=new_head, device_map="meta", **options)

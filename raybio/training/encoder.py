@@ -18,14 +18,7 @@ from raybio.model_sources import ModelReference, base_folder
 from raybio.run_folder import SPLITS_FILE
 from raybio.taggers.both_ways import blocks_of, check_attention, read_both_ways
 from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
-from raybio.taggers.hugging_face import (
-    check_base,
-    read_config,
-    read_model,
-    read_tokenizer,
-    tag_options,
-    tags_words,
-)
+from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer, tag_options
 from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner, check_precision
@@ -138,7 +131,8 @@ def other_tags(base: Path, labels: Sequence[str]) -> list[str]:
     """Return the tags of a token classifier where they are not those of `labels`; none of any other model."""
     config = read_config(base)
     tags = list(config.id2label.values())
-    return tags if tags_words(config) and tags != tag_set(labels) else []
+    is_classifier = any("TokenClassification" in name for name in config.architectures or ())
+    return tags if is_classifier and tags != tag_set(labels) else []
 
 
 def _begin_head_anew(model: Any) -> None:

@@ -86,11 +86,11 @@ def read_architecture(source: Path) -> Any:
     """
     if source.is_dir():
         return read_config(source)
-    answers = hub_answers()  # else what is in its cache, at once: the client would try for long
+    cached = not hub_answers()  # then its cache is asked at once: the client would try for long
     try:
-        config = AutoConfig.from_pretrained(source, local_files_only=not answers, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, local_files_only=cached, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        problem = first_line(error) if answers else "no folder here, and the Hugging Face hub does not answer"
+        problem = "no folder here, and the Hugging Face hub does not answer" if cached else first_line(error)
         raise ModelError(
             f"{source} is no model that can be read: {problem}. Name a folder or a hub id"
         ) from error

@@ -43,8 +43,8 @@ def test_defaults_and_round_trip(load, tmp_path):
         (
             ONE + "  - name: b\n",
             [
-                "line 5: models[1].model: missing; trained model: bundled:NAME, a Hugging Face id, a folder "
-                "or a URL (s3://...)"
+                "line 5: models[1].model: missing; trained model: a folder such as RUN/model, a Hugging Face "
+                "id or a URL (s3://...)"
             ],
         ),
         (

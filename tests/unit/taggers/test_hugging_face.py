@@ -301,7 +301,9 @@ def test_transformers_is_reached_through_one_door():
             'state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)'
         ],
         # Of the hub, before a model is fetched: JSON alone.
-        "raybio/training/shapes.py": ["config = AutoConfig.from_pretrained(source, trust_remote_code=False)"],
+        "raybio/training/shapes.py": [
+            "config = AutoConfig.from_pretrained(source, local_files_only=cached, trust_remote_code=False)"
+        ],
         "raybio/training/preflight.py": ["tokenizer = AutoTokenizer.from_pretrained("],
         # LoRA on a model, from an adapter that was inspected.
         "raybio/taggers/language_model.py": [
