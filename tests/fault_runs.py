@@ -56,9 +56,9 @@ def small_cluster(cpus: int) -> Iterator[Any]:
 class Faults:
     """Starts drivers on a cluster, each a process of its own, over one dump of `SHARDS` shards."""
 
-    def __init__(self, address: str, folder: Path) -> None:
+    def __init__(self, address: str, folder: Path, **environment: str) -> None:
         self.folder = folder
-        self._environment = {"RAY_ADDRESS": address}
+        self._environment = {"RAY_ADDRESS": address, **environment}
         self._started: list[subprocess.Popen[str]] = []
         # It is inspected, and never tags.
         tokenizer = AutoTokenizer.from_pretrained(model_folder("bundled:minilm"))
@@ -69,10 +69,10 @@ class Faults:
         for file in range(_FILES):
             write_dump(self.dump / f"part{file}.jsonl", documents[file::_FILES], f"{file}-")
 
-    def on(self, address: str, **environment: str) -> "Faults":
+    def on(self, address: str) -> "Faults":
         """Return what starts the same drivers on another cluster; they end with these."""
         elsewhere = copy(self)
-        elsewhere._environment = {"RAY_ADDRESS": address, **environment}
+        elsewhere._environment = {"RAY_ADDRESS": address}
         return elsewhere
 
     def start(
@@ -170,6 +170,13 @@ def rows(output: Path, table: str) -> list[dict[str, Any]]:
     """All rows of one of the output's tables, shard by shard."""
     files = sorted((output / table).glob("*.parquet"))
     return [row for path in files for row in pq.read_table(path).to_pylist()]
+
+
+def check_whole(output: Path) -> None:
+    """See that an output of the dump has each document once."""
+    documents = range(SHARDS * DOCUMENTS // _FILES)
+    expected = sorted(f"{file}-{number}" for file in range(_FILES) for number in documents)
+    assert sorted(row["document_id"] for row in rows(output, "documents")) == expected
 
 
 def check_equal(output: Path, undisturbed: Path) -> None:

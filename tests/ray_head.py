@@ -101,6 +101,8 @@ def ray_head(node_types: Mapping[str, Any] | None = None, cpus: int = 2) -> Iter
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Nobody's work waits for the end of this head.
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
             "GOMP_SPINCOUNT": "20000",
             "NO_PROXY": "127.0.0.1",
             # A job says `python`: the one that runs the tests.
@@ -203,6 +205,8 @@ def _wait(head: Head, process: "subprocess.Popen[bytes]") -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the head and its children, asked first; nothing else of Ray on this machine is touched."""
+    if process.poll() is not None:
+        return
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs([psutil.Process(process.pid), *children], timeout=10)
