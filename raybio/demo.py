@@ -65,7 +65,7 @@ def run_demo(output: str, progress: Callable[[str], None] = print) -> DemoResult
     folder = Path(output) / f"demo-{timestamp()}"
     progress("writing the sample corpus")
     sample = generate_sample(folder / "corpus", citations=200)
-    with resume_hint("The same command starts it anew"), connected():
+    with resume_hint("The same command starts it over"), connected():
         progress("fine-tuning bundled:minilm on it with Ray Train")
         trained = train_encoder(_training(folder, sample), progress)
         progress("tagging the sample's PubMed dump with Ray Data")

@@ -1,6 +1,6 @@
 """Hypothesis strategies for raybio's nouns: `texts()`, `documents()`, `tagged_sentences()`.
 
-What a strategy draws from is made once: to make it anew for each draw takes far longer than to draw.
+What a strategy draws from is made once: to make it again for each draw takes far longer than to draw.
 """
 
 from functools import cache

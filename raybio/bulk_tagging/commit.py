@@ -1,7 +1,7 @@
 """A tagged shard -> its output files.
 
 mentions/SHARD.parquet    one row a mention (`corpora.parquet.MENTION_SCHEMA`)
-documents/SHARD.parquet   one row a record: what became of it
+documents/SHARD.parquet   one row a record: its outcome
 FORMAT/SHARD.SUFFIX       the annotated documents, for each further format asked for (brat: a folder)
 rejected/SHARD.jsonl      what was rejected, if anything was
 malformed/SHARD.jsonl     what an LLM wrote that could not be read, if anything (`tagging.MalformedLine`)

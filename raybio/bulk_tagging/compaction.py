@@ -213,12 +213,12 @@ def _records(folder: OutputFolder, part: Part) -> Iterator[Records]:
         except FileNotFoundError as error:
             raise CommitError(
                 f"{folder.output}: {name} is gone. If another compaction came first, run the same command "
-                "again; otherwise remove the folder, and compact all of it anew"
+                "again; otherwise remove the folder, and compact all of it again"
             ) from error
         if not records.belong_together:
             raise CommitError(
                 f"{folder.output}: documents/{name} and mentions/{name} do not belong together. Remove "
-                "the folder, and compact all of it anew"
+                "the folder, and compact all of it again"
             )
         yield records
 
@@ -296,5 +296,5 @@ def _refuse_changed(folder: str, files: dict[str, str], new: Sequence[str]) -> N
         if before.get(key, name) != name:
             raise CommitError(
                 f"{folder}: the input file {key} has changed since it was compacted. Remove the folder, or "
-                "choose another, and compact all of it anew"
+                "choose another, and compact all of it again"
             )

@@ -48,7 +48,7 @@ class Records:
 
     @property
     def fates(self) -> npt.NDArray[np.object_]:
-        """What became of each document."""
+        """The outcome of each document."""
         return np.array(self.documents["fate"].to_pylist(), dtype=object)
 
     def of_shard(self, shard: str) -> Records:

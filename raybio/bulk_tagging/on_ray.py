@@ -1,4 +1,4 @@
-"""What is left of an input, tagged on Ray: anew without a node, where one has failed."""
+"""What is left of an input, tagged on Ray: again without a node, where one has failed."""
 
 from __future__ import annotations
 

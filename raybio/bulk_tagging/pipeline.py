@@ -88,7 +88,9 @@ def tag_corpus(
         *(["entities"] * (config.entities != EntitiesSection())),
     )
     provenance = Provenance(recorded["model"], fingerprint(folder), config_hash(config, *decisive), recorded)
-    ledger, provenance = _claim(config.output, provenance, folder, anew=config.on_change == "new-generation")
+    ledger, provenance = _claim(
+        config.output, provenance, folder, new_generation=config.on_change == "new-generation"
+    )
     recipe = Recipe.of(config, model, provenance, ledger.output)
     if replay is not None:
         shards = rejected_shards(replay)
@@ -124,15 +126,17 @@ def tag_corpus(
     return summary
 
 
-def _claim(output: str, provenance: Provenance, model: Path, anew: bool) -> tuple[Ledger, Provenance]:
-    """Return the ledger of the output, or with `anew` of a generation in it, and what makes it.
+def _claim(
+    output: str, provenance: Provenance, model: Path, new_generation: bool
+) -> tuple[Ledger, Provenance]:
+    """Return the ledger of the output, or with `new_generation` of one in it, and what makes it.
 
     An output that has the fingerprint of before for this very model is resumed, and keeps it.
     """
     earlier = replace(provenance, model_fingerprint=earlier_fingerprint(model))
     ledger = Ledger(output)
     others = ledger.has_other_provenance(provenance) and ledger.has_other_provenance(earlier)
-    if anew and others:
+    if new_generation and others:
         begun = Ledger(f"{ledger.output}/generation-{earlier.identity}")
         ledger = begun if begun.provenance() else Ledger(f"{ledger.output}/generation-{provenance.identity}")
     held = ledger.provenance()

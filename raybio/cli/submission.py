@@ -62,7 +62,7 @@ def _submit(options: Namespace) -> int:
     """Run a job on a cluster: check it here, send it there, follow it to its exit code.
 
     Run from a checkout, which is sent along. The same job is refused while it runs; when it has
-    ended, submitting it again resumes where it stopped (serving and its benchmark start anew).
+    ended, submitting it again resumes where it stopped (serving and its benchmark start over).
     """
     from raybio.config import JOBS
     from raybio.errors import DONE, UsageError

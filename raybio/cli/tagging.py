@@ -111,7 +111,7 @@ def _add_tag(commands: Commands) -> None:
     tag.add_argument(
         "--new-generation",
         action="store_true",
-        help="where the output was made with another model or options, start it anew beside the old",
+        help="where the output was made with another model or options, start a new generation beside the old",
     )
     add_json(tag)
 

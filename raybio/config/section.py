@@ -23,7 +23,7 @@ class JobConfig(Section):
     job: str = Field(description="which job this file configures")
 
     starts_anew: ClassVar[bool] = False
-    """Whether the same job, submitted again, begins anew: it leaves nothing to resume."""
+    """Whether the same job, submitted again, starts over: it leaves nothing to resume."""
     output_may_be_url: ClassVar[bool] = False
     """Whether `output`, if it has one, may be a bucket's."""
 

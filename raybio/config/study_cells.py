@@ -113,8 +113,8 @@ def _teachers(
 ) -> list[str]:
     """Return the names of all runs, one of which for each seed dev will choose, that may teach a model.
 
-    Where the teachers' own configs are faulty they are their models' names, lest their pupil look as if it
-    had none.
+    Where the teachers' own configs are faulty they are their models' names: their pupil should not look as
+    if it had none.
     """
     runs = [
         str(with_seed(study, cell, point, seed).name)

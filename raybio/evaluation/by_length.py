@@ -34,7 +34,7 @@ GROUPS = ("length_1", "length_2", "length_3plus")
 class TwoSided:
     """One measure for one length, seen from both sides.
 
-    `gold` says what became of the gold entities of this length (none is spurious), `predicted` what
+    `gold` counts the outcomes of the gold entities of this length (none is spurious), `predicted` what
     became of the predicted entities of this length (none is missed). A matching pair has the same
     length on both sides, and so the same `correct` count, in all measures but type; an overlapping
     pair may be of two lengths.

@@ -63,7 +63,7 @@ def harmonic_mean(precision: float, recall: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the entities under one measure.
+    """The outcomes of the entities under one measure.
 
     Only the partial measure has `partial` matches, and each is worth half a correct one. A ratio
     with nothing below the line is 0.

@@ -1,6 +1,6 @@
 """The serving benchmark: every model on every corpus, deployed, warmed up, driven and scored.
 
-What `benchmark_record` says is written anew after each model and corpus, so that a run that is stopped
+What `benchmark_record` says is rewritten after each model and corpus, so that a run that is stopped
 keeps what it has measured. A model that cannot be measured on a corpus does not end the run: why is in
 benchmark.json.
 """
@@ -89,7 +89,7 @@ def benchmark_serve(
         config.bootstrap,
     )
     record = BenchmarkRecord(run)
-    hint = "What was measured is in its run folder; another run measures anew"
+    hint = "What was measured is in its run folder; another run measures again"
     try:
         with resume_hint(hint), run.shown(progress), connected():
             run.say(f"run folder {run.path}")

@@ -86,7 +86,7 @@ class BenchmarkRecord:
         }
 
     def add(self, result: Result) -> None:
-        """Take a result in, and write all files anew, each whole."""
+        """Take a result in, and rewrite all files, each whole."""
         model, name = result.model, result.model.name
         self.report["models"].setdefault(
             name,

@@ -27,7 +27,7 @@ Tag: TypeAlias = "Callable[[Request], Awaitable[Served]]"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One request and what became of it; times in seconds since the drive began.
+    """One request and its outcome; times in seconds since the drive began.
 
     `served` is None where the client gave up, and `error` says why. `retries` is how often it asked
     again, answered or not.
@@ -74,7 +74,7 @@ class _Drive:
 
 
 async def in_window(tag: Tag, requests: Iterable[Request], window: int) -> list[Outcome]:
-    """Keep `window` requests in flight until there are no more; return what became of each, in order.
+    """Keep `window` requests in flight until there are no more; return the outcome of each, in order.
 
     A window of 1 is a single stream. `requests` is read as they are sent, so it may end by the clock.
     """

@@ -37,7 +37,7 @@ def perform(run: StudyRun, grace_epochs: int, reduction: int) -> str | None:
         elif run.kind == "cascade":
             _cascade(run.config, run.path)
         else:
-            shutil.rmtree(run.path, ignore_errors=True)  # measured anew: half a measurement is none
+            shutil.rmtree(run.path, ignore_errors=True)  # measured again: half a measurement is none
             benchmark_serve(run.config, in_the_log).check()
     except RaybioError as error:
         return str(error)

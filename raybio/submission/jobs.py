@@ -65,7 +65,7 @@ def submit(
     first = first_id(work, folder)
     name = next_id(first, [job.id for job in jobs])
     if name != first:
-        how = "starts anew" if config.starts_anew else "resumes where that ended"
+        how = "starts over" if config.starts_anew else "resumes where that ended"
         progress(f"submitted before: {name} {how}")
     try:
         server.send(name, entrypoint, folder, {"job": job, "config": config_file}, driver.cpus, environment)

@@ -119,7 +119,7 @@ class EncoderTagger:
         if card.spacing == "glued" and self._encoder.sees_blanks:
             logger.warning(
                 "%s was trained, and is read, without the blanks between words, by a raybio that left them "
-                "out. Trained anew it would read text as written, and better",
+                "out. Retrained, it would read text as written, and better",
                 folder,
             )
         self._prefix, self._suffix = special_tokens(tokenizer)

@@ -1,7 +1,7 @@
 """The encoder tagger's int8 path on CPUs: OpenVINO, quantized after training with nncf.
 
 The model is quantized once, on the sentences that came with it, and kept in its folder as
-`int8/FINGERPRINT`: where the folder holds another model since, it is quantized anew. Measured against
+`int8/FINGERPRINT`: where the folder holds another model since, it is quantized again. Measured against
 fp32 on the same sentences it is more than twice as fast at equal F1 (see
 benchmarks/encoder_throughput.py). It is used where a config says `precision: int8`, and nowhere else.
 """
@@ -104,7 +104,7 @@ def _forward(compiled: Any) -> Forward:
 
     def forward(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
         length = ids.shape[1]
-        # OpenVINO compiles its kernels anew for each shape that it has not seen: offer it few.
+        # OpenVINO compiles new kernels for each shape that it has not seen: offer it few.
         wider = ((0, 0), (0, -length % _LENGTH_STEP))
         request.infer(
             {"input_ids": np.pad(ids, wider), "attention_mask": np.pad(mask, wider)}, share_inputs=True

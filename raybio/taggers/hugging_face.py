@@ -90,7 +90,7 @@ def read_model(make: Any, folder: Path, *, config: Any = None, new_head: bool = 
 
     `config` replaces the one in the folder; `options` are of `from_pretrained`.
 
-    `new_head` allows for a head that the folder has no weights of, or of another size: it is made anew.
+    `new_head` allows for a head that the folder has no weights of, or of another size: a new one is made.
 
     Raises:
         ModelError: weights are missing or do not fit, or the folder holds no such model.

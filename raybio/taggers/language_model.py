@@ -106,7 +106,7 @@ def load_language_model(
     """Return the causal model in `folder`: whole, or the base that `find_base` gives with the adapter in it.
 
     The base's weights are as the adapter knew them. An adapter is merged into the base, which makes it
-    as fast as a whole model, except into one that is `packed` in 4 bits: rounding the sum anew
+    as fast as a whole model, except into one that is `packed` in 4 bits: rounding the sum again
     would change what it computes. Its linear layers are `prepacked` where that makes them faster.
 
     Raises:

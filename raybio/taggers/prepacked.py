@@ -1,6 +1,6 @@
 """Linear layers as oneDNN likes them best: for inference on CPUs only.
 
-A weight lies in memory as it is multiplied. oneDNN lays a bf16 weight out anew in each call
+A weight lies in memory as it is multiplied. oneDNN lays a bf16 weight out again in each call
 otherwise, which for the few tokens that an LLM reads at a time costs about as much as the product.
 Where a GELU follows, as in each block of a BERT, it is computed while the product is still at hand,
 and not in a pass of its own over memory. `torch.compile` does both when it freezes a model.

@@ -27,7 +27,7 @@ Shapes = dict[str, tuple[torch.Size, torch.dtype]]
 def write_stand_in(folder: Path, make: Any, architecture: Any, tokenizer: Any, dtype: torch.dtype) -> None:
     """Write a model folder of a Hugging Face config's full size, as transformers would save it.
 
-    `make` is the Auto class that the job loads; a head that the job makes anew is left out. `dtype` is
+    `make` is the Auto class that the job loads; a head that the job makes new is left out. `dtype` is
     that of the weights: normal numbers, a few millions that are repeated; norms are ones and biases zeros.
     """
     with torch.device("meta"):

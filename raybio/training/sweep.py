@@ -15,7 +15,7 @@ from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits
 from raybio.training.union import members_of
 
-_WAY_ON = "A sweep starts anew, under another name; finished points keep their run folders"
+_WAY_ON = "A sweep starts over, under another name; finished points keep their run folders"
 
 
 def train_sweep(config: TrainConfig, progress: Callable[[str], None] = print) -> TrainedModel:

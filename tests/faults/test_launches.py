@@ -53,7 +53,7 @@ def drivers(head: Head, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fa
 
 
 def launches(head: Head, node_type: str) -> list[str]:
-    """What became of launches of a type, in order."""
+    """The outcome of each launch of a type, in order."""
     lines = [json.loads(line) for line in (head.folder / "launches.jsonl").read_text().splitlines()]
     return [line["event"] for line in lines if line["type"] == node_type]
 

@@ -28,7 +28,7 @@ def tag(faults: Faults, **changes: Any) -> int:
 
 
 def fates(output: Path) -> dict[str, str]:
-    """What became of each document; each is there once."""
+    """The outcome of each document; each is there once."""
     found = rows(output, "documents")
     assert len(found) == _DOCUMENTS
     return {row["document_id"]: row["fate"] for row in found}

@@ -108,7 +108,7 @@ def _length(example: steps.Example) -> int:
 
 
 def _tagged(setting: Setting, folder: Path) -> int:
-    """Return how many words the saved adapter, read anew onto 4 bits, gives a tag."""
+    """Return how many words the saved adapter, read again onto 4 bits, gives a tag."""
     tagger = DecoderTagger.load(folder, precision="4bit", device=setting.device.type)
     (tags,) = tagger.tag(setting.test_sentences(small=1, full=1))
     return len(tags.tags)

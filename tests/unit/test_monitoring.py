@@ -43,7 +43,7 @@ def test_an_alert_is_of_metrics_that_are_exported(rule):
     assert grouped <= LABELS
     words = set(re.findall(r"[a-z_]{2,}", re.sub(r"ray_\w+|\[\w+\]|by \([^)]*\)", " ", expression)))
     assert words <= FUNCTIONS
-    # Series of workers that ended begin anew elsewhere: a rate is taken before the sum.
+    # Series of workers that ended begin again elsewhere: a rate is taken before the sum.
     assert all(re.search(rf"(rate|increase)\({name}\[\d+[mh]\]\)", expression) for name in names)
 
 

@@ -1,7 +1,7 @@
 """The built wheel, used from another folder and without the source tree.
 
 In "borrowed", the wheel alone is installed, and what it depends on is lent by the environment that
-runs the tests. In "own" (`make soak`) pip installs everything anew, as a newcomer's does.
+runs the tests. In "own" (`make soak`) pip installs everything again, as a newcomer's does.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What became of each entity: the counts are the corrected scorer's, and examples lose no word."""
+"""The outcome of each entity: the counts are the corrected scorer's, and examples lose no word."""
 
 from collections import Counter
 

@@ -12,7 +12,7 @@ from raybio.serving.http_server import HttpServer
 
 
 class Application:
-    """Answers POST with the body's length after `seconds`; keeps what became of its requests."""
+    """Answers POST with the body's length after `seconds`; keeps the outcomes of its requests."""
 
     def __init__(self, seconds=0.0):
         self.app = FastAPI()

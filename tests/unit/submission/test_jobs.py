@@ -107,7 +107,7 @@ def test_what_cannot_continue_does_not_say_so(send):
     options = {"words": words, "config": BENCHMARK, "kind": "benchmark-serve"}
     _, name, *_ = send(**options)
     _, second, _, said = send(jobs=[job(name)], **options)
-    assert f"submitted before: {second} starts anew" in said
+    assert f"submitted before: {second} starts over" in said
 
 
 def _inside(path):

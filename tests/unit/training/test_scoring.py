@@ -40,7 +40,7 @@ def test_what_could_not_be_read_is_kept_and_counted(tmp_path: Path) -> None:
         ("extra word", "it:O:O", []),
     ]
 
-    # Scored anew, nothing of the scoring before stays.
+    # Scored again, nothing of the scoring before stays.
     assert _score(how, RunFolder(tmp_path), "dev", sentences[:1], tagged[:1])["malformed"] == 0
     assert not (tmp_path / "predictions/dev.malformed.jsonl").exists()
 
