@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+from transformers import AutoModelForCausalLM
 
 from raybio.taggers.both_ways import blocks_of, read_both_ways
-from raybio.taggers.hugging_face import read_config, read_model, tag_options
+from raybio.taggers.hugging_face import read_model
 from raybio.taggers.language_model import FourBit, attach_adapter, describe_base, quantization
+from raybio.training.classifier import read_classifier
 from raybio.training.recipes import AdapterRecipe
 
 CLASSIFIER = "score"
@@ -47,9 +48,8 @@ def adapted_model(
     if recipe.head == "text":
         model: Any = read_model(AutoModelForCausalLM, base, **options)
     else:
-        headed = read_config(base, **tag_options(labels))
-        model = read_model(AutoModelForTokenClassification, base, config=headed, new_head=True, **options)
-        read_both_ways(model, blocks_of(recipe.attention, headed))
+        model = read_classifier(base, labels, **options)
+        read_both_ways(model, blocks_of(recipe.attention, model.config))
     _keep_gradients(model)
     grow_vocabulary(model, new_tokens)
     if recipe.training.gradient_checkpointing:

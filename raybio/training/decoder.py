@@ -28,6 +28,7 @@ from raybio.taggers.language_model import FourBit, load_base
 from raybio.training import steps
 from raybio.training.adapter import grow_vocabulary, merge_adapter
 from raybio.training.adapter_learner import AdapterLearner
+from raybio.training.classifier import new_head_line
 from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, by_member, wording
 from raybio.training.epochs import train_tagger
 from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, scored_model
@@ -70,6 +71,8 @@ def train_decoder(
             check_tagger(model_folder(config.dev.draft_model))
         with begun(config, corpus.title, progress) as run:
             run.write_json(SPLITS_FILE, corpus.split_labels)
+            if config.head == "tags" and (line := new_head_line(base, corpus.labels)):
+                run.say(line)
             recipe = AdapterRecipe.of(config)
             task = Task(
                 run,

@@ -12,7 +12,6 @@ from transformers import AutoModelForTokenClassification
 import raybio
 from raybio.config import TrainEncoderConfig
 from raybio.entities import Sentence
-from raybio.iob2 import tag_set
 from raybio.label_schemes import LabelScheme
 from raybio.model_sources import ModelReference, base_folder
 from raybio.run_folder import SPLITS_FILE
@@ -21,6 +20,7 @@ from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
 from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer, tag_options
 from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps
+from raybio.training.classifier import new_head_line, read_classifier
 from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
 from raybio.training.epochs import train_tagger
@@ -57,8 +57,8 @@ def train_encoder(
     corpus = open_corpus(config.corpus, config.test, progress, config.corpus_temperature)
     with begun(config, corpus.title, progress) as run:
         run.write_json(SPLITS_FILE, corpus.split_labels)
-        if others := other_tags(base, corpus.labels):
-            run.say(f"the model has other tags ({', '.join(others)}): its head is new, and random at first")
+        if line := new_head_line(base, corpus.labels):
+            run.say(line)
         task = Task(
             run,
             ModelReference.of(config.model, allow_pickle=config.allow_pickle),
@@ -127,22 +127,6 @@ def _card(task: Task[EncoderRecipe]) -> EncoderCard:
     )
 
 
-def other_tags(base: Path, labels: Sequence[str]) -> list[str]:
-    """Return the tags of a token classifier where they are not those of `labels`; none of any other model."""
-    config = read_config(base)
-    tags = list(config.id2label.values())
-    is_classifier = any("TokenClassification" in name for name in config.architectures or ())
-    return tags if is_classifier and tags != tag_set(labels) else []
-
-
-def _begin_head_anew(model: Any) -> None:
-    """Draw the weights of a classifier's head again: those that it has are of other labels."""
-    for name, module in model.named_children():
-        if name != model.base_model_prefix and isinstance(module, torch.nn.Linear):
-            torch.nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
-            torch.nn.init.zeros_(module.bias)
-
-
 class _ClassifierLearner(EncoderLearner):
     """A token classifier."""
 
@@ -157,11 +141,8 @@ class _ClassifierLearner(EncoderLearner):
             **_dropouts(read_config(task.base), training.dropout),
         )
         # Weights that learn are fp32, whatever the folder's are in.
-        options: dict[str, Any] = {"config": config, "new_head": True, "dtype": torch.float32}
-        model = read_model(AutoModelForTokenClassification, task.base, **options)
+        model = read_classifier(task.base, task.labels, config=config, dtype=torch.float32)
         read_both_ways(model, card.blocks_both_ways)
-        if other_tags(task.base, task.labels):
-            _begin_head_anew(model)
         super().__init__(
             training,
             add_token_types(model, tokenizer),

@@ -6,7 +6,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig
 
 from raybio.config import CorpusSection, TrainEncoderConfig
 from raybio.training import encoder, trainer
-from raybio.training.encoder import _dropouts, other_tags, train_encoder
+from raybio.training.encoder import _dropouts, train_encoder
 from raybio.training.fit import OpenCorpus
 
 
@@ -34,14 +34,6 @@ def test_whatever_an_architecture_calls_them(architecture, names):
 
 def test_without_a_wish_the_model_keeps_its_own():
     assert _dropouts(BertConfig(), None) == {}
-
-
-@pytest.mark.parametrize(
-    ("labels", "new"), [(["Chemical", "Disease"], False), (["Disease"], True), (["Chemical", "Gene"], True)]
-)
-def test_a_head_of_other_labels_is_new(tiny_encoder, minilm, labels, new):
-    assert bool(other_tags(tiny_encoder, labels)) is new
-    assert not other_tags(minilm, labels)  # it has no head at all
 
 
 @pytest.mark.parametrize(("label", "new"), [("Chemical", False), ("Gene", True)])
