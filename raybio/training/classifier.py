@@ -1,4 +1,4 @@
-"""A base with a head for the labels to be learned: its own where it has been trained for these, else a new one."""
+"""A base with a head for the labels to be learned: its own where it has learned these, else a new one."""
 
 from __future__ import annotations
 

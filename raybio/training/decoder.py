@@ -71,8 +71,8 @@ def train_decoder(
             check_tagger(model_folder(config.dev.draft_model))
         with begun(config, corpus.title, progress) as run:
             run.write_json(SPLITS_FILE, corpus.split_labels)
-            if config.head == "tags" and (line := new_head_line(base, corpus.labels)):
-                run.say(line)
+            if config.head == "tags" and (new_head := new_head_line(base, corpus.labels)):
+                run.say(new_head)
             recipe = AdapterRecipe.of(config)
             task = Task(
                 run,
