@@ -18,11 +18,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "raybio", "configs")
+FOR_CLUSTERS = ("clusters", "kuberay", "prometheus")
 # Files of the tree that the wheel installs beside the package: where, and from where.
 SHARED = {
     f"share/raybio/{file.relative_to(ROOT / 'configs').as_posix()}": file
     for file in (ROOT / "configs").rglob("*.yaml")
-    if file.parent.name != "kuberay"
+    if file.parent.name not in FOR_CLUSTERS
 }
 
 pytestmark = pytest.mark.wheel
