@@ -212,7 +212,7 @@ def plan(
     unit = unit_cost(measurement, instance, assumptions)
     sentences = citations * assumptions.sentences_per_citation
     alone = sentences / unit.node_sentences_per_second / 3600
-    # Rounded first: a node more because of the 16th digit would be nobody's wish.
+    # Rounded first: the 16th digit should not cost one more node.
     nodes = max(1, math.ceil(round(alone / (deadline_hours - startup), 9)))
     hours = startup + alone / nodes
     on_demand, spot = rent(instance, nodes * hours)

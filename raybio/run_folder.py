@@ -4,7 +4,7 @@
     environment.json   versions (the schema's too), platform, commit: what it takes to run it again
     splits.json        what stood for the splits that a model was made with: "train", "rebuilt train", ...
     taught.parquet     what teachers answered, where there were any
-    text.parquet       the text that an encoder reads on in; left_out.jsonl names what of it is not read
+    text.parquet       the text of continued pretraining; left_out.jsonl names what of it is not read
     metrics.jsonl      one line an epoch (or another step of the job)
     scores.json        the final figures
     report.html        the same for a person

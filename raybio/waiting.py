@@ -1,4 +1,4 @@
-"""While a job waits for nodes it says what it waits for, and what the autoscaler tried; not for ever.
+"""While a job waits for nodes it says what it waits for, and what the autoscaler tried; not forever.
 
 Ray itself waits in silence: an autoscaler whose launches are refused (no capacity, a quota of 0) tries
 again and again, and says so only in its own log.

@@ -5,7 +5,7 @@ On Ray Data (`stages.py`): read shards, tag and commit each. `pool.py` says how 
 
 import os
 
-# Ray's default is to try for ever what was killed for want of memory, whatever else bounds its retries;
+# Ray's default is to retry without end what was killed for want of memory, whatever else bounds its retries;
 # it looks here once, when it is loaded.
 os.environ.setdefault("RAY_task_oom_retries", "10")
 

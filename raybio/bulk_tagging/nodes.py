@@ -22,7 +22,7 @@ NODE_LABEL = "ray.io/node-id"
 """The label that Ray gives each node by itself."""
 
 MAX_FAILED = 3
-"""Nodes that fail before a job gives up, where the cluster would start others for ever."""
+"""Nodes that fail before a job gives up, where the cluster would start others without end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _results(recipe: Recipe, taggers: TaggersSection, nodes: Nodes, todo: Todo) 
                 max_concurrent_calls_per_actor=SHARDS_AT_A_TIME,
                 enable_true_multi_threading=True,
             ),
-            # Ray's default is to retry for ever what kills its worker every time.
+            # Ray's default is to retry without end what kills its worker every time.
             ray_remote_args_fn=lambda: {
                 "max_task_retries": _MAX_DEATHS,
                 "max_restarts": _MAX_DEATHS,

@@ -86,7 +86,7 @@ def _as_utf8(stream: BinaryIO, source: str) -> Iterator[BinaryIO]:
 
 
 def refuse_special(path: str) -> None:
-    """Refuse what is no regular file, before it is opened: one would wait for ever, or never end.
+    """Refuse what is no regular file, before it is opened: one would wait forever, or never end.
 
     Raises:
         AccessError: says what `path` is.

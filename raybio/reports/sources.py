@@ -77,7 +77,7 @@ class Run:
 
     @property
     def tags(self) -> bool:
-        """Whether its model is to tag; one that only read on is to be fine-tuned first."""
+        """Whether its model is to tag; one whose pretraining was continued is to be fine-tuned first."""
         return self.config.get("job") != "adapt-encoder"
 
     @property

@@ -201,7 +201,7 @@ class Batcher:
         started = self._clock()
         try:
             outcomes = await self._tag_batch([piece for _, piece in batch])
-        except Exception as error:  # whatever it is, nobody may wait for ever
+        except Exception as error:  # whatever it is, nobody may wait forever
             outcomes = [TaggingError(f"{type(error).__name__}: {error}") for _ in batch]
         seconds = self._clock() - started
         sentences = sum(len(piece) for _, piece in batch)

@@ -118,7 +118,7 @@ def _annotated(corpus: Member) -> list[Sentence]:
 
 
 def _check_room(model: ServedModelSection, replicas: int) -> None:
-    """Refuse what would wait for ever for room: a benchmark's cluster should not grow under it."""
+    """Refuse what would wait forever for room: a benchmark's cluster should not grow under it."""
     resources = ray.cluster_resources()
     for kind, each in (("CPU", model.cpus), ("GPU", model.gpus)):
         have = resources.get(kind, 0.0)

@@ -122,7 +122,7 @@ def settle_serve() -> None:
     # Each step, as INFO.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     # Serve kills its controller at the end, and Ray prints of each call that still waits for it that it is
-    # tried again, for ever. No setting turns that off.
+    # tried again, without end. No setting turns that off.
     if not hasattr(ray_worker.print_to_stdstream, "__wrapped__"):
         ray_worker.print_to_stdstream = _without_ended_controller(ray_worker.print_to_stdstream)
 

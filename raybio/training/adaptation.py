@@ -46,7 +46,7 @@ _LEFT_OUT = "left_out.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class AdaptedEncoder:
-    """An encoder that read on, in its run folder.
+    """An encoder after continued pretraining, in its run folder.
 
     Of the sentences that were held out, after the last epoch: the loss per hidden subword (in nats), and
     the share of hidden subwords that were found; None where the scoring failed.

@@ -106,7 +106,7 @@ def _about(kind: str, adapter: bool, corpus: str, base: str, card: Mapping[str, 
     what = {
         "encoder": "A token classifier that tags biomedical entities",
         "decoder": "An LLM that writes the tags of biomedical entities",
-    }.get(kind, "An encoder that read on in biomedical text; it fills in hidden words")
+    }.get(kind, "An encoder after continued pretraining on biomedical text; it fills in hidden words")
     how = "LoRA adapter on" if adapter else "Trained from"
     learned = f", fine-tuned on {corpus}" if corpus else ""
     version = card.get("raybio") or raybio.__version__

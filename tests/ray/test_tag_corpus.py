@@ -186,7 +186,7 @@ def test_a_replay_leaves_what_it_could_not_read_again(trained: TrainedEncoder, t
 def test_a_file_whose_reader_dies_every_time_is_left_and_the_others_continue(
     trained: TrainedEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For want of memory, say: not a try for ever, and a clear end that a later run finishes."""
+    """For want of memory, say: no retries without end, and a clear end that a later run finishes."""
     for name in ("good", "huge"):
         (tmp_path / f"{name}.jsonl").write_text('{"id": "1", "text": "Aspirin helps."}\n')
     config = tagging_config(trained.run.model, f"{tmp_path}/*.jsonl", tmp_path / "out")
