@@ -156,26 +156,30 @@ class JobServer:
     def follow(self, name: str, show: Callable[[str], None]) -> int:
         """Pass the job's log to `show` as it grows, until it ends; return its exit code.
 
-        A connection that is lost on the way is made again.
+        A connection that is lost on the way is made again. One that the cluster closes in order while the job
+        runs is no failure: a node that is busy may not have the log yet.
 
         Raises:
             ClusterError: it was lost (its node died, its environment could not be made), or the
                 server was; or there is no such job.
         """
         job = self.job(name)
-        log, fruitless, lost = _Log(show), 0, ""
-        while fruitless < _FRUITLESS:
+        log, fruitless, failed, lost = _Log(show), 0, 0, ""
+        while failed < _FRUITLESS:
             length = log.length
             try:
                 with self._asking():
                     asyncio.run(self._follow_log(name, log))
-                job = self.job(name)
+                job, failed = self.job(name), 0
             except ClusterError as error:
-                lost = f" ({error})"
+                failed, lost = failed + 1, f" ({error})"
             if job.over:
                 return self._exit_code(job)
-            fruitless = 0 if log.length > length else fruitless + 1
-            time.sleep(min(_LONGEST_WAIT, _POLL_SECONDS * 2**fruitless))
+            if log.length > length:
+                fruitless = failed = 0
+            else:
+                fruitless += 1
+            time.sleep(min(_LONGEST_WAIT, _POLL_SECONDS * 2 ** min(fruitless, _FRUITLESS)))
         raise ClusterError(f"{name} runs on, but its log comes no more{lost}. See `raybio jobs`")
 
     def _exit_code(self, job: SubmittedJob) -> int:

@@ -132,6 +132,18 @@ def test_a_log_whose_connection_drops_is_followed_again_and_nothing_is_shown_twi
     assert len(waits) == 3
 
 
+def test_a_log_that_is_closed_in_order_is_waited_for_as_long_as_the_job_runs(server, waits):
+    class Silent(Dropping):
+        async def tail_job_logs(self, name):
+            for line in self.logs.pop(0):
+                yield line
+
+    following, lines = server(), []
+    following._client = Silent(*[[]] * (2 * job_server._FRUITLESS), ["at last\n"])
+    assert following.follow("a", lines.append) == 3
+    assert lines == ["at last\n"] and max(waits) == job_server._LONGEST_WAIT
+
+
 def test_a_log_that_comes_no_more_is_not_waited_for_without_end(server, waits):
     following, lines = server(), []
     following._client = Dropping(["one\n"], ended=False)
