@@ -18,8 +18,8 @@ class MeasuredCorpusSection(CorpusSection):
 
     labels: dict[str, Text | None] = Field(
         default={},
-        description="the corpus's labels -> what the models call them, several to one where they mean the "
-        "same, or null: not scored; a label that is not listed keeps its name",
+        description="the corpus's labels -> what they are called in common, several to one where they mean "
+        "the same, or null: left out; a label that is not listed keeps its name",
     )
     annotates: Annotated[tuple[Text, ...] | None, Field(strict=False)] = Field(
         default=None,
@@ -38,11 +38,6 @@ class MeasuredCorpusSection(CorpusSection):
 class MemberSection(MeasuredCorpusSection):
     """One corpus of several: what its labels are called in common, and which of these it is complete for."""
 
-    labels: dict[str, Text | None] = Field(
-        default={},
-        description="the corpus's labels -> what they are called in common, several to one where they mean "
-        "the same, or null: not learned; a label that is not listed keeps its name",
-    )
     annotates: Annotated[tuple[Text, ...] | None, Field(strict=False)] = Field(
         default=None,
         description="common labels that the corpus marks wherever they stand; null = those that it has. A "
