@@ -2,8 +2,11 @@
 
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from fault_runs import (
     SHARDS,
@@ -78,6 +81,15 @@ def test_twenty_killed_drivers_lose_and_double_nothing(
         assert wasted(output) <= fresh * _TAGGERS * SHARDS_AT_A_TIME
 
 
+def asked_to_end(node: Any) -> None:
+    """Send SIGTERM to all processes of a node at once, as a machine that shuts down does."""
+    started = [process.process for of_kind in node.all_processes.values() for process in of_kind]
+    processes = [psutil.Process(process.pid) for process in started]
+    for process in [*processes, *(child for each in processes for child in each.children(recursive=True))]:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+
+
 def test_a_killed_worker_is_replaced(faults: Faults, undisturbed: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     driver = faults.start(output, seconds=0.03)
@@ -105,14 +117,19 @@ def test_two_drivers_of_different_configs_are_not_mixed(faults: Faults, tmp_path
     assert len(entries(output)) == SHARDS
 
 
-def test_a_killed_node_loses_and_doubles_nothing(faults: Faults, undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("notice", [False, True], ids=["killed", "with SIGTERM first"])
+def test_a_node_that_goes_loses_and_doubles_nothing(
+    faults: Faults, undisturbed: Path, tmp_path: Path, notice: bool
+) -> None:
     """The tagger's whole machine goes, as a spot machine does, and another one comes."""
     with small_cluster(cpus=0) as cluster:
         node = cluster.add_node(num_cpus=1)
         output = tmp_path / "out"
         driver = faults.on(cluster.address).start(output, seconds=0.03)
         assert wait_until(lambda: committed(output) >= 2, driver)
-        cluster.remove_node(node, allow_graceful=False)
+        if notice:
+            asked_to_end(node)
+        cluster.remove_node(node, allow_graceful=notice)
         cluster.add_node(num_cpus=1)
         _, said = driver.communicate(timeout=240)
         print(said)
