@@ -22,7 +22,16 @@ QUOTING = (ROOT / "README.md", ROOT / "docs" / "figures.md", ROOT / "docs" / "al
 # Rooms by floor, from the ground up, as the import contracts in pyproject.toml have them.
 FLOORS = [
     ["safe_text.py", "entities.py", "errors.py", "progress.py", "special_files.py", "plugins.py"],
-    ["iob2.py", "label_schemes.py", "stopping.py", "storage.py", "versioned.py", "word_cache.py", "config/"],
+    [
+        "iob2.py",
+        "joining.py",
+        "label_schemes.py",
+        "stopping.py",
+        "storage.py",
+        "versioned.py",
+        "word_cache.py",
+        "config/",
+    ],
     [
         "corpora/",
         "alignment.py",

@@ -24,6 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raybio import stopping
 from raybio.errors import UsageError
+from raybio.joining import joins_a_cluster
 
 _CLOSED = {
     "RAY_AUTH_MODE": "token",
@@ -56,11 +57,6 @@ def connected() -> Iterator[None]:
     else:
         with private_cluster(_temp_dir=_private_folder()):
             yield
-
-
-def joins_a_cluster() -> bool:
-    """Say whether there is a cluster that jobs of this process join, which then outlives them."""
-    return bool(os.environ.get("RAY_ADDRESS"))
 
 
 @contextmanager

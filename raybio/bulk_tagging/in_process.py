@@ -6,8 +6,6 @@ output is the same, and what one began the other resumes.
 
 from __future__ import annotations
 
-import os
-import sys
 import uuid
 
 from raybio.bulk_tagging.ledger import Ledger, Todo
@@ -16,6 +14,7 @@ from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.shards import Shard, read_shards
 from raybio.bulk_tagging.worker import Worker
 from raybio.config import SMALL_BYTES, TaggersSection
+from raybio.joining import is_connected, joins_a_cluster
 
 
 def suits(taggers: TaggersSection, shard_timeout_s: float | None, ledger: Ledger, todo: Todo) -> bool:
@@ -26,8 +25,7 @@ def suits(taggers: TaggersSection, shard_timeout_s: float | None, ledger: Ledger
     """
     if taggers.on_ray is not None:
         return not taggers.on_ray
-    ray = sys.modules.get("ray")  # a connection that is open is used
-    if os.environ.get("RAY_ADDRESS") or (ray is not None and ray.is_initialized()):
+    if joins_a_cluster() or is_connected():
         return False
     if taggers.count or taggers.max_count or taggers.gpus or shard_timeout_s:
         return False

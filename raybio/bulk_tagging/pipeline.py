@@ -5,7 +5,6 @@ On Ray (`on_ray`), or what is small in this very process (`in_process`).
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +27,7 @@ from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.table import Columns
 from raybio.errors import CommitError, UsageError
+from raybio.joining import say_starting
 from raybio.model_identity import earlier_fingerprint, fingerprint
 from raybio.model_sources import ModelReference
 from raybio.run_folder import environment
@@ -108,7 +108,7 @@ def tag_corpus(
                     progress("tagging in this process, without Ray ...")
                     pool = in_process.tag(recipe, todo, tracker)
                 else:
-                    progress("joining the cluster ..." if "RAY_ADDRESS" in os.environ else "starting Ray ...")
+                    say_starting(progress)
                     from raybio.bulk_tagging.on_ray import tag_on_ray  # here, since to import Ray takes long
 
                     pool = tag_on_ray(recipe, config.taggers, lambda: ledger.todo(files), tracker, progress)

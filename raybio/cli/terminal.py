@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from raybio import joining
 from raybio.progress import Progress
 from raybio.safe_text import data_without_secrets, safe
 from raybio.storage import write_text
@@ -36,7 +37,7 @@ def say(line: str) -> None:
 
 def say_starting() -> float:
     """Say at once that Ray starts, which takes a while with its imports; return `time.monotonic()`."""
-    say("joining the cluster ..." if os.environ.get("RAY_ADDRESS") else "starting Ray ...")
+    joining.say_starting(say)
     return time.monotonic()
 
 

@@ -22,9 +22,10 @@ from ray.serve import Application, Deployment
 from ray.serve._private.logging_utils import get_serve_logs_dir
 
 from raybio import stopping
-from raybio.cluster import connected, joins_a_cluster
+from raybio.cluster import connected
 from raybio.config import LimitsSection, ServeConfig
 from raybio.errors import ServingError, UsageError
+from raybio.joining import joins_a_cluster
 from raybio.run_folder import timestamp
 from raybio.serving.app import create_app
 from raybio.serving.deployed_model import DeployedModel

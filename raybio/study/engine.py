@@ -8,10 +8,11 @@ from typing import Any
 
 import ray
 
-from raybio.cluster import connected, joins_a_cluster
+from raybio.cluster import connected
 from raybio.config import StudyConfig
 from raybio.config.study_cells import Cell, cells
 from raybio.errors import first_line
+from raybio.joining import joins_a_cluster
 from raybio.progress import Progress
 from raybio.run_folder import RunFolder
 from raybio.stopping import resume_hint

@@ -17,9 +17,10 @@ import ray
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
-from raybio.cluster import connected, joins_a_cluster
+from raybio.cluster import connected
 from raybio.config import TrainDecoderConfig, TrainEncoderConfig, WorkersSection, sections_of
 from raybio.errors import UsageError
+from raybio.joining import joins_a_cluster
 from raybio.model_sources import model_at_hand
 from raybio.sentence_stream import sentence_of
 from raybio.taggers import load_tagger

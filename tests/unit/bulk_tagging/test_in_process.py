@@ -62,6 +62,17 @@ def test_a_cluster_that_is_there_is_used(tmp_path, monkeypatch):
     assert not suits()
 
 
+@pytest.mark.parametrize(("connected", "said"), [(False, ["starting Ray ..."]), (True, [])])
+def test_ray_is_said_to_start_where_it_does(tiny_encoder, tmp_path, monkeypatch, connected, said):
+    source = tmp_path / "a.txt"
+    source.write_text("Naloxone.")
+    monkeypatch.setattr(ray, "is_initialized", lambda: connected)
+    lines: list[str] = []
+    with pytest.raises(ImportError, match="on_ray"):
+        tag_corpus(job(tiny_encoder, source, tmp_path / "out", taggers={"count": 1}), lines.append)
+    assert [line for line in lines if "Ray" in line or "cluster" in line] == said
+
+
 def test_what_an_earlier_run_died_of_is_left_to_ray(tmp_path):
     ledger, todo = Ledger(str(tmp_path)), [(SMALL, {0})]
     for number, here in ((0, True), (1, False)):
