@@ -10,10 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
 
+import pyarrow as pa
+
 from raybio.config import CorpusSection
 from raybio.entities import Document, Sentence
 from raybio.iob2 import OUTSIDE, label_of, tag_set
-from raybio.sentence_stream import annotated_sentences, gold_tags, read_documents, split_labels
+from raybio.sentence_stream import (
+    annotated_sentences,
+    gold_tags,
+    read_documents,
+    read_text,
+    sentence_tables,
+    split_labels,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,19 @@ def interleaved(members: Sequence[Member], split: str) -> Iterator[tuple[int, Se
     streams = (_placed(number, member) for number, member in enumerate(members))
     for _, number, sentence in merge(*streams, key=lambda each: each[:2]):
         yield number, sentence
+
+
+def split_tables(members: Sequence[Member], split: str) -> Iterator[pa.Table]:
+    """Yield the sentences of all members as `interleaved` does, as tables of `SENTENCES`."""
+    return sentence_tables(interleaved(members, split))
+
+
+def train_and_text_tables(
+    members: Sequence[Member], text: Sequence[str], max_documents: int | None
+) -> Iterator[pa.Table]:
+    """Yield the sentences of train, then those of files of text, whose annotations are left alone."""
+    yield from split_tables(members, "train")
+    yield from sentence_tables((None, sentence) for sentence in read_text(text, max_documents))
 
 
 def _placed(number: int, member: Member) -> Iterator[tuple[float, int, Sentence]]:

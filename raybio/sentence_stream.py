@@ -150,7 +150,8 @@ def dataset_of(tables: Callable[[], Iterator[pa.Table]]) -> ray.data.Dataset:
     """Return what `tables` yields as a Ray Dataset, in order.
 
     One task calls it. It asks for no CPU of its own, since on a small machine the training workers may
-    hold them all.
+    hold them all. Every process of Ray's that the dataset reaches imports the file in which `tables` is
+    written: where that needs torch, each begins seconds later.
     """
     import ray.data  # here, since training steps run without Ray too
 

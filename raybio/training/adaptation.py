@@ -9,11 +9,11 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 from transformers import AutoModelForMaskedLM
 
@@ -34,7 +34,7 @@ from raybio.training.epochs import Judge, Verdict, train_epochs
 from raybio.training.masking import MaskedExampleMaker
 from raybio.training.model_card import write_model_card
 from raybio.training.recipes import MaskingRecipe, Task
-from raybio.training.rows_file import read_rows, write_rows
+from raybio.training.rows_file import read_share, write_rows
 from raybio.training.splits import TrainingBatches, split_rows
 from raybio.training.steps import IGNORED
 from raybio.training.trainer import begun, fit
@@ -77,8 +77,8 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     with begun(config, "adapted", progress) as run:
         path, share = _text(config.text, run), config.text.validation_fraction
         datasets = {
-            "train": dataset_of(lambda: _some(path, share, held_out=False)),
-            "dev": dataset_of(lambda: _some(path, share, held_out=True)),
+            "train": dataset_of(partial(read_share, path, share, held_out=False)),
+            "dev": dataset_of(partial(read_share, path, share, held_out=True)),
         }
         model = ModelReference.of(config.model, allow_pickle=config.allow_pickle)
         task = Task(run, model, base, MaskingRecipe.of(config), config.workers)
@@ -115,15 +115,6 @@ def _sentences(text: TextSection, left_out: list[dict[str, str]]) -> Iterator[Se
                 left_out.append({"file": path, "document": document.id, "passage": passage})
             else:
                 yield from text_sentences(document)
-
-
-def _some(path: Path, share: float, held_out: bool) -> Iterator[pa.Table]:
-    """Yield the rows of a file that are held out, a share of them at even distances, or the others."""
-    first = 0
-    for table in read_rows(path):
-        counts = [int(row * share) for row in range(first, first + len(table) + 1)]
-        first += len(table)
-        yield table.filter(pa.array([(after > before) == held_out for before, after in pairwise(counts)]))
 
 
 # What follows runs in the workers.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from raybio.config import CorpusSection, MemberSection
 from raybio.entities import Sentence
 from raybio.errors import TrainingError
 from raybio.evaluation.label_sets import check_labels
-from raybio.members import Member, interleaved, labels_of_splits, with_draws
+from raybio.members import Member, interleaved, labels_of_splits, split_tables, with_draws
 from raybio.run_folder import RunFolder
-from raybio.sentence_stream import dataset_of, sentence_tables
+from raybio.sentence_stream import dataset_of
 from raybio.taggers.calibration import write_calibration
 from raybio.training import steps
 from raybio.training.model_card import write_model_card
@@ -63,7 +64,7 @@ class OpenCorpus:
 
     def dataset(self, split: str) -> ray.data.Dataset:
         """Return the sentences of "train" or "dev" as rows."""
-        return dataset_of(lambda: sentence_tables(interleaved(self.members, split)))
+        return dataset_of(partial(split_tables, self.members, split))
 
 
 def open_corpus(

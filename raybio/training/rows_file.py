@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,3 +29,12 @@ def read_rows(path: Path) -> Iterator[pa.Table]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BLOCK_ROWS):
             yield pa.Table.from_batches([batch])
+
+
+def read_share(path: Path, share: float, *, held_out: bool) -> Iterator[pa.Table]:
+    """Yield the rows of a file that are held out, a share of them at even distances, or the others."""
+    first = 0
+    for table in read_rows(path):
+        counts = [int(row * share) for row in range(first, first + len(table) + 1)]
+        first += len(table)
+        yield table.filter(pa.array([(after > before) == held_out for before, after in pairwise(counts)]))

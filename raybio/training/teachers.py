@@ -24,7 +24,7 @@ from raybio.config import DistillationSection, WorkersSection
 from raybio.config.decoding import TaggerPrecision
 from raybio.errors import TrainingError
 from raybio.iob2 import OUTSIDE, label_of, tag_set
-from raybio.members import Member, interleaved
+from raybio.members import Member, train_and_text_tables
 from raybio.model_sources import ModelReference
 from raybio.progress import Progress, ProgressReports
 from raybio.run_folder import RunFolder
@@ -32,9 +32,7 @@ from raybio.sentence_stream import (
     SENTENCES,
     check_text,
     dataset_of,
-    read_text,
     sentence_of,
-    sentence_tables,
 )
 from raybio.taggers import Tagger, Tags, check_tagger, load_tagger
 from raybio.training.callbacks import cause_of
@@ -81,7 +79,9 @@ def taught_dataset(
     path = run.path / _ANSWERS
     if not path.exists():
         run.say(f"teachers that answer: {', '.join(distillation.teachers)}")
-        sentences = functools.partial(_sentences, distillation, members)
+        sentences = functools.partial(
+            train_and_text_tables, members, distillation.text, distillation.max_text_documents
+        )
         # How many sentences files of text have, nobody knows before they are read.
         total = None if distillation.text else sum(len(table) for table in sentences())
         reports = ProgressReports(run.say, _TASK, _UNIT, total)
@@ -102,14 +102,7 @@ def taught_dataset(
         if distillation.text:  # only now is it known how many there are
             run.say(str(Progress(_TASK, _UNIT, count, count)))
         run.say(f"learning from {count:,} sentences that they tagged: {path.name}")
-    return dataset_of(lambda: read_rows(path))
-
-
-def _sentences(distillation: DistillationSection, members: Sequence[Member]) -> Iterator[pa.Table]:
-    """Yield what the teachers are to answer: the train split, then the text."""
-    yield from sentence_tables(interleaved(members, "train"))
-    text = read_text(distillation.text, distillation.max_text_documents)
-    yield from sentence_tables((None, sentence) for sentence in text)
+    return dataset_of(functools.partial(read_rows, path))
 
 
 class _Teachers:

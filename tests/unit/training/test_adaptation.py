@@ -12,11 +12,8 @@ from transformers import (
 )
 
 from raybio.config import AdaptEncoderConfig, load_config
-from raybio.entities import Sentence
 from raybio.errors import ConfigError
-from raybio.sentence_stream import SENTENCES, sentence_tables
-from raybio.training.adaptation import _HiddenPlaces, _sentences, _some
-from raybio.training.rows_file import write_rows
+from raybio.training.adaptation import _HiddenPlaces, _sentences
 from raybio.training.steps import IGNORED
 
 SMALL = {
@@ -58,20 +55,6 @@ def test_a_batch_that_teaches_nothing_has_a_gradient_of_nothing():
     torch.nn.functional.cross_entropy(logits, torch.empty(0, dtype=torch.long), reduction="sum").backward()
     # None at all would leave the other workers of DDP waiting.
     assert all(weight.grad is not None and not weight.grad.any() for weight in model.parameters())
-
-
-@pytest.mark.parametrize(("share", "first"), [(0.02, [49, 99]), (0.3, [3, 6, 9]), (0.9, [1, 2, 3])])
-def test_a_share_of_the_sentences_is_held_out_and_none_is_both(share, first, tmp_path):
-    sentences = [Sentence(str(i), ("word",), (0,)) for i in range(2500)]
-    path = tmp_path / "text.parquet"
-    assert write_rows(sentence_tables((None, each) for each in sentences), path, SENTENCES) == 2500
-    learned, held_out = (
-        [int(row["id"]) for table in _some(path, share, held_out) for row in table.to_pylist()]
-        for held_out in (False, True)
-    )
-    assert held_out[: len(first)] == first
-    assert len(held_out) == 2500 * share
-    assert sorted(learned + held_out) == list(range(2500))
 
 
 def test_documents_that_are_to_stay_unseen_are_left_out_and_reported(tmp_path):

@@ -1,12 +1,19 @@
 """What is said of a corpus that cannot be learned."""
 
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from ray import cloudpickle
 
 from raybio.config import CorpusSection
 from raybio.errors import FormatError, TrainingError, UsageError
+from raybio.members import train_and_text_tables
+from raybio.training import fit
 from raybio.training.fit import open_corpus
+from raybio.training.rows_file import read_rows, read_share
 
 TAGGED = "Aspirin\tB-Chemical\n"
 
@@ -59,3 +66,26 @@ def test_text_without_annotations_is_an_input_that_cannot_be_used(tmp_path: Path
     ) as caught:
         open_corpus(files.model_copy(update={"train": str(tmp_path / "train.txt"), "format": "text"}), True)
     assert caught.value.exit_code == 2
+
+
+def test_processes_that_only_read_do_not_wait_for_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a dataset, Ray Train's controller, its dataset manager and the reader load what it is made of."""
+    made_of = []
+    monkeypatch.setattr(fit, "dataset_of", made_of.append)
+    corpus = open_corpus(section(tmp_path), test=False)
+    corpus.dataset("train")
+    made_of += [
+        partial(train_and_text_tables, corpus.members, ["text.txt"], 1),
+        partial(read_rows, tmp_path / "taught.parquet"),
+        partial(read_share, tmp_path / "text.parquet", 0.1, held_out=True),
+    ]
+    program = (
+        "import pickle, sys; made_of = pickle.load(sys.stdin.buffer); "
+        "print(len(made_of), {'torch', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=cloudpickle.dumps(made_of), capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == "4 set()"
