@@ -9,6 +9,9 @@ QUICK := not gpu and not soak
 CONSTRAINTS ?= constraints.txt
 PYTEST := $(BIN)/pytest --durations 20 --durations-min 5
 
+# Where bytecode is not kept, each of the processes that Ray starts compiles raybio anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 LOCK := requirements-cpu.lock
 CUDA_LOCK := requirements-cuda.lock
 TORCH ?= --torch-backend cpu

@@ -1,6 +1,7 @@
 """An encoder that reads on, with the real pretrained model, and what is then fine-tuned from it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from raybio.errors import AccessError, TrainingError, UsageError
 from raybio.reports import write_report
 from raybio.training.adaptation import AdaptedEncoder, adapt_encoder
 from raybio.training.encoder import train_encoder
+from raybio.training.trainer import begin_run
 
 
 def config_of(sample: SampleFiles, output: Path, name: str, **changes: object) -> AdaptEncoderConfig:
@@ -57,6 +59,7 @@ def test_what_is_to_stay_unseen_was_left_out(adapted: AdaptedEncoder, sample: Sa
     assert all(len(one["passage"].split()) == 13 for one in left_out)
 
 
+@pytest.mark.soak
 def test_an_encoder_is_fine_tuned_from_it(
     adapted: AdaptedEncoder, sample: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,25 +85,32 @@ def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleF
     assert two.held_out_found == pytest.approx(adapted.held_out_found, abs=0.05)
 
 
-def test_a_run_that_learned_nothing_may_change_and_one_that_did_is_resumed(
-    tiny_encoder: str, sample: SampleFiles, tmp_path: Path
-) -> None:
-    once = {"epochs": 1, "learning_rate": 2e-3, "batch_size": 8, "precision": "fp32"}
-    text = {"files": [str(sample.train)], "max_documents": 40}
-
-    def run(share: float, epochs: int, resume: bool = False) -> AdaptedEncoder:
-        changes = {"text": {**text, "validation_fraction": share}, "training": {**once, "epochs": epochs}}
-        return adapt_encoder(config_of(sample, tmp_path, "run", model=tiny_encoder, resume=resume, **changes))
-
-    with pytest.raises(TrainingError, match=r"none would be held out, or none trained on\. Give more text"):
-        run(0.001, 1)
-    assert run(0.4, 1, resume=True).held_out_loss > 0
+def test_a_run_is_resumed_after_its_last_epoch(adapted: AdaptedEncoder, tmp_path: Path) -> None:
+    copy = shutil.copytree(adapted.run.path, tmp_path / "run")
+    options = ["name=run", f"output={tmp_path}", "training.epochs=3", "training.lr_scheduler_type=constant"]
+    config = load_config(copy / "config.yaml", options)
+    assert isinstance(config, AdaptEncoderConfig)
     with pytest.raises(UsageError, match="resume=true"):
-        run(0.4, 2)
-    first, second = run(0.4, 2, resume=True).run.metrics()
-    assert (first["epoch"], second["epoch"]) == (1, 2)
-    assert second["train_loss"] < first["train_loss"]
-    assert "resumed after epoch 1" in (tmp_path / "run/log.txt").read_text()
+        adapt_encoder(config)
+    resumed = config.model_copy(update={"resume": True})
+    with pytest.raises(UsageError, match="lr_scheduler_type"):
+        adapt_encoder(resumed)
+    resumed = load_config(copy / "config.yaml", [*options[:3], "resume=true"])
+    assert isinstance(resumed, AdaptEncoderConfig)
+    rows = adapt_encoder(resumed).run.metrics()
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert rows[2]["train_loss"] < rows[0]["train_loss"]
+    assert "resumed after epoch 2" in (copy / "log.txt").read_text()
+
+
+def test_text_of_which_none_would_be_held_out_is_refused_and_the_run_may_change(
+    sample: SampleFiles, tmp_path: Path
+) -> None:
+    text = {"files": [str(sample.train)], "max_documents": 40, "validation_fraction": 0.001}
+    with pytest.raises(TrainingError, match=r"none would be held out, or none trained on\. Give more text"):
+        adapt_encoder(config_of(sample, tmp_path, "run", text=text))
+    changed = config_of(sample, tmp_path, "run", text={**text, "validation_fraction": 0.4}, resume=True)
+    assert begin_run(changed, "adapted").path == tmp_path / "run"
 
 
 def test_a_file_that_is_not_there_is_reported_before_the_run_begins(

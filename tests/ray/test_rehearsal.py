@@ -38,7 +38,9 @@ def rehearsed(config, tmp_path, capsys):
     return capsys.readouterr().out, json.loads(figures.read_text())
 
 
-@pytest.mark.parametrize("config", [ENCODER, DECODER], ids=["encoder", "llm"])
+@pytest.mark.parametrize(
+    "config", [pytest.param(ENCODER, marks=pytest.mark.soak), DECODER], ids=["encoder", "llm"]
+)
 def test_two_steps_through_the_very_job(config, tmp_path, capsys):
     reported, found = rehearsed(config, tmp_path, capsys)
     assert found["steps"] == 2

@@ -228,6 +228,7 @@ def test_a_finished_run_that_is_begun_again_stays_what_it_is(trained: TrainedEnc
     assert (again.best_epoch, again.scores) == (trained.best_epoch, trained.scores)
 
 
+@pytest.mark.soak
 def test_a_sweep_touches_test_once(tiny_encoder: str, sample: SampleFiles, tmp_path: Path) -> None:
     one_epoch = TrainingSection(epochs=1, batch_size=4)
     config = TrainEncoderConfig.model_validate(

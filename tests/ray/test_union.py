@@ -101,6 +101,7 @@ def test_what_is_wrong_with_labels_is_reported_before_a_run_begins(
     assert len(caught.value.faults) == 2 and not (tmp_path / "wrong").exists()
 
 
+@pytest.mark.soak
 def test_a_study_has_a_model_of_all_beside_those_of_each(
     members: tuple[MemberSection, MemberSection], tmp_path: Path
 ) -> None:
