@@ -112,6 +112,11 @@ def _rehearsed() -> str:
     return _rounded(", ".join(memory.partition(" GiB")[0] for memory in found))
 
 
+def _first_minutes() -> str:
+    first, _ = _benchmark("first_example-2026-11-30")["rows"]
+    return f"{first['seconds'] / 60:.1f}"
+
+
 FIGURES: Mapping[str, Callable[[], str]] = {
     "all-scores": score_table,
     "all-costs": cost_table,
@@ -131,6 +136,7 @@ FIGURES: Mapping[str, Callable[[], str]] = {
     "smollm2-dollars": _served("smollm2-verified-tags", "1M abstracts"),
     "minilm-p50": _served("minilm", "one at a time, p50"),
     "int8-speed": _int8_speed,
+    "first-minutes": _first_minutes,
     "passes": lambda: (
         f"{_decoding('verified-tags', 'passes_median', 'encoder'):.0f} at the median, "
         f"{_decoding('verified-tags', 'passes_p90', 'encoder'):.0f} at the 90th percentile"
