@@ -13,27 +13,23 @@ without the white space between them.
 Only a displayed formula (`<DispFormula>`) is set off by spaces. Runs of white space, line breaks and
 non-breaking spaces among them, become one space. Characters are never normalised (NFC or other).
 
-A file is read in constant memory, and in pieces if wanted: `first` and `stop` count its citations and
-books from 0. Deletion notices stand at its end and belong to the piece whose `stop` is None.
+A file is read in constant memory. Deletion notices stand at its end.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
 from typing import BinaryIO
 
 from lxml import etree
 
 from raybio.corpora.limits import MAX_RECORD_BYTES
-from raybio.corpora.xml_records import CHUNK, REMEDY, Element, Grammar, read_records
+from raybio.corpora.xml_records import REMEDY, Element, Grammar, read_records
 from raybio.entities import AttributeValue, Deletion, Document, Passage, Record, Rejected
 
 _DELETIONS = "DeleteCitation"
 _REPORT = "Report it to NLM, or fix it and read it again"
-_CITATION_START = re.compile(rb"<Pubmed(?:Book)?Article[\s/>]")
-_LONGEST_START = len(b"<PubmedBookArticle>")
 _YEAR = re.compile(r"\d{4}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _GRAMMAR = Grammar(
@@ -71,14 +67,8 @@ _GRAMMAR = Grammar(
 )
 
 
-def read(
-    stream: BinaryIO,
-    source: str,
-    first: int = 0,
-    stop: int | None = None,
-    max_record_bytes: int = MAX_RECORD_BYTES,
-) -> Iterator[Record]:
-    """Yield citations and books `[first, stop)` of the file, then (without a `stop`) its deletions.
+def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+    """Yield the file's citations, books and deletions.
 
     A citation without abstract has a title passage only; one without title too has the text "".
     One that cannot be read, for want of a PMID say, or that holds text where no DTD of NLM's has
@@ -88,52 +78,28 @@ def read(
         FormatError: the XML is broken or a record too large (those before it have been yielded), it
             declares entities of its own, or holds no citation and no deletion at all.
     """
-    if stop is not None and stop <= first:
-        return
     position = 0
     for found in read_records(stream, source, _GRAMMAR, "PubMed citation", _called, max_record_bytes):
         if isinstance(found, Rejected):
-            if position >= first:
-                yield found
+            yield found
         elif found.tag == _DELETIONS:
-            if stop is None:
-                yield from _deletions(found, source)
+            yield from _deletions(found, source)
         else:
-            if position >= first:
-                yield _record(found, source, position)
             position += 1
-            if position == stop:
-                return
-
-
-def count_records(stream: BinaryIO) -> int:
-    """Return how many citations and books the file holds, from their start tags, without parsing it.
-
-    For UTF-8, which NLM writes. A tag inside a comment would count too: ranges made from this
-    number miss nothing as long as the last one has no `stop`.
-    """
-    count, rest = 0, b""
-    for chunk in iter(partial(stream.read, CHUNK), b""):
-        window = rest + chunk
-        end = 0
-        for match in _CITATION_START.finditer(window):
-            count += 1
-            end = match.end()
-        rest = window[max(end, len(window) - _LONGEST_START + 1) :]
-    return count
+            yield _record(found, source, f"record {position}")
 
 
 class _UnreadableError(ValueError):
     """Why one citation cannot be read."""
 
 
-def _record(element: Element, source: str, position: int) -> Document | Rejected:
+def _record(element: Element, source: str, place: str) -> Document | Rejected:
     if fault := _GRAMMAR.fault_of(element):
-        return _rejected(element, source, f"record {position + 1}", fault, REMEDY)
+        return _rejected(element, source, place, fault, REMEDY)
     try:
         return _document(element)
     except _UnreadableError as error:
-        return _rejected(element, source, f"record {position + 1}", str(error))
+        return _rejected(element, source, place, str(error))
 
 
 def _deletions(element: Element, source: str) -> Iterator[Deletion | Rejected]:

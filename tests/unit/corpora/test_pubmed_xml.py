@@ -9,16 +9,16 @@ import pytest
 
 from raybio.corpora import read_corpus
 from raybio.corpora.opening import open_bytes
-from raybio.corpora.pubmed_xml import count_records, read
+from raybio.corpora.pubmed_xml import read
 from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import FormatError
 
 HAND_WRITTEN = Path(__file__).parents[2] / "data" / "pubmed_hand_written.xml"
 
 
-def read_file(path: Path, first: int = 0, stop: int | None = None) -> list[Record]:
+def read_file(path: Path) -> list[Record]:
     with open_bytes(str(path)) as stream:
-        return list(read(stream, path.name, first, stop))
+        return list(read(stream, path.name))
 
 
 def read_bytes(xml: bytes) -> list[Record]:
@@ -193,17 +193,14 @@ def test_a_citation_inside_another_one_rejects_both():
     assert "Another title" in first.raw
     assert (second.document_id, second.place) == ("7", "record 2")
     assert "A title" in second.raw
-    assert count_records(io.BytesIO(xml)) == 3
 
 
-def test_text_beside_the_citations_is_rejected_in_one_piece_of_the_file_only():
+def test_text_beside_the_citations_is_rejected():
     lost = b"<PubmdArticle>Lost.</PubmdArticle>"
     xml = b"<PubmedArticleSet>%s%s lost %s%s</PubmedArticleSet>" % (ARTICLE, lost, ARTICLE, lost)
     whole = read_bytes(xml)
     assert [type(record).__name__ for record in whole] == ["Document", "Rejected", "Document", "Rejected"]
     assert [r.raw for r in whole if isinstance(r, Rejected)] == [f"{lost.decode()} lost ", lost.decode()]
-    pieces = [list(read(io.BytesIO(xml), "x.xml", first, stop)) for first, stop in ((0, 1), (1, None))]
-    assert pieces == [whole[:1], whole[1:]]
 
 
 def test_a_deletion_list_that_names_what_it_deletes_otherwise_is_rejected():
@@ -212,39 +209,19 @@ def test_a_deletion_list_that_names_what_it_deletes_otherwise_is_rejected():
     assert rejected.reason == "<DeleteCitation> holds text in <PMIB>, which does not belong there"
 
 
-def test_deletions_come_last_and_only_to_the_open_range():
+def test_deletions_come_last():
     records = read_file(HAND_WRITTEN)
-    assert [record for record in records if isinstance(record, Deletion)] == [
+    assert [record for record in records[8:] if isinstance(record, Deletion)] == [
         Deletion("301"),
         Deletion("302", 2),
     ]
-    assert read_file(HAND_WRITTEN, stop=8) == records[:8]
-    assert read_file(HAND_WRITTEN, first=8) == records[8:]
+    assert not any(isinstance(record, Deletion) for record in records[:8])
 
 
 def test_a_title_of_several_lines_with_odd_spaces_is_one_line():
     title = "\n\ta\u2028b\u0085c\r\n \u00a0d "
     (document,) = read_bytes(citations(1).replace(b"A title.", title.encode()))
     assert passages(document)[0] == ("title", "", "eng", "a b c d")
-
-
-@pytest.mark.parametrize("size", [1, 3, 8])
-def test_ranges_tile_a_file(corpora, size):
-    path = corpora / "pubmed_xml" / "pubmed26n1335.xml.gz"
-    whole = read_file(path)
-    with open_bytes(str(path)) as stream:
-        count = count_records(stream)
-    starts = range(0, count, size)
-    stops = [*starts[1:], None]
-    pieces = [
-        record for first, stop in zip(starts, stops, strict=True) for record in read_file(path, first, stop)
-    ]
-    assert (count, len(whole)) == (30, 36)
-    assert pieces == whole
-
-
-def test_an_empty_range_reads_nothing():
-    assert list(read(Pieces([]), "x", first=3, stop=3)) == []
 
 
 @pytest.mark.parametrize(
@@ -287,12 +264,6 @@ def test_real_languages_and_sections(corpora):
     labels = [p.label for p in found["41576520"].passages]
     assert labels == ["", "BACKGROUND", "METHODS", "RESULTS", "CONCLUSIONS"]
     assert " BACKGROUND: Pediatric chronic kidney disease" in found["41576520"].text
-
-
-@pytest.mark.parametrize("size", [1, 7, 18, 19, 20, 1000])
-def test_counting_across_any_chunk_border(size):
-    xml = HAND_WRITTEN.read_bytes()
-    assert count_records(Pieces(xml[i : i + size] for i in range(0, len(xml), size))) == 8
 
 
 def test_memory_does_not_grow_with_the_file():
