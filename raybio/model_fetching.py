@@ -131,7 +131,9 @@ def _make_room(wanted: int, url: str) -> None:
         given = os.environ[CACHE_GB]
         raise ModelError(f"{CACHE_GB}={given!r} is no number. Set it to one, of GB, or not at all") from None
     folders = [each for each in _shelf().iterdir() if each.is_dir() and not each.name.startswith(".")]
-    kept = {folder: _bytes(folder) for folder in folders}
+    kept = {
+        folder: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders
+    }
     for folder in sorted(kept, key=lambda each: each.stat().st_mtime):
         if sum(kept.values()) + wanted <= bound:
             break
@@ -147,10 +149,6 @@ def _make_room(wanted: int, url: str) -> None:
             f"{url} has {wanted / 1e9:.1f} GB, and the disk of {_shelf()} has {free / 1e9:.1f} GB left. "
             f"{_OTHER_DISK}"
         )
-
-
-def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _hold(folder: Path) -> None:

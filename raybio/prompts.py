@@ -129,11 +129,9 @@ def shown(word: str) -> str:
     """
     if word.isascii() and word.isprintable() and " " not in word:
         return word or "_"
-    return "".join("_" if _breaks(character) else character for character in word)
-
-
-def _breaks(character: str) -> bool:
-    return character.isspace() or unicodedata.category(character) in _UNPRINTABLE
+    return "".join(
+        "_" if each.isspace() or unicodedata.category(each) in _UNPRINTABLE else each for each in word
+    )
 
 
 def _written(tag: str, style: PromptStyle) -> str:

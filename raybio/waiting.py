@@ -68,7 +68,8 @@ class Wait:
         if not missing:
             self._begun = self._said = now
             return None
-        waited, asked = now - self._begun, f"{missing} x {_resources(self._shape)}"
+        waited = now - self._begun
+        asked = f"{missing} x " + " and ".join(f"{amount:g} {name}" for name, amount in self._shape.items())
         over = self._timeout_s is not None and not self._started and waited >= self._timeout_s
         if not over and now - self._said < SAID_SECONDS:
             return None
@@ -171,7 +172,3 @@ def _counted(launches: Iterable[LaunchRequest]) -> dict[str, int]:
 def _asked(bundle: Mapping[str, float]) -> dict[str, float]:
     """Return a bundle without what Ray adds by itself, such as the label of a placement group."""
     return {name: amount for name, amount in bundle.items() if name in ("CPU", "GPU") and amount}
-
-
-def _resources(shape: Mapping[str, float]) -> str:
-    return " and ".join(f"{amount:g} {name}" for name, amount in shape.items())

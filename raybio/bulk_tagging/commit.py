@@ -158,7 +158,9 @@ def _held(
                 _written(name, [*(other for other in held if other.id == document.id), document], keep)
                 held.append(document)
             except FormatError as error:
-                unheld.append(_cannot_hold(name, document, error, source))
+                reason = f"the output format {name} cannot hold it: {error.problem}"
+                remedy = "Its mentions are in the other outputs; leave this format out, or take it from them"
+                unheld.append(reject(document, source, reason, remedy))
         return _written(name, held, keep), held, unheld
 
 
@@ -183,12 +185,6 @@ def _lost(name: str, documents: Sequence[Document], keep: Sequence[str]) -> dict
 
 def _options(name: str, keep: Sequence[str]) -> dict[str, Any]:
     return {"keep": keep} if name == "csv" else {}
-
-
-def _cannot_hold(name: str, document: Document, error: FormatError, source: str) -> Rejected:
-    reason = f"the output format {name} cannot hold it: {error.problem}"
-    remedy = "Its mentions are in the other outputs; leave this format out, or take it from them"
-    return reject(document, source, reason, remedy)
 
 
 def _records(

@@ -212,7 +212,8 @@ class Ledger(OutputFolder):
         if finished is not None:
             # Unfolded first: whoever dies in between loses no entry.
             for shard in finished.shards:
-                self.write_json(f"ledger/{place}/{_number(shard):05d}.json", versioned(asdict(shard)))
+                number = shard.shard.rpartition("-")[2]
+                self.write_json(f"ledger/{place}/{number}.json", versioned(asdict(shard)))
             self.remove_file(f"ledger/{place}.json")
         key = key_of(place)
         numbers = [number for number in self._committed(place) if f"{key}-{number:05d}" in wanted]
@@ -268,7 +269,8 @@ class Ledger(OutputFolder):
         A shard that was not committed any more has left files that nothing lists.
         """
         for folder in self.names(""):
-            for name in self.names(folder) if _holds_shards(folder) else ():
+            # Files stand in folders named after formats; the ledger's own and plain files hold none.
+            for name in self.names(folder) if folder != "ledger" and "." not in folder else ():
                 shard = _SHARD_FILE.fullmatch(name)
                 if shard and shard["key"] in held:
                     self.remove(f"{folder}/{name}")
@@ -291,11 +293,6 @@ def _what_differs(before: Provenance, now: Provenance) -> str:
     return f"config ({'; '.join(options)})" if options else "config"
 
 
-def _holds_shards(name: str) -> bool:
-    """Say whether what is called so in an output may be a folder with files of shards."""
-    return name != "ledger" and "." not in name
-
-
 def _place(file: InputFile) -> str:
     return f"{file.key}@{file.fingerprint}"
 
@@ -313,7 +310,3 @@ def key_of(name: str) -> str:
 def file_of(shard: str) -> str:
     """Return the key of the input file that the shard so called is of."""
     return shard.rpartition("-")[0]
-
-
-def _number(shard: ShardEntry) -> int:
-    return int(shard.shard.rpartition("-")[2])

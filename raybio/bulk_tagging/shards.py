@@ -224,8 +224,10 @@ def _content(filesystem: AbstractFileSystem, inside: Inside, path: str) -> tuple
         names = sorted(name for name in filesystem.find(path) if not inside(filesystem, name))
         parts, whole = [], 0
         for name in names:
-            kind, size = _strange(filesystem, name), 0
-            if not kind:
+            if isinstance(filesystem, LocalFileSystem) and not Path(name).is_file():
+                # A link to a folder, to nothing or to itself; or a device, which is not opened.
+                kind, size = special_kind(name) or "no file", 0
+            else:
                 kind, size = _content(filesystem, inside, name)
             parts.append(f"{name.removeprefix(path)}\0{kind}\n")
             whole += size
@@ -234,15 +236,6 @@ def _content(filesystem: AbstractFileSystem, inside: Inside, path: str) -> tuple
     head = filesystem.read_block(path, 0, _FINGERPRINT_BYTES)
     tail = filesystem.read_block(path, max(0, size - _FINGERPRINT_BYTES), _FINGERPRINT_BYTES)
     return hashlib.sha256(b"%d\0" % size + head + tail).hexdigest()[:16], size
-
-
-def _strange(filesystem: AbstractFileSystem, path: str) -> str:
-    """Return what a local `path` is where it is no file that can be read, or ""."""
-    if not isinstance(filesystem, LocalFileSystem):
-        return ""
-    if not Path(path).is_file():  # a link to a folder, to nothing or to itself
-        return special_kind(path) or "no file"
-    return ""
 
 
 def read_shards(
@@ -274,14 +267,10 @@ def read_shards(
             yield held.shard(file, number)
         number += 1
     if max(done, default=-1) >= number:
-        yield Unread(file.key, _shorter(file))
+        problem = "it ended earlier than when it was read before, though its name, size and ends are the same"
+        yield Unread(file.key, AccessError(file.path, "", problem, "Check that it arrives whole"))
     else:
         yield EndOfFile(file.key, number, ended)
-
-
-def _shorter(file: InputFile) -> AccessError:
-    problem = "it ended earlier than when it was read before, though its name, size and ends are the same"
-    return AccessError(file.path, "", problem, "Check that it arrives whole")
 
 
 def _records(file: InputFile, max_record_bytes: int) -> Iterator[Record | InputError]:
@@ -300,12 +289,7 @@ def _records(file: InputFile, max_record_bytes: int) -> Iterator[Record | InputE
     except Exception as error:  # a fault of a reader's: raised on, it would take all of the file with it
         logger.exception("the reader of %s failed after record %d", file.path, count)
         problem = f"the reader failed ({type(error).__name__}: {error})"
-        yield FormatError(
-            file.path,
-            f"after record {count}",
-            problem,
-            "Take that record out, and report it",
-        )
+        yield FormatError(file.path, f"after record {count}", problem, "Take that record out, and report it")
 
 
 class _Held:

@@ -109,7 +109,8 @@ def _tag(split: Sequence[Split], tagger: Tagger, source: str) -> Iterator[_Resul
     except Exception as error:  # a tagger may fail in any way; what it fails on is kept as rejected
         if len(split) == 1:
             logger.warning("document %s could not be tagged: %s", split[0][0].id, error)
-            yield _failed(split[0][0], error, source)
+            reason = f"the tagger failed on it: {type(error).__name__}: {error}"
+            yield reject(split[0][0], source, reason, "Replay it alone to see the whole error")
         else:
             half = len(split) // 2
             yield from _tag(split[:half], tagger, source)
@@ -169,8 +170,3 @@ def joined(parts: Sequence[TaggedDocuments]) -> TaggedDocuments:
         sum(part.words for part in parts),
         [line for part in parts for line in part.malformed],
     )
-
-
-def _failed(document: Document, error: Exception, source: str) -> Rejected:
-    reason = f"the tagger failed on it: {type(error).__name__}: {error}"
-    return reject(document, source, reason, "Replay it alone to see the whole error")

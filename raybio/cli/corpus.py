@@ -90,8 +90,12 @@ def _stats(options: Namespace) -> None:
     faults = []
     for word in options.corpora:
         try:
-            for key, counted in _count(word, options):
-                rows[key] = counted
+            name = _known(word)
+            rows.update(
+                _count_named(name, options.data, options.protocol)
+                if name
+                else _count_file(word, options.format, options.protocol)
+            )
         except RaybioError as fault:
             faults.append(fault)
     if rows:
@@ -151,12 +155,6 @@ def _may_be_chemprot(word: str, format_name: str | None) -> bool:
         return format_named(format_name or format_of(word)).name == "chemprot"
     except UsageError:
         return True  # nobody can say; what is wrong with it is reported when it is counted
-
-
-def _count(word: str, options: Namespace) -> Iterator[Row]:
-    if name := _known(word):
-        return _count_named(name, options.data, options.protocol)
-    return _count_file(word, options.format, options.protocol)
 
 
 def _count_named(name: str, data: str | None, protocol: str) -> Iterator[Row]:

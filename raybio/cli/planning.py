@@ -16,7 +16,7 @@ from raybio.errors import UsageError
 
 if TYPE_CHECKING:
     from raybio.config.prices import InstancePrice
-    from raybio.cost import Assumptions, Basis, Measurement, Plan, SideBySide
+    from raybio.cost import Assumptions, Measurement, Plan, SideBySide
 
 _HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 
@@ -75,12 +75,14 @@ def _plan(options: Namespace) -> None:
     what was extrapolated from it and what was assumed.
     """
     from raybio.config.prices import load_prices, shipped_prices
-    from raybio.cost import plan
+    from raybio.cost import Assumptions, plan
     from raybio.reports.measurements import read_measurements
 
     prices_file = Path(options.prices) if options.prices else shipped_prices()
     machines = load_prices(prices_file)
-    assumptions = _assumptions(options)
+    names = ("without_abstract", "sentences_per_abstract", "efficiency", "startup_minutes")
+    given = {name: getattr(options, name) for name in names}
+    assumptions = Assumptions(**{name: value for name, value in given.items() if value is not None})
     measurements = [each for run in options.runs for each in read_measurements(Path(run))]
     if options.one_pass:
         by_speed = sorted(read_measurements(Path(options.one_pass)), key=lambda m: m.sentences_per_second)
@@ -88,15 +90,8 @@ def _plan(options: Namespace) -> None:
     plans: list[tuple[Measurement, list[Plan]]] = []
     for measurement in measurements:
         chosen = _choose(machines, options.instance, measurement, prices_file)
-        plans.append(
-            (
-                measurement,
-                [
-                    plan(measurement, machine, options.citations, options.deadline, assumptions)
-                    for machine in chosen
-                ],
-            )
-        )
+        within = options.citations, options.deadline, assumptions
+        plans.append((measurement, [plan(measurement, machine, *within) for machine in chosen]))
     passes = _passes([each_plans for _, each_plans in plans]) if options.one_pass else {}
     used = {each.instance for _, each_plans in plans for each in each_plans}
     figures = {
@@ -122,15 +117,6 @@ def _plan(options: Namespace) -> None:
         *_price_lines([machine for machine in machines if machine.name in used]),
     ]
     show_figures("".join(f"{line}\n" for line in lines), figures, options.json)
-
-
-def _assumptions(options: Namespace) -> Assumptions:
-    from raybio.cost import Assumptions
-
-    names = ("without_abstract", "sentences_per_abstract", "efficiency", "startup_minutes")
-    return Assumptions(
-        **{name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    )
 
 
 def _choose(
@@ -189,7 +175,9 @@ def _plan_lines(measurement: Measurement, plans: Sequence[Plan]) -> Iterator[str
         for each in plans
     ]
     yield from (f"  {line}" for line in align(header, rows))
-    yield from _basis_lines([each.basis for each in plans])
+    for kind in ("measured", "extrapolated", "assumed"):
+        said = dict.fromkeys(line for each in plans for line in getattr(each.basis, kind))
+        yield from (f"  {kind}: {line}" for line in said)
 
 
 def _passes(plans: Sequence[Sequence[Plan]]) -> dict[str, tuple[SideBySide, SideBySide]]:
@@ -228,12 +216,6 @@ def _pass_lines(passes: Mapping[str, tuple[SideBySide, SideBySide]], count: int)
         for each in (one, several)
     ]
     yield from (f"  {line}" for line in align(header, rows))
-
-
-def _basis_lines(bases: Sequence[Basis]) -> Iterator[str]:
-    for kind in ("measured", "extrapolated", "assumed"):
-        said = dict.fromkeys(line for each in bases for line in getattr(each, kind))
-        yield from (f"  {kind}: {line}" for line in said)
 
 
 def _price_lines(machines: Sequence[InstancePrice]) -> Iterator[str]:

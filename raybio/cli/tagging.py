@@ -127,7 +127,11 @@ def _tag(options: Namespace) -> None:
         )
     from raybio.config import TagCorpusConfig, job_of
 
-    recorded = _recorded(options)
+    recorded = {}
+    if options.replay:
+        from raybio.bulk_tagging.replay import recorded_job
+
+        recorded = recorded_job(options.output or options.replay.rpartition("/")[0] or ".")
     chosen = {
         "model": options.model,
         "allow_pickle": options.allow_pickle or None,
@@ -136,17 +140,16 @@ def _tag(options: Namespace) -> None:
         "output": options.output,
         "format": options.format,
         "formats": options.formats,
-        "entities": _entities(options),
+        "entities": _given(labels=options.labels, min_score=options.min_score, rename=options.rename) or None,
         "precision": options.precision,
         "decoding": _decoding(options),
         "shard_documents": options.shard_documents,
-        "taggers": _taggers(options),
+        "taggers": _given(count=options.taggers, on_ray=options.ray) or None,
         "max_rejected": options.max_rejected,
         "max_record_bytes": options.max_record_bytes,
         "on_change": "new-generation" if options.new_generation else None,
     }
-    given = {key: value for key, value in chosen.items() if value is not None}
-    config = job_of(TagCorpusConfig, {**recorded, **given}, source="the options of tag")
+    config = job_of(TagCorpusConfig, {**recorded, **_given(**chosen)}, source="the options of tag")
     _tag_configured(config, options.json, options.replay)
 
 
@@ -177,14 +180,9 @@ def _tag_text(options: Namespace) -> None:
     show_figures(document.marked().rstrip("\n") + "\n", found, options.json)
 
 
-def _entities(options: Namespace) -> dict[str, Any] | None:
-    given = {name: getattr(options, name) for name in ("labels", "min_score", "rename")}
-    return {name: value for name, value in given.items() if value is not None} or None
-
-
-def _taggers(options: Namespace) -> dict[str, Any] | None:
-    given = {"count": options.taggers, "on_ray": options.ray}
-    return {name: value for name, value in given.items() if value is not None} or None
+def _given(**options: Any) -> dict[str, Any]:
+    """Return those that were given; the others are as a config has them by default."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _scores(text: str) -> float | dict[str, float]:
@@ -215,15 +213,6 @@ def _input(options: Namespace, recorded: Mapping[str, Any]) -> dict[str, Any] | 
     }
 
 
-def _recorded(options: Namespace) -> dict[str, Any]:
-    """Return the job that left the rejected records which shall be replayed, if any shall."""
-    if not options.replay:
-        return {}
-    from raybio.bulk_tagging.replay import recorded_job
-
-    return recorded_job(options.output or options.replay.rpartition("/")[0] or ".")
-
-
 def _model_labels(file: str | None) -> dict[str, Any] | None:
     if file is None:
         return None
@@ -238,8 +227,8 @@ def _model_labels(file: str | None) -> dict[str, Any] | None:
 
 
 def _decoding(options: Namespace) -> dict[str, str] | None:
-    drafts = {"draft": "encoder", "draft_model": options.draft_model} if options.draft_model else {}
-    return {**({"mode": options.mode} if options.mode else {}), **drafts} or None
+    draft = "encoder" if options.draft_model else None
+    return _given(mode=options.mode, draft=draft, draft_model=options.draft_model) or None
 
 
 def _tag_corpus(options: Namespace) -> None:

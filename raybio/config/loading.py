@@ -49,7 +49,8 @@ def load(
     if isinstance(parsed.data, dict):
         if recorded:
             parsed.data = with_present_names(parsed.data)
-        config_class = _choose(parsed.data.get("job"), jobs)
+        job = parsed.data.get("job")
+        config_class = jobs.get(job) if isinstance(job, str) else None
         if config_class is None:
             faults.append(_not_this_job(parsed.data, _place(("job",), parsed.places), jobs, other_jobs))
         else:
@@ -57,7 +58,8 @@ def load(
             config, problems = validate(config_class, parsed.data)
             faults += [Fault(_place(at, parsed.places), dotted(at), problem) for at, problem in problems]
     elif not parsed.faults:
-        faults.append(_not_a_config(parsed.data))
+        found = "nothing" if parsed.data is None else shown(parsed.data)
+        faults.append(Fault(WHOLE_FILE, "", f"found {found}; a config is a mapping with 'job: NAME' in it"))
     if config is None or faults:
         raise ConfigError(str(path), [str(fault) for fault in sorted(set(faults))])
     return config
@@ -94,15 +96,6 @@ def read_yaml(path: Path) -> Parsed:
 
 def _unread(problem: str) -> Parsed:
     return Parsed(faults=[Fault(WHOLE_FILE, "", problem)])
-
-
-def _not_a_config(data: object) -> Fault:
-    found = "nothing" if data is None else shown(data)
-    return Fault(WHOLE_FILE, "", f"found {found}; a config is a mapping with 'job: NAME' in it")
-
-
-def _choose(name: object, jobs: Mapping[str, type[SomeJob]]) -> type[SomeJob] | None:
-    return jobs.get(name) if isinstance(name, str) else None
 
 
 def _not_this_job(

@@ -30,7 +30,9 @@ def split_words(words: Sequence[str]) -> tuple[list[Override], list[Fault]]:
         if not (key and equals):
             faults.append(Fault(place, "", "not an override; write key=value, such as training.epochs=3"))
             continue
-        parsed = _value(text)
+        # Lists, mappings and quoted text are YAML. Any other text is one scalar, so that "*.xml", "a: b" and
+        # "a #b" need no quoting beyond the shell's.
+        parsed = parse(text) if text[:1] in ("[", "{", '"', "'") else Parsed(plain_scalar(text))
         faults += [replace(fault, place=place, key=key) for fault in parsed.faults]
         if not parsed.faults:
             overrides.append(Override(key, parsed.data, place))
@@ -53,14 +55,6 @@ def apply(override: Override, parsed: Parsed, config_class: type[JobConfig]) -> 
         del parsed.places[stale]
     parsed.places[path] = override.place
     return None
-
-
-def _value(text: str) -> Parsed:
-    """Read lists, mappings and quoted text as YAML; take any other text whole, as one scalar.
-
-    So "*.xml", "a: b" and "a #b" need no quoting beyond the shell's.
-    """
-    return parse(text) if text[:1] in ("[", "{", '"', "'") else Parsed(plain_scalar(text))
 
 
 def _path(config_class: type[JobConfig], key: str) -> KeyPath:

@@ -56,7 +56,11 @@ def _one_or_several(value: object, _: Any) -> CorpusSection | Members:
     # Not a union of pydantic's: its faults would be those of both forms.
     if isinstance(value, list | tuple) and value:
         members = _MEMBERS.validate_python(value)
-        if found := [*_same_names(members), *_dev_in_part(members)]:
+        found = _same_names(members)
+        if len({member.train_with_dev for member in members}) > 1:
+            problem = "train_with_dev is true for some of them; dev chooses by all or by none: set it in all"
+            found.append(((), problem))
+        if found:
             raise FaultsError(found)
         return members
     return value if isinstance(value, CorpusSection) else CorpusSection.model_validate(value)
@@ -88,9 +92,3 @@ def _same_names(members: Members) -> list[tuple[KeyPath, str]]:
         for position, name in enumerate(map(corpus_name, members))
         if counts[name] > 1
     ]
-
-
-def _dev_in_part(members: Members) -> list[tuple[KeyPath, str]]:
-    if len({member.train_with_dev for member in members}) == 1:
-        return []
-    return [((), "train_with_dev is true for some of them; dev chooses by all or by none: set it in all")]

@@ -28,7 +28,7 @@ from raybio.corpora.lines import scan_lines
 from raybio.corpora.losses import parts_of, unheld_passages
 from raybio.corpora.opening import no_records, read_twice, stem_of
 from raybio.corpora.tag_scheme import FileScheme, scheme_of_file
-from raybio.corpora.word_columns import DOCUMENT_START, Block, blocks, columns_of
+from raybio.corpora.word_columns import DOCUMENT_START, blocks, columns_of
 from raybio.corpora.word_layout import gold_mentions, lay_out
 from raybio.entities import Document, Passage, Record, Rejected, Sentence, Span
 from raybio.errors import FormatError, InputError
@@ -106,7 +106,8 @@ def _documents(
                 repaired, repairs = repair_tags(tags) if repair else (tags, 0)
                 check_tags(repaired, source, block.first_line, labels)
             except InputError as error:
-                yield _rejected(error, block, draft.id)
+                raw = "\n".join(block.lines)
+                yield Rejected(error.source, error.place, error.problem, error.remedy, draft.id, raw)
             else:
                 draft.add(block.first_line, words, spans_from_tags(repaired), repairs)
     except InputError:
@@ -231,11 +232,6 @@ class _Draft:
             sentences=sentences,
             attributes={name: str(value) for name, value in noted.items() if value},
         )
-
-
-def _rejected(error: InputError, block: Block, document_id: str) -> Rejected:
-    raw = "\n".join(block.lines)
-    return Rejected(error.source, error.place, error.problem, error.remedy, document_id, raw)
 
 
 def _tags(document: Document, sentence: Sentence) -> list[str]:

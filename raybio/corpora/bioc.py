@@ -179,7 +179,10 @@ def _whole_text(passages: Iterable[_Passage], max_characters: int) -> str:
         laid += " " * (offset - end), text
         end = offset + len(text)
     whole = "".join(laid)
-    _refuse_surrogates(whole)
+    try:
+        whole.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the text holds half a surrogate pair at {error.start}") from error
     return whole
 
 
@@ -225,13 +228,6 @@ def _found_in(
         position = found
         placed.append((start + found, said, sentence))
     return placed
-
-
-def _refuse_surrogates(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"the text holds half a surrogate pair at {error.start}") from error
 
 
 def _passage(passage: _Passage) -> Passage:

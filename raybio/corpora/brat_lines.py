@@ -54,7 +54,10 @@ class Annotations:
             fragments = _fragments(" ".join(words[1:]), said, self.text)
             self.places[name] = words[0], fragments, said
         elif name[0] == "N" and len(words) == 3:
-            self._normalise(line, *words[:3])
+            self.kept.append(line)
+            if words[1].startswith("T"):
+                self.concepts.setdefault(words[1], []).append(words[2])
+                self.normalisations.setdefault(words[1], []).append(line)
         elif name[0] == "R" and len(words) == 3:
             self.relations.append(Relation(words[0], (_argument(words[1]), _argument(words[2])), name))
         elif name[0] == "#" and len(words) == 2:
@@ -85,12 +88,6 @@ class Annotations:
             if len(lines) == 1 and _is_ours(lines[0], self.places[name][2])
         }
         return [line for line in self.kept if line not in said_again]
-
-    def _normalise(self, line: str, kind: str, name: str, concept: str) -> None:
-        self.kept.append(line)
-        if name[0] == "T":
-            self.concepts.setdefault(name, []).append(concept)
-            self.normalisations.setdefault(name, []).append(line)
 
     def _note(self, line: str, kind: str, name: str, said: str) -> None:
         if kind == "Concept":

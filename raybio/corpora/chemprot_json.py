@@ -193,7 +193,8 @@ def _check(fields: Any, max_record_bytes: int) -> None:
     if not isinstance(sentences, list) or not isinstance(ner, list) or len(sentences) != len(ner):
         raise ValueError('"sentences" and "ner" are not two lists of one length')
     if not sentences or not all(
-        isinstance(words, list) and words and all(map(_is_word, words)) for words in sentences
+        isinstance(words, list) and words and all(isinstance(word, str) and word for word in words)
+        for words in sentences
     ):
         raise ValueError("a sentence is not a list of words")
     lasts = [first + len(words) for first, words in zip(_first_words(sentences), sentences, strict=True)]
@@ -201,7 +202,8 @@ def _check(fields: Any, max_record_bytes: int) -> None:
     lengths = [*accumulate((len(word) + 1 for words in sentences for word in words), initial=0)]
     covered = 0
     for entity in (entity for line in ner for entity in line):
-        if not _is_entity(entity) or not 0 <= entity[0] <= entity[1] < lasts[-1]:
+        typed = isinstance(entity, list) and [type(part) for part in entity] == [int, int, str]
+        if not typed or not 0 <= entity[0] <= entity[1] < lasts[-1]:
             raise ValueError(f"{shown(entity)} is not a [start, end, TYPE] inside the document")
         if sentence_of[entity[0]] != sentence_of[entity[1]]:
             raise ValueError(f"{shown(entity)} reaches over the end of a sentence")
@@ -216,11 +218,3 @@ def _check(fields: Any, max_record_bytes: int) -> None:
             or not isinstance(relation[4], str)
         ):
             raise ValueError(f"relation {shown(relation)} does not join two entities")
-
-
-def _is_word(word: Any) -> bool:
-    return isinstance(word, str) and bool(word)
-
-
-def _is_entity(entity: Any) -> bool:
-    return isinstance(entity, list) and [type(part) for part in entity] == [int, int, str]

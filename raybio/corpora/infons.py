@@ -130,7 +130,7 @@ def _first(infons: Infons, keys: Iterable[str]) -> str:
 
 
 def _concept(infons: Infons) -> str:
-    found = {_plain(key): _known(value) for key, value in infons.items()} if infons else {}
+    found = {_NOT_PLAIN.sub("", key).lower(): _known(value) for key, value in infons.items()}
     return next((found[key] for key in _CONCEPTS if found.get(key)), "")
 
 
@@ -145,7 +145,3 @@ def _score(infons: Infons) -> float | None:
         return probability(text_of(infons.get("score")))
     except ValueError:
         return None
-
-
-def _plain(key: str) -> str:
-    return _NOT_PLAIN.sub("", key).lower()

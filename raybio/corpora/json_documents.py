@@ -82,7 +82,9 @@ class DocumentScanner:
         saved = position = 0
         while position < len(piece):
             if self._in_string:
-                position = _end_of_string(piece, position)
+                # To its quote, or to where more than `piece` is needed.
+                end = _IN_STRING.match(piece, position)
+                position = end.end() if end else len(piece)
                 if piece[position : position + 1] == b"\\":
                     piece, self._held = piece[:position], piece[position:]
                 elif position < len(piece):
@@ -117,12 +119,9 @@ class DocumentScanner:
                     self.depth -= 1
             else:
                 self.depth -= 1
-        self._sink().add(piece[saved:], line)
+        (self._document if self._home else self.frame).add(piece[saved:], line)
         if piece.endswith(b"\n"):
             self._in_string = False  # no string holds a line break: this one's end is missing
-
-    def _sink(self) -> Piece:
-        return self._document if self._home else self.frame
 
     def _opens_collection(self, before: bytes) -> bool:
         """Say whether a list that opens now, after `before`, holds documents."""
@@ -132,9 +131,3 @@ class DocumentScanner:
             return not (self.frame.size or before.strip(_BLANK))
         tail = bytes(self.frame.content[-KEPT:]) + before if self.frame.is_whole else b""
         return self._opens.search(tail) is not None
-
-
-def _end_of_string(piece: bytes, position: int) -> int:
-    """Return where the string around `position` ends: at its quote, or where more than `piece` is needed."""
-    found = _IN_STRING.match(piece, position)
-    return found.end() if found else len(piece)

@@ -39,7 +39,10 @@ def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES
     text = decoded(beginning + rest, source)
     if not text:
         raise no_records(source, "text")
-    _refuse_others(beginning + rest[:LOOKED_AT], source)
+    if found := format_inside(beginning + rest[:LOOKED_AT]):  # somebody's corpus, not prose
+        called = "words and tags in columns" if found == "iob2" else f"in the format {found}"
+        remedy = f"Name its format, {found} (--from {found}), or give its name the suffix of one"
+        raise FormatError(source, "", f"this is no text but {called}", remedy)
     room = (max_record_bytes - len(beginning) - len(rest)) // PART_BYTES
     passages = tuple(islice(_paragraphs(text), room + 2))
     if len(passages) > room + 1:  # one is the text itself
@@ -78,14 +81,6 @@ def losses(document: Document) -> Counter[str]:
     kept = {(each.start, each.end, each.kind) for each in paragraphs(document.text)}
     found["passages"] = unheld_passages(document, kept)
     return +found
-
-
-def _refuse_others(beginning: bytes, source: str) -> None:
-    """Raise where a file is in another format: somebody's corpus, not prose."""
-    if found := format_inside(beginning):
-        called = "words and tags in columns" if found == "iob2" else f"in the format {found}"
-        remedy = f"Name its format, {found} (--from {found}), or give its name the suffix of one"
-        raise FormatError(source, "", f"this is no text but {called}", remedy)
 
 
 def paragraphs(text: str) -> tuple[Passage, ...]:

@@ -135,9 +135,11 @@ def _read_record(lines: list[Line], source: str) -> Document | Rejected:
         text, passages, rest = _read_text([line.text for line in lines])
         before = len(lines) - len(rest)
         for at, line in enumerate(rest, lines[0].number + before):  # noqa: B007 (the line at fault, below)
-            columns = _columns(line, document_id)
+            columns = line.split("\t")
+            if columns[0] != document_id:
+                raise ValueError(f"the line belongs to no title line: its id is {columns[0][:80]!r}")
             if _is_relation(columns):
-                relations.append(_read_relation(columns))
+                relations.append(Relation(columns[1], tuple(zip(_ROLES, columns[2:], strict=False))))
             else:
                 mentions.append(_read_mention(columns, text))
     except ValueError as fault:
@@ -165,19 +167,8 @@ def _passages(title: int, abstract: int) -> tuple[Passage, ...]:
     return tuple(each for each in passages if each.start < each.end)
 
 
-def _columns(line: str, document_id: str) -> list[str]:
-    columns = line.split("\t")
-    if columns[0] != document_id:
-        raise ValueError(f"the line belongs to no title line: its id is {columns[0][:80]!r}")
-    return columns
-
-
 def _is_relation(columns: list[str]) -> bool:
     return len(columns) in (4, 5) and _RELATION_LABEL.match(columns[1]) is not None
-
-
-def _read_relation(columns: list[str]) -> Relation:
-    return Relation(columns[1], tuple(zip(_ROLES, columns[2:], strict=False)))
 
 
 def _read_mention(columns: list[str], text: str) -> Mention:

@@ -19,7 +19,6 @@ from raybio.reports.blocks import (
     Mark,
     Piece,
     Report,
-    Section,
     Shares,
     Table,
     TaggedText,
@@ -52,12 +51,8 @@ def _chapter(chapter: Chapter) -> Iterable[str]:
     if chapter.facts:
         yield "\n".join(f"- {_text(name)}: {_text(value)}" for name, value in chapter.facts)
     for section in chapter.sections:
-        yield from _section(section)
-
-
-def _section(section: Section) -> Iterable[str]:
-    yield f"### {_text(section.heading)}"
-    yield from (_block(block) for block in section.blocks)
+        yield f"### {_text(section.heading)}"
+        yield from (_block(block) for block in section.blocks)
 
 
 @singledispatch

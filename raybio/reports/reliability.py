@@ -20,7 +20,12 @@ _NOTE = (
 def reliability_blocks(run: Run) -> Iterator[Block]:
     """Yield what is said of the scores' reliability; nothing where they were not measured."""
     rows = [
-        (split, f"{sum(one['entities'] for one in found['bins']):,}", _error(before), percent(found["ece"]))
+        (
+            split,
+            f"{sum(one['entities'] for one in found['bins']):,}",
+            percent(before["ece"]) if before else ABSENT,
+            percent(found["ece"]),
+        )
         for split, scores in run.scores.items()
         if (found := scores.get("reliability")) and found["bins"]
         for before in [found["uncalibrated"]]
@@ -47,10 +52,6 @@ def reliability_blocks(run: Run) -> Iterator[Block]:
         ("split", "predicted entities", "before calibration", "of the scores given"),
         tuple(rows),
     )
-
-
-def _error(found: Mapping[str, Any] | None) -> str:
-    return percent(found["ece"]) if found else ABSENT
 
 
 def _line(name: str, found: Mapping[str, Any]) -> Line:

@@ -177,7 +177,8 @@ def accepted(header: str) -> str:
     # The best liked first; of those liked alike, the first named.
     for wanted, quality in sorted(ranges, key=lambda each: -each[1]):
         for offered in MEDIA_TYPES:
-            if quality > 0 and _within(offered, wanted) and offered not in refused:
+            broader = f"{offered.partition('/')[0]}/*"
+            if quality > 0 and offered not in refused and wanted in (offered, broader, "*/*"):
                 return offered
     raise RequestError(
         406, f"no answer can be given as {header!r}", f"Accept one of {', '.join(MEDIA_TYPES)}"
@@ -301,7 +302,3 @@ def _media_range(part: str) -> tuple[str, float]:
         return media, float(quality)
     except ValueError:
         return media, 0.0
-
-
-def _within(offered: str, wanted: str) -> bool:
-    return wanted in ("*/*", offered) or wanted == f"{offered.partition('/')[0]}/*"

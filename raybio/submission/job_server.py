@@ -94,7 +94,9 @@ class JobServer:
         """Return every job that was submitted to the cluster, the oldest first."""
         with self._asking():
             found = self._client.list_jobs()
-        return sorted(map(_job, filter(_is_submitted, found)), key=lambda job: job.started or 0.0)
+        return sorted(
+            (_job(each) for each in found if each.submission_id), key=lambda job: job.started or 0.0
+        )
 
     def job(self, name: str) -> SubmittedJob:
         """Return the job with this submission id."""
@@ -200,10 +202,6 @@ class JobServer:
             yield
         except _FAILURES as error:
             raise ClusterError(f"the cluster at {self.address}: {error}") from error
-
-
-def _is_submitted(details: JobDetails) -> bool:
-    return bool(details.submission_id)
 
 
 def _job(details: JobDetails) -> SubmittedJob:

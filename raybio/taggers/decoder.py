@@ -228,11 +228,12 @@ class DecoderTagger:
 
     def _windows(self, sentence: int, words: Sequence[str]) -> list[Window]:
         """Cut a sentence into windows of words, each of which fits: most often one."""
-        count = len(words)
+        places = tuple(range(len(words)))
         whole = self._length(words)
-        size = count
+        size = len(words)
         while True:
-            cut = self._cut(sentence, count, size)
+            overlap = min(_MAX_OVERLAP, size // 4)
+            cut = windows(Subwords(places, places, places), sentence, max(size, 1), overlap)
             longest = max((self._length(words[w.start : w.start + len(w.ids)]) for w in cut), default=0)
             if longest <= self._longest:
                 return cut
@@ -243,10 +244,6 @@ class DecoderTagger:
                     f"prompt and its tag, more than the {self._longest} that this model reads"
                 )
             size = max(1, min(size - 1, size * self._longest // max(whole, longest)))
-
-    def _cut(self, sentence: int, count: int, size: int) -> list[Window]:
-        places = tuple(range(count))
-        return windows(Subwords(places, places, places), sentence, max(size, 1), min(_MAX_OVERLAP, size // 4))
 
 
 @dataclass
@@ -272,20 +269,16 @@ class _Joined:
             own = slice(window.own_start - window.start, window.own_end - window.start)
             tags += answer.tags[own]
             scores += answer.scores[own]
-            malformed += (_moved(fault, window.start) for fault in answer.malformed)
-        return Tags(tuple(tags), tuple(scores), self._effort(), tuple(malformed))
-
-    def _effort(self) -> Effort:
-        return Effort(
+            for fault in answer.malformed:
+                words = range(fault.words.start + window.start, fault.words.stop + window.start)
+                malformed.append(replace(fault, words=words))
+        effort = Effort(
             passes=sum(answer.passes for _, answer, _ in self.answers),
             tokens_fed=sum(answer.tokens_fed for _, answer, _ in self.answers),
             tokens_emitted=sum(answer.tokens_emitted for _, answer, _ in self.answers),
             seconds=sum(seconds for *_, seconds in self.answers),
         )
-
-
-def _moved(fault: Malformed, by: int) -> Malformed:
-    return replace(fault, words=range(fault.words.start + by, fault.words.stop + by))
+        return Tags(tuple(tags), tuple(scores), effort, tuple(malformed))
 
 
 def default_budget(device: torch.device) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 
@@ -26,11 +24,8 @@ def computes_bf16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and any(_cpu_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
-
-
-def _cpu_capabilities() -> dict[str, Any]:
-    return getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -7,7 +7,6 @@ Llama's kind keeps for the backward pass, with memory-efficient attention.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -85,8 +84,9 @@ def memory(
     )  # two moments, one fp32 copy
     tokens = tokens or recipe.training.max_batch_tokens
     activations = tokens * _kept_per_token(recipe, model) * number_bytes
+    outputs = model.vocab_size if recipe.head == "text" else 0  # a tag head's are too few to count
     # In the computation's format, as fp32 for the loss, and the gradient of that.
-    logits = tokens * _outputs(recipe, model) * (number_bytes + 2 * _FP32)
+    logits = tokens * outputs * (number_bytes + 2 * _FP32)
     gradients = adapter // workers
     return Memory(
         weights=_frozen(recipe, sizes, number_bytes) // (workers if spread else 1),
@@ -147,15 +147,7 @@ def _kept_per_layer(lora: LoraSection, model: Any) -> int:
     inner: int = model.intermediate_size
     heads: int = model.num_attention_heads
     keys = hidden * (getattr(model, "num_key_value_heads", None) or heads) // heads
-    inputs = [inner if target == "down_proj" else hidden for target in _in_layers(lora.target_modules)]
+    in_layers = [target for target in lora.target_modules if target != "lm_head"]
+    inputs = [inner if target == "down_proj" else hidden for target in in_layers]
     dropped = sum(inputs) if lora.dropout else 0
     return 7 * hidden + 2 * keys + 4 * inner + dropped + lora.r * len(inputs)
-
-
-def _in_layers(targets: Iterable[str]) -> list[str]:
-    return [target for target in targets if target != "lm_head"]
-
-
-def _outputs(recipe: AdapterRecipe, model: Any) -> int:
-    """Return how many logits a token has; a token classifier's are too few to count."""
-    return int(model.vocab_size) if recipe.head == "text" else 0

@@ -171,7 +171,8 @@ def training_split(
     except ConfigError as error:
         return _UNKNOWN_LABELS, [], "", error.faults
     except (RaybioError, OSError) as error:
-        if _elsewhere(error):
+        # No folder or file here, not a faulty one: the corpus may well be where the workers are.
+        if isinstance(error, (AccessError, UsageError, OSError)):
             return _UNKNOWN_LABELS, [], str(error), []
         return _UNKNOWN_LABELS, [], "", [str(error)]
     labels = sorted({span.label for sentence in sentences for span in sentence.gold or ()})
@@ -180,11 +181,6 @@ def training_split(
     ]
     faults = [] if rows else ["nothing to learn from: the training split has no sentences"]
     return labels or _UNKNOWN_LABELS, rows, "", faults
-
-
-def _elsewhere(error: RaybioError | OSError) -> bool:
-    """Say whether a corpus may well be where the workers are: no folder or file here, not a faulty one."""
-    return isinstance(error, (AccessError, UsageError, OSError))
 
 
 def local_tokenizer(model: str, allow_pickle: bool) -> tuple[Any, str, list[str]]:

@@ -80,8 +80,7 @@ def make_soup(
 
 
 def _copy_around_weights(source: Path, target: Path) -> None:
-    """Copy what goes with a model's weights: tokenizer, card, calibration sentences; no form of the "
-    "weights."""
+    """Copy what goes with a model's weights: tokenizer, card, calibration sentences; no weights."""
     for pattern in READ:
         for path in source.glob(pattern):
             if not path.name.startswith(WEIGHTS.partition(".")[0]):
