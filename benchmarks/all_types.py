@@ -42,7 +42,8 @@ from raybio.run_folder import environment
 from raybio.sentence_stream import gold_tags
 from raybio.storage import write_json
 from raybio.taggers.devices import pick_device
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
+from raybio.taggers.encoder import EncoderTagger, default_budget
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_config, read_model, read_tokenizer, tag_options
 from raybio.training import steps
 from raybio.training.encoder_steps import ExampleMaker, window_of

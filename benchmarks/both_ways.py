@@ -40,7 +40,8 @@ from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.storage import write_json
 from raybio.taggers.both_ways import blocks_of, check_attention, read_both_ways
 from raybio.taggers.devices import pick_device
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
+from raybio.taggers.encoder import EncoderTagger, default_budget, torch_forward
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_config, read_model, read_tokenizer, tag_options
 from raybio.training import steps
 from raybio.training.adapter import add_adapter

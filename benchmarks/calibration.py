@@ -35,7 +35,8 @@ from raybio.model_sources import base_folder
 from raybio.run_folder import environment
 from raybio.sentence_stream import gold_tags, read_sentences
 from raybio.storage import write_json
-from raybio.taggers.encoder import EncoderCard, EncoderTagger
+from raybio.taggers.encoder import EncoderTagger
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_config, read_model, read_tokenizer, tag_options
 from raybio.taggers.temperature import fit_temperature
 from raybio.training import steps

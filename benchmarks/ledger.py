@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.ledger import Ledger, ShardEntry
-from raybio.bulk_tagging.shards import InputFile
 from raybio.evaluation.tables import align
 from raybio.run_folder import environment
 

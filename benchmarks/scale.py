@@ -28,10 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from raybio.bulk_tagging.commit import ShardFiles
+from raybio.bulk_tagging.inputs import find_inputs
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.output_folder import ASKED_AHEAD
 from raybio.bulk_tagging.progress_tracker import FINISHERS, ProgressTracker
-from raybio.bulk_tagging.shards import Shard, find_inputs, read_shards
+from raybio.bulk_tagging.shards import Shard, read_shards
 from raybio.bulk_tagging.stages import CUTTERS_FOR_A_GPU, unpack
 from raybio.bulk_tagging.tagging import TaggedDocuments, cut, tag_documents
 from raybio.corpora.sample import generate_dump

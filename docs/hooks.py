@@ -44,6 +44,7 @@ PUBLIC = [
     "iob2",
     "label_schemes",
     "corpora",
+    "corpora.splitting",
     "corpora.sentences",
     "corpora.names",
     "corpora.sample",

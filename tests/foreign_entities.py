@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer, TokenClassificationPipeline
 
-from raybio.corpora.sentences import split_words
+from raybio.corpora.splitting import split_words
 from raybio.entities import Sentence
 from raybio.iob2 import spans_from_tags
 from raybio.taggers import load_tagger

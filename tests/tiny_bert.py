@@ -8,7 +8,7 @@ import torch
 from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerBase
 
 from raybio.iob2 import tag_set
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 
 
 def write_tiny_bert(

@@ -30,8 +30,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raybio.bulk_tagging.decisive import Records, decisive, spilled, standing
-from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry, key_of
+from raybio.bulk_tagging.ledger import Ledger, ShardEntry, key_of
 from raybio.bulk_tagging.output_folder import OutputFolder
+from raybio.bulk_tagging.provenance import Provenance
 from raybio.errors import CommitError, UsageError
 from raybio.run_folder import PROVENANCE_FILES
 from raybio.versioned import versioned

@@ -19,19 +19,12 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any, TypeAlias
 
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.output_folder import OutputFolder, ahead
-from raybio.bulk_tagging.shards import InputFile
-from raybio.config import changed_options, with_present_names
+from raybio.bulk_tagging.provenance import Provenance, what_differs
 from raybio.errors import CommitError
 from raybio.run_folder import PROVENANCE_FILES
 from raybio.versioned import versioned
-
-# Options that say where and how fast, and not what is in an output.
-_FREE = {
-    *("model", "allow_pickle", "input", "input.files", "output", "max_batch_tokens"),
-    *("shard_timeout_s", "max_rejected", "on_change"),
-}
-_FREE_SECTIONS = ("taggers.",)
 
 # A file or folder (brat) of a shard; its suffixes hold no "-", which each shard's own name does.
 _SHARD_FILE = re.compile(r"(?P<key>.+)-\d{5,}(\.\w+)*", re.DOTALL)
@@ -39,21 +32,6 @@ _SHARD_FILE = re.compile(r"(?P<key>.+)-\d{5,}(\.\w+)*", re.DOTALL)
 
 Todo: TypeAlias = Sequence[tuple[InputFile, set[int]]]
 """Files that are not finished, each with the numbers of its committed shards."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What made an output: two runs may add to one output only if this is the same."""
-
-    model: str
-    model_fingerprint: str
-    config_hash: str
-    config: dict[str, Any]
-
-    @property
-    def identity(self) -> str:
-        """What must not change: the model's fingerprint and the config's hash."""
-        return f"{self.model_fingerprint[:8]}-{self.config_hash}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +104,7 @@ class Ledger(OutputFolder):
         before = self.provenance()
         if before is not None and before.identity != provenance.identity:
             raise CommitError(
-                f"{self.output} was made with another {_what_differs(before, provenance)}; to mix the two "
+                f"{self.output} was made with another {what_differs(before, provenance)}; to mix the two "
                 "would be silent. Choose another output, or start a new one beside it: raybio tag "
                 "--new-generation, or on_change=new-generation in a config"
             )
@@ -277,20 +255,6 @@ class Ledger(OutputFolder):
         for names in held.values():
             for name in names:
                 self.remove(f"ledger/{name}")
-
-
-def _what_differs(before: Provenance, now: Provenance) -> str:
-    """Return "model", or "config (shard_documents: 10, now 20)" with the options that decide."""
-    if before.model_fingerprint != now.model_fingerprint:
-        return "model"
-    options = [
-        str(change)
-        for change in changed_options(with_present_names(before.config), now.config)
-        if change.key not in _FREE
-        and not change.key.startswith(_FREE_SECTIONS)
-        and (change.before is not None or change.after)  # else an option that came later, at its default
-    ]
-    return f"config ({'; '.join(options)})" if options else "config"
 
 
 def _place(file: InputFile) -> str:

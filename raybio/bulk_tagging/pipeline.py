@@ -12,16 +12,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from raybio.bulk_tagging import in_process
-from raybio.bulk_tagging.ledger import Ledger, Provenance
+from raybio.bulk_tagging.inputs import find_inputs
+from raybio.bulk_tagging.ledger import Ledger
 from raybio.bulk_tagging.progress_tracker import (
     ProgressTracker,
     TaggedCorpus,
     check_anything_tagged,
     summarize,
 )
+from raybio.bulk_tagging.provenance import Provenance
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.replay import check_inputs, rejected_shards
-from raybio.bulk_tagging.shards import check_columns, find_inputs
+from raybio.bulk_tagging.shards import check_columns
 from raybio.config import EntitiesSection, TagCorpusConfig, config_hash, resolved
 from raybio.corpora import format_named
 from raybio.corpora.limits import MAX_RECORD_BYTES

@@ -20,7 +20,7 @@ from ray.data._internal.execution.backpressure_policy import (
 )
 from ray.data._internal.execution.operators.task_pool_map_operator import TaskPoolMapOperator
 
-from raybio.bulk_tagging.shards import InputFile
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.config import TaggersSection
 
 if TYPE_CHECKING:

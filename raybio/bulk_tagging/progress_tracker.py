@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry, Todo
 from raybio.bulk_tagging.output_folder import ahead
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
+from raybio.bulk_tagging.shards import EndOfFile, Unread
 from raybio.corpora.reasons import Reason, Reasons, reason_lines
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 from raybio.progress import Progress

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raybio.bulk_tagging.ledger import Provenance
+from raybio.bulk_tagging.provenance import Provenance
 from raybio.config import TagCorpusConfig
 from raybio.model_sources import ModelReference, name_anywhere
 from raybio.taggers.selection import Selection

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.ledger import Ledger, file_of
-from raybio.bulk_tagging.shards import InputFile
 from raybio.config import with_present_names
 from raybio.corpora.opening import open_bytes, read_lines
 from raybio.errors import FormatError, UsageError

@@ -31,12 +31,10 @@ from raybio.errors import OverloadedError, ServingError, TaggingError
 from raybio.serving.answers import Answer, Served
 from raybio.serving.body_limit import BodyLimit
 from raybio.serving.guard import HEADERS, Guard
+from raybio.serving.media_types import JSON, MEDIA_TYPES, accepted
 from raybio.serving.refusal import RequestError, without_folders
 from raybio.serving.requests import (
-    JSON,
-    MEDIA_TYPES,
     ParsedRequest,
-    accepted,
     as_format,
     as_json,
     check_labels,

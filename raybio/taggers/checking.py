@@ -79,7 +79,7 @@ def _known_labels(folder: Path, labels: Labels | None) -> set[str]:
         from raybio.taggers.decoder import DecoderCard
 
         return set(DecoderCard.read(folder).labels)
-    from raybio.taggers.encoder import description_of
+    from raybio.taggers.encoder_card import description_of
 
     return set(description_of(whole_classifier(folder), labels)[0].labels)
 
@@ -133,7 +133,7 @@ def _check_encoder(folder: Path, labels: Labels | None) -> None:
     from transformers import AutoModelForTokenClassification
 
     from raybio.taggers.both_ways import read_both_ways
-    from raybio.taggers.encoder import description_of
+    from raybio.taggers.encoder_card import description_of
     from raybio.taggers.hugging_face import check_model, check_vocabulary, read_tokenizer
 
     _, card = description_of(folder, labels)

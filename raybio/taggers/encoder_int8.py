@@ -26,14 +26,8 @@ from raybio.model_identity import cache_folder, fingerprint
 from raybio.storage import replace_folder
 from raybio.taggers.calibration import read_calibration
 from raybio.taggers.company import reads_padding
-from raybio.taggers.encoder import (
-    EncoderCard,
-    EncoderTagger,
-    Forward,
-    description_of,
-    load_classifier,
-    torch_forward,
-)
+from raybio.taggers.encoder import EncoderTagger, Forward, load_classifier, torch_forward
+from raybio.taggers.encoder_card import EncoderCard, description_of
 from raybio.taggers.hugging_face import read_tokenizer
 from raybio.taggers.special_tokens import special_tokens
 

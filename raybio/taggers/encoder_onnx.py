@@ -32,14 +32,8 @@ from raybio.model_files import INDEX, READ
 from raybio.storage import replace_folder
 from raybio.taggers.checking import kind_for
 from raybio.taggers.company import reads_padding
-from raybio.taggers.encoder import (
-    EncoderCard,
-    EncoderTagger,
-    Forward,
-    default_budget,
-    description_of,
-    load_classifier,
-)
+from raybio.taggers.encoder import EncoderTagger, Forward, default_budget, load_classifier
+from raybio.taggers.encoder_card import EncoderCard, description_of
 from raybio.taggers.hugging_face import read_tokenizer
 
 FILE = "model.onnx"

@@ -16,7 +16,8 @@ from raybio.label_schemes import LabelScheme
 from raybio.model_sources import ModelReference, base_folder
 from raybio.run_folder import SPLITS_FILE
 from raybio.taggers.both_ways import blocks_of, check_attention, read_both_ways
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget
+from raybio.taggers.encoder import EncoderTagger, default_budget
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer, tag_options
 from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps

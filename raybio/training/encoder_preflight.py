@@ -13,7 +13,7 @@ from raybio.config import TrainEncoderConfig, WorkersSection
 from raybio.errors import ConfigError, ModelError
 from raybio.taggers.both_ways import check_attention
 from raybio.taggers.devices import computes_bf16
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import one_line, tag_options
 from raybio.taggers.positions import positions_of
 from raybio.training.activations import kept_for_backward

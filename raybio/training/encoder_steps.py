@@ -16,7 +16,7 @@ from raybio.entities import Sentence
 from raybio.errors import ModelError
 from raybio.iob2 import tag_set
 from raybio.members import Member
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_config
 from raybio.taggers.positions import positions_of
 from raybio.taggers.special_tokens import special_tokens

@@ -18,7 +18,7 @@ from raybio.members import Member, interleaved
 from raybio.progress import ProgressReports
 from raybio.run_folder import RunFolder
 from raybio.taggers import Tags, load_tagger
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_tokenizer
 from raybio.training.encoder_steps import cut_sentences
 from raybio.training.recipes import Scoring

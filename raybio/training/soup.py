@@ -28,7 +28,8 @@ from raybio.members import labels_of_splits
 from raybio.model_files import READ, WEIGHTS
 from raybio.run_folder import SPLITS_FILE, RunFolder
 from raybio.storage import replace_folder
-from raybio.taggers.encoder import EncoderCard, load_classifier
+from raybio.taggers.encoder import load_classifier
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.training.model_card import write_model_card
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits

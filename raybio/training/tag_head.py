@@ -15,7 +15,8 @@ from typing import Any
 import raybio
 from raybio.label_schemes import LabelScheme
 from raybio.taggers.both_ways import blocks_of
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, default_budget, torch_forward
+from raybio.taggers.encoder import EncoderTagger, default_budget, torch_forward
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_config, read_tokenizer
 from raybio.taggers.positions import positions_of
 from raybio.training import steps

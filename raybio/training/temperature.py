@@ -12,7 +12,8 @@ from raybio.entities import Sentence
 from raybio.members import Member, interleaved
 from raybio.run_folder import RunFolder
 from raybio.taggers import load_tagger
-from raybio.taggers.encoder import EncoderCard, EncoderTagger
+from raybio.taggers.encoder import EncoderTagger
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.temperature import fit_temperature
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import remote_on

@@ -17,7 +17,8 @@ import pytest
 from mutations import FORMATS_MUTATED, Mutated, mutated
 
 from raybio.bulk_tagging.commit import ShardFiles
-from raybio.bulk_tagging.shards import InputFile, Shard, read_shards
+from raybio.bulk_tagging.inputs import InputFile
+from raybio.bulk_tagging.shards import Shard, read_shards
 from raybio.bulk_tagging.tagging import tag_documents
 from raybio.corpora import read_corpus
 from raybio.taggers import Tags

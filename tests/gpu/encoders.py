@@ -19,7 +19,8 @@ from raybio.config import TrainingSection
 from raybio.evaluation import evaluate
 from raybio.iob2 import tags_from_spans
 from raybio.taggers import Tags
-from raybio.taggers.encoder import EncoderCard, EncoderTagger
+from raybio.taggers.encoder import EncoderTagger
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_config, read_model, read_tokenizer, tag_options
 from raybio.training import steps
 from raybio.training.encoder_learner import EncoderLearner

@@ -23,7 +23,8 @@ from raybio.label_schemes import LabelScheme
 from raybio.taggers import Tagger, load_tagger
 from raybio.taggers.decoding.drafts import outside
 from raybio.taggers.devices import pick_dtype
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, torch_forward
+from raybio.taggers.encoder import EncoderTagger, torch_forward
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import read_config, tag_options
 
 _BUDGET = 32768

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from raybio import alignment
 from raybio.alignment import SubwordEncoder, Subwords, windows
-from raybio.corpora.sentences import split_words
+from raybio.corpora.splitting import split_words
 from raybio.errors import ModelError
 from raybio.word_cache import WordCache
 

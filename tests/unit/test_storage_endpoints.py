@@ -13,8 +13,8 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from raybio import storage
+from raybio.bulk_tagging.inputs import find_inputs
 from raybio.bulk_tagging.output_folder import OutputFolder
-from raybio.bulk_tagging.shards import find_inputs
 from raybio.cli.named_files import missing_files
 from raybio.config import InputSection
 from raybio.corpora import read_corpus

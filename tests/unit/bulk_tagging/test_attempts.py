@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybio.bulk_tagging.attempts import Attempt, to_tag
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.ledger import Ledger
-from raybio.bulk_tagging.shards import InputFile, Shard
+from raybio.bulk_tagging.shards import Shard
 from raybio.entities import Document
 
 SHARD = Shard(

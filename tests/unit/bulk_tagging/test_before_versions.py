@@ -15,9 +15,10 @@ import pytest
 from raybio.bulk_tagging.attempts import Attempt
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.compaction import compact, current
+from raybio.bulk_tagging.inputs import find_inputs
 from raybio.bulk_tagging.ledger import Ledger
 from raybio.bulk_tagging.replay import recorded_job
-from raybio.bulk_tagging.shards import EndOfFile, Shard, find_inputs, read_shards
+from raybio.bulk_tagging.shards import EndOfFile, Shard, read_shards
 from raybio.bulk_tagging.tagging import TaggedDocuments
 from raybio.config import TagCorpusConfig, job_of
 from raybio.errors import CommitError

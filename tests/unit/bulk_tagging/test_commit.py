@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from raybio.bulk_tagging.commit import RECORD_SCHEMA, ShardFiles
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.output_folder import OutputFolder
-from raybio.bulk_tagging.shards import InputFile, Shard
+from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import MalformedLine, TaggedDocuments
 from raybio.corpora import format_named, read_corpus
 from raybio.corpora.parquet import MENTION_SCHEMA

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from raybio.bulk_tagging import compaction
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.compaction import compact, current
-from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry
-from raybio.bulk_tagging.shards import InputFile, Shard
+from raybio.bulk_tagging.inputs import InputFile
+from raybio.bulk_tagging.ledger import Ledger, ShardEntry
+from raybio.bulk_tagging.provenance import Provenance
+from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, reject
 from raybio.entities import Deletion, Document, Mention
 from raybio.errors import CommitError, UsageError

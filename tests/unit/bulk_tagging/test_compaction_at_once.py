@@ -5,9 +5,11 @@ import pytest
 from raybio.bulk_tagging import compaction
 from raybio.bulk_tagging.commit import ShardFiles
 from raybio.bulk_tagging.compaction import compact, current
-from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry
+from raybio.bulk_tagging.inputs import InputFile
+from raybio.bulk_tagging.ledger import Ledger, ShardEntry
 from raybio.bulk_tagging.output_folder import OutputFolder
-from raybio.bulk_tagging.shards import InputFile, Shard
+from raybio.bulk_tagging.provenance import Provenance
+from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments
 from raybio.entities import Document, Mention
 from raybio.errors import CommitError

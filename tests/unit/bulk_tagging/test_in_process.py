@@ -11,8 +11,8 @@ import pytest
 import ray
 
 from raybio.bulk_tagging import in_process, tag_corpus
+from raybio.bulk_tagging.inputs import InputFile, find_inputs
 from raybio.bulk_tagging.ledger import Ledger
-from raybio.bulk_tagging.shards import InputFile, find_inputs
 from raybio.config import SMALL_BYTES, TagCorpusConfig, TaggersSection, job_of
 from raybio.errors import ConfigError, RejectedError
 

@@ -3,8 +3,9 @@ from dataclasses import replace
 import fsspec
 import pytest
 
-from raybio.bulk_tagging.ledger import Ledger, Provenance, ShardEntry
-from raybio.bulk_tagging.shards import InputFile
+from raybio.bulk_tagging.inputs import InputFile
+from raybio.bulk_tagging.ledger import Ledger, ShardEntry
+from raybio.bulk_tagging.provenance import Provenance
 from raybio.errors import CommitError, UsageError
 
 PROVENANCE = Provenance("runs/a/model", "f" * 16, "c" * 8, {"precision": "fp32", "formats": ["parquet"]})

@@ -8,7 +8,8 @@ import ray
 from samples import tagging_config
 
 from raybio.bulk_tagging import pipeline
-from raybio.bulk_tagging.ledger import Ledger, Provenance
+from raybio.bulk_tagging.ledger import Ledger
+from raybio.bulk_tagging.provenance import Provenance
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.config import TagCorpusConfig, job_of
 from raybio.errors import CommitError, UsageError

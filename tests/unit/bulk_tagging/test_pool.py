@@ -3,8 +3,8 @@ import math
 import pytest
 
 from raybio.bulk_tagging import pool
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.pool import pool_size, shards_at_most, tasks_for
-from raybio.bulk_tagging.shards import InputFile
 from raybio.config import TaggersSection
 
 

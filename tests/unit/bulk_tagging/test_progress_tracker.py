@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.ledger import CommittedShard, Ledger, ShardEntry
 from raybio.bulk_tagging.progress_tracker import ProgressTracker, check_anything_tagged, summarize
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Unread
+from raybio.bulk_tagging.shards import EndOfFile, Unread
 from raybio.errors import AccessError, ClusterError, CommitError, RejectedError
 from raybio.progress import Progress
 

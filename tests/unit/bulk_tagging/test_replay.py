@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from raybio.bulk_tagging.ledger import Ledger, Provenance
+from raybio.bulk_tagging.inputs import InputFile
+from raybio.bulk_tagging.ledger import Ledger
+from raybio.bulk_tagging.provenance import Provenance
 from raybio.bulk_tagging.replay import check_inputs, recorded_job, rejected_shards
-from raybio.bulk_tagging.shards import InputFile
 from raybio.errors import FormatError, InputError, UsageError
 
 

@@ -8,8 +8,9 @@ import s3fs
 
 from raybio.bulk_tagging.attempts import Attempt
 from raybio.bulk_tagging.commit import ShardFiles
+from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.ledger import Ledger, ShardEntry
-from raybio.bulk_tagging.shards import InputFile, Shard
+from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments
 from raybio.entities import Document
 

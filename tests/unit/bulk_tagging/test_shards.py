@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raybio.bulk_tagging import shards
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard, Unread, find_inputs, read_shards
+from raybio.bulk_tagging import inputs, shards
+from raybio.bulk_tagging.inputs import InputFile, find_inputs
+from raybio.bulk_tagging.shards import EndOfFile, Shard, Unread, read_shards
 from raybio.corpora import write_corpus
 from raybio.entities import Document
 from raybio.errors import AccessError, UsageError
@@ -260,7 +261,7 @@ def test_a_place_that_lets_nobody_in_is_one_clear_error(tmp_path, monkeypatch):
     def refused(*_, **__):
         raise NoCredentialsError("Unable to locate credentials")
 
-    monkeypatch.setattr(shards, "filesystem_of", refused)
+    monkeypatch.setattr(inputs, "filesystem_of", refused)
     with pytest.raises(
         AccessError, match=r"s3://b/x: cannot be reached \(NoCredentialsError: Unable to locate"
     ):

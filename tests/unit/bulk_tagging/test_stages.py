@@ -4,7 +4,8 @@ import pickle
 import pyarrow as pa
 import pytest
 
-from raybio.bulk_tagging.shards import EndOfFile, InputFile, Shard
+from raybio.bulk_tagging.inputs import InputFile
+from raybio.bulk_tagging.shards import EndOfFile, Shard
 from raybio.bulk_tagging.stages import _cut, _items, _rows, unpack
 from raybio.entities import Deletion, Document, Passage
 

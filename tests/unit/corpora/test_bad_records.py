@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raybio.bulk_tagging.shards import InputFile, find_inputs, read_shards
+from raybio.bulk_tagging.inputs import InputFile, find_inputs
+from raybio.bulk_tagging.shards import read_shards
 from raybio.corpora import format_named, read_corpus
 from raybio.corpora.parquet import DOCUMENT_SCHEMA, document_table
 from raybio.entities import Document, Mention, Passage, Rejected

@@ -8,13 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybio.corpora import read_corpus
-from raybio.corpora.sentences import (
-    Misalignment,
-    align_mentions,
-    split_document,
-    split_sentences,
-    split_words,
-)
+from raybio.corpora.sentences import Misalignment, align_mentions, split_document
+from raybio.corpora.splitting import split_sentences, split_words
 from raybio.entities import Document, Mention, Passage, Sentence, Span
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sentence_splitting.py"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from raybio.bulk_tagging.commit import ShardFiles
-from raybio.bulk_tagging.shards import InputFile, Shard
+from raybio.bulk_tagging.inputs import InputFile
+from raybio.bulk_tagging.shards import Shard
 from raybio.bulk_tagging.tagging import TaggedDocuments, reject
 from raybio.entities import Document, Mention
 from raybio.reports.blocks import Chapter, Table, TaggedText

@@ -24,7 +24,8 @@ from raybio.taggers import check_tagger, load_tagger
 from raybio.taggers.both_ways import blocks_of, check_attention, read_both_ways
 from raybio.taggers.calibration import write_calibration
 from raybio.taggers.card import CARD
-from raybio.taggers.encoder import EncoderCard, load_classifier
+from raybio.taggers.encoder import load_classifier
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.hugging_face import complete_classifiers, read_config, read_model, read_tokenizer
 from raybio.taggers.twin import twin
 from raybio.training import steps

@@ -8,7 +8,7 @@ from raybio.errors import ModelError
 from raybio.taggers.card import kind_of, read_card
 from raybio.taggers.cascade import CASCADE, Cascade
 from raybio.taggers.decoder import DecoderCard
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 
 OLD = Path(__file__).parents[2] / "data" / "before_versions"
 

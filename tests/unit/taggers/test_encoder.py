@@ -19,7 +19,8 @@ from raybio.iob2 import orphans, spans_from_tags
 from raybio.label_schemes import recognise, spans_of
 from raybio.taggers import load_tagger
 from raybio.taggers.devices import computes_bf16, pick_device, pick_dtype
-from raybio.taggers.encoder import EncoderCard, EncoderTagger, description_of
+from raybio.taggers.encoder import EncoderTagger
+from raybio.taggers.encoder_card import EncoderCard, description_of
 
 MAX_TOKENS, OVERLAP = 64, 16
 

@@ -16,7 +16,7 @@ from raybio.errors import ModelError
 from raybio.model_identity import fingerprint
 from raybio.taggers import check_tagger, load_tagger
 from raybio.taggers.calibration import write_calibration
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.encoder_int8 import _samples
 
 SENTENCES = [

@@ -12,7 +12,8 @@ import pytest
 from raybio.cli import main
 from raybio.errors import ModelError
 from raybio.taggers import encoder_onnx, load_tagger
-from raybio.taggers.encoder import EncoderTagger, description_of, load_classifier, torch_forward
+from raybio.taggers.encoder import EncoderTagger, load_classifier, torch_forward
+from raybio.taggers.encoder_card import description_of
 from raybio.taggers.encoder_onnx import FILE, export_onnx, onnx_forward, sample_sentences
 
 needs_onnx = pytest.mark.skipif(

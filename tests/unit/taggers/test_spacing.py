@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, TokenClassificationPipeline
 from raybio.alignment import SubwordEncoder
 from raybio.model_files import CARD
 from raybio.taggers import load_tagger
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 
 # The classifier, where it is called otherwise than the tokenizer.
 CLASSIFIERS = {"roberta": "roberta-514", "deberta": "deberta-v1"}

@@ -8,7 +8,7 @@ from transformers import AutoModelForTokenClassification, LlamaForTokenClassific
 from raybio.alignment import SubwordEncoder
 from raybio.entities import Sentence, Span
 from raybio.errors import ModelError
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.taggers.special_tokens import special_tokens
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, layer_groups
 from raybio.training.steps import IGNORED

@@ -12,7 +12,7 @@ from raybio.entities import Sentence
 from raybio.members import Member
 from raybio.run_folder import RunFolder
 from raybio.taggers import load_tagger
-from raybio.taggers.encoder import EncoderCard
+from raybio.taggers.encoder_card import EncoderCard
 from raybio.training import temperature
 from raybio.training.recipes import Scoring
 from raybio.training.temperature import leave_temperature
