@@ -22,7 +22,7 @@ from raybio.corpora.opening import no_records
 from raybio.entities import Rejected
 from raybio.errors import FormatError
 
-_CHUNK = 64 * 1024
+CHUNK = 64 * 1024
 MAX_ATTRIBUTES = 100
 """Of one element: PubMed and BioC know a handful."""
 REMEDY = "Fix the element named; if it is new in the format, its reader must learn it"
@@ -109,7 +109,7 @@ def read_records(
     read_some = getattr(stream, "read1", stream.read)
     offset, count, last = 0, 0, ""
     size = 0  # of what the parser holds: all since the last record
-    for chunk in chain(iter(partial(read_some, _CHUNK), b""), [b""]):
+    for chunk in chain(iter(partial(read_some, CHUNK), b""), [b""]):
         root, fault = _parse(parser, chunk)
         for _, record in parser.read_events():
             if not count:
