@@ -21,8 +21,9 @@ from typing import IO, Any, NamedTuple
 from filelock import FileLock
 
 from raybio.errors import ModelError, StorageError, UsageError, first_line
+from raybio.filesystems import filesystem_of
 from raybio.model_identity import cache_folder
-from raybio.storage import filesystem_of, replace_folder
+from raybio.storage import replace_folder
 
 CACHE_GB = "RAYBIO_MODEL_CACHE_GB"
 """The environment variable that bounds what fetched models may take on a node, in GB of 10^9 bytes."""

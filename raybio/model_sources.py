@@ -22,6 +22,7 @@ from filelock import FileLock
 from raybio.bundled_models import bundled_folder
 from raybio.classifier_adapters import merged_classifier
 from raybio.errors import ModelError, first_line
+from raybio.filesystems import is_url
 from raybio.model_conversion import converted_pickles
 from raybio.model_fetching import fetched
 from raybio.model_files import (
@@ -36,7 +37,6 @@ from raybio.model_files import (
     weights_files,
 )
 from raybio.model_identity import cache_folder, fingerprint
-from raybio.storage import is_url
 
 _PICKLES = ["*.bin"]
 _SNAPSHOTS = "snapshots"

@@ -31,6 +31,7 @@ from typing import Any
 
 from raybio import storage
 from raybio.errors import FormatError, UsageError
+from raybio.json_lines import append_json_line, read_json_lines
 from raybio.safe_text import safe
 from raybio.versioned import check_version, versioned
 
@@ -153,7 +154,7 @@ class RunFolder:
         Raises:
             StorageError: it cannot be written.
         """
-        storage.append_json_line(self.path / "metrics.jsonl", dict(row))
+        append_json_line(self.path / "metrics.jsonl", dict(row))
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the last line of each epoch in metrics.jsonl, in order.
@@ -164,7 +165,7 @@ class RunFolder:
         Raises:
             FormatError: another line is no JSON object.
         """
-        rows = storage.read_json_lines(self.path / "metrics.jsonl")
+        rows = read_json_lines(self.path / "metrics.jsonl")
         return list({row.get("epoch"): row for row in rows}.values())
 
     def write_predictions(self, split: str, rows: Iterable[tuple[list[str], list[str], list[str]]]) -> Path:

@@ -5,7 +5,7 @@ full; of several writers of one file each succeeds and one of their contents sta
 hidden name of the writer's own, fsync of the file, a rename and fsync of the folder; in a bucket it is
 one upload. A writer that is killed leaves its hidden file, which nobody reads.
 
-Paths are local, or URLs of any file system that fsspec knows (`s3://`, `gs://`, `file://`).
+Paths are local, or URLs (see `filesystems`); lines are appended by `json_lines`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import ctypes
 import errno
 import io
 import json
-import logging
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -25,60 +23,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from raybio.errors import FormatError, StorageError, UsageError
+from raybio.errors import StorageError
+from raybio.filesystems import filesystem_of, is_url
 
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
-logger = logging.getLogger(__name__)
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_ANONYMOUS = re.compile(r"(gc?s://)anonymous@")
 _NAME_CHARACTERS = 40  # of a file's name in that of its draft: names have at most 255 bytes
 _ABANDONED_SECONDS = 24 * 60 * 60
 _SWAPS = 100
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-
-
-def is_url(path: str) -> bool:
-    """Say whether `path` names a file system of its own (`s3://...`) and not a local path."""
-    return _URL.match(path) is not None
-
-
-def filesystem_of(path: str) -> tuple[AbstractFileSystem, str]:
-    """Return the file system of a local path or URL, and the path in it.
-
-    All of raybio comes here, so that what lists a bucket reads it as well. Credentials and endpoints are
-    those of its package: for S3 `AWS_...` variables and `~/.aws`, an endpoint of one's own (MinIO, Ceph)
-    included, which is asked in path style. A public Google bucket needs none: `gs://anonymous@BUCKET/...`.
-
-    Raises:
-        UsageError: no file system of that name is known, or its package is not installed.
-    """
-    import fsspec  # imported here: local files need none of it
-
-    options = {"token": "anon"} if _ANONYMOUS.match(path) else {}
-    try:
-        # Other processes write too, so a listing that was remembered would be out of date.
-        found: tuple[AbstractFileSystem, str] = fsspec.core.url_to_fs(
-            _ANONYMOUS.sub(r"\1", path), use_listings_cache=False, **options
-        )
-    except (ImportError, ValueError) as error:
-        raise UsageError(
-            f"{path}: this kind of place cannot be used ({error}). Give a local path, or a URL whose "
-            "package is installed: pip install 'raybio[s3]' for s3://, 'raybio[gs]' for gs://"
-        ) from error
-    return found
-
-
-def url_of(filesystem: AbstractFileSystem, path: str, asked: str) -> str:
-    """Return the URL of a `path` that was found at the URL or pattern `asked`, reached in the same way."""
-    url = str(filesystem.unstrip_protocol(path))
-    anonymous = _ANONYMOUS.match(asked)
-    return re.sub(r"^gc?s://", anonymous[0], url) if anonymous else url
 
 
 @contextmanager
@@ -98,13 +52,13 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
         return
     target = Path(path)
     if target.exists() and not target.is_file():
-        with _blaming(path), target.open("wb") as stream:
+        with blaming(path), target.open("wb") as stream:
             yield stream
         return
     target = target.resolve() if target.is_symlink() else target
     with _draft(target, path) as stream:
         yield stream
-        with _blaming(path):
+        with blaming(path):
             stream.flush()
             publish(Path(stream.name), target)
 
@@ -149,13 +103,13 @@ def create_whole(path: str, content: bytes) -> bool:
     if is_url(path):
         filesystem, inner = filesystem_of(path)
         try:
-            with _blaming(path, FileExistsError):
+            with blaming(path, FileExistsError):
                 filesystem.pipe_file(inner, content, mode="create")
         except FileExistsError:
             return False
         return True
     target = Path(path)
-    with _draft(target, path) as stream, _blaming(path):
+    with _draft(target, path) as stream, blaming(path):
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
@@ -181,8 +135,8 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         StorageError: the folder cannot be written.
     """
     target = folder.resolve()
-    with _blaming(str(folder)):
-        _make_folder(target.parent)
+    with blaming(str(folder)):
+        make_folder(target.parent)
         for left in target.parent.glob(_hidden(target, "*").name):
             with suppress(FileNotFoundError):  # another process has just removed it
                 if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
@@ -191,7 +145,7 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         draft.mkdir()
     try:
         yield draft
-        with _blaming(str(folder)):
+        with blaming(str(folder)):
             _sync_tree(draft)
             _swap(draft, target)
             _sync_folder(target.parent)
@@ -199,86 +153,12 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def append_json_line(path: Path, row: Any) -> None:
-    """Append `row` to a file of one JSON object a line: in one write, on the disk when this returns.
-
-    The half of a line that a killed writer left goes first. One process writes such a file.
-
-    Raises:
-        StorageError: it cannot be written; a line that found no room is left out when the file is read.
-    """
-    line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-    with _blaming(str(path)):
-        _make_folder(path.parent)
-        with path.open("ab+", buffering=0) as file:
-            if torn := _last_line(file):
-                if _is_json(torn):
-                    line = b"\n" + line
-                else:
-                    file.truncate(file.seek(0, os.SEEK_END) - len(torn))
-            if file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file.fileno())
-
-
-def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a file of one JSON object a line; none where there is no file.
-
-    Half a line at the end is what a writer left that was killed: it is left out, and a warning says so.
-
-    Raises:
-        FormatError: another line is no JSON object.
-    """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
-    with file:
-        for number, line in enumerate(file, start=1):
-            if line.endswith(b"\n") or _is_json(line):
-                yield _json_object(path, number, line)
-            else:
-                logger.warning("%s: its last line was cut off, and is left out (1 line)", path)
-
-
-def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        problem = f"not JSON ({error})"
-    else:
-        if isinstance(row, dict):
-            return row
-        problem = "not a JSON object"
-    raise FormatError(
-        str(path), f"line {number}", problem, "Fix or remove the line, and run the command again"
-    )
-
-
-def _last_line(file: BinaryIO | io.FileIO) -> bytes:
-    """Return what stands behind the last line end of a file; nothing, where its last line is whole."""
-    if file.seek(0, os.SEEK_END):
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.seek(0)
-            return file.read().rpartition(b"\n")[2]
-    return b""
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
 @contextmanager
 def _draft(target: Path, path: str) -> Iterator[BinaryIO]:
     """Open a hidden file beside `target`; it is gone at the end, unless it was renamed."""
     draft = _hidden(target)
-    with _blaming(path):
-        _make_folder(target.parent)
+    with blaming(path):
+        make_folder(target.parent)
         stream = cast(BinaryIO, io.BufferedWriter(_File(draft, path)))
     try:
         with stream:
@@ -295,7 +175,7 @@ class _File(io.FileIO):
         self._path = path
 
     def write(self, content: Any) -> int:
-        with _blaming(self._path):
+        with blaming(self._path):
             return super().write(content)
 
 
@@ -305,12 +185,12 @@ def _uploaded(url: str) -> Iterator[BinaryIO]:
     with tempfile.NamedTemporaryFile(prefix="raybio-") as draft:
         yield cast(BinaryIO, draft)
         draft.flush()
-        with _blaming(url):
+        with blaming(url):
             filesystem.put_file(draft.name, path)  # one request, for all but very large files
 
 
 @contextmanager
-def _blaming(path: str, *expected: type[Exception]) -> Iterator[None]:
+def blaming(path: str, *expected: type[Exception]) -> Iterator[None]:
     """Make a StorageError of what goes wrong at `path`, but for what is `expected`."""
     try:
         yield
@@ -335,7 +215,8 @@ def _hidden(target: Path, unique: str = "") -> Path:
     return target.with_name(f".{target.name[:_NAME_CHARACTERS]}.{unique or uuid.uuid4().hex[:12]}.partial")
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that their names outlive a loss of power."""
     missing = [*takewhile(lambda each: not each.exists(), (folder, *folder.parents))]
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:

@@ -18,9 +18,9 @@ from raybio.corpora import TABLES, format_named, format_of, input_format
 from raybio.corpora.opening import refuse_special, stem_of
 from raybio.corpora.table import Columns
 from raybio.errors import AccessError, UsageError
+from raybio.filesystems import filesystem_of, is_url, url_of
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
-from raybio.storage import filesystem_of, is_url, url_of
 
 _FINGERPRINT_BYTES = 65_536
 _OPEN_FILES = 16

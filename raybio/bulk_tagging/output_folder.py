@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from raybio import storage
 from raybio.errors import CommitError, StorageError
+from raybio.filesystems import filesystem_of
 from raybio.versioned import read_record
 
 # What file systems call the time or tag of a file's content.
@@ -38,7 +39,7 @@ class OutputFolder:
 
     def __init__(self, output: str) -> None:
         self.output = output.rstrip("/")
-        self._filesystem, self._root = storage.filesystem_of(self.output)
+        self._filesystem, self._root = filesystem_of(self.output)
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of a file of the output.

@@ -189,7 +189,7 @@ def _count_file(path: str, format_name: str | None, protocol: str) -> Iterator[R
     from raybio.corpora.reasons import Reasons, reason_lines
     from raybio.corpora.sentences import split_document
     from raybio.corpora.statistics import corpus_statistics
-    from raybio.storage import is_url
+    from raybio.filesystems import is_url
 
     if not is_url(path) and not Path(path).exists():
         near = difflib.get_close_matches(path, CORPORA, n=1)

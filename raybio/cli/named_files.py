@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybio.errors import RaybioError
-from raybio.storage import filesystem_of
+from raybio.filesystems import filesystem_of
 
 if TYPE_CHECKING:
     from raybio.config import CorpusSection

@@ -42,8 +42,9 @@ from raybio.corpora.opening import no_records, read_lines, read_whole
 from raybio.corpora.standoff import cannot_hold, check_mentions, in_order
 from raybio.entities import Document, Passage, Record, Rejected
 from raybio.errors import AccessError, InputError, StorageError, UsageError
+from raybio.filesystems import is_url
 from raybio.special_files import special_kind
-from raybio.storage import is_url, reason_of
+from raybio.storage import reason_of
 
 logger = logging.getLogger(__name__)
 

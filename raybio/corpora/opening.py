@@ -20,9 +20,10 @@ from typing import Any, BinaryIO, cast
 from raybio.corpora.limits import MAX_RECORD_BYTES
 from raybio.corpora.sniffing import LOOKED_AT, is_utf16_text
 from raybio.errors import AccessError, FormatError
+from raybio.filesystems import filesystem_of, is_url
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
-from raybio.storage import filesystem_of, is_url, reason_of, write_whole
+from raybio.storage import reason_of, write_whole
 
 LONGEST_LINE = MAX_RECORD_BYTES
 """Bytes of the longest line read; a longer one is almost surely not a line of text."""

@@ -28,7 +28,7 @@ from raybio.corpora.parquet_rows import document_of, fits, row_of
 from raybio.corpora.table import Columns
 from raybio.entities import Document, Record
 from raybio.errors import AccessError, FormatError
-from raybio.storage import is_url
+from raybio.filesystems import is_url
 
 ROW_GROUP = 1_000
 """Documents of a row group that is written."""

@@ -11,7 +11,7 @@ from raybio.corpora import sniffing
 from raybio.corpora.opening import open_bytes
 from raybio.corpora.registry import TABLES, Format, formats
 from raybio.errors import FormatError, InputError, UsageError
-from raybio.storage import is_url
+from raybio.filesystems import is_url
 
 if TYPE_CHECKING:
     from raybio.corpora.table import Columns

@@ -19,8 +19,8 @@ from raybio.config import corpus_title, with_present_names
 from raybio.corpora import read_corpus
 from raybio.entities import Document, Rejected
 from raybio.errors import FormatError, UsageError
+from raybio.json_lines import read_json_lines
 from raybio.run_folder import PROVENANCE_FILES, SPLITS_FILE, RunFolder, short_name
-from raybio.storage import read_json_lines
 
 SHOWN_DOCUMENTS = 3
 SHOWN_REJECTED = 5

@@ -8,7 +8,7 @@ from typing import Any
 
 from raybio.config import JobConfig
 from raybio.errors import UsageError
-from raybio.storage import is_url
+from raybio.filesystems import is_url
 
 _FILES = frozenset({"input", "files", "train", "dev", "test", "data", "decontaminate_against"})
 _MODELS = frozenset({"model", "draft_model", "teachers"})

@@ -8,11 +8,11 @@ from fsspec.implementations.local import LocalFileSystem
 
 from raybio import model_fetching
 from raybio.errors import ModelError
+from raybio.filesystems import filesystem_of
 from raybio.model_fetching import fetched
 from raybio.model_files import READ
 from raybio.model_identity import fingerprint
 from raybio.model_sources import ModelReference, model_folder
-from raybio.storage import filesystem_of
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ from storage_writers import CONTENTS, replace_often, write_often
 
 from raybio import storage
 from raybio.errors import StorageError, UsageError
+from raybio.filesystems import filesystem_of
+from raybio.json_lines import append_json_line
 
 PLACES = ["tmp_path", "bucket", "google_bucket"]
 
@@ -24,7 +26,7 @@ def place(request):
 
 
 def read(path):
-    filesystem, inner = storage.filesystem_of(str(path))
+    filesystem, inner = filesystem_of(str(path))
     return filesystem.cat_file(inner, start=0)
 
 
@@ -87,18 +89,18 @@ def test_a_disk_without_room_leaves_what_was_there(tmp_path):
     storage.write_text(path, "old")
     with storage.replace_folder(folder) as draft:
         (draft / "weights").write_text("old")
-    storage.append_json_line(lines, {"epoch": 1})
+    append_json_line(lines, {"epoch": 1})
     with little_room(20_000):
         with pytest.raises(StorageError, match=r"file: cannot be written \(File too large\)"):
             storage.write_text(path, "new" * 10_000)
         with pytest.raises(StorageError, match=r"new.json: cannot be written \(File too large\)"):
             storage.create_whole(str(tmp_path / "new.json"), b"new" * 10_000)
         with pytest.raises(StorageError, match=r"lines.jsonl: cannot be written"):
-            storage.append_json_line(lines, {"epoch": 2, "loss": "2" * 30_000})
+            append_json_line(lines, {"epoch": 2, "loss": "2" * 30_000})
         with pytest.raises(OSError, match="File too large"), storage.replace_folder(folder) as draft:
             (draft / "weights").write_text("new" * 10_000)
     assert path.read_text() == (folder / "weights").read_text() == "old"
-    storage.append_json_line(lines, {"epoch": 3})
+    append_json_line(lines, {"epoch": 3})
     assert lines.read_text() == '{"epoch": 1}\n{"epoch": 3}\n'
     assert names(tmp_path) == ["file", "folder", "lines.jsonl"]
 
@@ -218,5 +220,5 @@ def test_a_folder_that_a_killed_process_was_filling_is_removed_after_a_day(tmp_p
 def test_a_line_is_appended_where_the_last_one_may_be_torn(tmp_path, held, kept):
     path = tmp_path / "metrics.jsonl"
     path.write_text(held)
-    storage.append_json_line(path, {"note": "a\u2028β"})
+    append_json_line(path, {"note": "a\u2028β"})
     assert path.read_text() == kept + '{"note": "a\u2028β"}\n'

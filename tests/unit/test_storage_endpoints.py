@@ -19,6 +19,7 @@ from raybio.cli.named_files import missing_files
 from raybio.config import InputSection
 from raybio.corpora import read_corpus
 from raybio.corpora.table import Columns
+from raybio.filesystems import filesystem_of
 from raybio.model_fetching import fetched
 
 NOWHERE = "http://127.0.0.1:9"
@@ -106,7 +107,7 @@ def write_table(url: str) -> None:
 
 def test_all_that_touches_a_bucket_goes_to_the_endpoint_that_is_named(store, tmp_path):
     bucket = f"s3://{tmp_path.name.replace('_', '-').lower()}"
-    storage.filesystem_of(bucket)[0].mkdir(bucket)
+    filesystem_of(bucket)[0].mkdir(bucket)
     storage.write_text(f"{bucket}/in/one.jsonl", DOCUMENT)
     assert storage.create_whole(f"{bucket}/in/two.jsonl", DOCUMENT.encode())
     write_table(f"{bucket}/in/three.parquet")
@@ -164,4 +165,4 @@ def test_a_file_system_is_opened_in_one_place():
         for file in root.rglob("*.py")
         if any(opener in file.read_text("utf-8") for opener in openers)
     ]
-    assert found == ["storage.py"]
+    assert found == ["filesystems.py"]
