@@ -78,8 +78,7 @@ class EncoderLearner(ABC):
         total = 0.0
         for part in parts:
             tensors = steps.collate(part, self.padding, self._workers.device)
-            device = self._workers.device.type
-            with torch.autocast(device, self._dtype, enabled=self._dtype != torch.float32):
+            with self._autocast():
                 loss = self._loss(tensors)
             self._scaler.scale(loss * self._workers.world / max(1, labelled)).backward()
             total += loss.item()
@@ -98,6 +97,10 @@ class EncoderLearner(ABC):
     def _finished(self) -> Any:
         """What is judged and kept: the running average where there is one."""
         return self._bare if self._average is None else self._average.module
+
+    def _autocast(self) -> torch.autocast:
+        device = self._workers.device.type
+        return torch.autocast(device, self._dtype, enabled=self._dtype != torch.float32)
 
     def metrics(self) -> dict[str, float]:
         """Return the learning rate."""
