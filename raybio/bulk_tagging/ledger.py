@@ -190,8 +190,8 @@ class Ledger(OutputFolder):
         if finished is not None:
             # Unfolded first: whoever dies in between loses no entry.
             for shard in finished.shards:
-                number = shard.shard.rpartition("-")[2]
-                self.write_json(f"ledger/{place}/{number}.json", versioned(asdict(shard)))
+                place_in_file = shard.shard.rpartition("-")[2]
+                self.write_json(f"ledger/{place}/{place_in_file}.json", versioned(asdict(shard)))
             self.remove_file(f"ledger/{place}.json")
         key = key_of(place)
         numbers = [number for number in self._committed(place) if f"{key}-{number:05d}" in wanted]

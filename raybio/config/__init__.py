@@ -12,18 +12,16 @@ from typing import TypeVar
 
 from raybio.config.adapt_encoder import AdaptEncoderConfig, MaskingSection, TextSection
 from raybio.config.benchmark_serve import BenchmarkServeConfig
-from raybio.config.cascade import CascadeConfig
 from raybio.config.changes import changed_options, changes
 from raybio.config.corpus import CorpusSection, corpus_title
 from raybio.config.decoding import DecodingSection
+from raybio.config.derived import CascadeConfig, ScoreConfig, ScoredCorpusSection, SoupConfig
 from raybio.config.loading import check, load
 from raybio.config.options import describe
 from raybio.config.renamed import with_present_names
-from raybio.config.score import ScoreConfig, ScoredCorpusSection
 from raybio.config.section import JobConfig
 from raybio.config.serve import LimitsSection, ServeConfig
 from raybio.config.serving import AutoscalingSection, ServedModelSection
-from raybio.config.soup import SoupConfig
 from raybio.config.study import MeasureSection, StudyCascadeSection, StudyConfig, StudyModelSection
 from raybio.config.sweep import sweep_points
 from raybio.config.tag_corpus import (

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from raybio.config.corpus import corpus_name
 from raybio.config.demand import Together
 from raybio.config.section import FileName, JobConfig, Section, Text
-from raybio.config.serving import ServedModelSection
+from raybio.config.serving import ServedModels, ServedModelSection, repeated
 from raybio.config.union import MeasuredCorpusSection
 
 CORPUS = "{corpus}"
@@ -87,7 +87,7 @@ class BenchmarkServeConfig(JobConfig):
     starts_anew: ClassVar[bool] = True
 
     job: Literal["benchmark-serve"] = Field(description="which job this file configures")
-    models: Annotated[tuple[ServedModelSection, ...], Field(strict=False)] = Field(
+    models: ServedModels = Field(
         min_length=1,
         description="models to serve, one after the other; "
         "{corpus} in model and draft_model stands for the corpus's name",
@@ -114,21 +114,12 @@ class BenchmarkServeConfig(JobConfig):
         default=1000, ge=0, description="resamples of documents for 95 % intervals of F1; 0 = no intervals"
     )
 
-    @field_validator("models")
-    @classmethod
-    def _names_tell_models_apart(
-        cls, models: tuple[ServedModelSection, ...]
-    ) -> tuple[ServedModelSection, ...]:
-        if twice := _repeated([model.name for model in models]):
-            raise ValueError(f"found {twice!r} more than once; give each model a name of its own")
-        return models
-
     @field_validator("corpora")
     @classmethod
     def _names_tell_corpora_apart(
         cls, corpora: tuple[MeasuredCorpusSection, ...]
     ) -> tuple[MeasuredCorpusSection, ...]:
-        if twice := _repeated([corpus_name(corpus) for corpus in corpora]):
+        if twice := repeated([corpus_name(corpus) for corpus in corpora]):
             raise ValueError(f"found {twice!r} more than once; give each corpus once")
         return corpora
 
@@ -152,7 +143,3 @@ def served_on(model: ServedModelSection, corpus: MeasuredCorpusSection) -> Serve
             "decoding": model.decoding.model_copy(update=decoding),
         }
     )
-
-
-def _repeated(names: list[str]) -> str | None:
-    return next((name for name in names if names.count(name) > 1), None)

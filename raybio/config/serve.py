@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from raybio.config.demand import Together
 from raybio.config.section import JobConfig, Section, Text
-from raybio.config.serving import ServedModelSection
+from raybio.config.serving import ServedModels, ServedModelSection
 
 
 class LimitsSection(Section):
@@ -45,9 +44,7 @@ class ServeConfig(JobConfig):
         "*.example.org = every name under example.org, * = any name",
     )
     port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
-    models: Annotated[tuple[ServedModelSection, ...], Field(strict=False)] = Field(
-        description="models to serve"
-    )
+    models: ServedModels = Field(description="models to serve")
     ingress_replicas: int = Field(
         default=1,
         ge=1,
@@ -57,14 +54,9 @@ class ServeConfig(JobConfig):
 
     @field_validator("models")
     @classmethod
-    def _each_has_a_name_of_its_own(
-        cls, models: tuple[ServedModelSection, ...]
-    ) -> tuple[ServedModelSection, ...]:
+    def _at_least_one(cls, models: tuple[ServedModelSection, ...]) -> tuple[ServedModelSection, ...]:
         if not models:
             raise ValueError("found an empty list; give at least one model")
-        twice = [name for name, count in Counter(model.name for model in models).items() if count > 1]
-        if twice:
-            raise ValueError(f"found {twice[0]!r} more than once; give each model a name of its own")
         return models
 
     def demands(self) -> Sequence[Together]:

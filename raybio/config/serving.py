@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationInfo, field_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from raybio.config.decoding import Decoding, DecodingSection, ModelLabels, TaggerPrecision
 from raybio.config.demand import Demand
@@ -105,3 +107,19 @@ class ServedModelSection(Section):
     def computing_threads(self) -> int:
         """Threads of each replica on CPU."""
         return self.threads or max(1, int(self.cpus))
+
+
+def _each_has_a_name_of_its_own(models: tuple[ServedModelSection, ...]) -> tuple[ServedModelSection, ...]:
+    if twice := repeated([model.name for model in models]):
+        raise ValueError(f"found {twice!r} more than once; give each model a name of its own")
+    return models
+
+
+def repeated(names: list[str]) -> str | None:
+    """Return the first of the names that is there more than once."""
+    return next((name for name in names if names.count(name) > 1), None)
+
+
+ServedModels = Annotated[
+    tuple[ServedModelSection, ...], Field(strict=False), AfterValidator(_each_has_a_name_of_its_own)
+]
