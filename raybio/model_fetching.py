@@ -106,7 +106,7 @@ def _fetch(url: str, files: Sequence[_Remote], folder: Path) -> None:
         for file in files:
             try:
                 filesystem.get_file(file.path, str(draft / file.name))
-            except Exception as error:
+            except Exception as error:  # each store has errors of its own
                 if isinstance(error, OSError) and error.errno in _FULL:
                     raise
                 raise _unreadable(url, error) from error

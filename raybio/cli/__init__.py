@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say_stopped(say)
         leave()
         return STOPPED
-    except Exception as error:
+    except Exception as error:  # whatever it is, a user gets one line and an exit code
         return _failed(error, options.debug)
 
 

@@ -18,6 +18,7 @@ from raybio.config.training import (
     MaxBatchTokens,
     TrainConfig,
 )
+from raybio.config.union import trains_on_dev
 
 # For each training.precision, the quantization.storage that ZeRO-3 can share.
 _SHAREABLE = {
@@ -181,6 +182,11 @@ class TrainDecoderConfig(TrainConfig):
         description="what the run's model is: the adapter, or the base model in full precision "
         "with the adapter merged into it",
     )
+
+    @property
+    def dev_sentences(self) -> int | None:
+        """How many sentences of dev an epoch is scored on: None = all, 0 = none, since dev is trained on."""
+        return 0 if trains_on_dev(self.corpus) else self.dev.sentences
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

@@ -200,6 +200,11 @@ class TrainConfig(LearnConfig, SweepableConfig):
             raise ValueError(f"found {temperature}, but there is one corpus; give a list of corpora")
         return temperature
 
+    @property
+    def dev_sentences(self) -> int | None:
+        """How many sentences of dev an epoch is scored on: None = all, 0 = none, since dev is trained on."""
+        return 0 if trains_on_dev(self.corpus) else None
+
     @model_validator(mode="after")
     def _a_learned_dev_chooses_nothing(self) -> Self:
         chooses = (

@@ -229,7 +229,7 @@ def _os_errors() -> Iterator[None]:
         yield
     except OSError:
         raise
-    except Exception as error:
+    except Exception as error:  # none of these packages is a dependency, so that none can be named
         raise OSError(reason_of(error)) from error
 
 

@@ -105,7 +105,7 @@ def _trial(settings: Mapping[str, int], points: Sequence[TrainConfig]) -> None:
         try:
             if dev_f1(run_path(point)) is None:
                 train(point)
-        except BaseException as error:
+        except BaseException as error:  # a thread's end says nothing: raised again by the thread that waits
             failures.append(error)
 
     learner = threading.Thread(target=learn, daemon=True)

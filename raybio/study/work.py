@@ -41,7 +41,7 @@ def perform(run: StudyRun, grace_epochs: int, reduction: int) -> str | None:
             benchmark_serve(run.config, in_the_log).check()
     except RaybioError as error:
         return str(error)
-    except Exception:
+    except Exception:  # whatever it is, this run failed and the study's others are not to
         return safe(traceback.format_exc())
     return None
 

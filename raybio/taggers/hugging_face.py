@@ -198,7 +198,7 @@ def one_line(folder: object, problem: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise ModelError(f"{folder}: {problem}: {first_line(error)}. Install what it names") from error
-    except Exception as error:
+    except Exception as error:  # its loaders raise what their own parsers do
         if "Unrecognized configuration class" in str(error):
             raise ModelError(f"{folder} is of an architecture that {_other_kind(str(error))}") from error
         if "remote_code" in str(error) or "custom code" in str(error):

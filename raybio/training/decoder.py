@@ -33,7 +33,7 @@ from raybio.training.decoder_steps import CompletionMaker, add_tag_tokens, by_me
 from raybio.training.epochs import train_tagger
 from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, scored_model
 from raybio.training.preflight import preflight
-from raybio.training.recipes import AdapterRecipe, Scoring, Task, dev_sentences
+from raybio.training.recipes import AdapterRecipe, Scoring, Task
 from raybio.training.splits import TrainingBatches, dev_split
 from raybio.training.tag_head import train_tag_head
 from raybio.training.temperature import leave_temperature
@@ -83,7 +83,7 @@ def train_decoder(
                 corpus.labels,
                 corpus.members,
                 corpus.source,
-                dev_sentences(config),
+                config.dev_sentences,
             )
 
             scoring = Scoring.of(config)

@@ -26,7 +26,7 @@ from raybio.training.encoder_learner import EncoderLearner, check_precision
 from raybio.training.encoder_steps import ExampleMaker, cut_sentences, window_of
 from raybio.training.epochs import train_tagger
 from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, scored_model
-from raybio.training.recipes import EncoderRecipe, Scoring, Task, dev_sentences
+from raybio.training.recipes import EncoderRecipe, Scoring, Task
 from raybio.training.splits import TrainingBatches, dev_split
 from raybio.training.teachers import check_teachers, taught_dataset
 from raybio.training.temperature import leave_temperature
@@ -69,7 +69,7 @@ def train_encoder(
             corpus.labels,
             corpus.members,
             corpus.source,
-            dev_sentences(config),
+            config.dev_sentences,
         )
         train = corpus.dataset("train")
         if teachers:

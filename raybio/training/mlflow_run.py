@@ -56,7 +56,7 @@ def tracked(run: RunFolder, uri: str | None, options: Mapping[str, Any]) -> Iter
         twin = MlflowRun.begin(run, options, _absolute(uri))
     try:
         yield
-    except Exception:
+    except Exception:  # whatever ended the run; it is raised on
         twin.end("FAILED")
         raise
     except BaseException:  # stopped: Ctrl-C, SIGTERM

@@ -28,7 +28,6 @@ from raybio.config import (
     TrainEncoderConfig,
     TrainingSection,
     WorkersSection,
-    trains_on_dev,
 )
 from raybio.config.attention import Blocks
 from raybio.members import Member
@@ -162,13 +161,6 @@ def tagging_recipe(config: TrainEncoderConfig | TrainDecoderConfig) -> EncoderRe
     return AdapterRecipe.of(config)
 
 
-def dev_sentences(config: TrainConfig) -> int | None:
-    """Return how many sentences of dev an epoch is scored on, as a task has it."""
-    if trains_on_dev(config.corpus):
-        return 0
-    return config.dev.sentences if isinstance(config, TrainDecoderConfig) else None
-
-
 @dataclass(frozen=True, slots=True)
 class Scoring:
     """How a run's model is scored: by which workers, and loaded how.
@@ -196,7 +188,7 @@ class Scoring:
             workers=workers,
             seed=config.seed,
             bootstrap=config.bootstrap,
-            dev_sentences=dev_sentences(config) if isinstance(config, TrainDecoderConfig) else None,
+            dev_sentences=config.dev_sentences if isinstance(config, TrainDecoderConfig) else None,
             cut=isinstance(config, TrainEncoderConfig) and config.training.long_inputs == "cut",
             loading=loading,
         )

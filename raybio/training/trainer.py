@@ -6,7 +6,7 @@ What is learned is no matter of this file.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from ray.train.torch import TorchTrainer
 
 from raybio.cluster import connected, settle_data
 from raybio.config import LearnConfig, LoggingSection, changes, load_recorded, resolved, to_yaml
+from raybio.config.changes import Change
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import resume_hint
@@ -62,7 +63,8 @@ def begin_run(config: LearnConfig, about: str) -> RunFolder:
         return RunFolder.create(path, recorded)
     run = RunFolder.existing(path)
     if (run.path / _RAY).exists() or any(run.path.glob("*.parquet")):
-        _check_same_training(config, run)
+        file = path / "config.yaml"
+        _check_same_training(changes(load_recorded(file), config), file)
     run.write_text("config.yaml", recorded)
     return run
 
@@ -85,12 +87,11 @@ def begun(config: LearnConfig, about: str, progress: Callable[[str], None]) -> I
         yield run
 
 
-def _check_same_training(config: LearnConfig, run: RunFolder) -> None:
-    """Raise UsageError where `config` would learn something else than the epochs that `run` has."""
-    file = run.path / "config.yaml"
+def _check_same_training(changed: Iterable[Change], file: Path) -> None:
+    """Raise UsageError where what `changed` since the config in `file` would have it learn something else."""
     other = [
         change
-        for change in changes(load_recorded(file), config)
+        for change in changed
         if change.key not in _MAY_CHANGE and not change.key.startswith(_MAY_CHANGE_BELOW)
     ]
     if other:

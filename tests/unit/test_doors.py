@@ -8,7 +8,7 @@ import raybio.config
 from raybio.config import JobConfig
 
 PACKAGE = Path(raybio.config.__file__).parents[1]
-WHOLE = {"TrainConfig"} | {
+WHOLE = {"TrainConfig", "Rehearsable"} | {
     name
     for name, each in vars(raybio.config).items()
     if isinstance(each, type) and issubclass(each, JobConfig)
@@ -27,15 +27,17 @@ DOORS = {
     "training/encoder.py": {"train_encoder"},
     "training/encoder_preflight.py": {"preflight_encoder"},
     "training/preflight.py": {"preflight"},
+    "training/rehearsal.py": {"rehearse", "_rehearse", "_loading"},
+    "training/rehearsed_job.py": {"rehearsed_config"},
     "training/sweep.py": {"train_sweep", "train_point"},
     # What a door makes its nouns with.
     "bulk_tagging/recipe.py": {"of"},
     "submission/identity.py": {"work_name"},
-    "training/recipes.py": {"of", "tagging_recipe", "dev_sentences"},
+    "training/recipes.py": {"of", "tagging_recipe"},
     # It looks at every path that there is in a config.
     "submission/places.py": {"check_places"},
     # A run folder keeps the whole config, and one that is resumed is compared by it.
-    "training/trainer.py": {"begin_run", "begun", "_check_same_training"},
+    "training/trainer.py": {"begin_run", "begun"},
 }
 
 
@@ -57,6 +59,19 @@ def takers() -> Iterator[tuple[str, str]]:
 def test_below_the_doors_nothing_takes_a_whole_config():
     beyond = [(file, name) for file, name in takers() if name not in DOORS.get(file, ())]
     assert beyond == []
+
+
+def test_no_other_name_stands_for_a_whole_config():
+    found = [
+        f"{path.name}: {node.target.id}"
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] not in OUTSIDE
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias" and node.value
+        if isinstance(node.target, ast.Name) and node.target.id not in WHOLE
+        if any(isinstance(name, ast.Name) and name.id in WHOLE for name in ast.walk(node.value))
+    ]
+    assert found == []
 
 
 def test_every_door_is_one():

@@ -67,8 +67,6 @@ def silent(raybio, tmp_path, monkeypatch):
     ],
 )
 def test_a_command_line(silent, command, url):
-    if url.startswith("s3:") and command.startswith(("corpus convert URL out.jsonl", "evaluate")):
-        pytest.skip("as `corpus stats`: pyarrow asks for six seconds")
     outcome = silent(*command.replace("URL", url).split())
     assert outcome.code and outcome.err
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raybio.config import TrainDecoderConfig, TrainEncoderConfig
-from raybio.training.recipes import AdapterRecipe, EncoderRecipe, Scoring, dev_sentences
+from raybio.training.recipes import AdapterRecipe, EncoderRecipe, Scoring
 
 CORPUS = {split: f"{split}.tsv" for split in ("train", "dev", "test")}
 
@@ -60,5 +60,5 @@ def test_a_model_is_scored_as_it_was_trained() -> None:
 def test_a_dev_split_that_is_learned_scores_no_epoch() -> None:
     last = {"keep_checkpoint": "last", "early_stopping_patience": 0}
     learned = encoder(corpus={**CORPUS, "train_with_dev": True}, training=last)
-    assert (dev_sentences(learned), dev_sentences(encoder())) == (0, None)
-    assert dev_sentences(decoder(dev={"sentences": 7})) == 7
+    assert (learned.dev_sentences, encoder().dev_sentences) == (0, None)
+    assert decoder(dev={"sentences": 7}).dev_sentences == 7
