@@ -171,10 +171,7 @@ class SubwordEncoder:
             return []
         texts = [_text(words, where) for words, where in zip(sentences, starts, strict=True)]
         encoded = self._tokenizer(
-            [text for text, _ in texts],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            verbose=False,
+            [text for text, _ in texts], add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         return [
             self._align(ids, offsets, text, where)

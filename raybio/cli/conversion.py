@@ -48,9 +48,7 @@ def add_to(group: Commands) -> None:
         help="refuse a document of which the format of OUTPUT would lose something, which else is counted",
     )
     convert.add_argument(
-        "--repair",
-        action="store_true",
-        help="iob2: make each I- that continues no entity a B-, and count",
+        "--repair", action="store_true", help="iob2: make each I- that continues no entity a B-, and count"
     )
     convert.add_argument(
         "--rename", type=renames, default={}, metavar="A=B,...", help="call the label A B in OUTPUT"

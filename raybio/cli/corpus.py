@@ -12,13 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybio.cli import conversion
-from raybio.cli.command_line import (
-    Commands,
-    add_command,
-    add_group,
-    add_json,
-    whole_number,
-)
+from raybio.cli.command_line import Commands, add_command, add_group, add_json, whole_number
 from raybio.cli.terminal import DownloadProgress, say, show, show_figures
 from raybio.errors import InputError, RaybioError, UsageError
 

@@ -207,10 +207,7 @@ def _input(options: Namespace, recorded: Mapping[str, Any]) -> dict[str, Any] | 
         return None
     held = recorded.get("input", {})
     held = held if isinstance(held, Mapping) else {"files": held}
-    return {
-        "files": options.input or held.get("files"),
-        "columns": {**held.get("columns", {}), **named},
-    }
+    return {"files": options.input or held.get("files"), "columns": {**held.get("columns", {}), **named}}
 
 
 def _model_labels(file: str | None) -> dict[str, Any] | None:

@@ -87,8 +87,7 @@ class DecodingSection(Section):
 
 
 Decoding = Annotated[
-    DecodingSection,
-    Field(description="how an LLM writes its tags; encoders have no use for it"),
+    DecodingSection, Field(description="how an LLM writes its tags; encoders have no use for it")
 ]
 
 ModelLabels = Annotated[

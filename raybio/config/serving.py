@@ -81,9 +81,7 @@ class ServedModelSection(Section):
         default=300.0, gt=0, description="a replica whose model takes longer over one batch is replaced"
     )
     graceful_shutdown_timeout_s: float = Field(
-        default=20.0,
-        ge=0,
-        description="time for requests in flight when a replica is to stop",
+        default=20.0, ge=0, description="time for requests in flight when a replica is to stop"
     )
 
     @field_validator("autoscaling")

@@ -11,13 +11,7 @@ from raybio.config.attention import HeadAttention
 from raybio.config.decoding import DecodingSection
 from raybio.config.faults import FaultsError, KeyPath, shown
 from raybio.config.section import HoldsAWindow, Section, Text
-from raybio.config.training import (
-    BatchSize,
-    LearningRate,
-    LearningSection,
-    MaxBatchTokens,
-    TrainConfig,
-)
+from raybio.config.training import BatchSize, LearningRate, LearningSection, MaxBatchTokens, TrainConfig
 from raybio.config.union import trains_on_dev
 
 # For each training.precision, the quantization.storage that ZeRO-3 can share.
@@ -106,11 +100,7 @@ class DecoderTrainingSection(LearningSection):
         default="auto",
         description="number format of the computation; auto = bf16 on a GPU that has it, else fp32",
     )
-    max_length: int = Field(
-        default=2048,
-        ge=16,
-        description="longest prompt with its completion, in tokens",
-    )
+    max_length: int = Field(default=2048, ge=16, description="longest prompt with its completion, in tokens")
     long_inputs: Literal["reject", "cut"] = Field(
         default="reject",
         description="a longer one in training is rejected and counted, or cut at its end and "

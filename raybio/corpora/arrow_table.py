@@ -74,11 +74,7 @@ def holds_strings(kind: pa.DataType) -> bool:
 
 
 def records(
-    batches: Iterable[pa.RecordBatch],
-    read_row: ReadRow,
-    source: str,
-    max_record_bytes: int,
-    before: int = 0,
+    batches: Iterable[pa.RecordBatch], read_row: ReadRow, source: str, max_record_bytes: int, before: int = 0
 ) -> Iterator[Record]:
     """Yield the document of each row, or why there is none; `before` is how many rows came before them."""
     rows = (row for batch in batches for row in _rows(batch, max_record_bytes))

@@ -235,10 +235,7 @@ def _annotation_element(node: Node) -> Element:
 
 def _relation_element(node: Node) -> Element:
     ends = [{key: text_of(value) for key, value in end.items()} for end in node["nodes"]]
-    children = [
-        *_infon_elements(keys_as_infon(node, "relation")),
-        *(_element("node", **end) for end in ends),
-    ]
+    children = [*_infon_elements(keys_as_infon(node, "relation")), *(_element("node", **end) for end in ends)]
     return _element("relation", children=children, **_name(node))
 
 

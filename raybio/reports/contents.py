@@ -41,11 +41,7 @@ def read_report(runs: Sequence[Path], tagged: Sequence[Path] = ()) -> Report:
         *([side_by_side_chapter(taggings)] if len(taggings) > 1 else []),
         *(tagging_chapter(tagging) for tagging in taggings),
     ]
-    return Report(
-        _title(trained, benchmarks, taggings),
-        _lead(trained, benchmarks),
-        tuple(chapters),
-    )
+    return Report(_title(trained, benchmarks, taggings), _lead(trained, benchmarks), tuple(chapters))
 
 
 def _title(runs: Sequence[Run], benchmarks: Sequence[Benchmark], taggings: Sequence[Tagging]) -> str:

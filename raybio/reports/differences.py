@@ -108,10 +108,7 @@ def _difference_table(pairs: Sequence[tuple[Tested, Tested]]) -> Table:
 
 def _outcome_table(ranked: Sequence[Tested], judged: Sequence[Sequence[Judged]]) -> Table:
     rows = tuple(
-        (
-            outcome.value,
-            *(f"{sum(found.outcome is outcome for found in each):,}" for each in judged),
-        )
+        (outcome.value, *(f"{sum(found.outcome is outcome for found in each):,}" for each in judged))
         for outcome in Outcome
     )
     return Table(

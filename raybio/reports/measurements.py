@@ -46,10 +46,7 @@ def benchmark_measurements(benchmark: Benchmark) -> Iterator[Measurement]:
 
 def result_measurement(benchmark: Benchmark, result: Mapping[str, Any]) -> Measurement | None:
     """Return the throughput of one result: offline where that was run, else of one replica scaling."""
-    measured = next(
-        (each for name in ("offline", "scaling") for each in scenarios(result, name)),
-        None,
-    )
+    measured = next((each for name in ("offline", "scaling") for each in scenarios(result, name)), None)
     if measured is None or not measured.get("sentences_per_second"):
         return None
     model = benchmark.models[result["model"]]

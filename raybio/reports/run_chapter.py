@@ -9,13 +9,7 @@ from typing import Any
 from raybio.reports import tables
 from raybio.reports.beside_study import beside_study
 from raybio.reports.blocks import Block, Chapter, Curve, Curves, Examples, Figure, Headline, Section, Verbatim
-from raybio.reports.mistakes import (
-    Outcome,
-    choose_examples,
-    example,
-    frequent_texts,
-    judge_sentences,
-)
+from raybio.reports.mistakes import Outcome, choose_examples, example, frequent_texts, judge_sentences
 from raybio.reports.reliability import reliability_blocks
 from raybio.reports.sources import Run
 from raybio.reports.tested import tested_runs

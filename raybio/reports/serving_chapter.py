@@ -118,11 +118,7 @@ def _headline(served: Sequence[Served], priced: Sequence[Priced]) -> Iterator[Fi
     quick = [each for each in served if each.p50 is not None]
     if quick:
         fastest = min(quick, key=lambda each: each.p50 or 0.0)
-        yield Figure(
-            "Fastest answer",
-            show_seconds(fastest.p50),
-            f"median of {fastest.name}, one at a time",
-        )
+        yield Figure("Fastest answer", show_seconds(fastest.p50), f"median of {fastest.name}, one at a time")
     able = [each for each in served if each.throughput]
     if able:
         most = max(able, key=lambda each: each.throughput)

@@ -90,7 +90,7 @@ def scaling_chart(served: Sequence[Served]) -> Chart | None:
     lines = []
     for each in served:
         found = sorted(
-            ((each.replicas(one), one["sentences_per_second"]) for one in scenarios(each.result, "scaling")),
+            (each.replicas(one), one["sentences_per_second"]) for one in scenarios(each.result, "scaling")
         )
         if len(found) > 1 and found[0][1]:
             alone = found[0][1] / found[0][0]

@@ -177,10 +177,7 @@ def found_from_anywhere(section: ServedModelSection) -> tuple[ServedModelSection
 
 def _check_tagger(section: ServedModelSection, folder: Path) -> None:
     check_tagger(
-        folder,
-        precision=section.precision,
-        decoding=section.decoding.asked(),
-        labels=section.model_labels,
+        folder, precision=section.precision, decoding=section.decoding.asked(), labels=section.model_labels
     )
 
 
@@ -188,11 +185,7 @@ def _options(section: ServedModelSection) -> dict[str, Any]:
     growing = section.autoscaling
     options: dict[str, Any] = {
         "name": section.name,
-        "ray_actor_options": {
-            "num_cpus": section.cpus,
-            "num_gpus": section.gpus,
-            "runtime_env": ONE_LOOP,
-        },
+        "ray_actor_options": {"num_cpus": section.cpus, "num_gpus": section.gpus, "runtime_env": ONE_LOOP},
         # Replicas refuse what is more than their own `max_ongoing_requests`: nothing may wait in the router.
         "max_ongoing_requests": UNBOUNDED_REQUESTS,
         "graceful_shutdown_timeout_s": section.graceful_shutdown_timeout_s,

@@ -157,11 +157,7 @@ class EncoderTagger:
         )
         card = self._card
         return Reading(
-            encoded,
-            self._logits(encoded),
-            self._scheme,
-            card.aggregation_strategy,
-            card.constrained_decoding,
+            encoded, self._logits(encoded), self._scheme, card.aggregation_strategy, card.constrained_decoding
         )
 
     def _logits(self, encoded: Sequence[Subwords]) -> NDArray[np.float32]:

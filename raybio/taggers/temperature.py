@@ -21,9 +21,7 @@ _EPSILON = 1e-7
 
 
 def fit_temperature(
-    tagger: EncoderTagger,
-    sentences: Sequence[Sentence],
-    annotated: Sequence[Collection[str] | None] = (),
+    tagger: EncoderTagger, sentences: Sequence[Sentence], annotated: Sequence[Collection[str] | None] = ()
 ) -> float:
     """Return the temperature, 0.2 to 10, that suits the entities found in sentences with gold; 1 without any.
 

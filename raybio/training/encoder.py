@@ -137,9 +137,7 @@ class _ClassifierLearner(EncoderLearner):
         training = task.recipe.training
         self._base, self._card = task.base, card
         config = read_config(
-            task.base,
-            **tag_options(card.labels),
-            **_dropouts(read_config(task.base), training.dropout),
+            task.base, **tag_options(card.labels), **_dropouts(read_config(task.base), training.dropout)
         )
         # Weights that learn are fp32, whatever the folder's are in.
         model = read_classifier(task.base, task.labels, config=config, dtype=torch.float32)

@@ -97,12 +97,7 @@ def _dtype(precision: str, gpu: bool) -> torch.dtype:
 
 
 def _figures(
-    recipe: EncoderRecipe,
-    workers: int,
-    tokenizer: Any,
-    labels: Sequence[str],
-    rows: Sequence[Row],
-    size: int,
+    recipe: EncoderRecipe, workers: int, tokenizer: Any, labels: Sequence[str], rows: Sequence[Row], size: int
 ) -> CorpusFigures | None:
     if not rows or tokenizer is None:
         return CorpusFigures(len(rows)) if rows else None
