@@ -236,10 +236,8 @@ def _refuse_foreign(target: OutputFolder, before: _State, provenance: Provenance
         )
     for path in (f"{table}/{name}" for table in _TABLES for name in target.names(table)):
         if not _OURS.fullmatch(path.partition("/")[2]):
-            raise UsageError(
-                f"{target.output}/{path} is of no current set, and would be read with it. Choose another "
-                "folder"
-            )
+            problem = "is of no current set, and would be read with it. Choose another folder"
+            raise UsageError(f"{target.output}/{path} {problem}")
 
 
 def _latest(folder: OutputFolder) -> _State:
