@@ -55,6 +55,7 @@ FLOORS = [
         "cluster.py",
         "waiting.py",
         "on_demand.py",
+        "ray_messages.py",
         "refusals.py",
         "model_metrics.py",
         "sentence_stream.py",

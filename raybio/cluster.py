@@ -25,6 +25,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raybio import stopping
 from raybio.errors import UsageError
 from raybio.joining import joins_a_cluster
+from raybio.ray_messages import settle_messages
 
 _CLOSED = {
     "RAY_AUTH_MODE": "token",
@@ -46,6 +47,7 @@ def connected() -> Iterator[None]:
     A job that was submitted to a cluster, or a shell where RAY_ADDRESS is set, joins that
     cluster. Otherwise a private cluster is started for the block.
     """
+    settle_messages()
     if ray.is_initialized():
         yield
     elif joins_a_cluster():
@@ -178,6 +180,8 @@ def settle_data() -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # It would print the trace of what it raises too, and that this may be a fault of Ray's.
+    logging.getLogger("ray.data.exceptions").setLevel(logging.CRITICAL)
     # Ray Data guesses from the number of files; ours yield many shards each.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"ray\.data\.")
     _use_up_restart_alarm()

@@ -4,7 +4,8 @@
 
 The tagger takes SECONDS for a document, tags each word with a capital, dies of the word "Lethal" and
 hangs at the word "Endless". Where REJECTED records are replayed, "Lethal" has become harmless. On a node
-whose environment says RAYBIO_TEST_BROKEN=load it does not load, with =write its shards cannot be written.
+whose environment says RAYBIO_TEST_BROKEN=load it does not load, with =die it dies of that, and with =write
+its shards cannot be written.
 It gets in by Ray's own way to set up worker processes; the job knows nothing of it. In the folder
 RAYBIO_TEST_PLACES each node has a file where files were read or text cut on it. RAYBIO_TEST_SAID_SECONDS is
 how often the driver says what it waits for.
@@ -45,6 +46,8 @@ def install_tagger(seconds: float, lethal: bool) -> None:
             ]
 
     def load_tagger(*_, **__):
+        if os.environ.get("RAYBIO_TEST_BROKEN") == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         return full() if os.environ.get("RAYBIO_TEST_BROKEN") == "load" else Capitals()
 
     raybio.taggers.load_tagger = load_tagger

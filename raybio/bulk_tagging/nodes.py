@@ -7,7 +7,9 @@ come, after a few have failed and none has worked.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,9 @@ NODE_LABEL = "ray.io/node-id"
 
 MAX_FAILED = 3
 """Nodes that fail before a job gives up, where the cluster would start others without end."""
+
+MAX_LOADS = 3
+"""Times that a tagger's process may die while it loads its model on a node, before that is unfit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +52,45 @@ class Board:
 
     def __init__(self) -> None:
         self._unfit: dict[str, Unfit] = {}
+        self._loading: Counter[tuple[str, str]] = Counter()
 
     def add(self, unfit: Unfit) -> None:
         """Note an unfit node; what it said first stays."""
         self._unfit.setdefault(unfit.node, unfit)
 
+    def begins(self, node: str, tagger: str) -> int:
+        """Note that a tagger loads its model; return how many times it began to there, and did not end."""
+        self._loading[node, tagger] += 1
+        return self._loading[node, tagger]
+
+    def loaded(self, node: str, tagger: str) -> None:
+        """Note that it has."""
+        del self._loading[node, tagger]
+
     def unfit(self) -> list[Unfit]:
         """Return all of them, the first one first."""
         return [*self._unfit.values()]
+
+
+@contextmanager
+def loading(board: Any) -> Iterator[None]:
+    """Note on the board that this process loads its model, for the length of a `with` block.
+
+    Ray starts a process that died again without a word, as often as it dies.
+
+    Raises:
+        ClusterError: processes of this tagger have died of it here before.
+    """
+    context = ray.get_runtime_context()
+    tagger = context.get_node_id(), context.get_actor_id()
+    if ray.get(board.begins.remote(*tagger)) > MAX_LOADS:
+        raise ClusterError(
+            f"a tagger's process died {MAX_LOADS} times on {socket.gethostname()} while it loaded the model, "
+            "as one does that is ended for want of memory. Take machines with more, or fewer taggers on each "
+            "(taggers.cpus, taggers.gpus); what it printed is in Ray's logs there"
+        )
+    yield
+    ray.get(board.loaded.remote(*tagger))
 
 
 class Nodes:

@@ -25,7 +25,7 @@ from ray.util.annotations import RayDeprecationWarning
 from raybio.bulk_tagging.events import log_as_json
 from raybio.bulk_tagging.ledger import CommittedShard, Todo
 from raybio.bulk_tagging.metrics import WorkerMetrics
-from raybio.bulk_tagging.nodes import Nodes, Unfit, without_cpus
+from raybio.bulk_tagging.nodes import Nodes, Unfit, loading, without_cpus
 from raybio.bulk_tagging.pool import follow_taggers, pool_size, shards_at_most
 from raybio.bulk_tagging.recipe import Recipe
 from raybio.bulk_tagging.shards import EndOfFile, Shard, Unread, read_shards
@@ -182,7 +182,8 @@ class _TagAndCommit:
     def __init__(self, recipe: Recipe, run: str, board: Any) -> None:
         log_as_json(run)
         try:
-            self._worker = Worker(recipe, run, lambda entry: self._metrics.committed(entry))
+            with loading(board):
+                self._worker = Worker(recipe, run, lambda entry: self._metrics.committed(entry))
             # Once it has loaded, its labels are known: their counters begin at 0.
             self._metrics = WorkerMetrics(recipe.provenance.model, self._worker.labels)
         except Exception as error:  # of whatever library: a node without a driver for its GPU, say

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import ray._private.worker as ray_worker
 from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
@@ -18,6 +15,7 @@ from ray.serve.schema import LoggingConfig
 from raybio.config import ServedModelSection
 from raybio.errors import ServingError
 from raybio.model_sources import ModelReference, model_folder, name_anywhere
+from raybio.ray_messages import settle_messages
 from raybio.serving.replica import Replica
 from raybio.taggers import check_tagger
 from raybio.waiting import waiting
@@ -39,9 +37,6 @@ What it holds back it offers again only after pauses that grow to a second, whil
 to do: throughput falls to a tenth (ray 2.60).
 """
 
-_ENDED_CONTROLLER = re.compile(
-    r"^Task ServeController\.\w+ failed\. .*The actor is dead because it was killed by `ray\.kill`", re.DOTALL
-)
 ONE_LOOP = {
     "env_vars": {
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
@@ -121,22 +116,7 @@ def settle_serve() -> None:
     """Keep off the terminal what Serve logs of its own doings."""
     # Each step, as INFO.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    # Serve kills its controller at the end, and Ray prints of each call that still waits for it that it is
-    # tried again, without end. No setting turns that off.
-    if not hasattr(ray_worker.print_to_stdstream, "__wrapped__"):
-        ray_worker.print_to_stdstream = _without_ended_controller(ray_worker.print_to_stdstream)
-
-
-def _without_ended_controller(printed: Callable[..., None]) -> Callable[..., None]:
-    """Return `printed`, which gets what Ray prints on the driver's terminal, without those lines."""
-
-    @functools.wraps(printed)
-    def print_others(data: dict[str, Any], *args: Any, **options: Any) -> None:
-        lines = [line for line in data["lines"] if not _ENDED_CONTROLLER.search(line)]
-        if lines:
-            printed({**data, "lines": lines}, *args, **options)
-
-    return print_others
+    settle_messages()
 
 
 def start(http: dict[str, Any] | None = None) -> None:

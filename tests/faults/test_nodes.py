@@ -1,11 +1,14 @@
 """Nodes that come late, that break, and a head that takes no work."""
 
+import re
 import time
 from pathlib import Path
 
 import pytest
 from fault_runs import Faults, check_equal, small_cluster, wait_until
 from ray.autoscaler.v2.sdk import get_cluster_status
+
+from raybio.bulk_tagging.nodes import MAX_LOADS
 
 _SCALED_DOWN = 12.0
 """Seconds after which Ray Data takes back what a pool has asked for beyond its least size."""
@@ -71,3 +74,14 @@ def test_a_job_ends_where_each_node_is_broken(faults: Faults, tmp_path: Path) ->
         _, said = driver.communicate(timeout=240)
     assert driver.returncode == 1
     assert "no tagger works on any of 2 nodes" in said and "No space left on device" in said
+
+
+def test_a_job_ends_where_taggers_die_of_loading(faults: Faults, tmp_path: Path) -> None:
+    with small_cluster(cpus=0) as cluster:
+        cluster.add_node(num_cpus=1, env_vars={"RAYBIO_TEST_BROKEN": "die"})
+        driver = faults.on(cluster.address).start(tmp_path / "out", taggers={"count": 1})
+        _, said = driver.communicate(timeout=240)
+    print(said)
+    assert driver.returncode == 1
+    assert f"a tagger's process died {MAX_LOADS} times" in said
+    assert len([line for line in said.splitlines() if re.search(r"process \d+ died on", line)]) == 1

@@ -37,7 +37,7 @@ USES = [
     Use("bulk_tagging/pool.py", _TASK_POOL, "TaskPoolMapOperator", "the same"),
     Use("bulk_tagging/pool.py", "ray.data._internal.execution.interfaces", "PhysicalOperator", "its type"),
     Use("model_metrics.py", "ray.util.metrics", "Counter._record", "counters that begin at 0"),
-    Use("serving/deployment.py", "ray._private.worker", "print_to_stdstream", "the logs of replicas"),
+    Use("ray_messages.py", "ray._private.worker", "print_to_stdstream", "each cause of death said once"),
     Use("serving/ingress.py", "ray.serve._private.logging_utils", "get_serve_logs_dir", "where Serve logs"),
     Use("training/trainer.py", "ray.train.torch", "TorchTrainer._register_sigint_handler", "Ctrl-C"),
     Use("training/deepspeed.py", "deepspeed.ops", "__compatible_ops__", "no kernel compiled on a CPU"),

@@ -1,9 +1,10 @@
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
 from raybio.bulk_tagging import nodes
-from raybio.bulk_tagging.nodes import Board, Nodes, Unfit, all_but, check_left, hosts_of
+from raybio.bulk_tagging.nodes import MAX_LOADS, Board, Nodes, Unfit, all_but, check_left, hosts_of, loading
 from raybio.config import TaggersSection
 from raybio.errors import ClusterError, ModelError
 
@@ -78,3 +79,22 @@ def test_each_unfit_node_is_said_once(monkeypatch):
 def test_what_a_node_says_reaches_the_driver_as_it_is():
     error = pickle.loads(pickle.dumps(unfit("a")[0])).error
     assert (type(error), str(error)) == (ModelError, str(FULL))
+
+
+def test_a_process_that_dies_of_loading_again_and_again_is_told_so(monkeypatch):
+    board = Board()
+    tagger = SimpleNamespace(get_node_id=lambda: "one", get_actor_id=lambda: "tagger")
+    monkeypatch.setattr(nodes.ray, "get_runtime_context", lambda: tagger)
+    monkeypatch.setattr(nodes.ray, "get", lambda found: found)
+    handle = SimpleNamespace(
+        begins=SimpleNamespace(remote=board.begins), loaded=SimpleNamespace(remote=board.loaded)
+    )
+    with loading(handle):
+        pass
+    for _ in range(MAX_LOADS):
+        loading(handle).__enter__()  # as what dies in the block
+    with pytest.raises(ClusterError, match=f"died {MAX_LOADS} times on .* while it loaded"), loading(handle):
+        pass
+    tagger.get_node_id = lambda: "another"
+    with loading(handle):
+        pass
