@@ -33,7 +33,15 @@ def cause_of(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
     theirs = [line for line in named if not line.startswith("ray.exceptions.")]
-    return (theirs or named or lines or [type(error).__name__])[-1]
+    if found := theirs or named:
+        return found[-1]
+    kind = type(error)
+    last = lines[-1] if lines else ""
+    if last and (kind is RuntimeError or kind.__module__.startswith("ray.")):
+        return last
+    # What a worker raised comes as it is: its type is not in its text.
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name}: {last}" if last else name
 
 
 class LogEpochs(ray.train.UserCallback):
@@ -51,6 +59,21 @@ class LogEpochs(ray.train.UserCallback):
         if checkpoint is None:
             self._log = self._log or MetricsLog(self._run, self._logging)
             self._log.add(metrics[0])
+
+
+class SayFailures(ray.train.UserCallback):
+    """Says why workers failed when they do, each cause once: Ray Train tries again without a word."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._said: set[str] = set()
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Say what is new of their failures."""
+        for cause in dict.fromkeys(map(cause_of, worker_exceptions.values())):
+            if cause not in self._said:
+                self._said.add(cause)
+                self._run.say(f"a worker failed: {cause}")
 
 
 class StopWhereNothingWouldChange(ray.train.UserCallback):

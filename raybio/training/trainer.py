@@ -25,7 +25,13 @@ from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.stopping import resume_hint
 from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
-from raybio.training.callbacks import OUT_OF_MEMORY, LogEpochs, StopWhereNothingWouldChange, cause_of
+from raybio.training.callbacks import (
+    OUT_OF_MEMORY,
+    LogEpochs,
+    SayFailures,
+    StopWhereNothingWouldChange,
+    cause_of,
+)
 from raybio.training.kept import Kept, best_model
 from raybio.training.mlflow_run import check_mlflow, tracked
 from raybio.training.recipes import Recipe_co, Task
@@ -135,6 +141,8 @@ def fit(
             (given.run.path / _RAY / _STARTED).touch()
             work(replace(given, base=given.model.folder()))  # which is elsewhere on another node
 
+    # Any: ray.train hands RunConfig out under the type of the version before.
+    callbacks: list[Any] = [LogEpochs(run, logging), SayFailures(run), StopWhereNothingWouldChange()]
     trainer = _Trainer(
         worker,
         train_loop_config={"task": task},
@@ -151,8 +159,7 @@ def fit(
             storage_path=str(run.path),
             failure_config=FailureConfig(max_failures=workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
-            # ray.train hands RunConfig out under the type of the version before.
-            callbacks=[LogEpochs(run, logging), StopWhereNothingWouldChange()],  # type: ignore[list-item]
+            callbacks=callbacks,
         ),
     )
     sentences = sum(member.sentences for member in task.members)

@@ -30,6 +30,7 @@ from raybio.reports import write_report
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import read_sentences, read_text
 from raybio.taggers import load_tagger
+from raybio.training import encoder
 from raybio.training.encoder import TrainedEncoder, train_encoder
 from raybio.training.soup import make_soup
 from raybio.training.sweep import train_sweep
@@ -99,6 +100,19 @@ def test_two_workers_learn_what_one_does(
     for a, b in zip(one, two.run.metrics(), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=0.15)
     assert "test" not in two.scores
+
+
+def test_why_workers_failed_is_said_as_they_fail_and_once(
+    tiny_encoder: str, sample: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "_work", lambda _: int("a tensor"))
+    workers = WorkersSection(accelerator="cpu", max_failures=1)
+    config = training_config(sample, tmp_path, "fails", model=tiny_encoder, workers=workers)
+    cause, said = "ValueError: invalid literal for int() with base 10: 'a tensor'", list[str]()
+    with pytest.raises(TrainingError, match=r"training stopped: .*" + re.escape(cause)):
+        train_encoder(config, said.append)
+    [failure] = [line for line in said if "a worker failed" in line]
+    assert failure.endswith(f"a worker failed: {cause}")
 
 
 @pytest.mark.soak

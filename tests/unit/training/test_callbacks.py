@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from ray.exceptions import ActorDiedError
 
-from raybio.errors import TrainingError
-from raybio.training.callbacks import StopWhereNothingWouldChange, cause_of
+from raybio.errors import ModelError, TrainingError
+from raybio.run_folder import RunFolder
+from raybio.training.callbacks import SayFailures, StopWhereNothingWouldChange, cause_of
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,18 @@ def test_the_cause_is_the_last_line_that_names_an_error(reported: str, cause: st
     assert cause_of(RuntimeError(reported)) == cause
 
 
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ValueError("a tensor"), "ValueError: a tensor"),
+        (ModelError("no weights"), "raybio.errors.ModelError: no weights"),
+        (ActorDiedError(), "The actor died unexpectedly before finishing this task."),
+    ],
+)
+def test_what_a_worker_raised_is_named(error: Exception, cause: str) -> None:
+    assert cause_of(error) == cause
+
+
 def test_a_failure_without_words_is_reported_by_its_name() -> None:
     assert cause_of(RuntimeError()) == "RuntimeError"
 
@@ -47,6 +62,17 @@ def test_a_worker_that_said_why_it_cannot_continue_ends_the_run() -> None:
     )
     with pytest.raises(TrainingError, match="does not fit"):
         callback.after_exception(None, {0: RuntimeError("lost"), 1: RuntimeError(reported)})
+    with pytest.raises(TrainingError, match="does not fit"):
+        callback.after_exception(None, {0: TrainingError("training does not fit")})
+
+
+def test_why_workers_failed_is_said_each_cause_once(tmp_path: Path) -> None:
+    callback = SayFailures(RunFolder(tmp_path))
+    tensor, gone = RuntimeError("Traceback:\nValueError: a tensor"), RuntimeError("the node is gone")
+    for failed in ({0: tensor, 1: RuntimeError(str(tensor))}, {1: gone}, {0: tensor}):
+        callback.after_exception(None, failed)
+    said = [line.split(" ", 1)[1] for line in (tmp_path / "log.txt").read_text().splitlines()]
+    assert said == ["a worker failed: ValueError: a tensor", "a worker failed: the node is gone"]
 
 
 def test_the_controller_does_not_wait_for_libraries_that_it_has_no_use_for() -> None:
