@@ -24,7 +24,7 @@ from raybio.entities import Sentence
 from raybio.errors import TrainingError
 from raybio.model_sources import ModelReference, base_folder
 from raybio.run_folder import RunFolder
-from raybio.sentence_stream import SENTENCES, check_text, dataset_of, sentence_tables, text_sentences
+from raybio.sentence_stream import SENTENCES, check_text, sentence_tables, text_sentences
 from raybio.taggers.hugging_face import check_base, read_config, read_model, read_tokenizer
 from raybio.taggers.special_tokens import add_token_types
 from raybio.training import steps
@@ -33,8 +33,9 @@ from raybio.training.encoder_steps import window_of
 from raybio.training.epochs import Judge, Verdict, train_epochs
 from raybio.training.masking import MaskedExampleMaker
 from raybio.training.model_card import write_model_card
+from raybio.training.parts import TrainRows
 from raybio.training.recipes import MaskingRecipe, Task
-from raybio.training.rows_file import read_share, write_rows
+from raybio.training.rows_file import count_rows, read_share, write_rows
 from raybio.training.splits import TrainingBatches, split_rows
 from raybio.training.steps import IGNORED
 from raybio.training.trainer import begun, fit
@@ -76,13 +77,13 @@ def adapt_encoder(config: AdaptEncoderConfig, progress: Callable[[str], None] = 
     check_text((*config.text.files, *config.text.decontaminate_against))
     with begun(config, "adapted", progress) as run:
         path, share = _text(config.text, run), config.text.validation_fraction
-        datasets = {
-            "train": dataset_of(partial(read_share, path, share, held_out=False)),
-            "dev": dataset_of(partial(read_share, path, share, held_out=True)),
-        }
+        sentences = count_rows(path)
+        learned = sentences - int(sentences * share)
+        train = TrainRows(partial(read_share, path, share, held_out=False), learned)
+        held_out = partial(read_share, path, share, held_out=True)
         model = ModelReference.of(config.model, allow_pickle=config.allow_pickle)
         task = Task(run, model, base, MaskingRecipe.of(config), config.workers)
-        fit(task, _work, datasets, config.logging, keep_best=False)
+        fit(task, _work, train, held_out, config.logging, keep_best=False)
         write_model_card(run)
     last = run.metrics()[-1]
     return AdaptedEncoder(run, last.get("held_out_loss"), last.get("held_out_found"))
@@ -129,10 +130,9 @@ def _work(task: Task[MaskingRecipe]) -> None:
     def examples_of(row: dict[str, Any], epoch: int) -> list[steps.Example]:
         return maker.examples(row["words"], random.Random(f"{seed} {epoch} {row['id']}"))  # noqa: S311
 
-    batches = TrainingBatches(training, seed, examples_of)
-    held_out = sorted(
-        (example for row in split_rows("dev") for example in examples_of(row, 0)), key=lambda e: len(e.ids)
-    )
+    batches = TrainingBatches(task, workers, examples_of)
+    own = islice(split_rows("dev"), workers.rank, None, workers.world)
+    held_out = sorted((example for row in own for example in examples_of(row, 0)), key=lambda e: len(e.ids))
     learner = _FillingLearner(task, tokenizer, workers, len(batches) * training.epochs)
     train_epochs(task, workers, batches, learner, learner.judge(held_out))
 
@@ -158,7 +158,7 @@ class _FillingLearner(EncoderLearner):
         return torch.nn.functional.cross_entropy(logits.float(), _hidden(tensors), reduction="sum")
 
     def judge(self, held_out: Sequence[steps.Example]) -> Judge:
-        """Return what tells how well some examples, sorted by length, are filled in."""
+        """Return what tells how well examples are filled in; each worker gives its own, sorted by length."""
 
         def judge() -> Verdict:
             loss, right, count = self._fill_in(held_out)
@@ -173,23 +173,23 @@ class _FillingLearner(EncoderLearner):
         """Return the summed loss, how many hidden subwords were found, and how many there are."""
         model = self._finished.eval()
 
-        def fill_in() -> list[tuple[float, float]]:
+        def fill_in() -> list[tuple[float, float, int]]:
             summed = right = 0.0
-            for part in steps.micro_batches(self._workers.share(examples), self._budget):
+            for part in steps.micro_batches(examples, self._budget):
                 tensors = steps.collate(part, self.padding, self._workers.device)
                 with self._autocast():
                     logits = model(**tensors).float()
                 hidden = _hidden(tensors)
                 summed += torch.nn.functional.cross_entropy(logits, hidden, reduction="sum").item()
                 right += (logits.argmax(dim=-1) == hidden).sum().item()
-            return [(summed, right)]
+            return [(summed, right, steps.labelled(examples))]
 
         try:
             found = self._workers.gather(fill_in)
         finally:
             model.train()
-        count = max(1, steps.labelled(examples))
-        return sum(loss for loss, _ in found), sum(right for _, right in found), count
+        loss, right, count = map(sum, zip(*found, strict=True))
+        return loss, right, max(1, count)
 
     def _write(self, folder: Path) -> None:
         self._finished.model.save_pretrained(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import ChainMap
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -98,7 +99,8 @@ def train_decoder(
             epoch = fit(
                 task,
                 work,
-                {split: corpus.dataset(split) for split in ("train", "dev")},
+                corpus.train,
+                corpus.tables("dev"),
                 config.logging,
                 keep_best=config.training.keep_checkpoint == "best",
                 finish=finish,
@@ -145,11 +147,13 @@ def _work(task: Task[AdapterRecipe]) -> None:
     new_tokens = add_tag_tokens(tokenizer, prompts)
     tokens = Tokens(tokenizer, prompts)
     maker = CompletionMaker(tokens, training, task.trained_on, by_member(tokens, tokenizer, task.members))
-    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.examples(row), task.members)
+    batches = TrainingBatches(task, workers, lambda row, _: maker.examples(row))
+    found = workers.each((maker.rejected, maker.cut))
     if workers.rank == 0:
-        _tell_rejected(maker.rejected.values(), len(batches), task.run)
-        if maker.cut:
-            task.run.say(f"cut {len(maker.cut)} sentences longer than training.max_length")
+        rejected = dict(ChainMap(*(rejected for rejected, _ in found)))
+        _tell_rejected(rejected.values(), len(batches), task.run)
+        if cut := set().union(*(cut for _, cut in found)):
+            task.run.say(f"cut {len(cut)} sentences longer than training.max_length")
     learner = _DecoderLearner(task, tokens, tokenizer, new_tokens, workers, len(batches) * training.epochs)
     train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences, task.members))
 

@@ -28,7 +28,7 @@ from raybio.training.epochs import train_tagger
 from raybio.training.fit import TrainedModel, leave_calibration, open_corpus, scored_model
 from raybio.training.recipes import EncoderRecipe, Scoring, Task
 from raybio.training.splits import TrainingBatches, dev_split
-from raybio.training.teachers import check_teachers, taught_dataset
+from raybio.training.teachers import check_teachers, taught_rows
 from raybio.training.temperature import leave_temperature
 from raybio.training.trainer import begun, fit
 from raybio.training.workers import Workers, begin
@@ -71,9 +71,9 @@ def train_encoder(
             corpus.source,
             config.dev_sentences,
         )
-        train = corpus.dataset("train")
+        train = corpus.train
         if teachers:
-            train = taught_dataset(
+            train = taught_rows(
                 teachers, config.distillation, corpus.members, corpus.labels, run, config.workers
             )
         scoring = Scoring.of(config)
@@ -85,7 +85,8 @@ def train_encoder(
         epoch = fit(
             task,
             _work,
-            {"train": train, "dev": corpus.dataset("dev")},
+            train,
+            corpus.tables("dev"),
             config.logging,
             keep_best=config.training.keep_checkpoint == "best",
             finish=finish,
@@ -102,7 +103,7 @@ def _work(task: Task[EncoderRecipe]) -> None:
     tokenizer = read_tokenizer(task.base)
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer, training.long_inputs == "cut", task.members)
-    batches = TrainingBatches(training, task.recipe.seed, lambda row, _: maker.of_row(row), task.members)
+    batches = TrainingBatches(task, workers, lambda row, _: maker.of_row(row))
     learner = _ClassifierLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
     dev = dev_split(task.dev_sentences, task.members)
     if training.long_inputs == "cut":

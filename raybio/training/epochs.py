@@ -3,8 +3,8 @@
 What is learned, and how, is the `Learner`'s; how well, a `Judge` says: for taggers strict F1 on dev.
 An epoch's checkpoint is reported before the epoch is judged, so that a judge that fails costs a score and
 not an epoch. The best epoch's model is kept in the run folder, beside what was found of it.
-Workers see the same batches and share each one, so that their number changes the time a run takes and
-not what it learns.
+Workers share each batch, so that their number changes the time a run takes and not what it learns; of a large
+train split each reads a part of its own (`parts`), and only the size of a batch does not depend on it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from statistics import fmean
 from typing import Protocol, TypeAlias
@@ -204,13 +205,17 @@ def _epoch(
     """Learn from the whole split once; return the mean loss per label, and the seconds of each step."""
     total, counted, said = 0.0, 0, time.perf_counter()
     seconds = []
-    for i, batch in enumerate(batches.epoch(epoch), start=1):
+    stream = batches.epoch(epoch)
+    for i in count(1):
         started = time.perf_counter()
-        labelled = steps.labelled(batch)
-        parts = list(steps.micro_batches(workers.share(batch), training.max_batch_tokens))
+        batch = next(stream, [])
+        parts = list(steps.micro_batches(batch, training.max_batch_tokens))
         # Gradients are summed over workers in each backward pass: all must make as many.
-        blanks = workers.most(len(parts)) - len(parts)
-        total += learner.step(parts + [steps.blank(learner.padding)] * blanks, labelled)
+        passes = workers.most(len(parts))
+        if not passes:
+            break  # no worker has any left
+        labelled = int(workers.sum(steps.labelled(batch)))
+        total += learner.step(parts + [steps.blank(learner.padding)] * (passes - len(parts)), labelled)
         counted += labelled
         seconds.append(time.perf_counter() - started)
         if workers.rank == 0 and time.perf_counter() - said > _SAY_EVERY_SECONDS:

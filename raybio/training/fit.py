@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import ray.data
+import pyarrow as pa
 
 from raybio.config import CorpusSection, MemberSection
 from raybio.entities import Sentence
@@ -17,10 +17,10 @@ from raybio.errors import TrainingError
 from raybio.evaluation.label_sets import check_labels
 from raybio.members import Member, interleaved, labels_of_splits, split_tables, with_draws
 from raybio.run_folder import RunFolder
-from raybio.sentence_stream import dataset_of
 from raybio.taggers.calibration import write_calibration
 from raybio.training import steps
 from raybio.training.model_card import write_model_card
+from raybio.training.parts import TrainRows
 from raybio.training.recipes import Scoring
 from raybio.training.scoring import score_splits, scored_splits
 from raybio.training.splits import SHUFFLE_BUFFER
@@ -62,9 +62,14 @@ class OpenCorpus:
         """What a model's card says it was trained on."""
         return ", ".join(member.title for member in self.members)
 
-    def dataset(self, split: str) -> ray.data.Dataset:
-        """Return the sentences of "train" or "dev" as rows."""
-        return dataset_of(partial(split_tables, self.members, split))
+    def tables(self, split: str) -> Callable[[], Iterator[pa.Table]]:
+        """Return what yields the sentences of "train" or "dev" as rows."""
+        return partial(split_tables, self.members, split)
+
+    @property
+    def train(self) -> TrainRows:
+        """What is learned from."""
+        return TrainRows(self.tables("train"), sum(member.sentences for member in self.members))
 
 
 def open_corpus(

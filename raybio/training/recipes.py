@@ -140,7 +140,7 @@ class Task(Generic[Recipe_co]):
     `base` is the folder on this node of `model`, which the run starts from. Where tags are learned, `labels`
     are theirs, `members` the corpora that they are learned from, `trained_on` is what a card says of these,
     and `dev_sentences` how many sentences of dev an epoch is scored on (None = all, 0 = none, since dev is
-    trained on).
+    trained on). With `in_parts` each worker reads a part of train of its own (`parts`).
     """
 
     run: RunFolder
@@ -152,6 +152,7 @@ class Task(Generic[Recipe_co]):
     members: tuple[Member, ...] = ()
     trained_on: str = ""
     dev_sentences: int | None = 0
+    in_parts: bool = False
 
 
 def tagging_recipe(config: TrainEncoderConfig | TrainDecoderConfig) -> EncoderRecipe | AdapterRecipe:

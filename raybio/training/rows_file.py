@@ -24,6 +24,11 @@ def write_rows(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> int
     return count
 
 
+def count_rows(path: Path) -> int:
+    """Return how many rows a file has."""
+    return int(pq.read_metadata(path).num_rows)
+
+
 def read_rows(path: Path) -> Iterator[pa.Table]:
     """Yield a file's rows in order, some at a time."""
     with pq.ParquetFile(path) as file:

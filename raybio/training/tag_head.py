@@ -39,7 +39,7 @@ def train_tag_head(task: Task[AdapterRecipe]) -> None:
         tokenizer.pad_token = tokenizer.eos_token
     card = _card(task)
     maker = ExampleMaker.of(card, tokenizer, members=task.members)
-    batches = TrainingBatches(training, recipe.seed, lambda row, _: maker.of_row(row), task.members)
+    batches = TrainingBatches(task, workers, lambda row, _: maker.of_row(row))
     learner = _TagHeadLearner(task, card, tokenizer, workers, len(batches) * training.epochs)
     train_tagger(task, workers, batches, learner, dev_split(task.dev_sentences, task.members))
 

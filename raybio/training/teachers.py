@@ -36,7 +36,8 @@ from raybio.sentence_stream import (
 )
 from raybio.taggers import Tagger, Tags, check_tagger, load_tagger
 from raybio.training.callbacks import cause_of
-from raybio.training.rows_file import read_rows, write_rows
+from raybio.training.parts import TrainRows
+from raybio.training.rows_file import count_rows, read_rows, write_rows
 from raybio.training.scoring import uses_gpu
 
 _BATCH_SENTENCES = 512
@@ -59,14 +60,14 @@ def check_teachers(distillation: DistillationSection, allow_pickle: bool) -> lis
     return teachers
 
 
-def taught_dataset(
+def taught_rows(
     teachers: Sequence[ModelReference],
     distillation: DistillationSection,
     members: Sequence[Member],
     labels: Sequence[str],
     run: RunFolder,
     workers: WorkersSection,
-) -> ray.data.Dataset:
+) -> TrainRows:
     """Return the train split, and the text, with what the teachers answer in one worker's place.
 
     A row has, beside (id, document_id, words, tags), "shares": for each word the share of each tag of
@@ -102,7 +103,7 @@ def taught_dataset(
         if distillation.text:  # only now is it known how many there are
             run.say(str(Progress(_TASK, _UNIT, count, count)))
         run.say(f"learning from {count:,} sentences that they tagged: {path.name}")
-    return dataset_of(functools.partial(read_rows, path))
+    return TrainRows(functools.partial(read_rows, path), count_rows(path))
 
 
 class _Teachers:

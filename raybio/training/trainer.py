@@ -6,12 +6,14 @@ What is learned is no matter of this file.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import ray.data
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
@@ -22,9 +24,11 @@ from raybio.config import LearnConfig, LoggingSection, changes, load_recorded, r
 from raybio.config.changes import Change
 from raybio.errors import TrainingError, UsageError
 from raybio.run_folder import RunFolder, short_name, timestamp
+from raybio.sentence_stream import dataset_of
 from raybio.stopping import resume_hint
 from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
+from raybio.training import parts
 from raybio.training.callbacks import (
     OUT_OF_MEMORY,
     LogEpochs,
@@ -34,6 +38,7 @@ from raybio.training.callbacks import (
 )
 from raybio.training.kept import Kept, best_model
 from raybio.training.mlflow_run import check_mlflow, tracked
+from raybio.training.parts import TrainRows
 from raybio.training.recipes import Recipe_co, Task
 from raybio.training.scoring import uses_gpu
 from raybio.waiting import waiting
@@ -110,14 +115,16 @@ def _check_same_training(changed: Iterable[Change], file: Path) -> None:
 def fit(
     task: Task[Recipe_co],
     work: Callable[[Task[Recipe_co]], None],
-    datasets: Mapping[str, ray.data.Dataset],
+    train: TrainRows,
+    dev: Callable[[], Iterator[pa.Table]],
     logging: LoggingSection,
     *,
     keep_best: bool,
     finish: Callable[[Path], None] | None = None,
 ) -> int:
-    """Run `work` in every worker over `datasets`; return the number (from 1) of the epoch that is kept.
+    """Run `work` in every worker; return the number (from 1) of the epoch that is kept.
 
+    Workers read "train" and "dev" from Ray Data (`splits`); a large train split each in a part of its own.
     With `keep_best` it is the best of those that were scored, if any was; else the last. Its model, with
     what `finish` adds to that folder, takes the place of the run's model, whole.
 
@@ -131,6 +138,7 @@ def fit(
     of_each = {"CPU": workers.cpus_per_worker, "GPU": float(use_gpu)}
     started = run.path / _RAY / _STARTED
     started.unlink(missing_ok=True)
+    in_parts = workers.num_workers > 1 and train.count > parts.MAX_READ_BY_ALL
     remedy = f"Lower {', or '.join(task.recipe.less_memory())}"
 
     def worker(settings: dict[str, Task[Recipe_co]]) -> None:
@@ -145,14 +153,14 @@ def fit(
     callbacks: list[Any] = [LogEpochs(run, logging), SayFailures(run), StopWhereNothingWouldChange()]
     trainer = _Trainer(
         worker,
-        train_loop_config={"task": task},
+        train_loop_config={"task": replace(task, in_parts=in_parts)},
         scaling_config=ScalingConfig(
             num_workers=workers.num_workers,
             use_gpu=use_gpu,
             resources_per_worker={name: amount for name, amount in of_each.items() if amount},
         ),
-        datasets=dict(datasets),
-        # No dataset is split: an equal split would drop rows. Workers share each batch instead.
+        datasets={"dev": dataset_of(dev), **_train_datasets(task, train, in_parts)},
+        # Ray Data splits none: see `parts`.
         dataset_config=DataConfig(datasets_to_split=[]),
         run_config=RunConfig(
             name=_RAY,
@@ -162,9 +170,9 @@ def fit(
             callbacks=callbacks,
         ),
     )
-    sentences = sum(member.sentences for member in task.members)
-    counted = f"train: {sentences:,} sentences; " if sentences else ""
-    run.say(f"{counted}starting {workers.num_workers} worker{'s' * (workers.num_workers > 1)} ...")
+    starting = f"starting {workers.num_workers} worker{'s' * (workers.num_workers > 1)}"
+    own = ", each of which reads its own part" if in_parts else ""
+    run.say(f"train: {train.count:,} sentences; {starting}{own} ...")
     try:
         with waiting(of_each, workers.start_timeout_s, run.say, started.exists, workers.spot_timeout_s):
             result: Any = trainer.fit()
@@ -181,6 +189,15 @@ def fit(
         if finish is not None:
             finish(model)
     return best or int(result.metrics["epoch"])
+
+
+def _train_datasets(task: Task[Recipe_co], train: TrainRows, in_parts: bool) -> dict[str, ray.data.Dataset]:
+    """Return the train split as workers read it, by the names that they call it."""
+    if not in_parts:
+        return {"train": dataset_of(train.tables)}
+    world = task.workers.num_workers
+    own = [parts.Part(rank, world, task.recipe.training.batch_size) for rank in range(world)]
+    return {part.split: dataset_of(partial(part.rows, train.tables)) for part in own}
 
 
 class _Trainer(TorchTrainer):

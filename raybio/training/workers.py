@@ -50,6 +50,14 @@ class Workers:
         """Return the largest of every worker's `value`."""
         return int(self._reduce(value, torch.distributed.ReduceOp.MAX))
 
+    def each(self, value: T) -> list[T]:
+        """Return every worker's `value`, by rank."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(values, value)
+        return values
+
     def gather(self, work: Callable[[], Sequence[T]]) -> list[T]:
         """Return the results for all items, in order: each worker's `work` yields those of its `share`.
 
@@ -64,8 +72,7 @@ class Workers:
             results = work()
         except Exception as error:  # whatever it is, the others wait for this worker
             problem = f"{type(error).__name__}: {first_line(error)}"
-        parts: list[Any] = [None] * self.world
-        torch.distributed.all_gather_object(parts, (results, problem))
+        parts = self.each((results, problem))
         if failed := [problem for _, problem in parts if problem]:
             raise TrainingError(failed[0])
         shares = [share for share, _ in parts]

@@ -1,6 +1,7 @@
 """An encoder that reads on, with the real pretrained model, and what is then fine-tuned from it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from raybio.config import AdaptEncoderConfig, load_config
 from raybio.corpora.sample import SampleFiles
 from raybio.errors import AccessError, TrainingError, UsageError
 from raybio.reports import write_report
+from raybio.training import parts
 from raybio.training.adaptation import AdaptedEncoder, adapt_encoder
 from raybio.training.encoder import train_encoder
 from raybio.training.trainer import begin_run
@@ -83,6 +85,23 @@ def test_two_workers_read_what_one_does(adapted: AdaptedEncoder, sample: SampleF
         for figure in ("train_loss", "held_out_loss"):
             assert a[figure] == pytest.approx(b[figure], rel=0.1)
     assert two.held_out_found == pytest.approx(adapted.held_out_found, abs=0.05)
+
+
+def test_of_a_large_text_each_of_two_workers_reads_its_own_part(
+    tiny_encoder: str, sample: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MAX_READ_BY_ALL", 100)
+    workers = {"accelerator": "cpu", "num_workers": 2}
+    training = {"epochs": 2, "learning_rate": 2e-3, "batch_size": 7, "precision": "fp32"}
+    adapted = adapt_encoder(
+        config_of(sample, tmp_path, "parts", model=tiny_encoder, workers=workers, training=training)
+    )
+    log = (adapted.run.path / "log.txt").read_text()
+    [count] = re.findall(r"train: ([\d,]+) sentences; starting 2 workers, each of which reads its own", log)
+    first, last = adapted.run.metrics()
+    # Were all rows read by both, an epoch would have twice as many steps; were any dropped, fewer.
+    assert first["steps"] == last["steps"] == -(-int(count.replace(",", "")) // 7)
+    assert last["train_loss"] < first["train_loss"] and last["held_out_loss"] < first["held_out_loss"]
 
 
 def test_a_run_is_resumed_after_its_last_epoch(adapted: AdaptedEncoder, tmp_path: Path) -> None:

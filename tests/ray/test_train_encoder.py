@@ -34,7 +34,7 @@ from raybio.training import encoder
 from raybio.training.encoder import TrainedEncoder, train_encoder
 from raybio.training.soup import make_soup
 from raybio.training.sweep import train_sweep
-from raybio.training.teachers import taught_dataset
+from raybio.training.teachers import taught_rows
 
 
 def strict_f1(scores: dict) -> float:
@@ -209,10 +209,10 @@ def test_teachers_teach_gold_and_text_of_their_own(
     assert f"learning from {gold + text:,} sentences that they tagged" in log
     assert taught.run.metrics()[0]["dev_strict_f1"] > 0.1
     labels = load_tagger(trained.run.model).labels
-    again = taught_dataset([], config.distillation, config.corpus, labels, taught.run, config.workers)
-    shares = [sum(word) for row in again.iter_rows() for word in row["shares"]]
+    again = taught_rows([], config.distillation, config.corpus, labels, taught.run, config.workers)
+    shares = [sum(word) for table in again.tables() for row in table.to_pylist() for word in row["shares"]]
     assert shares == pytest.approx([1.0] * len(shares))
-    assert again.count() == gold + text
+    assert again.count == gold + text
     assert (taught.run.path / "log.txt").read_text() == log, "nobody was asked again"
 
 

@@ -7,7 +7,6 @@ from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig
 from raybio.config import CorpusSection, TrainEncoderConfig
 from raybio.training import encoder, trainer
 from raybio.training.encoder import _dropouts, train_encoder
-from raybio.training.fit import OpenCorpus
 
 
 def test_one_dropout_is_set_everywhere(tiny_encoder):
@@ -44,7 +43,6 @@ def test_that_a_head_is_new_is_said_before_workers_start(tiny_encoder, tmp_path,
     given = {"model": str(tiny_encoder), "corpus": files, "output": str(tmp_path / "runs"), "name": "mine"}
     monkeypatch.setattr(trainer, "connected", nullcontext)
     monkeypatch.setattr(trainer, "settle_data", lambda: None)
-    monkeypatch.setattr(OpenCorpus, "dataset", lambda self, split: None)
     monkeypatch.setattr(encoder, "fit", lambda *_, **__: said.append("workers start"))
     monkeypatch.setattr(encoder, "scored_model", lambda *_: None)
     train_encoder(TrainEncoderConfig(job="train-encoder", **given), said.append)

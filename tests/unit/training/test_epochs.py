@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import ray.train
 from samples import sentence_of_words
 
-from raybio.config import CorpusSection, TrainEncoderConfig, WorkersSection
+from raybio.config import CorpusSection, TrainEncoderConfig, TrainingSection, WorkersSection
 from raybio.entities import Sentence, Span
 from raybio.errors import ModelError
 from raybio.members import Member
@@ -21,6 +23,7 @@ from raybio.training import epochs
 from raybio.training.epochs import Verdict
 from raybio.training.kept import Kept, best_model
 from raybio.training.recipes import EncoderRecipe, Task
+from raybio.training.steps import IGNORED, Example
 
 SECONDS = [9.0, 1.0, 3.0, 2.0]
 CORRECTED, PAPER = (0.5, 0.6, 0.7, 0.8), (0.5, 0.4, 0.3, 0.2)
@@ -222,3 +225,62 @@ def test_a_checkpoint_of_an_earlier_version_is_resumed(fake_ray: FakeRay, run: R
     train(run, judge_of(0.5, 0.4), epochs=2)
     assert Kept.read(run) == Kept(epoch=2, best_epoch=1, best=0.5, worse=1)
     assert "earlier version" in (run.path / "log.txt").read_text()
+
+
+class Together:
+    """Workers in threads, which sum and compare as torch's do: each waits for the others."""
+
+    def __init__(self, world: int) -> None:
+        self.world = world
+        self._barrier, self._values = Barrier(world), [0.0] * world
+
+    def worker(self, rank: int) -> Any:
+        return SimpleNamespace(
+            rank=rank,
+            world=self.world,
+            sum=lambda value: sum(self._all(rank, value)),
+            most=lambda value: int(max(self._all(rank, value))),
+        )
+
+    def _all(self, rank: int, value: float) -> list[float]:
+        self._values[rank] = value
+        self._barrier.wait(10)
+        values = [*self._values]
+        self._barrier.wait(10)
+        return values
+
+
+class Counting:
+    """A model that notes what it is given: how many passes and labels in each step, and which examples."""
+
+    padding = 0
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+        self.ids: list[int] = []
+
+    def step(self, parts: Sequence[Sequence[Example]], labelled: int) -> float:
+        self.steps.append((len(parts), labelled))
+        learned = [each for part in parts for each in part if each.labels[0] != IGNORED]
+        self.ids += [each.ids[0] for each in learned]
+        return float(len(learned))
+
+
+def test_workers_whose_parts_end_at_different_steps_make_as_many_passes_and_lose_nothing(
+    run: RunFolder,
+) -> None:
+    """Three workers, of which one has two batches more than another, and one has none."""
+    together, training = Together(3), TrainingSection(max_batch_tokens=512)
+    batches = [[[Example([b] * 256, [1] * 8) for b in range(4)]] * 3, [[Example([9], [1])]], []]
+    learners = [Counting() for _ in batches]
+
+    def learn(rank: int) -> Any:
+        stream: Any = SimpleNamespace(epoch=lambda _: iter(batches[rank]))
+        return epochs._epoch(run, training, together.worker(rank), stream, cast("Any", learners[rank]), 1)
+
+    with ThreadPoolExecutor(3) as threads:
+        found = [*threads.map(learn, range(3))]
+    # Two passes of two examples a step, and labels of all workers.
+    assert [learner.steps for learner in learners] == [[(2, 33), (2, 32), (2, 32)]] * 3
+    assert [learner.ids for learner in learners] == [[0, 1, 2, 3] * 3, [9], []]
+    assert [loss for loss, _ in found] == [13 / 97] * 3

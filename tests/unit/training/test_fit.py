@@ -11,8 +11,8 @@ from ray import cloudpickle
 from raybio.config import CorpusSection
 from raybio.errors import FormatError, TrainingError, UsageError
 from raybio.members import train_and_text_tables
-from raybio.training import fit
 from raybio.training.fit import open_corpus
+from raybio.training.parts import Part
 from raybio.training.rows_file import read_rows, read_share
 
 TAGGED = "Aspirin\tB-Chemical\n"
@@ -68,15 +68,11 @@ def test_text_without_annotations_is_an_input_that_cannot_be_used(tmp_path: Path
     assert caught.value.exit_code == 2
 
 
-def test_processes_that_only_read_do_not_wait_for_torch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_that_only_read_do_not_wait_for_torch(tmp_path: Path) -> None:
     """Of a dataset, Ray Train's controller, its dataset manager and the reader load what it is made of."""
-    made_of = []
-    monkeypatch.setattr(fit, "dataset_of", made_of.append)
     corpus = open_corpus(section(tmp_path), test=False)
-    corpus.dataset("train")
-    made_of += [
+    made_of = [
+        partial(Part(0, 2, 8).rows, corpus.train.tables),
         partial(train_and_text_tables, corpus.members, ["text.txt"], 1),
         partial(read_rows, tmp_path / "taught.parquet"),
         partial(read_share, tmp_path / "text.parquet", 0.1, held_out=True),
