@@ -13,7 +13,8 @@ from typing import Any
 from raybio.bulk_tagging.inputs import InputFile
 from raybio.bulk_tagging.ledger import Ledger, file_of
 from raybio.config import with_present_names
-from raybio.corpora.opening import open_bytes, read_lines
+from raybio.corpora.lines import read_lines
+from raybio.corpora.opening import open_bytes
 from raybio.errors import FormatError, UsageError
 from raybio.run_folder import PROVENANCE_FILES
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from raybio.cli.command_line import Commands, add_command, renames
@@ -24,6 +24,17 @@ _EMPTY = "documents without words left out"
 _REPAIRED = "orphan I- tags made B-"
 _DELETED = "deletion notices left out"
 _MISALIGNED = "mentions that fit no words of one sentence exactly, or overlap a longer one"
+_LEFT_OUT = (_DELETED, _EMPTY, _MISALIGNED)
+
+
+@dataclass
+class _Found:
+    """What was counted: fates of records, losses by kind, documents by label scheme, and those passed on."""
+
+    fates: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    schemes: Counter[str] = field(default_factory=Counter)
+    passed: int = 0
 
 
 def add_to(group: Commands) -> None:
@@ -73,10 +84,8 @@ def _convert(options: Namespace) -> None:
     target = format_named(options.target_format or format_of(options.output)).name
     if options.repair and source != "iob2":
         raise UsageError(f"--repair repairs IOB2 tags, and {options.input} is read as {source}. Leave it out")
-    fates: Counter[str] = Counter()
-    lost: Counter[str] = Counter()
-    schemes: Counter[str] = Counter()
-    passed: Counter[str] = Counter()
+    found = _Found()
+    fates = found.fates
     with _kept(options.rejected, options.output, fates) as on_rejected:
         documents = read_corpus(
             options.input,
@@ -88,19 +97,18 @@ def _convert(options: Namespace) -> None:
         )
         if options.rename:
             documents = (document.with_labels(options.rename) for document in documents)
-        documents = _noted(documents, fates, schemes)
+        documents = _noted(documents, found)
         if target == "iob2":
             documents = with_sentences(documents, on_misaligned=lambda _: fates.update([_MISALIGNED]))
-        documents = _without_losses(documents, format_named(target), lost, passed, options.strict)
+        documents = _without_losses(documents, format_named(target), found, options.strict)
         write_corpus(documents, options.output, target, on_rejected)
     if source == "iob2":
-        say(f"label scheme of {options.input}: {', '.join(sorted(schemes))}")
-    fates[_EMPTY] = schemes.total() - passed.total()
-    say(f"documents written to {options.output} as {target}: {passed.total() - fates[_UNWRITTEN]:,}")
+        say(f"label scheme of {options.input}: {', '.join(sorted(found.schemes))}")
+    say(f"documents written to {options.output} as {target}: {found.passed - fates[_UNWRITTEN]:,}")
     for fate, count in sorted(fates.items()):
         if count:
             say(f"{fate}: {count:,}")
-    for line in loss_lines(target, lost):
+    for line in loss_lines(target, found.lost):
         say(line)
 
 
@@ -121,28 +129,32 @@ def _kept(path: str | None, output: str, fates: Counter[str]) -> Iterator[Callab
         yield keep
 
 
-def _noted(documents: Iterable[Document], fates: Counter[str], schemes: Counter[str]) -> Iterator[Document]:
+def _noted(documents: Iterable[Document], found: _Found) -> Iterator[Document]:
     """Yield `documents`, and count the schemes of their tags and what was repaired."""
     for document in documents:
-        schemes[str(document.attributes.get("tag_scheme", "IOB2"))] += 1
-        fates[_REPAIRED] += int(str(document.attributes.get("repaired_tags", "0")))
+        found.schemes[str(document.attributes.get("tag_scheme", "IOB2"))] += 1
+        found.fates[_REPAIRED] += int(str(document.attributes.get("repaired_tags", "0")))
         yield document
 
 
 def _without_losses(
-    documents: Iterable[Document], target: Format, lost: Counter[str], passed: Counter[str], strict: bool
+    documents: Iterable[Document], target: Format, found: _Found, strict: bool
 ) -> Iterator[Document]:
-    """Yield `documents`, and count them and what `target` loses of them.
+    """Yield `documents`, and count them and what is lost of them in the format `target`.
 
     Raises:
-        FormatError: it is something, and none may be lost.
+        FormatError: it is something, and the conversion is `strict`.
     """
+    remedy = "Choose another format, such as jsonl, or leave out --strict"
     for document in documents:
-        found = target.losses(document)
-        if strict and found:
-            kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(found.items()))
-            remedy = "Choose another format, such as jsonl, or leave out --strict"
+        lost = target.losses(document)
+        if strict and lost:
+            kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(lost.items()))
             raise FormatError("output", f"document {document.id}", f"{target.name} holds no {kinds}", remedy)
-        lost.update(found)
-        passed[target.name] += 1
+        found.lost.update(lost)
+        found.passed += 1
         yield document
+    found.fates[_EMPTY] = found.schemes.total() - found.passed
+    left_out = [f"{fate}: {count:,}" for fate in _LEFT_OUT if (count := found.fates[fate])]
+    if strict and left_out:  # while nothing of the output is there yet
+        raise FormatError("output", "", "; ".join(left_out), "Leave out --strict")

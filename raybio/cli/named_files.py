@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybio.errors import RaybioError
+from raybio.errors import ConfigError, RaybioError
 from raybio.filesystems import filesystem_of
 
 if TYPE_CHECKING:
-    from raybio.config import CorpusSection
+    from raybio.config import CorpusSection, StudyConfig
     from raybio.config.section import Section
-
-_MODELS = ("model", "draft_model")
 
 
 def missing_files(section: Section, note: Callable[[str], None], above: str = "") -> Iterator[str]:
@@ -24,34 +22,58 @@ def missing_files(section: Section, note: Callable[[str], None], above: str = ""
     from raybio.config import (
         CorpusSection,
         DecodingSection,
+        DistillationSection,
         InputSection,
         ServedModelSection,
+        StudyConfig,
         TagCorpusConfig,
+        TextSection,
     )
     from raybio.config.section import Section
 
-    taggers = (TagCorpusConfig, ServedModelSection, DecodingSection)
+    taggers = (TagCorpusConfig, ServedModelSection, DecodingSection, DistillationSection)
+    files = {
+        InputSection: ("files",),
+        TextSection: ("files", "decontaminate_against"),
+        DistillationSection: ("text",),
+    }.get(type(section), ())
+    models = ("teachers",) if isinstance(section, DistillationSection) else ("model", "draft_model")
 
     if isinstance(section, CorpusSection):
         yield from _missing_splits(section, above)
         return
+    if isinstance(section, StudyConfig):
+        yield from _missing_of_models(section, note)
     for name in type(section).model_fields:
         value, key = getattr(section, name), f"{above}{name}"
-        if isinstance(value, Section):
-            yield from missing_files(value, note, f"{key}.")
-        elif isinstance(value, tuple):
-            for position, each in enumerate(value):
-                if isinstance(each, Section):
-                    yield from missing_files(each, note, f"{key}[{position}].")
-                elif isinstance(section, InputSection) and name == "files" and not _is_there(each):
-                    yield f"{key}: no file at {each}"
-        elif name in _MODELS and isinstance(value, str):
-            allow_pickle = bool(getattr(section, "allow_pickle", False))
-            fault = _fault_of_model(value, allow_pickle, tags=isinstance(section, taggers))
-            if fault is None:
-                note(f"{key}: {value} is not here; the Hugging Face hub will be asked for it")
-            elif fault:
-                yield f"{key}: {fault}"
+        for position, each in enumerate(value if isinstance(value, tuple) else (value,)):
+            if isinstance(each, Section):
+                at = f"{key}[{position}]." if isinstance(value, tuple) else f"{key}."
+                yield from missing_files(each, note, at)
+            elif name in files and not _is_there(each):
+                yield f"{key}: no file at {each}"
+            elif name in models and isinstance(each, str):
+                allow_pickle = bool(getattr(section, "allow_pickle", False))
+                fault = _fault_of_model(each, allow_pickle, tags=isinstance(section, taggers))
+                if fault is None:
+                    note(f"{key}: {each} is not here; the Hugging Face hub will be asked for it")
+                elif fault:
+                    yield f"{key}: {fault}"
+
+
+def _missing_of_models(study: StudyConfig, note: Callable[[str], None]) -> Iterator[str]:
+    """Yield what is not here of what the train configs of a study name, and their own faults."""
+    from raybio.config.study_cells import cells
+
+    try:
+        table = cells(study)
+    except ConfigError as error:
+        yield from error.faults
+        return
+    for model, config in {cell.model.name: (cell.model, cell.points[0]) for cell in table}.values():
+        # The corpora are the study's, and so are the teachers that it trains.
+        others = {"corpus": None} | ({"distillation": None} if model.teachers else {})
+        yield from missing_files(config.model_copy(update=others), note, f"{model.name}: ")
 
 
 def _missing_splits(corpus: CorpusSection, above: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from raybio.corpora.recognition import files_of, format_inside, format_of, input_format
 from raybio.corpora.registry import TABLES, Format, format_named, formats
+from raybio.corpora.standoff import cannot_hold
 from raybio.entities import Deletion, Document, Record, Rejected
 from raybio.errors import FormatError, InputError, UsageError
 
@@ -90,9 +91,13 @@ def _held(
     """Yield the documents that a format can hold."""
     from raybio.corpora.jsonl import document_to_json
 
+    seen: set[str] = set()
     for document in documents:
         try:
             chosen.check(document)
+            if chosen.unique_ids and document.id in seen:
+                remedy = "Give each document an id of its own"
+                raise cannot_hold(chosen.name, document, "a second document of one id", remedy)
         except InputError as error:
             try:
                 raw = document_to_json(document)
@@ -101,6 +106,7 @@ def _held(
             place = f"document {document.id}"
             on_rejected(Rejected(path, place, error.problem, error.remedy, document.id, raw))
         else:
+            seen |= {document.id} if chosen.unique_ids else set()
             yield document
 
 

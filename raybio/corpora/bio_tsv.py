@@ -165,13 +165,20 @@ def write(documents: Iterable[Document], stream: BinaryIO) -> None:
 
 def losses(document: Document) -> Counter[str]:
     """Count what `write` leaves out of a document, by kind, mentions that fit no words aside."""
-    found = parts_of(document, ("mentions", "sentences and words", "discontinuous mentions", "passages"))
+    found = parts_of(document, ("mentions", "sentences and words", "passages"))
     found["passages"] = unheld_passages(document, {(0, len(document.text), "text")})
     found["attributes of documents"] -= len(_NOTES & document.attributes.keys())
     # An id of ours is made again from the line: the first sentence's, or that of the line before it.
     first = document.sentences[0].id if document.sentences else f"{document.id}:"
     found["ids of documents"] = int(first.startswith(f"{document.id}:"))
+    words = [word for sentence in document.sentences for word in sentence.words]
+    found["characters outside of sentences"] = _characters(document.text) - _characters(" ".join(words))
     return +found
+
+
+def _characters(text: str) -> int:
+    """Count the characters that are no white space."""
+    return sum(map(len, text.split()))
 
 
 def _tags_seen(stream: BinaryIO, source: str, max_record_bytes: int) -> Iterator[list[str]]:

@@ -38,7 +38,8 @@ from urllib.parse import quote, unquote
 from raybio.corpora import brat_writing
 from raybio.corpora.brat_lines import Annotations
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, PART_BYTES, too_large
-from raybio.corpora.opening import no_records, read_lines, read_whole
+from raybio.corpora.lines import read_lines
+from raybio.corpora.opening import no_records, read_whole
 from raybio.corpora.standoff import cannot_hold, check_mentions, in_order
 from raybio.entities import Document, Passage, Record, Rejected
 from raybio.errors import AccessError, InputError, StorageError, UsageError

@@ -52,6 +52,8 @@ class Annotations:
             if name in self.places:
                 raise ValueError(f"there are two annotations {name}")
             fragments = _fragments(" ".join(words[1:]), said, self.text)
+            if not words[0]:
+                raise ValueError(f"the annotation {name} has no label")
             self.places[name] = words[0], fragments, said
         elif name[0] == "N" and len(words) == 3:
             self.kept.append(line)

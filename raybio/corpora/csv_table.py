@@ -19,6 +19,7 @@ from functools import partial
 from typing import BinaryIO
 
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, too_large
+from raybio.corpora.lines import raw_lines
 from raybio.corpora.losses import parts_of
 from raybio.corpora.opening import no_records, not_utf8
 from raybio.corpora.table import Columns, RowReader, row_record
@@ -183,7 +184,7 @@ class _Lines:
 
     def __init__(self, stream: BinaryIO, source: str, max_bytes: int) -> None:
         self.source, self.max_bytes = source, max_bytes
-        self._readline = partial(stream.readline, max_bytes + 1)
+        self._readline = partial(next, raw_lines(stream, max_bytes + 1), b"")
         self._number = self._offset = 0
         self._again: str | None = None
         self.begin()

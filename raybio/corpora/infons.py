@@ -14,8 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from raybio.corpora.json_text import parsed
 from raybio.corpora.standoff import probability
 from raybio.entities import Infons
 
@@ -112,17 +114,27 @@ def _named(infons: Infons, known: Collection[str]) -> Arguments:
     for pair in _POSITIONS:
         if all(key in infons for key in pair):
             notes = [("note", note) for key in _NOTES if (note := text_of(infons.get(key)))]
-            return (*(("", _reference(infons[key])) for key in pair), *notes[:1])
+            return (*(("", _reference(infons[key], known)) for key in pair), *notes[:1])
     for pair in _ROLE_PAIRS:
         if all(key in infons for key in pair):
-            return tuple((key, _reference(infons[key])) for key in pair)
+            return tuple((key, _reference(infons[key], known)) for key in pair)
     found = tuple((key, name) for key, value in infons.items() if (name := _known(value)) in known)
     return found if len(found) > 1 else ()
 
 
-def _reference(value: object) -> str:
-    """Return the concept that an infon names; PubTator 3 gives it as an object with an `identifier`."""
-    return text_of(value.get("identifier") if isinstance(value, Mapping) else value)
+def _reference(value: object, known: Collection[str]) -> str:
+    """Return the concept or the mention, one of those `known` maybe, that an infon names.
+
+    PubTator 3 gives it as an object with an `identifier`, and in XML as "Chemical|MESH:D003911".
+    """
+    if isinstance(value, str) and value.startswith("{"):  # such an object, written as XML
+        with suppress(ValueError):
+            value = parsed(value)
+    if isinstance(value, Mapping):
+        return text_of(value.get("identifier"))
+    reference = text_of(value)
+    concept = reference.partition("|")[2]
+    return concept if concept in known and reference not in known else reference
 
 
 def _first(infons: Infons, keys: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ _EXTRA = {"bioc": "parts of BioC files", "brat": "events, attributes and notes"}
 def parts_of(document: Document, held: Collection[str] = ()) -> Counter[str]:
     """Return how often `document` has each kind of part, those that are `held` left out."""
     passages, mentions = document.passages, document.mentions or ()
+    nouns = *passages, *mentions, *document.relations
     found = {
         "attributes of documents": len(document.attributes),
         "versions of documents": document.version != 1,
@@ -44,7 +45,9 @@ def parts_of(document: Document, held: Collection[str] = ()) -> Counter[str]:
         "sentences and words": len(document.sentences),
         **{_EXTRA.get(name, f"what {name} says besides"): len(said) for name, said in document.extra.items()},
     }
-    return Counter({kind: int(count) for kind, count in found.items() if count and kind not in held})
+    counts = Counter({kind: int(count) for kind, count in found.items()})
+    counts[_EXTRA["bioc"]] += sum(map(_parts_of_bioc, nouns))
+    return Counter({kind: count for kind, count in counts.items() if count and kind not in held})
 
 
 def loss_lines(format_name: str, lost: Mapping[str, int]) -> Iterator[str]:
@@ -56,6 +59,15 @@ def loss_lines(format_name: str, lost: Mapping[str, int]) -> Iterator[str]:
 def unheld_passages(document: Document, held: Collection[tuple[int, int, str]]) -> int:
     """Return how many passages are none of those that a format gives back, as (start, end, kind)."""
     return sum((each.start, each.end, each.kind) not in held for each in document.passages)
+
+
+def _parts_of_bioc(noun: Passage | Mention | Relation) -> int:
+    """Count the sentences inside a passage with their infons, and a noun's names beside BioC's own."""
+    ours = noun.infons.get(OURS)
+    if not isinstance(ours, Mapping):
+        return 0
+    sentences = ours.get("sentences", ())
+    return len(ours.get("keys", ())) + sum(1 + len(each.get("infons", ())) for each in sentences)
 
 
 def _infons(noun: Passage | Mention | Relation, *said: str) -> int:

@@ -1,4 +1,4 @@
-"""Bytes in and out of local paths and URLs (see `storage`): gzip, strict UTF-8 lines."""
+"""Bytes in and out of local paths and URLs (see `storage`): gzip, and UTF-16 as UTF-8."""
 
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from raybio.corpora.limits import MAX_RECORD_BYTES
-from raybio.corpora.sniffing import LOOKED_AT, is_utf16_text
+from raybio.corpora.sniffing import LOOKED_AT, utf16_of_text
 from raybio.errors import AccessError, FormatError
 from raybio.filesystems import filesystem_of, is_url
 from raybio.safe_text import without_secrets
 from raybio.special_files import special_kind
 from raybio.storage import reason_of, write_whole
-
-LONGEST_LINE = MAX_RECORD_BYTES
-"""Bytes of the longest line read; a longer one is almost surely not a line of text."""
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
@@ -39,7 +35,7 @@ _SPOOL = 64 * 1024 * 1024  # of a copy in memory; a larger one lies on the disk
 def open_bytes(path: str) -> Iterator[BinaryIO]:
     """Open a local path or URL for reading, unpacked if it is gzip or ends in `.gz`.
 
-    Text in UTF-16 that says so (by a byte order mark) is given as UTF-8.
+    Text in UTF-16 is given as UTF-8.
 
     Raises:
         AccessError: there is no such file, it is a FIFO, socket or device, or it cannot be opened.
@@ -55,9 +51,8 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
         stream = packed
         if path.lower().endswith(".gz") or _beginning(packed, len(_GZIP)) == _GZIP:
             stream = cast(BinaryIO, io.BufferedReader(_Gunzip(packed, path)))
-        marked = _beginning(stream, len(codecs.BOM_UTF16)) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        if marked and is_utf16_text(_beginning(stream, LOOKED_AT)):
-            with _as_utf8(stream, path) as copy:
+        if encoding := utf16_of_text(_beginning(stream, LOOKED_AT)):
+            with _as_utf8(stream, path, encoding) as copy:
                 yield copy
         else:
             yield stream
@@ -72,10 +67,10 @@ def _beginning(stream: BinaryIO, size: int) -> bytes:
 
 
 @contextmanager
-def _as_utf8(stream: BinaryIO, source: str) -> Iterator[BinaryIO]:
+def _as_utf8(stream: BinaryIO, source: str, encoding: str) -> Iterator[BinaryIO]:
     """Give a copy, in UTF-8, of a stream of UTF-16."""
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as copy:
-        decoder = codecs.getincrementaldecoder("utf-16")()
+        decoder = codecs.getincrementaldecoder(encoding)()
         try:
             for chunk in chain(iter(partial(stream.read, _CHUNK), b""), [b""]):
                 copy.write(decoder.decode(chunk, final=not chunk).encode())
@@ -127,30 +122,6 @@ def write_bytes(path: str) -> Iterator[BinaryIO]:
             yield stream
 
 
-def read_lines(stream: BinaryIO, source: str) -> Iterator[tuple[int, str]]:
-    r"""Yield (line number from 1, line without its ending) of strict UTF-8 text.
-
-    Only "\n" and "\r\n" end a line: `str.splitlines` would also cut at U+2028, U+0085 and
-    others, which real abstracts hold. A byte order mark before line 1 is left out.
-
-    Raises:
-        FormatError: a byte is not UTF-8, or a line is longer than `LONGEST_LINE`.
-    """
-    offset = 0
-    number = 0
-    while raw := stream.readline(LONGEST_LINE + 1):
-        number += 1
-        if len(raw) > LONGEST_LINE:
-            raise FormatError(
-                source,
-                f"line {number}",
-                f"the line is longer than {LONGEST_LINE} bytes",
-                "Check that this is a text file of the format named",
-            )
-        yield number, _decode(raw, source, number, offset)
-        offset += len(raw)
-
-
 def read_whole(stream: BinaryIO, max_bytes: int) -> bytes | None:
     """Return all that is left of `stream`, or None where that is more than `max_bytes`."""
     raw = stream.read(max_bytes + 1)
@@ -180,15 +151,6 @@ def stem_of(source: str) -> str:
 def no_records(source: str, expected: str) -> FormatError:
     """Return the error for a file that holds not one record, such as an empty one."""
     return FormatError(source, "", f"the file holds no {expected}", "Check that it was written to its end")
-
-
-def _decode(raw: bytes, source: str, number: int, offset: int) -> str:
-    skipped = len(_BOM) if number == 1 and raw.startswith(_BOM) else 0
-    try:
-        line = raw[skipped:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise not_utf8(source, number, error, offset + skipped) from error
-    return without_ending(line)
 
 
 def without_ending(line: str) -> str:

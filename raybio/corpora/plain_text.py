@@ -16,7 +16,7 @@ from typing import BinaryIO
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, PART_BYTES, too_large
 from raybio.corpora.losses import parts_of, unheld_passages
 from raybio.corpora.opening import decoded, no_records, read_whole, stem_of
-from raybio.corpora.sniffing import LOOKED_AT, format_inside
+from raybio.corpora.sniffing import LOOKED_AT, format_inside, tool_of
 from raybio.entities import Document, Passage, Record
 from raybio.errors import FormatError
 
@@ -36,13 +36,10 @@ def read(stream: BinaryIO, source: str, max_record_bytes: int = MAX_RECORD_BYTES
     if rest is None:
         yield too_large(source, "", "the text", max_record_bytes, beginning, stem_of(source))
         return
+    _refuse_others(beginning + rest[:LOOKED_AT], source)
     text = decoded(beginning + rest, source)
     if not text:
         raise no_records(source, "text")
-    if found := format_inside(beginning + rest[:LOOKED_AT]):  # somebody's corpus, not prose
-        called = "words and tags in columns" if found == "iob2" else f"in the format {found}"
-        remedy = f"Name its format, {found} (--from {found}), or give its name the suffix of one"
-        raise FormatError(source, "", f"this is no text but {called}", remedy)
     room = (max_record_bytes - len(beginning) - len(rest)) // PART_BYTES
     passages = tuple(islice(_paragraphs(text), room + 2))
     if len(passages) > room + 1:  # one is the text itself
@@ -81,6 +78,16 @@ def losses(document: Document) -> Counter[str]:
     kept = {(each.start, each.end, each.kind) for each in paragraphs(document.text)}
     found["passages"] = unheld_passages(document, kept)
     return +found
+
+
+def _refuse_others(beginning: bytes, source: str) -> None:
+    """Raise where a file is in another format: somebody's corpus, not prose."""
+    if found := format_inside(beginning):
+        called = "words and tags in columns" if found == "iob2" else f"in the format {found}"
+        remedy = f"Name its format, {found} (--from {found}), or give its name the suffix of one"
+        raise FormatError(source, "", f"this is no text but {called}", remedy)
+    if said := tool_of(beginning):
+        raise FormatError(source, "", f"this is {said[0]}: it is not read here", said[1])
 
 
 def paragraphs(text: str) -> tuple[Passage, ...]:

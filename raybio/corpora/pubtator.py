@@ -42,8 +42,8 @@ _TITLE = re.compile(r"([^|\t]+)\|t\|")
 _RELATION_LABEL = re.compile(r"[^\W\d]")
 _ONE_SPACE = str.maketrans("\t\r\n", "   ")
 _REMEDY = "Fix the line: offsets count the code points of title + ' ' + abstract"
-_ROLES = ("", "", "note")
-_WITH_NOTE = 5
+_NOTE = "note"
+_ROLES = ("", "", _NOTE)
 """Columns of a relation with a note."""
 _NO_CONCEPT = "-"
 _FIRST_INFON = 7
@@ -92,9 +92,9 @@ def losses(document: Document) -> Counter[str]:
     text = document.text.translate(_ONE_SPACE)
     passages = _passages(*map(len, _cut(document, text)))
     found["passages"] = unheld_passages(document, {(each.start, each.end, each.kind) for each in passages})
-    held = [each for each in (_relation_columns(document, one) for one in document.relations) if each]
+    held = [each for each in document.relations if _relation_columns(document, each)]
     found["relations"] = len(document.relations) - len(held)
-    found["roles of relations"] -= sum(len(columns) == _WITH_NOTE for columns in held)
+    found["roles of relations"] -= sum(role == _NOTE for each in held for role, _ in each.arguments[2:])
     found["infons of mentions"] -= sum(len(_more_columns(each)) for each in document.mentions or ())
     found["line breaks and tabs of texts, which become spaces"] = sum(map(document.text.count, "\t\r\n"))
     return +found

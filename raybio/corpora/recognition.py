@@ -36,8 +36,8 @@ def format_inside(path: str) -> str:
     if not is_url(path) and Path(path).is_dir():
         return _format_of_folder(path)
     name = path.lower().removesuffix(".gz")
-    by_name = any(name.endswith(end) for entry in formats().values() for end in entry.suffixes)
-    if not is_url(path) and Path(path).is_file() and (name.endswith(_SEVERAL) or not by_name):
+    suffixes = [end for entry in formats().values() for end in entry.suffixes if name.endswith(end)]
+    if not is_url(path) and Path(path).is_file() and max(suffixes, key=len, default=".json") in _SEVERAL:
         with suppress(InputError), open_bytes(path) as stream:
             if found := sniffing.format_inside(stream.read(sniffing.LOOKED_AT)):
                 return found

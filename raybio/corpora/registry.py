@@ -33,7 +33,8 @@ class Format:
     a writer takes documents and an open stream. Where `takes_path` is true (a folder, a file that is read
     out of order) both take the path itself, and a function `check(document)` of the module may refuse
     what cannot be written. A function `losses(document)` counts what is left out of it, by kind (see
-    `losses.parts_of`); a module without one is taken to lose nothing.
+    `losses.parts_of`); a module without one is taken to lose nothing. Where `unique_ids` is true, two
+    documents of one id cannot be written.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Format:
     reader: str = "read"
     writer: str = "write"
     takes_path: bool = False
+    unique_ids: bool = False
 
     @property
     def can_read(self) -> bool:
@@ -128,7 +130,14 @@ _BUILT_IN = (
     Format("arrow", "a table of texts", (".arrow", ".feather"), "raybio.corpora.arrow_table", writer=""),
     Format("parquet", "lossless", (".parquet",), "raybio.corpora.parquet", "read_path", "write_path", True),
     Format(
-        "brat", "a folder of .txt and .ann", (), "raybio.corpora.brat", "read_folder", "write_folder", True
+        "brat",
+        "a folder of .txt and .ann",
+        (),
+        "raybio.corpora.brat",
+        "read_folder",
+        "write_folder",
+        takes_path=True,
+        unique_ids=True,
     ),
 )
 

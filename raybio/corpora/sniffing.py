@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
+from itertools import chain
 
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 LOOKED_AT = 4_096
 """Bytes that tell what a file holds."""
 
@@ -15,7 +18,12 @@ _PUBTATOR = re.compile(r"[^|\t\r\n]+\|t\|")
 _MEDLINE = re.compile(r"PMID- ?\d")
 _PUBMED = re.compile(r"<(?:PubmedArticleSet|PubmedArticle|PubmedBookArticle|DeleteCitation)\b")
 _BIOC = re.compile(r"<collection\b|BioC\.dtd")
+_HEADER = re.compile(r"\w[\w .-]*([\t,;|])\w[\w .-]*(?:\1\w[\w .-]*)*")
+IDS = ("id", "document_id", "pmid")
+TEXTS = (("text",), ("title", "abstract"))
+"""Names of columns, in order of preference, that hold a table's ids, and its texts."""
 
+_BINARY = {b"PAR1": "parquet", b"ARROW1": "arrow"}
 
 # What a file of a tool begins with, what it is, and what that tool exports that can be read.
 _TOOLS = (
@@ -27,11 +35,29 @@ _TOOLS = (
         "JSON of Label Studio",
         "Export CONLL2003 there, and name the file .conll",
     ),
+    (r"TY  - ", "RIS, as reference managers export it", "Save it as PubMed (.nbib) or as a table (CSV)"),
+    (r"@[A-Za-z]+\{", "BibTeX", "Save it as PubMed (.nbib) or as a table (CSV)"),
+    (r"(?i)<!doctype html|<html\b", "a web page", "Save its text as .txt"),
+    (r"\{\\rtf", "rich text (RTF)", "Save its text as .txt"),
+    (r"%PDF-", "a PDF", "Save its text as .txt"),
+    (
+        r"PK\x03\x04",
+        "a zip archive, as .docx and .xlsx are",
+        "Unpack it, or save its text as .txt or CSV",
+    ),
+    (
+        r"\ufffd\ufffd\x11",
+        "a document of Microsoft Office",
+        "Save its text as .txt, or its table as CSV",
+    ),
+    (r"BZh\d|\ufffd7zXZ|\(\ufffd/\ufffd|7z\ufffd\ufffd", "packed otherwise than by gzip", "Unpack it"),
 )
 
 
 def format_inside(beginning: bytes) -> str:
     """Return the format that a file which begins so has; "" where nothing tells."""
+    if binary := next((name for mark, name in _BINARY.items() if beginning.startswith(mark)), ""):
+        return binary
     text = _decoded(beginning).lstrip("\ufeff \t\r\n")
     if text.startswith("<"):
         return "pubmed" if _PUBMED.search(text) else "bioc-xml" if _BIOC.search(text) else ""
@@ -43,6 +69,8 @@ def format_inside(beginning: bytes) -> str:
         return "medline"
     whole = text if len(beginning) < LOOKED_AT else text.rpartition("\n")[0]  # its last line may be cut off
     lines = [line for line in whole.splitlines() if line.strip()]
+    if _is_header(lines):
+        return "csv"
     return "iob2" if len(lines) >= _FEWEST_LINES and all(map(_COLUMNS.match, lines)) else ""
 
 
@@ -57,10 +85,28 @@ def is_list_of_objects(beginning: bytes) -> bool:
     return re.match(r"\s*\[\s*\{", _decoded(beginning).lstrip("\ufeff")) is not None
 
 
-def is_utf16_text(beginning: bytes) -> bool:
-    """Say whether bytes are UTF-16 and no XML, which declares its encoding itself."""
-    marked = beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return marked and not _decoded(beginning).lstrip("\ufeff \t\r\n").startswith("<")
+def utf16_of_text(beginning: bytes) -> str:
+    """Return the name of UTF-16 as bytes have it; "" of any other, and of XML, which says it itself."""
+    encoding = _utf16_of(beginning)
+    return "" if _decoded(beginning).lstrip("\ufeff \t\r\n").startswith("<") else encoding
+
+
+def _utf16_of(beginning: bytes) -> str:
+    """Return the name of UTF-16 as bytes have it, by their mark or because every other byte is 0."""
+    if beginning.startswith(_MARKS):
+        return "utf-16"
+    whole = beginning[: len(beginning) // 2 * 2]
+    for encoding, zeros in (("utf-16-le", whole[1:4:2]), ("utf-16-be", whole[:4:2])):
+        if zeros == b"\0\0" and not _NO_TEXT.search(whole.decode(encoding, "replace")):
+            return encoding
+    return ""
+
+
+def _is_header(lines: Sequence[str]) -> bool:
+    """Say whether the first of `lines` names the columns of a table that hold ids and texts."""
+    header = _HEADER.fullmatch(lines[0].replace('"', "")) if len(lines) > 1 else None
+    names = header[0].lower().split(header[1]) if header else ()
+    return any(name in names for name in IDS) and any(name in names for name in chain(*TEXTS))
 
 
 def _kind_of_json(text: str) -> str:
@@ -72,5 +118,4 @@ def _kind_of_json(text: str) -> str:
 
 
 def _decoded(beginning: bytes) -> str:
-    encoding = next((name for mark, name in _MARKS.items() if beginning.startswith(mark)), "utf-8")
-    return beginning.decode(encoding, "replace")
+    return beginning.decode(_utf16_of(beginning) or "utf-8", "replace")

@@ -39,7 +39,7 @@ _BRACKETED_OR_END = re.compile(
 # Abbreviations that something always follows,
 _NEVER_LAST = frozenset(
     {"vs", "v", "cf", "e.g", "i.e", "viz", "Fig", "Figs", "fig", "figs", "Dr", "Drs", "Mr", "Mrs",
-     "Prof", "St", "Mt", "pv", "cv", "Int", "Proc", "Natl", "Acad", "Biol"}
+     "Prof", "St", "Mt", "pv", "bv", "cv", "ser", "str", "Int", "Proc", "Natl", "Acad", "Biol"}
 )
 # those that a number follows ("no." may also be a word),
 _BEFORE_NUMBER = frozenset(

@@ -24,6 +24,7 @@ from raybio.corpora.json_text import json_size, parsed
 from raybio.corpora.limits import shown, too_large
 from raybio.corpora.lines import Line
 from raybio.corpora.opening import no_records
+from raybio.corpora.sniffing import IDS, TEXTS
 from raybio.corpora.spans_in_rows import spans_key, spans_of
 from raybio.entities import AttributeValue, Document, Passage, Record, Rejected
 from raybio.errors import ColumnsError
@@ -31,9 +32,7 @@ from raybio.errors import ColumnsError
 ROW_NUMBER = "#"
 """Named as the id's column: rows are numbered, from 1."""
 
-_IDS = ("id", "document_id", "pmid")
 _WHOLE = re.compile(r"[0-9]+\.0")  # what pandas writes of whole numbers beside nulls
-_TEXTS = (("text",), ("title", "abstract"))
 _REMEDY = (
     "Name the columns, of `raybio tag` or `raybio corpus convert`: --text title,abstract --id pmid (--id '#' "
     "numbers the rows); in a config input.columns.text and input.columns.id"
@@ -74,7 +73,7 @@ class RowReader:
         """`strings` are the columns that hold strings; None: all may. `spans` is that of annotations."""
         self._names, self._source = names, source
         self._text = columns.text or self._found_texts()
-        self._id = columns.id or self._found(_IDS, "an id")
+        self._id = columns.id or self._found(IDS, "an id")
         # Offsets are those of a single text.
         self._spans = spans if len(self._text) == 1 and spans not in self._text else ""
         others = [name for name in names if name and name not in (self._id, *self._text, self._spans)]
@@ -112,7 +111,7 @@ class RowReader:
         passages, pieces, position = [], [], 0
         for name in self._text:
             kind = name.lower()
-            own = (kind, "") if any(kind in plain for plain in _TEXTS) else ("text", name)
+            own = (kind, "") if any(kind in plain for plain in TEXTS) else ("text", name)
             for piece in _texts(name, row.get(name)):
                 passages.append(Passage(position, position + len(piece), *own))
                 pieces.append(piece)
@@ -129,7 +128,7 @@ class RowReader:
 
     def _found_texts(self) -> tuple[str, ...]:
         here = {name.lower(): name for name in self._names}
-        for plain in _TEXTS:
+        for plain in TEXTS:
             if found := tuple(here[each] for each in plain if each in here):
                 return found
         problem = f"no column is called text, title or abstract ({self._all()})"

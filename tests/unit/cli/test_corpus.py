@@ -202,6 +202,23 @@ def test_convert_keeps_what_cannot_be_written_in_a_file(raybio, refused, tmp_pat
     assert [document.id for document in read_corpus(target)] == ["1"]
 
 
+def test_convert_keeps_a_second_document_of_one_id_in_a_file(raybio, tmp_path):
+    lines = [json.dumps({"id": name, "text": text}) for name, text in ("ax", "ay", "bz")]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    outcome = raybio("corpus", "convert", "in.jsonl", "out/", "--rejected", "rejected.jsonl")
+    assert outcome.code == 0 and "documents written to out/ as brat: 2\n" in outcome.err
+    assert (tmp_path / "out" / "a.txt").read_text() == "x" and (tmp_path / "out" / "b.txt").exists()
+    record = json.loads((tmp_path / "rejected.jsonl").read_text())
+    assert (record["document_id"], json.loads(record["raw"])["text"]) == ("a", "y")
+
+
+def test_strict_refuses_what_would_be_left_out(raybio, refused, tmp_path):
+    raybio("corpus", "sample", "s", "--citations", 2)
+    words = "corpus", "convert", "s/pubmed_sample.xml.gz", "out.jsonl", "--strict"
+    assert "output: deletion notices left out: 2. Leave out --strict" in refused(*words)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
 def test_convert_leaves_documents_without_words_out_of_columns(raybio, tmp_path):
     (tmp_path / "in.pubtator").write_text("1|t|\n1|a|\n\n" + PUBTATOR)
     outcome = raybio("corpus", "convert", "in.pubtator", "out.tsv")

@@ -62,6 +62,36 @@ def test_check_looks_for_what_is_to_be_tagged(raybio, tmp_path, tiny_encoder):
     assert raybio("check", *words).code == 0
 
 
+def test_check_looks_for_all_that_training_reads(raybio, tmp_path):
+    corpus = "corpus: {train: a.tsv, dev: a.tsv, test: a.tsv}"
+    (tmp_path / "a.tsv").write_text("")
+    (tmp_path / "taught.yaml").write_text(
+        f"job: train-encoder\nmodel: bundled:minilm\n{corpus}\n"
+        "distillation: {teachers: [./teacher], text: [no/*.txt]}\n"
+    )
+    (tmp_path / "adapt.yaml").write_text(
+        "job: adapt-encoder\nmodel: bundled:minilm\ntext: {files: [b.txt], decontaminate_against: [c.tsv]}\n"
+    )
+    (tmp_path / "study.yaml").write_text(
+        "job: run-study\nname: s\ncorpora: [{train: a.tsv, dev: a.tsv, test: a.tsv}]\n"
+        "models: [{name: m, config: taught.yaml}]\n"
+    )
+    models = "models=[{name: m, config: taught.yaml}, {name: n, config: gone.yaml}]"
+    for words, faults in (
+        (
+            ["taught.yaml"],
+            ["distillation.teachers: there is no model folder ./teacher", "text: no file at no/*.txt"],
+        ),
+        (["adapt.yaml"], ["text.files: no file at b.txt", "text.decontaminate_against: no file at c.tsv"]),
+        (["study.yaml"], ["m: distillation.teachers: there is no model folder", "text: no file at no/*.txt"]),
+        (["study.yaml", models], ["n (gone.yaml): no such file"]),
+    ):
+        outcome = raybio("check", *words)
+        assert outcome.code == 2 and f"{len(faults)} fault" in outcome.err, outcome.err
+        assert all(fault in outcome.err for fault in faults), outcome.err
+        assert raybio("check", *words, "--no-files").code == 0
+
+
 def test_check_names_a_base_model_that_is_to_tag(raybio, tmp_path):
     (tmp_path / "a.xml").write_text("")
     outcome = raybio("check", PUBMED, "model=bundled:minilm", "input=[a.xml]")

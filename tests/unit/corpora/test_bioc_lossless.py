@@ -241,6 +241,35 @@ def test_infons_name_the_arguments_of_a_relation(infons, arguments):
 
 
 @pytest.mark.parametrize(
+    ("role", "argument"),
+    [
+        ("Chemical|MESH:D1", "MESH:D1"),
+        ('{"identifier": "MESH:D1", "type": "Chemical"}', "MESH:D1"),
+        ("MESH:D1", "MESH:D1"),
+        ("a|b", "a|b"),
+        ("Gene|7", "Gene|7"),
+        ("{no JSON", "{no JSON"),
+    ],
+)
+def test_roles_as_pubtator_3_has_them_in_xml_name_concepts(role, argument):
+    annotations = "".join(
+        f'<annotation id="{i + 1}"><infon key="type">X</infon><infon key="identifier">{concept}</infon>'
+        f'<location offset="{i}" length="1"/><text>{"ab"[i]}</text></annotation>'
+        for i, concept in enumerate(["MESH:D1", "a|b"])
+    )
+    roles = f'<infon key="role1">{role}</infon><infon key="role2">a|b</infon>'
+    content = (
+        f"<collection><document><id>1</id><passage><offset>0</offset><text>ab</text>{annotations}</passage>"
+        f'<relation id="R1"><infon key="type">A</infon>{roles}<node refid="0" role="0,1"/></relation>'
+        "</document></collection>"
+    ).encode()
+    (document,) = bioc_xml.read(io.BytesIO(content), "x")
+    assert document.relations[0].arguments == (("", argument), ("", "a|b"))
+    (again,) = bioc_xml.read(io.BytesIO(copied(bioc_xml, content)), "x")
+    assert again == document and again.relations[0].infons["role1"] == role
+
+
+@pytest.mark.parametrize(
     ("key", "concept"),
     [
         ("identifier", "7157"), ("MESH", "7157"), ("NCBI Gene identifier", "7157"), ("concept_id", "7157"),

@@ -179,6 +179,7 @@ def test_other_peoples_files_are_read(tmp_path):
         ("T2\tDisease 19 x\theart", "end 'x' is not an integer"),
         ("T2\tDisease\theart", "start '' is not an integer"),
         ("T2\tDisease 19 24;\theart", "start '' is not an integer"),
+        ("T2\t 19 24\theart", "the annotation T2 has no label"),
         ("T1\tDisease 19 24\theart", "there are two annotations T1"),
         ("T2", "start '' is not an integer"),
         ("R1\tCID T1 T1", "the argument 'T1' does not read ROLE:NAME"),

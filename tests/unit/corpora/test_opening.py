@@ -4,7 +4,8 @@ import io
 import fsspec
 import pytest
 
-from raybio.corpora.opening import LONGEST_LINE, open_bytes, read_lines, stem_of, write_bytes
+from raybio.corpora.lines import LONGEST_LINE, read_lines
+from raybio.corpora.opening import open_bytes, stem_of, write_bytes
 from raybio.errors import FormatError, InputError, StorageError, UsageError
 
 

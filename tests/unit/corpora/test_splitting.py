@@ -171,6 +171,7 @@ def test_bc5cdr_test_is_cut_as_its_makers_did(corpora):
         ("They had vitamin D. High doses help.", 2),
         ("They had hepatitis B. Interferon helps.", 2),
         ("The channel Nav 1 . 5 is open .", 1),
+        ("Salmonella enterica ser. Typhi and E. coli str. K-12 grew.", 1),
     ],
 )
 def test_sentences_end_after_names_and_not_inside(text, count):
