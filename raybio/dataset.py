@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def tag_dataset(
     *,
     model: str,
     text: str = "text",
+    id: str | None = None,
     batch_size: int = 256,
     concurrency: int | tuple[int, int] = 1,
     num_cpus: float = 1,
@@ -49,18 +51,21 @@ def tag_dataset(
     """Return `dataset` with two more columns: `mentions`, a list of structs, and `error`.
 
     `text` names the column to tag; a row without text has no mentions. A row that the model cannot tag has
-    null for its mentions and the reason in `error`; all others have null there. `concurrency` is the number
-    of processes that hold the model, or (fewest, most) of them; each has `num_cpus` and `num_gpus`, as in
-    Ray's `map_batches`. `options` are those of `raybio.load`. Nothing is computed before the result is read.
+    null for its mentions and the reason in `error`; all others have null there. Where `id` names a column,
+    the reason begins with what that says of the row. `concurrency` is the number of processes that hold the
+    model, or (fewest, most) of them; each has `num_cpus` and `num_gpus`, as in Ray's `map_batches`. `options`
+    are those of `raybio.load`. Nothing is computed before the result is read.
 
     Raises:
         ModelError: there is no such model, or it cannot be used with these options.
-        UsageError: the dataset has no column `text`, or has one of the two that are added; or the model has
-            no such label.
+        UsageError: the dataset has no column `text` or `id`, or has one of the two that are added; or the
+            model has no such label.
+        TypeError: an option is none of `raybio.load`.
     """
+    signature(load).bind(model, **options)
     columns = dataset.columns() or []
-    if columns and text not in columns:
-        raise UsageError(f"the dataset has no column {text!r}; it has {', '.join(map(repr, columns))}")
+    for missing in (name for name in (text, id) if columns and name and name not in columns):
+        raise UsageError(f"the dataset has no column {missing!r}; it has {', '.join(map(repr, columns))}")
     if taken := [name for name in _ADDED if name in columns]:
         raise UsageError(f"the dataset has a column {taken[0]!r} already. Rename it")
     asked = {name: options[name] for name in ("precision", "decoding", "labels") if name in options}
@@ -72,7 +77,7 @@ def tag_dataset(
     name = str(folder) if Path(model).is_dir() else model
     return dataset.map_batches(
         _TagBatches,
-        fn_constructor_args=(name, text, options),
+        fn_constructor_args=(name, text, id, options),
         batch_size=batch_size,
         batch_format="pyarrow",
         compute=_pool(concurrency),
@@ -90,8 +95,8 @@ def _pool(concurrency: int | tuple[int, int]) -> Any:
 class _TagBatches:
     """A model in a process of its own, for one batch after another."""
 
-    def __init__(self, model: str, text: str, options: Mapping[str, Any]) -> None:
-        self._model, self._text, self._options = model, text, options
+    def __init__(self, model: str, text: str, id: str | None, options: Mapping[str, Any]) -> None:
+        self._model, self._text, self._id, self._options = model, text, id, options
 
     @cached_property
     def _tagger(self) -> TextTagger:
@@ -102,7 +107,9 @@ class _TagBatches:
         texts = ["" if value is None else str(value) for value in table[self._text].to_pylist()]
         found = self._tagged(texts)
         mentions = [None if isinstance(each, str) else _rows(each) for each in found]
-        errors = [each if isinstance(each, str) else None for each in found]
+        ids = [f"{name}: " for name in table[self._id].to_pylist()] if self._id else [""] * len(found)
+        rows = zip(ids, found, strict=True)
+        errors = [row + each if isinstance(each, str) else None for row, each in rows]
         table = table.append_column("mentions", pa.array(mentions, MENTIONS))
         return table.append_column("error", pa.array(errors, pa.string()))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from raybio.corpora.sentences import split_document, with_mentions
+from raybio.corpora.table import IDS, ROW_NUMBER, Columns, RowReader
 from raybio.entities import Document
 from raybio.errors import UsageError
 from raybio.model_sources import model_folder
@@ -71,7 +72,11 @@ def folder_of(model: str | Path, *, allow_pickle: bool = False) -> Path:
 
 
 class TextTagger:
-    """Tags text: `tagger("...")` gives a Document, `tagger(["...", "..."])` a list of them, in order."""
+    """Tags text: `tagger("...")` gives a Document, `tagger(["...", "..."])` a list of them, in order.
+
+    So it does of a batch of a Ray Dataset (a dict of columns, a pandas or an Arrow table), row by row: its
+    columns are found by their names, as `corpora.table` has it, and rows without ids are numbered.
+    """
 
     def __init__(self, tagger: Tagger, selection: Selection = ALL) -> None:
         selection.check(tagger.labels)
@@ -97,6 +102,7 @@ class TextTagger:
 
         Raises:
             UsageError: it is neither text nor a Document.
+            ColumnsError: it is a batch, and no column is called text, title or abstract.
         """
         if isinstance(text, Text):
             return next(self.stream([text]))
@@ -110,7 +116,7 @@ class TextTagger:
         """
         if isinstance(texts, Text):
             raise UsageError("found one text; give several, or call the tagger with it")
-        documents = map(_document, texts)
+        documents = _documents(texts)
         while together := list(islice(documents, _TOGETHER)):
             yield from self._tagged(together)
 
@@ -122,9 +128,41 @@ class TextTagger:
             yield with_mentions(document, self._selection.of(place_mentions(document, sentences, own)))
 
 
-def _document(text: Text) -> Document:
+def _documents(texts: Iterable[Any]) -> Iterator[Document]:
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        return _of_batch(texts)
+    if not isinstance(texts, Iterable):
+        raise _no_text(texts)
+    return map(_document, texts)
+
+
+def _of_batch(batch: Any) -> Iterator[Document]:
+    """Yield the documents of a table, which "batch" is called in messages."""
+    import pyarrow as pa
+
+    try:
+        table = pa.table(dict(batch) if isinstance(batch, Mapping) else batch)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise UsageError(f"found {type(batch).__name__} that is no table ({error}); give columns") from error
+    names = table.column_names
+    has_ids = any(name.lower() in IDS for name in names)
+    reader = RowReader(names, Columns(id="" if has_ids else ROW_NUMBER), "the batch")
+    for number, row in enumerate(table.to_pylist(), start=1):
+        try:
+            yield reader.document(row, number)
+        except ValueError as error:
+            raise UsageError(f"row {number} of the batch: {error}") from error
+
+
+def _document(text: Any) -> Document:
     if isinstance(text, Document):
         return text
     if isinstance(text, str):
         return Document("", text)
-    raise UsageError(f"found {type(text).__name__}; give text or a raybio.Document, or several of them")
+    if hasattr(text, "as_py"):  # of a column of Arrow's
+        return _document(text.as_py())
+    raise _no_text(text)
+
+
+def _no_text(found: object) -> UsageError:
+    return UsageError(f"found {type(found).__name__}; give text or a raybio.Document, or several of them")

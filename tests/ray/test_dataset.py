@@ -42,5 +42,9 @@ def test_what_cannot_work_is_refused_before_anything_starts(trained: TrainedEnco
         raybio.tag_dataset(dataset, model=str(trained.run.model))
     with pytest.raises(ModelError, match="there is no model folder"):
         raybio.tag_dataset(dataset, model=str(tmp_path / "none"), text="title")
+    with pytest.raises(UsageError, match="no column 'pmid'"):
+        raybio.tag_dataset(dataset, model=str(trained.run.model), text="title", id="pmid")
+    with pytest.raises(TypeError, match="'thread'"):
+        raybio.tag_dataset(dataset, model=str(trained.run.model), text="title", thread=1)
     with pytest.raises(UsageError, match="has a column 'error' already"):
         raybio.tag_dataset(dataset.add_column("error", lambda batch: batch["title"]), model="m", text="title")

@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 import raybio
 from raybio.corpora.sentences import split_document
 from raybio.entities import Document, Mention, Relation, Sentence, Span
-from raybio.errors import ModelError, UsageError
+from raybio.errors import ColumnsError, ModelError, UsageError
 from raybio.taggers import load_tagger, place_mentions
 
 TEXTS = [
@@ -53,6 +56,34 @@ def test_a_stream_does_not_wait_for_its_end(ner):
     assert next(ner.stream(endless())).text == TEXTS[0]
     with pytest.raises(UsageError, match="found one text; give several"):
         next(ner.stream(TEXTS[0]))
+
+
+BATCH = {"PMID": np.array([7, 8]), "title": np.array(["Aspirin.", None]), "abstract": TEXTS[:2], "n": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "batch", [BATCH, pd.DataFrame(BATCH), pa.table(BATCH), pa.table(BATCH).to_batches()[0]], ids=type
+)
+def test_a_batch_of_a_dataset_is_tagged_row_by_row(ner, batch):
+    found = ner(batch)
+    assert [(each.id, each.text) for each in found] == [("7", f"Aspirin. {TEXTS[0]}"), ("8", "")]
+    assert [each.kind for each in found[0].passages] == ["title", "abstract"]
+    by_reader = ner(Document("7", found[0].text, found[0].passages))
+    assert spans_of(found[0]) == spans_of(by_reader) and found[0].mentions
+
+
+def test_a_batch_without_ids_is_numbered_and_one_without_text_is_refused(ner):
+    assert [each.id for each in ner({"text": TEXTS[:2]})] == ["1", "2"]
+    with pytest.raises(ColumnsError, match=r"no column is called text, title or abstract \(there are: body"):
+        ner({"body": TEXTS})
+    with pytest.raises(UsageError, match="row 1 of the batch: the value of text is no text"):
+        ner({"text": [1]})
+    with pytest.raises(UsageError, match="found dict that is no table"):
+        ner({"text": TEXTS, "id": [1]})
+    for column in (BATCH["title"][:1], pa.array(["Aspirin."]), pd.Series(["Aspirin."])):
+        assert ner(column)[0].text == "Aspirin."
+    with pytest.raises(UsageError, match="found int; give text"):
+        ner(5)
 
 
 def test_a_document_keeps_what_it_is_and_gets_the_models_mentions(ner):
