@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from raybio.corpora.sentences import split_document, with_mentions
-from raybio.corpora.table import IDS, ROW_NUMBER, Columns, RowReader
+from raybio.corpora.sniffing import IDS
+from raybio.corpora.table import ROW_NUMBER, Columns, RowReader
 from raybio.entities import Document
 from raybio.errors import UsageError
 from raybio.model_sources import model_folder

@@ -15,7 +15,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import partial
 from typing import BinaryIO
 
 from raybio.corpora.limits import KEPT, MAX_RECORD_BYTES, too_large
@@ -184,7 +183,7 @@ class _Lines:
 
     def __init__(self, stream: BinaryIO, source: str, max_bytes: int) -> None:
         self.source, self.max_bytes = source, max_bytes
-        self._readline = partial(next, raw_lines(stream, max_bytes + 1), b"")
+        self._raw_lines = raw_lines(stream, max_bytes + 1)
         self._number = self._offset = 0
         self._again: str | None = None
         self.begin()
@@ -222,7 +221,7 @@ class _Lines:
             line, self._again = self._again, None
             self._held.append(line)
             return line
-        raw = self._readline()
+        raw = next(self._raw_lines, b"")
         if not raw:
             raise StopIteration
         self._number += 1
@@ -236,6 +235,6 @@ class _Lines:
         self._held.append(line)
         if self._size > self.max_bytes:
             while raw and not raw.endswith(b"\n"):
-                raw = self._readline()
+                raw = next(self._raw_lines, b"")
             raise _TooLargeError
         return line

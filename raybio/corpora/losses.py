@@ -19,7 +19,7 @@ _EXTRA = {"bioc": "parts of BioC files", "brat": "events, attributes and notes"}
 def parts_of(document: Document, held: Collection[str] = ()) -> Counter[str]:
     """Return how often `document` has each kind of part, those that are `held` left out."""
     passages, mentions = document.passages, document.mentions or ()
-    nouns = *passages, *mentions, *document.relations
+    nouns: list[Passage | Mention | Relation] = [*passages, *mentions, *document.relations]
     found = {
         "attributes of documents": len(document.attributes),
         "versions of documents": document.version != 1,

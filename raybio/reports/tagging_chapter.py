@@ -27,9 +27,19 @@ def _facts(tagging: Tagging) -> Iterator[tuple[str, str]]:
     environment = (tagging.summary or {}).get("environment", {})
     yield "Model", str(tagging.provenance.get("model", "unknown"))
     yield "Model fingerprint", str(tagging.provenance.get("model_fingerprint", "unknown"))
+    kept = (tagging.provenance.get("config") or {}).get("entities", {})
+    if chosen := [f"{option} {_listed(value)}" for option, value in kept.items() if value]:
+        yield "Entities", "; ".join(chosen)
     if environment:
         yield "Machine", f"{environment.get('platform', 'unknown')}, {environment.get('cpus', '?')} CPUs"
         yield "Commit", str(environment.get("commit") or "unknown")
+
+
+def _listed(value: object) -> str:
+    """Return the value of an option in a line: "Chemical, Disease", or "Chemical=Drug"."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _went(tagging: Tagging) -> Iterator[Block]:

@@ -13,6 +13,7 @@ from raybio.entities import Document, Mention
 from raybio.reports.blocks import Chapter, Table, TaggedText
 from raybio.reports.side_by_side import side_by_side_chapter
 from raybio.reports.sources import read_tagging
+from raybio.reports.tagging_chapter import tagging_chapter
 
 TEXT = "Naloxone reverses pain and clonidine."
 NALOXONE, PAIN = Mention(0, 8, "Chemical", "Naloxone", 0.9), Mention(18, 22, "Disease", "pain", 0.5)
@@ -102,3 +103,19 @@ def test_a_report_on_two_outputs_has_the_chapter(output, tmp_path):
     one, two = output("one", a=(PAIN,)), output("two", a=())
     assert read_report([], [one, two]).chapters[0].heading == "Taggings side by side"
     assert [chapter.heading for chapter in read_report([], [one]).chapters] == ["one"]
+
+
+def test_which_entities_were_kept_is_said_of_each_output(output):
+    path = output("one", a=(NALOXONE,))
+    entities = {
+        "labels": ["Chemical", "Disease"],
+        "min_score": {"Disease": 0.9},
+        "rename": {"Chemical": "Drug"},
+    }
+    for kept, facts in (
+        (entities, "labels Chemical, Disease; min_score Disease=0.9; rename Chemical=Drug"),
+        ({"labels": [], "min_score": 0.8, "rename": {}}, "min_score 0.8"),
+        ({"labels": [], "min_score": 0.0, "rename": {}}, None),
+    ):
+        (path / "raybio.json").write_text(json.dumps({"model": "m", "config": {"entities": kept}}))
+        assert dict(tagging_chapter(read_tagging(path)).facts).get("Entities") == facts
