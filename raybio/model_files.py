@@ -94,7 +94,11 @@ def inspect_model(folder: Path) -> None:
     if added is None and not any((folder / name).is_file() for name in (_CONFIG, ADAPTER, CASCADE)):
         kind = _kind(folder)
         added_by = f". Its {CARD} is of kind {kind!r}: install the package that adds it" if kind else ""
-        raise ModelError(f"{folder} has no config.json: it is not a Hugging Face model folder{added_by}")
+        of_run = folder / "model"
+        hint = f". It is the folder of a run; its model is {of_run}" if (of_run / _CONFIG).is_file() else ""
+        raise ModelError(
+            f"{folder} has no config.json: it is not a Hugging Face model folder{added_by}{hint}"
+        )
     for pattern in READ:
         for path in folder.glob(pattern):
             _refuse_pointer(path)

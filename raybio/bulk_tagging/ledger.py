@@ -104,8 +104,8 @@ class Ledger(OutputFolder):
         before = self.provenance()
         if before is not None and before.identity != provenance.identity:
             raise CommitError(
-                f"{self.output} was made with another {what_differs(before, provenance)}; to mix the two "
-                "would be silent. Choose another output, or start a new one beside it: raybio tag "
+                f"{self.output} was made with another {what_differs(before, provenance)}; mixing "
+                "them would go unnoticed. Choose another output, or start a new one beside it: raybio tag "
                 "--new-generation, or on_change=new-generation in a config"
             )
 

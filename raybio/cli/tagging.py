@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybio.cli.command_line import Commands, add_command, add_config, add_json, renames, whole_number
-from raybio.cli.terminal import report, show_figures
+from raybio.cli.terminal import report, say, show_figures
 from raybio.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from raybio.bulk_tagging import TaggedCorpus
     from raybio.config import TagCorpusConfig
+
+_LONGEST_NAME = 255
+"""How long the name of a file may be; a longer text is none."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -71,7 +74,8 @@ def _add_tag(commands: Commands) -> None:
         "--formats",
         type=_words,
         metavar="F,F,...",
-        help="what to write besides parquet: csv, iob2, pubtator, bioc-json, bioc-xml, jsonl, brat",
+        help="what to write besides mentions/ in Parquet, which is always written: csv, iob2, pubtator, "
+        "bioc-json, bioc-xml, jsonl, brat",
     )
     tag.add_argument(
         "--from", dest="format", metavar="F", help="format of the input, where its name does not tell"
@@ -175,7 +179,10 @@ def _tag_text(options: Namespace) -> None:
         min_score=options.min_score or 0.0,
         rename=options.rename,
     )
-    document = tagger(sys.stdin.read() if options.text == "-" else options.text)
+    text = sys.stdin.read() if options.text == "-" else options.text
+    if len(text) < _LONGEST_NAME and Path(text).is_file():
+        say(f"--text is the text itself, and {text} a file. To tag the file: raybio tag {text} --output ...")
+    document = tagger(text)
     found = {"text": document.text, "mentions": [asdict(mention) for mention in document.mentions or ()]}
     show_figures(document.marked().rstrip("\n") + "\n", found, options.json)
 

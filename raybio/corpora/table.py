@@ -137,7 +137,8 @@ class RowReader:
     def _check(self, name: str) -> None:
         if name not in self._names:
             near = difflib.get_close_matches(name, self._names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else _REMEDY
+            remedy = "Name one of these" if name in self._keep else _REMEDY
+            hint = f"Did you mean {near[0]!r}?" if near else remedy
             raise ColumnsError(self._source, "", f"there is no column {name!r} ({self._all()})", hint)
         if self._names.count(name) > 1:
             raise ColumnsError(self._source, "", f"there are two columns called {name}", "Rename one of them")

@@ -50,7 +50,7 @@ class Selection:
                 )
         for score in scores.values() if scores else [self.min_score]:
             if isinstance(score, float | int) and not 0 <= score <= 1:
-                raise UsageError(f"the least score {score} is no probability; give one from 0 to 1")
+                raise UsageError(f"the least score {score} is not a probability. Give one from 0 to 1")
 
     def _wants(self, mention: Mention) -> bool:
         if self.labels and mention.label not in self.labels:

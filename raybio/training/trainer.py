@@ -147,6 +147,8 @@ def fit(
             given = settings["task"]
             (given.run.path / _RAY).mkdir(exist_ok=True)
             (given.run.path / _RAY / _STARTED).touch()
+            if ray.train.get_context().get_world_rank() == 0:
+                given.run.say("started; reading the corpus and loading the model ...")
             work(replace(given, base=given.model.folder()))  # which is elsewhere on another node
 
     # Any: ray.train hands RunConfig out under the type of the version before.

@@ -42,7 +42,11 @@ def test_a_folder_without_weights_or_config_is_refused(folder):
     with pytest.raises(ModelError, match="has no safetensors weights"):
         model_folder(str(folder), allow_pickle=True)
     (folder / "config.json").unlink()
-    with pytest.raises(ModelError, match=r"has no config.json: it is not a Hugging Face model folder"):
+    with pytest.raises(ModelError, match=r"has no config.json: it is not a Hugging Face model folder$"):
+        model_folder(str(folder))
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"It is the folder of a run; its model is .*model$"):
         model_folder(str(folder))
 
 

@@ -32,3 +32,13 @@ def test_a_text_is_tagged_and_printed(raybio, tiny_encoder, monkeypatch):
 )
 def test_what_does_not_go_with_a_text_is_refused(refused, more):
     assert "--text without INPUT is the text to tag" in refused("tag", "--text", "a", *more)
+
+
+@pytest.mark.parametrize("text", ["a.csv", "a" * 300, "a\0b"])
+def test_a_text_that_is_the_name_of_a_file_is_tagged_with_a_hint(
+    text, raybio, tiny_encoder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").touch()
+    hint = "To tag the file: raybio tag a.csv --output"
+    assert (hint in raybio("tag", "--text", text, "--model", tiny_encoder).err) == (text == "a.csv")

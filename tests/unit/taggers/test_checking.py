@@ -42,5 +42,5 @@ def test_labels_that_are_given_are_the_models(tiny_encoder):
 
 
 def test_a_least_score_that_is_no_probability_is_refused(tiny_encoder):
-    with pytest.raises(UsageError, match="no probability"):
+    with pytest.raises(UsageError, match="not a probability"):
         check_selection(tiny_encoder, Selection(min_score=80.0))

@@ -39,6 +39,6 @@ def test_a_label_that_the_model_lacks_is_refused_with_those_it_has(selection):
 
 @pytest.mark.parametrize("score", [1.5, -0.1, {"A": 2.0}])
 def test_a_least_score_is_a_probability(score):
-    with pytest.raises(UsageError, match="no probability"):
+    with pytest.raises(UsageError, match="not a probability"):
         Selection(min_score=score).check(["A"])
     Selection(min_score={"A": 1.0}).check(["A"])
