@@ -14,6 +14,28 @@ from typing import Any
 from ray.autoscaler._private.fake_multi_node.node_provider import FakeMultiNodeProvider
 from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
 
+NO_CAPACITY = "InsufficientInstanceCapacity: no spot capacity in us-east-2a"
+
+
+def node_type(
+    most: int, priority: int = 0, node: dict[str, object] | None = None, **resources: int
+) -> object:
+    """What cluster.yaml says of a type of nodes, of which there are at most so many."""
+    return {
+        "resources": {**resources, "object_store_memory": 100 * 2**20},
+        "node_config": node or {},
+        "min_workers": 0,
+        "max_workers": most,
+        "priority": priority,
+    }
+
+
+def launches(folder: Path, node_type: str) -> list[str]:
+    """The outcome of each launch of a type, in order; `folder` is the head's."""
+    log = folder / "launches.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return [line["event"] for line in lines if line["type"] == node_type]
+
 
 class FakeCloud(FakeMultiNodeProvider):
     """Ray's own provider of nodes that are processes, less willing."""

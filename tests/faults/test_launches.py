@@ -1,32 +1,18 @@
 """Launches that the cloud refuses, and machines that take time to boot, with Ray's own autoscaler."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_cloud import NO_CAPACITY, launches, node_type
 from fault_runs import Faults, check_whole
 from ray_head import Head, ray_head
 
-NO_CAPACITY = "InsufficientInstanceCapacity: no spot capacity in us-east-2a"
 NO_QUOTA = "VcpuLimitExceeded: you have requested more vCPU capacity than your limit of 0"
 BOOT_SECONDS = 6
 BOOTED_CPUS = 3
 """More than the head has."""
-
-
-def node_type(
-    most: int, priority: int = 0, node: dict[str, object] | None = None, **resources: int
-) -> object:
-    """What cluster.yaml says of a type of nodes, of which there are at most so many."""
-    return {
-        "resources": {**resources, "object_store_memory": 100 * 2**20},
-        "node_config": node or {},
-        "min_workers": 0,
-        "max_workers": most,
-        "priority": priority,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +38,6 @@ def drivers(head: Head, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fa
     drivers.close()
 
 
-def launches(head: Head, node_type: str) -> list[str]:
-    """The outcome of each launch of a type, in order."""
-    lines = [json.loads(line) for line in (head.folder / "launches.jsonl").read_text().splitlines()]
-    return [line["event"] for line in lines if line["type"] == node_type]
-
-
 def test_on_demand_nodes_stand_in_for_spot_nodes_that_are_refused(
     drivers: Faults, head: Head, tmp_path: Path
 ) -> None:
@@ -70,7 +50,7 @@ def test_on_demand_nodes_stand_in_for_spot_nodes_that_are_refused(
     assert "nodes that have on_demand_GPU are asked for too" in said
     assert "spot could not be started" in said and NO_CAPACITY in said
     # As many as there are taggers, and no more.
-    assert Counter(launches(head, "on_demand")) == {"asked": 2, "up": 2}
+    assert Counter(launches(head.folder, "on_demand")) == {"asked": 2, "up": 2}
 
 
 def test_a_job_that_gets_no_node_says_why_and_ends_with_it(drivers: Faults, tmp_path: Path) -> None:
@@ -87,10 +67,10 @@ def test_a_job_that_gets_no_node_says_why_and_ends_with_it(drivers: Faults, tmp_
 
 @pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.soak)])
 def test_all_nodes_boot_at_the_same_time(drivers: Faults, head: Head, tmp_path: Path, count: int) -> None:
-    before = len(launches(head, "slow"))
+    before = len(launches(head.folder, "slow"))
     driver = drivers.start(tmp_path / "out", taggers={"cpus": BOOTED_CPUS, "max_count": count})
     _, said = driver.communicate(timeout=480)
     print(said)
     assert driver.returncode == 0
     check_whole(tmp_path / "out")
-    assert launches(head, "slow")[before:][: count + 1] == ["asked"] * count + ["up"]
+    assert launches(head.folder, "slow")[before:][: count + 1] == ["asked"] * count + ["up"]
