@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, settings
 
 # A busy machine may take any time for one example: that says nothing about the code.
 # `make test` tries the same examples each time: what fails is what was changed. `make soak` looks for more.
-settings.register_profile("raybio", deadline=None, derandomize=True)
+settings.register_profile(
+    "raybio", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("search", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
 settings.load_profile("raybio")
 
