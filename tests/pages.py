@@ -6,7 +6,7 @@ What a block's first line says after its language:
     ```sh ray             executed by a test with Ray, after the blocks before it
     ```sh checked: WHY    not executed; each command parses, and its config loads with its overrides
     ```sh not run: WHY    holds commands of others; ours among them are checked all the same
-    ```python run         executed like `sh run`
+    ```python run         executed after the blocks before it, whose names it knows
     ```yaml file=NAME     (any language) is that file of the folder
     ```text output        what the block before prints to stdout
     ```text said          what the `sh` block before reports, on stderr
@@ -106,6 +106,7 @@ def follow(page: Page, run: Run, printed: Callable[[], Printed]) -> None:
     `printed` returns what was printed since it was called last.
     """
     output = said = ""
+    names: dict[str, object] = {"__name__": "page"}
     for block in page.blocks():
         if block.file:
             Path(block.file).parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,7 @@ def follow(page: Page, run: Run, printed: Callable[[], Printed]) -> None:
             output, said = ("".join(part) for part in zip(*((r.out, r.err) for r in results), strict=True))
         elif block.language == "python" and block.says == "run":
             printed()
-            exec(compile(block.text, page.path, "exec"), {"__name__": "page"})
+            exec(compile(block.text, page.path, "exec"), names)
             output = printed().out
 
 

@@ -11,7 +11,7 @@ from raybio.cli import main
 from raybio.corpora.sample import generate_sample
 
 # Each finds what those before it have made, as a reader would.
-READ = ["README.md", "docs/your_own_corpus.md", "docs/read_the_report.md", "docs/study.md"]
+READ = ["README.md", "docs/python.md", "docs/your_own_corpus.md", "docs/read_the_report.md", "docs/study.md"]
 
 
 @pytest.fixture(scope="module")
