@@ -1,6 +1,6 @@
-"""What Ray prints on a driver's terminal of processes that died: each cause once, in one line.
+"""What Ray says of failures, in one line: the cause of one, and on a driver's terminal each cause once.
 
-By itself it prints for each process, whatever `log_to_driver` says, a paragraph of advice on stdout, where
+By itself Ray prints for each process, whatever `log_to_driver` says, a paragraph of advice on stdout, where
 results are.
 """
 
@@ -27,7 +27,31 @@ _OURS = re.compile(r"^\s*Traceback .*\braybio\.errors\.\w+: (?P<why>[^\n]+)\s*$"
 _OF_ONE_CASE = re.compile(r"\b[0-9a-f]{16,}\b|\d+")
 """What differs between messages of the same cause: ids, ports, how many retries are left."""
 
+OUT_OF_MEMORY = "a worker was ended because its machine ran short of memory"
+
 _said: set[str] = set()
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what really happened, of a failure that crossed processes: its last line that names an error.
+
+    Ray Data adds advice of its own below it, and that it failed because of it. Where Ray itself ended a
+    worker because its machine was short of memory, a page of advice says how to have it not do so.
+    """
+    if "low on memory" in str(error) or "RAY_memory_usage_threshold" in str(error):
+        return OUT_OF_MEMORY
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    theirs = [line for line in named if not line.startswith("ray.exceptions.")]
+    if found := theirs or named:
+        return found[-1]
+    kind = type(error)
+    last = lines[-1] if lines else ""
+    if last and (kind is RuntimeError or kind.__module__.startswith("ray.")):
+        return last
+    # What a worker raised comes as it is: its type is not in its text.
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name}: {last}" if last else name
 
 
 def settle_messages() -> None:

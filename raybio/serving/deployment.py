@@ -15,7 +15,7 @@ from ray.serve.schema import LoggingConfig
 from raybio.config import ServedModelSection
 from raybio.errors import ServingError
 from raybio.model_sources import ModelReference, model_folder, name_anywhere
-from raybio.ray_messages import settle_messages
+from raybio.ray_messages import cause_of, settle_messages
 from raybio.serving.replica import Replica
 from raybio.taggers import check_tagger
 from raybio.waiting import waiting
@@ -72,9 +72,17 @@ def deploy(
         with waiting(shape, section.start_timeout_s, progress, spot_timeout_s=section.spot_timeout_s):
             serve.run(application, name=section.name, route_prefix=None)
     except RuntimeError as error:
+        why = _complaint(section.name) or str(error)
         undeploy(section.name)
-        raise ServingError(f"model {section.name} did not start: {error}") from error
+        raise ServingError(f"model {section.name} did not start: {why}") from error
     return handle_of(section.name)
+
+
+def _complaint(name: str) -> str:
+    """Return why the replicas of an application do not start, in one line, or "" where none said it."""
+    application = serve.status().applications.get(name)
+    said = [each.message for each in application.deployments.values()] if application else []
+    return next((cause_of(RuntimeError(message)) for message in said if message), "")
 
 
 def handle_of(name: str) -> Handle:

@@ -6,7 +6,6 @@ here, and would take it seconds.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import ray.train
@@ -14,34 +13,11 @@ from ray.train import Checkpoint
 
 from raybio.config import LoggingSection
 from raybio.errors import TrainingError
+from raybio.ray_messages import cause_of
 from raybio.run_folder import RunFolder
 from raybio.training.metrics_log import MetricsLog
 
-OUT_OF_MEMORY = "a worker was ended because its machine ran short of memory"
-
 _FINAL = ("raybio.errors.TrainingError", "raybio.errors.ModelError")
-
-
-def cause_of(error: BaseException) -> str:
-    """Return what really happened, of a failure that crossed processes: its last line that names an error.
-
-    Ray Data adds advice of its own below it, and that it failed because of it. Where Ray itself ended a
-    worker because its machine was short of memory, a page of advice says how to have it not do so.
-    """
-    if "low on memory" in str(error) or "RAY_memory_usage_threshold" in str(error):
-        return OUT_OF_MEMORY
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    theirs = [line for line in named if not line.startswith("ray.exceptions.")]
-    if found := theirs or named:
-        return found[-1]
-    kind = type(error)
-    last = lines[-1] if lines else ""
-    if last and (kind is RuntimeError or kind.__module__.startswith("ray.")):
-        return last
-    # What a worker raised comes as it is: its type is not in its text.
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return f"{name}: {last}" if last else name
 
 
 class LogEpochs(ray.train.UserCallback):

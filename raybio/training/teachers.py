@@ -27,6 +27,7 @@ from raybio.iob2 import OUTSIDE, label_of, tag_set
 from raybio.members import Member, train_and_text_tables
 from raybio.model_sources import ModelReference
 from raybio.progress import Progress, ProgressReports
+from raybio.ray_messages import cause_of
 from raybio.run_folder import RunFolder
 from raybio.sentence_stream import (
     SENTENCES,
@@ -35,7 +36,6 @@ from raybio.sentence_stream import (
     sentence_of,
 )
 from raybio.taggers import Tagger, Tags, check_tagger, load_tagger
-from raybio.training.callbacks import cause_of
 from raybio.training.parts import TrainRows
 from raybio.training.rows_file import count_rows, read_rows, write_rows
 from raybio.training.scoring import uses_gpu

@@ -23,19 +23,14 @@ from raybio.cluster import connected, settle_data
 from raybio.config import LearnConfig, LoggingSection, changes, load_recorded, resolved, to_yaml
 from raybio.config.changes import Change
 from raybio.errors import TrainingError, UsageError
+from raybio.ray_messages import OUT_OF_MEMORY, cause_of
 from raybio.run_folder import RunFolder, short_name, timestamp
 from raybio.sentence_stream import dataset_of
 from raybio.stopping import resume_hint
 from raybio.storage import replace_folder
 from raybio.taggers.out_of_memory import tell_out_of_memory
 from raybio.training import parts
-from raybio.training.callbacks import (
-    OUT_OF_MEMORY,
-    LogEpochs,
-    SayFailures,
-    StopWhereNothingWouldChange,
-    cause_of,
-)
+from raybio.training.callbacks import LogEpochs, SayFailures, StopWhereNothingWouldChange
 from raybio.training.kept import Kept, best_model
 from raybio.training.mlflow_run import check_mlflow, tracked
 from raybio.training.parts import TrainRows

@@ -1,11 +1,13 @@
-"""What reaches the terminal of what Ray prints: each cause once, on stderr."""
+"""The cause of a failure; what reaches the terminal of what Ray prints: each cause once, on stderr."""
 
 from functools import partial
 
 import pytest
 import ray._private.worker as ray_worker
+from ray.exceptions import ActorDiedError
 
-from raybio.ray_messages import settle_messages
+from raybio.errors import ModelError
+from raybio.ray_messages import cause_of, settle_messages
 
 DIED = (
     "A worker died or was killed while executing a task by an unexpected system error. To troubleshoot the "
@@ -86,3 +88,45 @@ def test_of_raybios_own_errors_the_traceback_is_left_out(terminal, error, shown)
     trace = f'Traceback (most recent call last):\n\n  File "a.py", line 3, in b\n    raise\n\n{error}\n\n'
     nested = f"Exception raised in creation task: {trace}During handling of it:\n\n{trace}"
     assert terminal.says(nested) == [(True, shown or nested)]
+
+
+@pytest.mark.parametrize(
+    ("reported", "cause"),
+    [
+        (
+            "Training failed due to worker errors:\n[Rank 0 Error Snippet]:\nTraceback:\n"
+            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both\n"
+            "To change retry attempts, backoff, or which errors are retried, configure `ray.data`.",
+            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both",
+        ),
+        (
+            "raybio.errors.TrainingError: the teacher a knows Gene\n\nThe above was the direct cause\n"
+            "ray.exceptions.UserCodeException: UDF failed to process a data block.",
+            "raybio.errors.TrainingError: the teacher a knows Gene",
+        ),
+        ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
+        (
+            "1 worker(s) were killed due to the node running low on memory.\n"
+            "Refer to the documentation. Set `RAY_memory_usage_threshold` when starting Ray.",
+            "a worker was ended because its machine ran short of memory",
+        ),
+    ],
+)
+def test_the_cause_is_the_last_line_that_names_an_error(reported: str, cause: str) -> None:
+    assert cause_of(RuntimeError(reported)) == cause
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ValueError("a tensor"), "ValueError: a tensor"),
+        (ModelError("no weights"), "raybio.errors.ModelError: no weights"),
+        (ActorDiedError(), "The actor died unexpectedly before finishing this task."),
+    ],
+)
+def test_what_a_worker_raised_is_named(error: Exception, cause: str) -> None:
+    assert cause_of(error) == cause
+
+
+def test_a_failure_without_words_is_reported_by_its_name() -> None:
+    assert cause_of(RuntimeError()) == "RuntimeError"

@@ -5,53 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ray.exceptions import ActorDiedError
 
-from raybio.errors import ModelError, TrainingError
+from raybio.errors import TrainingError
 from raybio.run_folder import RunFolder
-from raybio.training.callbacks import SayFailures, StopWhereNothingWouldChange, cause_of
-
-
-@pytest.mark.parametrize(
-    ("reported", "cause"),
-    [
-        (
-            "Training failed due to worker errors:\n[Rank 0 Error Snippet]:\nTraceback:\n"
-            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both\n"
-            "To change retry attempts, backoff, or which errors are retried, configure `ray.data`.",
-            "raybio.errors.FormatError: train.tsv, line 2: 'b' is not a word and a tag. Write both",
-        ),
-        (
-            "raybio.errors.TrainingError: the teacher a knows Gene\n\nThe above was the direct cause\n"
-            "ray.exceptions.UserCodeException: UDF failed to process a data block.",
-            "raybio.errors.TrainingError: the teacher a knows Gene",
-        ),
-        ("A worker died unexpectedly\n\n", "A worker died unexpectedly"),
-        (
-            "1 worker(s) were killed due to the node running low on memory.\n"
-            "Refer to the documentation. Set `RAY_memory_usage_threshold` when starting Ray.",
-            "a worker was ended because its machine ran short of memory",
-        ),
-    ],
-)
-def test_the_cause_is_the_last_line_that_names_an_error(reported: str, cause: str) -> None:
-    assert cause_of(RuntimeError(reported)) == cause
-
-
-@pytest.mark.parametrize(
-    ("error", "cause"),
-    [
-        (ValueError("a tensor"), "ValueError: a tensor"),
-        (ModelError("no weights"), "raybio.errors.ModelError: no weights"),
-        (ActorDiedError(), "The actor died unexpectedly before finishing this task."),
-    ],
-)
-def test_what_a_worker_raised_is_named(error: Exception, cause: str) -> None:
-    assert cause_of(error) == cause
-
-
-def test_a_failure_without_words_is_reported_by_its_name() -> None:
-    assert cause_of(RuntimeError()) == "RuntimeError"
+from raybio.training.callbacks import SayFailures, StopWhereNothingWouldChange
 
 
 def test_a_worker_that_said_why_it_cannot_continue_ends_the_run() -> None:
