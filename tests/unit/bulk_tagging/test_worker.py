@@ -9,9 +9,11 @@ from samples import tagging_config
 
 from raybio.bulk_tagging import worker as worker_module
 from raybio.bulk_tagging.commit import ShardFiles
-from raybio.bulk_tagging.ledger import Ledger, Provenance
+from raybio.bulk_tagging.inputs import find_inputs
+from raybio.bulk_tagging.ledger import Ledger
+from raybio.bulk_tagging.provenance import Provenance
 from raybio.bulk_tagging.recipe import Recipe
-from raybio.bulk_tagging.shards import Shard, find_inputs, read_shards
+from raybio.bulk_tagging.shards import Shard, read_shards
 from raybio.bulk_tagging.worker import Worker
 from raybio.model_sources import ModelReference
 from raybio.taggers import Tags
