@@ -142,7 +142,10 @@ def split_path(name: str, split: str, data: str | None = None) -> str:
         raise UsageError(f"{corpus.name} has no split {split!r}. Splits: {', '.join(corpus.splits)}")
     root = data or os.environ.get(DATA_VARIABLE)
     if not root:
-        raise UsageError(f"no data folder: name one, or set {DATA_VARIABLE} to the folder that holds {name}")
+        raise UsageError(
+            f"no data folder: name one (corpus.data=FOLDER or --data FOLDER), or set {DATA_VARIABLE} to the "
+            f"folder that holds {name}. raybio corpus fetch {name} --data FOLDER gets it, or says how"
+        )
     folder = _folder(Path(root), corpus)
     for candidate in corpus.files[split]:
         if (folder / candidate).is_file():
