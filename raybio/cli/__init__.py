@@ -7,10 +7,12 @@ in a blink; each command imports the rooms that it enters.
 from __future__ import annotations
 
 import argparse
+import re
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from tempfile import NamedTemporaryFile
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import raybio
 from raybio.cli import (
@@ -34,6 +36,8 @@ from raybio.cli.terminal import ReaderGoneError, abandon_bar, close_bar, say
 from raybio.errors import DONE, FAILURE, READER_GONE, STOPPED, RaybioError, first_line, root_cause
 from raybio.safe_text import safe
 from raybio.stopping import leave, say_stopped, stoppable
+
+_CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<choices>.*)\)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,9 +90,30 @@ def _kept(trace: str) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Repeats no credential of what it refuses; parsers of sub-commands are of this class, too."""
+    """Offers the nearest command or option for one that is unknown; repeats no credential of what it refuses.
+
+    Parsers of sub-commands are of this class, too.
+    """
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # A command's parser would leave what it does not know to the one above, which knows no option of it.
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._hint(unknown[0])}")
+        return found, unknown
+
+    def _hint(self, word: str) -> str:
+        name, _, value = word.lstrip("-").partition("=")
+        if near := get_close_matches(f"--{name}", self._option_string_actions, n=2):
+            return f". Did you mean {' or '.join(near)}?"
+        if word.startswith("-") and any(action.dest == "overrides" for action in self._actions):
+            return f". Options of a config have no dashes: {name}={value or 'VALUE'}"
+        return ""
 
     def error(self, message: str) -> NoReturn:
+        if wrong := _CHOICE.search(message):
+            near = get_close_matches(wrong["word"], re.findall(r"[\w.-]+", wrong["choices"]), n=1)
+            message += f". Did you mean {near[0]}?" if near else ""
         super().error(safe(message))
 
 

@@ -175,3 +175,25 @@ def test_a_reader_that_leaves_is_no_fault(tmp_path):
     pipe = f'{{ {command}; echo "code $?" >&2; }} | true'
     done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, check=True)
     assert done.stderr == "code 141\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "usage", "hint"),
+    [
+        ("trian-encoder minilm_bc5cdr", "raybio", "Did you mean train-encoder?"),
+        ("corpus convrt a b", "raybio corpus", "Did you mean convert?"),
+        ("tag a.txt --modle m --output o", "raybio tag", "Did you mean --mode or --model?"),
+        ("tag a.txt --modle=m --output o", "raybio tag", "Did you mean --mode or --model?"),
+        ("train-encoder minilm_bc5cdr --name bad", "raybio train-encoder", "name=VALUE"),
+        ("train-encoder minilm_bc5cdr --seed=7", "raybio train-encoder", "seed=7"),
+        (
+            "evaluate a.tsv b.tsv --quite-another",
+            "raybio evaluate",
+            "unrecognized arguments: --quite-another\n",
+        ),
+    ],
+)
+def test_what_is_misspelt_is_refused_with_the_nearest(line, usage, hint, raybio):
+    outcome = raybio(*line.split())
+    assert outcome.code == 2
+    assert f"usage: {usage} [-h]" in outcome.err and hint in outcome.err
