@@ -57,7 +57,7 @@ def run(tmp_path):
     return make_benchmark(tmp_path / "bench")
 
 
-def test_it_answers_how_good_how_fast_and_how_dear(run, tmp_path):
+def test_it_answers_how_good_how_fast_and_at_what_cost(run, tmp_path):
     page = write_report([run], tmp_path / "report.html")
     text = text_of(page)
     results = json.loads((run / "benchmark.json").read_text())["results"]
