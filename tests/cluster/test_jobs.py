@@ -19,7 +19,7 @@ from raybio.errors import REJECTED, STOPPED, UNUSABLE
 
 # Ray kills a job this long after it has asked it to stop.
 KILLED_AFTER = 3.0
-UPLOAD_BYTES = 2_000_000
+UPLOAD_BYTES = 2_500_000
 
 
 def committed(output: Path) -> int:
