@@ -27,7 +27,7 @@ from raybio.model_sources import model_folder
 SHARDS = 24
 DOCUMENTS = 8
 """Documents of a shard."""
-WAIT = 120.0
+WAIT = 240.0
 """Seconds that a driver may take for anything."""
 
 _FILES = 3
